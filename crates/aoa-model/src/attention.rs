@@ -1,0 +1,117 @@
+//! Attention on attention.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::{Bool, Device, Tensor};
+
+/// Score of a masked key before the softmax: far below any real score, and finite, so that a row whose
+/// keys are all masked becomes a plain mean instead of NaN.
+const MASKED_SCORE: f32 = -1e9;
+
+/// Configuration of [`AttentionOnAttention`].
+#[derive(Config, Debug)]
+pub struct AttentionOnAttentionConfig {
+    /// Channels of the input and of the output.
+    pub dim: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Channels of one head; `heads * dim_head` need not be `dim`.
+    pub dim_head: usize,
+    /// Dropout on the attention weights.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+    /// Dropout on the block's output.
+    #[config(default = 0.0)]
+    pub output_dropout: f64,
+}
+
+/// Multi-head attention whose result is filtered by a gate computed from the result and the query
+/// (Huang et al., "Attention on Attention for Image Captioning", ICCV 2019, equations 4 to 6).
+///
+/// `i = W_i [a, q] + b_i`, `g = sigmoid(W_g [a, q] + b_g)`, `output = g * i`, where `a` is what
+/// scaled dot-product attention returns. There is no residual connection and no normalisation inside.
+#[derive(Module, Debug)]
+pub struct AttentionOnAttention {
+    /// Query projection `[dim, inner]`, no bias.
+    to_q: Linear,
+    /// Key and value projection `[dim, 2 * inner]`, no bias; keys first.
+    to_kv: Linear,
+    /// `[2 * inner, 2 * dim]`: information first, gate second.
+    aoa: Linear,
+    dropout: Dropout,
+    output_dropout: Dropout,
+    heads: usize,
+}
+
+impl AttentionOnAttentionConfig {
+    /// Creates the block with freshly drawn weights on `device`.
+    pub fn init(&self, device: &Device) -> AttentionOnAttention {
+        let inner = self.heads * self.dim_head;
+        AttentionOnAttention {
+            to_q: LinearConfig::new(self.dim, inner).with_bias(false).init(device),
+            to_kv: LinearConfig::new(self.dim, 2 * inner).with_bias(false).init(device),
+            aoa: LinearConfig::new(2 * inner, 2 * self.dim).init(device),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            output_dropout: DropoutConfig::new(self.output_dropout).init(),
+            heads: self.heads,
+        }
+    }
+}
+
+impl AttentionOnAttention {
+    /// Attends from `x` to `context`, or to `x` itself when there is no context.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[batch, queries, dim]`
+    /// - `context`: `[batch, keys, dim]`
+    /// - `masked`: `[batch, keys]`, true where a key must not be looked at
+    /// - result: `[batch, queries, dim]`
+    pub fn forward(&self, x: Tensor<3>, context: Option<Tensor<3>>, masked: Option<Tensor<2, Bool>>) -> Tensor<3> {
+        let context = context.unwrap_or_else(|| x.clone());
+        let query = self.to_q.forward(x); // [batch, queries, inner]
+        let [batch, queries, inner] = query.dims();
+        let keys = context.dims()[1];
+        let dim_head = inner / self.heads;
+
+        // [batch, tokens, heads * dim_head] -> [batch, heads, tokens, dim_head]
+        let split = |tensor: Tensor<3>, tokens: usize| {
+            tensor.reshape([batch, tokens, self.heads, dim_head]).swap_dims(1, 2)
+        };
+        let key_value = self.to_kv.forward(context); // [batch, keys, 2 * inner]
+        let mut halves = key_value.chunk(2, 2).into_iter();
+        let (Some(key), Some(value)) = (halves.next(), halves.next()) else {
+            unreachable!("chunk(2) of an even axis gives two halves")
+        };
+
+        let scale = (dim_head as f64).powf(-0.5);
+        let scores = split(query.clone().mul_scalar(scale), queries)
+            .matmul(split(key, keys).swap_dims(2, 3)); // [batch, heads, queries, keys]
+        let scores = match masked {
+            Some(masked) => {
+                let masked = masked.reshape([batch, 1, 1, keys]).expand([batch, self.heads, queries, keys]);
+                scores.mask_fill(masked, MASKED_SCORE)
+            }
+            None => scores,
+        };
+        let weights = self.dropout.forward(softmax(scores, 3));
+        let attended = weights
+            .matmul(split(value, keys)) // [batch, heads, queries, dim_head]
+            .swap_dims(1, 2)
+            .reshape([batch, queries, inner]);
+
+        let filtered = self.aoa.forward(Tensor::cat(vec![attended, query], 2)); // [batch, queries, 2 * dim]
+        self.output_dropout.forward(gated_linear_unit(filtered))
+    }
+}
+
+/// First half of the last axis times the sigmoid of the second half: `[.., 2 * n]` to `[.., n]`
+/// (Dauphin et al., 2017).
+fn gated_linear_unit(x: Tensor<3>) -> Tensor<3> {
+    let n = x.dims()[2] / 2;
+    let information = x.clone().narrow(2, 0, n);
+    let gate = x.narrow(2, n, n);
+    information * sigmoid(gate)
+}

@@ -1,0 +1,111 @@
+//! Bilinear attention between the words of a question and the regions of an image.
+
+use burn::config::Config;
+use burn::module::{Initializer, Module, Param};
+use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::tensor::activation::{relu, softmax};
+use burn::tensor::{Bool, Device, Tensor};
+
+/// Score of a masked cell before the softmax.
+const MASKED_SCORE: f32 = -1e9;
+
+/// Configuration of [`BilinearAttention`].
+#[derive(Config, Debug)]
+pub struct BilinearAttentionConfig {
+    /// Channels of the words, the regions and the joint space.
+    pub dim: usize,
+    /// Attention maps, one after the other refining the words.
+    pub glimpses: usize,
+    /// Dropout in front of the projections.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+}
+
+/// Low-rank bilinear attention with residual glimpses (Kim et al., "Bilinear Attention Networks",
+/// NeurIPS 2018, equations 5, 6 and 12).
+///
+/// Every glimpse has one attention map over all word-region pairs. The pooled joint feature of a
+/// glimpse is added to every word, and the next glimpse pools with the words so refined.
+#[derive(Module, Debug)]
+pub struct BilinearAttention {
+    word_map: Linear,
+    region_map: Linear,
+    /// `[glimpses, dim]`
+    map_weight: Param<Tensor<2>>,
+    /// `[glimpses]`
+    map_bias: Param<Tensor<1>>,
+    glimpses: Vec<Glimpse>,
+    dropout: Dropout,
+}
+
+#[derive(Module, Debug)]
+struct Glimpse {
+    words: Linear,
+    regions: Linear,
+    output: Linear,
+}
+
+impl BilinearAttentionConfig {
+    /// Creates the module with freshly drawn weights on `device`.
+    pub fn init(&self, device: &Device) -> BilinearAttention {
+        let square = || LinearConfig::new(self.dim, self.dim).init(device);
+        BilinearAttention {
+            word_map: square(),
+            region_map: square(),
+            map_weight: Initializer::Normal { mean: 0.0, std: (self.dim as f64).powf(-0.5) }
+                .init([self.glimpses, self.dim], device),
+            map_bias: Initializer::Zeros.init([self.glimpses], device),
+            glimpses: (0..self.glimpses)
+                .map(|_| Glimpse { words: square(), regions: square(), output: square() })
+                .collect(),
+            dropout: DropoutConfig::new(self.dropout).init(),
+        }
+    }
+}
+
+impl BilinearAttention {
+    /// Joins words and regions; the result has the words' shape.
+    ///
+    /// # Shapes
+    ///
+    /// - `words`: `[batch, words, dim]`
+    /// - `regions`: `[batch, regions, dim]`
+    /// - `masked_words`: `[batch, words]`, true for padding, which gets no attention
+    /// - result: `[batch, words, dim]`
+    pub fn forward(&self, words: Tensor<3>, regions: Tensor<3>, masked_words: Tensor<2, Bool>) -> Tensor<3> {
+        let [batch, tokens, dim] = words.dims();
+        let count = regions.dims()[1];
+        let maps = self.attention(words.clone(), regions.clone(), masked_words);
+        let regions = self.dropout.forward(regions);
+
+        let mut words = words;
+        for (index, glimpse) in self.glimpses.iter().enumerate() {
+            let map = maps.clone().narrow(1, index, 1).reshape([batch, tokens, count]);
+            let left = relu(glimpse.words.forward(self.dropout.forward(words.clone())));
+            let right = relu(glimpse.regions.forward(regions.clone())); // [batch, regions, dim]
+            // sum over words t and regions r of left[t] map[t, r] right[r]: contract the regions first.
+            let pooled = (left * map.matmul(right)).sum_dim(1); // [batch, 1, dim]
+            let joint = glimpse.output.forward(pooled);
+            words = words + joint.expand([batch, tokens, dim]);
+        }
+        words
+    }
+
+    /// Attention maps `[batch, glimpses, words, regions]`; each sums to one over its cells.
+    fn attention(&self, words: Tensor<3>, regions: Tensor<3>, masked_words: Tensor<2, Bool>) -> Tensor<4> {
+        let [batch, tokens, dim] = words.dims();
+        let count = regions.dims()[1];
+        let maps = self.glimpses.len();
+        let left = relu(self.word_map.forward(self.dropout.forward(words)));
+        let right = relu(self.region_map.forward(self.dropout.forward(regions)));
+        let weighted = left.reshape([batch, 1, tokens, dim]) * self.map_weight.val().reshape([1, maps, 1, dim]);
+        let scores = weighted
+            .reshape([batch, maps * tokens, dim])
+            .matmul(right.swap_dims(1, 2)) // [batch, maps * words, regions]
+            .reshape([batch, maps, tokens, count])
+            + self.map_bias.val().reshape([1, maps, 1, 1]);
+        let masked = masked_words.reshape([batch, 1, tokens, 1]).expand([batch, maps, tokens, count]);
+        softmax(scores.mask_fill(masked, MASKED_SCORE).reshape([batch, maps, tokens * count]), 2)
+            .reshape([batch, maps, tokens, count])
+    }
+}

@@ -1,0 +1,241 @@
+//! Command-line arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Train and use a visual-question-answering model on whatever device there is.
+#[derive(Debug, Parser)]
+#[command(name = "aoa", version, after_help = EXIT_CODES)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  2    wrong arguments or configuration
+  3    the data set or an image cannot be read
+  4    the device is not available, or no preset fits it
+  5    a run directory or checkpoint cannot be read or written
+  6    training diverged
+  130  interrupted; a checkpoint was saved";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model
+    Train(TrainArgs),
+    /// Evaluate the best checkpoint of a run
+    Eval(EvalArgs),
+    /// Ask a trained model a question about an image
+    Ask(AskArgs),
+    /// Show the GPUs, their memory and what uses them
+    Probe(ProbeArgs),
+    /// List and show presets
+    Presets {
+        #[command(subcommand)]
+        command: PresetsCommand,
+    },
+    /// Show the configuration that a run would have
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Fetch and look at data sets
+    Data {
+        #[command(subcommand)]
+        command: DataCommand,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// What makes up the configuration, from the lowest layer to the highest.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct ConfigArgs {
+    /// Preset, by name or as the path of a TOML file [default: the one for the device]
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Configuration file on top of the preset
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Single value on top of all files, as section.key=value; may be repeated
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Data set; short for --set dataset.name=NAME
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+    /// Folder that holds the data sets; short for --set dataset.root=DIR
+    #[arg(long, value_name = "DIR")]
+    pub data_root: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Choose device and preset, check the configuration and the data, and stop before training
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Continue the run in this run directory
+    #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["preset", "config"])]
+    pub resume: Option<PathBuf>,
+    /// Stop after this many steps as if interrupted; --resume goes on from there
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub stop_after: Option<u64>,
+    /// Download the data set with pip when it is not there
+    #[arg(long)]
+    pub fetch: bool,
+    /// Print JSON lines, the last one the result
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct EvalArgs {
+    /// Run directory [default: the newest under runs/]
+    pub run_dir: Option<PathBuf>,
+    /// Part of the data set
+    #[arg(long, default_value = "test")]
+    pub split: SplitArg,
+    /// Folder that holds the data sets [default: as in the run]
+    #[arg(long, value_name = "DIR")]
+    pub data_root: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct AskArgs {
+    /// The question
+    pub question: String,
+    /// PNG or JPEG file
+    #[arg(long, value_name = "FILE")]
+    pub image: PathBuf,
+    /// Run directory [default: the newest under runs/]
+    #[arg(long, value_name = "RUN_DIR")]
+    pub run: Option<PathBuf>,
+    /// Answers to show
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub top: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ProbeArgs {
+    /// Path of libnvidia-ml [default: the system's, or hardware.nvml_library]
+    #[arg(long, value_name = "FILE")]
+    pub nvml_library: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PresetsCommand {
+    /// List the presets
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a preset's file
+    Show {
+        /// Preset, by name or as the path of a TOML file
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every key with its value and where the value comes from
+    Show {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Download a public data set
+    Fetch {
+        /// The data set
+        name: FetchName,
+        /// Folder that holds the data sets
+        #[arg(long, default_value = "data", value_name = "DIR")]
+        data_root: PathBuf,
+        /// Python interpreter whose pip downloads the data set
+        #[arg(long, default_value = "python3", value_name = "PROGRAM")]
+        python: String,
+    },
+    /// Count samples, images and answers of a data set
+    Stats {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write images of a data set, with their questions and answers, to a folder
+    Export {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Part of the data set
+        #[arg(long, default_value = "test")]
+        split: SplitArg,
+        /// Images to write
+        #[arg(long, default_value_t = 5, value_name = "N")]
+        count: usize,
+        /// The folder
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum FetchName {
+    /// 64 x 64 images of one shape, 48,248 questions, 13 answers
+    EasyVqa,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SplitArg {
+    /// Learned from
+    Train,
+    /// Chooses the best checkpoint
+    Validation,
+    /// Reported
+    Test,
+}
+
+impl From<SplitArg> for data_pipeline::Split {
+    fn from(split: SplitArg) -> Self {
+        match split {
+            SplitArg::Train => Self::Train,
+            SplitArg::Validation => Self::Validation,
+            SplitArg::Test => Self::Test,
+        }
+    }
+}
+
+impl SplitArg {
+    /// Its name in the output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}

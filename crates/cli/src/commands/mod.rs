@@ -1,0 +1,54 @@
+//! One module a subcommand.
+
+mod ask;
+mod config;
+mod data;
+mod eval;
+mod presets;
+mod probe;
+mod train;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use crate::args::{Args, Command};
+use crate::failure::Failure;
+use crate::output;
+
+/// Runs a subcommand.
+pub fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Train(args) => return train::run(&args),
+        Command::Eval(args) => eval::run(&args)?,
+        Command::Ask(args) => ask::run(&args)?,
+        Command::Probe(args) => probe::run(&args)?,
+        Command::Presets { command } => presets::run(&command)?,
+        Command::Config { command } => config::run(&command)?,
+        Command::Data { command } => data::run(&command)?,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "aoa", &mut script);
+            output::text(String::from_utf8_lossy(&script));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The run directory that was named, or the newest one under `runs/`.
+fn run_dir(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+    if let Some(named) = named {
+        return Ok(named.clone());
+    }
+    let newest = trainer::newest_run(std::path::Path::new("runs")).ok_or(Failure::NoRun)?;
+    output::note(format!("using the newest run, {}", newest.display()));
+    Ok(newest)
+}
+
+/// Says which checkpoints were passed over, and why.
+fn warn_of(rejected: &[trainer::Rejected]) {
+    for one in rejected {
+        output::note(format!("warning: passed over the checkpoint {}: {}", one.path.display(), one.reason));
+    }
+}

@@ -1,0 +1,92 @@
+use std::fmt::Display;
+
+use gpu_probe::{Driver, Gpu, Host, Mig, Reading};
+
+use crate::args::{ConfigArgs, ProbeArgs};
+use crate::failure::Failure;
+use crate::output;
+use crate::progress::gibibytes;
+use crate::settings::{hardware, inventory};
+
+pub fn run(args: &ProbeArgs) -> Result<(), Failure> {
+    let library = match &args.nvml_library {
+        Some(path) => path.display().to_string(),
+        None => hardware(&ConfigArgs::default())?.nvml_library,
+    };
+    let inventory = inventory(&library)?;
+    if args.json {
+        output::json(&inventory);
+        return Ok(());
+    }
+    match &inventory.driver {
+        Driver::Absent { reason } => output::line(format!("no NVIDIA driver ({reason})")),
+        Driver::Present { version, cuda_version, gpus } => {
+            output::line(format!("driver {}, CUDA {}", shown(version), shown(cuda_version)));
+            match gpus.as_result() {
+                Ok(gpus) => gpus.iter().for_each(show_gpu),
+                Err(reason) => output::line(format!("GPUs not available ({reason})")),
+            }
+        }
+    }
+    show_host(&inventory.host);
+    Ok(())
+}
+
+fn show_gpu(gpu: &Gpu) {
+    output::line(format!("GPU {}  {}  {}", gpu.index, shown(&gpu.name), shown(&gpu.uuid)));
+    row("memory", &gpu.memory, |memory| {
+        let [used, free, total] = [memory.used, memory.free, memory.total].map(gibibytes);
+        format!("{used} used, {free} free of {total}")
+    });
+    row("compute", &gpu.compute_capability, ToString::to_string);
+    row("utilisation", &gpu.utilization, |use_| {
+        format!("{} % of its time, {} % of the memory's", use_.gpu_percent, use_.memory_percent)
+    });
+    row("temperature", &gpu.temperature_celsius, |degrees| format!("{degrees} °C"));
+    row("power", &gpu.power_watts, |watts| format!("{watts:.0} W"));
+    row("power limit", &gpu.power_limit_watts, |watts| format!("{watts:.0} W"));
+    row("MIG", &gpu.mig, |mig| match mig {
+        Mig::Unsupported => "not supported".to_owned(),
+        Mig::Disabled => "off".to_owned(),
+        Mig::Enabled { instances } => match instances.as_result() {
+            Ok(instances) => {
+                let memory = instances.iter().map(|one| match one.memory.as_result() {
+                    Ok(memory) => gibibytes(memory.total),
+                    Err(reason) => format!("unknown ({reason})"),
+                });
+                format!("on; instances of {}", memory.collect::<Vec<_>>().join(", "))
+            }
+            Err(reason) => format!("on; instances not available ({reason})"),
+        },
+    });
+    row("processes", &gpu.processes, |processes| {
+        let each = processes.iter().map(|process| {
+            let memory = process.used_memory.as_result().map_or_else(|_| "unknown".to_owned(), |bytes| gibibytes(*bytes));
+            format!("{} {} {memory}", process.pid, shown(&process.name))
+        });
+        if processes.is_empty() { "none".to_owned() } else { each.collect::<Vec<_>>().join("; ") }
+    });
+}
+
+fn show_host(host: &Host) {
+    output::line("host");
+    row("memory", &host.usable_memory, |bytes| format!("{} usable", gibibytes(*bytes)));
+    row("of", &host.total_memory, |bytes| gibibytes(*bytes));
+    row("cgroup", &host.cgroup, |cgroup| match cgroup {
+        Some(cgroup) => format!("{} in use of {}", gibibytes(cgroup.current), gibibytes(cgroup.limit)),
+        None => "no limit".to_owned(),
+    });
+    row("cores", &host.cores, ToString::to_string);
+}
+
+fn row<T>(name: &str, reading: &Reading<T>, show: impl Fn(&T) -> String) {
+    let value = match reading.as_result() {
+        Ok(value) => show(value),
+        Err(reason) => format!("not available ({reason})"),
+    };
+    output::line(format!("  {name:<12} {value}"));
+}
+
+fn shown<T: Display>(reading: &Reading<T>) -> String {
+    reading.as_result().map_or_else(|reason| format!("not available ({reason})"), ToString::to_string)
+}

@@ -1,0 +1,122 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use config_schema::{Config, DatasetName};
+use data_pipeline::{DataError, easy_vqa};
+use trainer::{Dataset, Model, Run, device, train};
+
+use crate::ActiveModel;
+use crate::args::TrainArgs;
+use crate::commands::data::announce;
+use crate::failure::Failure;
+use crate::output;
+use crate::progress;
+use crate::settings::{Settings, of_run};
+
+/// Exit code of a run that was stopped, as a shell reports it for an interrupted program.
+const INTERRUPTED: u8 = 130;
+
+pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
+    let settings = match &args.resume {
+        Some(run_dir) => of_run(run_dir, args.config.data_root.as_ref(), &args.config.set)?,
+        None => args.config.settings()?,
+    };
+    let Settings { resolved, device, reason } = &settings;
+    output::note(format!("preset {} on {device}: {reason}", resolved.preset));
+    for warning in &resolved.warnings {
+        output::note(format!("warning: {warning}"));
+    }
+    if args.fetch {
+        fetch_missing(&resolved.config)?;
+    }
+    if args.dry_run {
+        return dry_run(args, &settings);
+    }
+
+    let config = &resolved.config;
+    let run_dir = match &args.resume {
+        Some(run_dir) => run_dir.clone(),
+        None => new_run_dir(config),
+    };
+    let stop = stop_on_interrupt()?;
+    let mut observer = progress::observer(args.json);
+    let summary = train::<ActiveModel>(
+        &Run {
+            settings: config,
+            config_text: &resolved.annotated_toml(),
+            run_dir: &run_dir,
+            resume: args.resume.is_some(),
+            stop_after: args.stop_after.map(|steps| steps as usize),
+            stop: &stop,
+            device: &device::open(device)?,
+            device_name: &device.to_string(),
+        },
+        observer.as_mut(),
+    )?;
+    let interrupted = summary.steps < summary.total_steps && stop.load(Ordering::Relaxed);
+    Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+/// Everything that happens before the first step, without the step.
+fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
+    let config = &settings.resolved.config;
+    let dataset = Dataset::open(config)?;
+    let (vocabulary, answers) = trainer::vocabulary_and_answers(dataset.train.as_ref())?;
+    <ActiveModel as Model>::configure(config, vocabulary.len(), answers.len()).map_err(trainer::TrainError::Model)?;
+    let samples = dataset.train.samples().len();
+    let steps = samples.div_ceil(config.effective_batch()) * config.training.epochs;
+    if args.json {
+        output::json(&serde_json::json!({
+            "preset": settings.resolved.preset,
+            "device": settings.device.to_string(),
+            "reason": settings.reason,
+            "effective_batch": config.effective_batch(),
+            "training_samples": samples,
+            "steps": if config.training.max_steps > 0 { steps.min(config.training.max_steps) } else { steps },
+            "config": config,
+        }));
+    } else {
+        output::text(settings.resolved.annotated_toml());
+    }
+    output::note("dry run: nothing was trained");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fetch_missing(config: &Config) -> Result<(), DataError> {
+    let root = Path::new(&config.dataset.root);
+    let name = config.dataset.name;
+    if name == DatasetName::EasyVqa && !root.join(name.to_string()).exists() {
+        output::note(format!("downloading {name} with pip into {}", root.display()));
+        announce(&easy_vqa::fetch(root, "python3")?);
+    }
+    Ok(())
+}
+
+/// `logging.run_dir`, or the first free `runs/<data set>-<number>`.
+fn new_run_dir(config: &Config) -> PathBuf {
+    if !config.logging.run_dir.is_empty() {
+        return PathBuf::from(&config.logging.run_dir);
+    }
+    let named = |number: u32| Path::new("runs").join(format!("{}-{number:03}", config.dataset.name));
+    (1..).map(named).find(|path| !path.exists()).unwrap_or_else(|| unreachable!("some number is free"))
+}
+
+/// A flag that the first interruption sets; the second one ends the program at once.
+fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            quit();
+        }
+        output::note("stopping after this step; press again to quit at once");
+    })?;
+    Ok(stop)
+}
+
+#[expect(clippy::exit, reason = "a second interruption must not wait for a step to end")]
+fn quit() -> ! {
+    std::process::exit(i32::from(INTERRUPTED))
+}

@@ -1,0 +1,133 @@
+//! Why a command failed, as a person should read it.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use config_schema::{ConfigError, ConfigErrors};
+use data_pipeline::DataError;
+use gpu_probe::{ChooseError, ProbeError};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
+use thiserror::Error;
+use trainer::TrainError;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// The configuration is not valid.
+    #[error(transparent)]
+    Configuration(#[from] ConfigErrors),
+    /// The configuration file cannot be read.
+    #[error("cannot read the configuration file {}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is no such preset.
+    #[error("there is no preset \"{name}\"")]
+    Preset {
+        /// What was asked for.
+        name: String,
+        /// Those there are.
+        known: Vec<&'static str>,
+    },
+    /// No preset or device can be chosen.
+    #[error(transparent)]
+    Choice(#[from] ChooseError),
+    /// The NVML library that was named cannot be used.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The data set cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A run cannot start, go on or be read.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// An image or another file that an argument names cannot be read or written.
+    #[error("cannot access {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// No run directory was named, and there is none.
+    #[error("there is no run under runs/")]
+    NoRun,
+    /// The signal handler could not be installed.
+    #[error("cannot watch for interruption")]
+    Signals(#[from] ctrlc::Error),
+}
+
+impl Failure {
+    /// The documented exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        let code = match self {
+            Self::Configuration(_) | Self::Config { .. } | Self::Preset { .. } => 2,
+            Self::Data(_) | Self::File { .. } => 3,
+            Self::Choice(_) | Self::Probe(_) => 4,
+            Self::NoRun => 5,
+            Self::Signals(_) => 1,
+            Self::Train(error) => match error {
+                TrainError::Model(_) => 2,
+                TrainError::Data(_) | TrainError::Image { .. } => 3,
+                TrainError::Device { .. } => 4,
+                TrainError::Diverged { .. } => 6,
+                _ => 5,
+            },
+        };
+        ExitCode::from(code)
+    }
+
+    /// Message, place and cure, for a terminal.
+    pub fn render(&self) -> String {
+        if let Self::Configuration(errors) = self {
+            return errors.errors.iter().map(|error| graphical(&located(error))).collect();
+        }
+        let mut message = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            message += &format!(": {error}");
+            cause = error.source();
+        }
+        let mut diagnostic = MietteDiagnostic::new(message);
+        diagnostic.help = self.help();
+        graphical(&Report::new(diagnostic))
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Preset { known, .. } => Some(format!("the presets are {}", known.join(", "))),
+            Self::Choice(error) => Some(error.hint()),
+            Self::Data(error) => error.hint(),
+            Self::Train(TrainError::Data(error)) => error.hint(),
+            Self::Train(error) => error.help().map(str::to_owned),
+            Self::NoRun => Some("train one with `aoa train`, or name a run directory".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+fn located(error: &ConfigError) -> Report {
+    let mut diagnostic = MietteDiagnostic::new(error.message());
+    diagnostic.help.clone_from(&error.help);
+    if let Some(span) = &error.span {
+        diagnostic.labels = Some(vec![LabeledSpan::underline(span.clone())]);
+    }
+    let report = Report::new(diagnostic);
+    match &error.source {
+        Some(source) => report.with_source_code(NamedSource::new(&source.name, source.text.clone())),
+        None => report,
+    }
+}
+
+fn graphical(report: &Report) -> String {
+    let styled = std::io::IsTerminal::is_terminal(&io::stderr());
+    let theme = if styled { GraphicalTheme::unicode() } else { GraphicalTheme::none() };
+    let mut text = String::new();
+    let rendered = GraphicalReportHandler::new_themed(theme).render_report(&mut text, report.as_ref());
+    if rendered.is_err() { report.to_string() } else { text }
+}

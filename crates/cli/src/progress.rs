@@ -1,0 +1,194 @@
+//! Shows a run while it goes on.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use trainer::{Event, Observer, Summary};
+
+use crate::output;
+
+/// The observer for how the program is used: JSON lines, a progress bar, or plain lines without a terminal.
+pub fn observer(json: bool) -> Box<dyn Observer> {
+    if json {
+        Box::new(JsonLines)
+    } else if std::io::stderr().is_terminal() {
+        Box::new(Bar::new())
+    } else {
+        Box::new(PlainLines::default())
+    }
+}
+
+struct JsonLines;
+
+impl Observer for JsonLines {
+    fn observe(&mut self, event: &Event) {
+        output::json(event);
+    }
+
+    fn tick(&mut self, _step: usize) {}
+}
+
+#[derive(Default)]
+struct PlainLines {
+    position: Position,
+}
+
+impl Observer for PlainLines {
+    fn observe(&mut self, event: &Event) {
+        if let Some(line) = self.position.describe(event) {
+            output::note(line);
+        }
+    }
+
+    fn tick(&mut self, _step: usize) {}
+}
+
+struct Bar {
+    bar: ProgressBar,
+    position: Position,
+}
+
+/// Steps before the time left is estimated: the first ones are slower than the rest.
+const WARM_UP_STEPS: usize = 3;
+
+impl Bar {
+    fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let template = "{bar:30} {pos}/{len} steps  {msg}  {eta} left";
+        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { bar, position: Position::default() }
+    }
+}
+
+impl Observer for Bar {
+    fn observe(&mut self, event: &Event) {
+        let line = self.position.describe(event);
+        match event {
+            Event::Start { total_steps, step, .. } => {
+                self.bar.set_length(*total_steps as u64);
+                self.bar.set_position(*step as u64);
+                self.bar.reset_eta();
+            }
+            Event::QuestionOnly { total_steps } => {
+                self.bar.set_length(*total_steps as u64);
+                self.bar.set_position(0);
+                self.bar.reset_eta();
+            }
+            Event::Step { .. } => {
+                self.bar.set_message(self.position.figures(event));
+                return;
+            }
+            Event::Summary(_) => self.bar.finish_and_clear(),
+            _ => {}
+        }
+        if let Some(line) = line {
+            self.bar.suspend(|| output::note(line));
+        }
+    }
+
+    fn tick(&mut self, step: usize) {
+        self.bar.set_position(step as u64);
+        if step - self.position.first_step == WARM_UP_STEPS {
+            self.bar.reset_eta();
+        }
+    }
+}
+
+/// What is needed to put an event into words.
+#[derive(Default)]
+struct Position {
+    total_steps: usize,
+    first_step: usize,
+    effective_batch: usize,
+}
+
+impl Position {
+    fn describe(&mut self, event: &Event) -> Option<String> {
+        Some(match event {
+            Event::Start {
+                run_dir,
+                device,
+                dataset,
+                samples: [train, validation, test],
+                vocabulary,
+                answers,
+                parameters,
+                effective_batch,
+                micro_batch,
+                total_steps,
+                step,
+            } => {
+                *self = Self { total_steps: *total_steps, first_step: *step, effective_batch: *effective_batch };
+                let from = if *step == 0 { String::new() } else { format!(", going on after step {step}") };
+                format!(
+                    "{dataset}: {train} training, {validation} validation and {test} test samples; {vocabulary} words, \
+                     {answers} answers\n{parameters} parameters on {device}; effective batch {effective_batch} in \
+                     micro-batches of {micro_batch}; {total_steps} steps{from}\nrun directory {}",
+                    run_dir.display()
+                )
+            }
+            Event::Warning { message } => format!("warning: {message}"),
+            Event::Step { step, .. } => {
+                let left = self.time_left(event).map(|left| format!("  {left} left")).unwrap_or_default();
+                format!("step {step}/{}  {}{left}", self.total_steps, self.figures(event))
+            }
+            Event::Evaluation { step, split, accuracy, samples } => {
+                format!("step {step}: {split} accuracy {} on {samples} samples", percent(*accuracy))
+            }
+            Event::Checkpoint { .. } => return None,
+            Event::QuestionOnly { total_steps } => {
+                self.total_steps = *total_steps;
+                self.first_step = 0;
+                format!("question-only baseline: {total_steps} steps with the image zeroed")
+            }
+            Event::Summary(summary) => describe_summary(summary),
+        })
+    }
+
+    /// Loss, speed and memory of a step.
+    fn figures(&self, event: &Event) -> String {
+        let Event::Step { epoch, loss, lr, samples_per_second, memory_bytes, .. } = event else {
+            return String::new();
+        };
+        let memory = memory_bytes.map(|bytes| format!("  {}", gibibytes(bytes))).unwrap_or_default();
+        format!("epoch {}  loss {loss:.4}  lr {lr:.1e}  {samples_per_second:.0} samples/s{memory}", epoch + 1)
+    }
+
+    fn time_left(&self, event: &Event) -> Option<String> {
+        let Event::Step { step, samples_per_second, .. } = event else { return None };
+        let samples = (self.total_steps - step) * self.effective_batch;
+        let seconds = samples as f64 / samples_per_second;
+        (*samples_per_second > 0.0).then(|| duration(seconds))
+    }
+}
+
+fn describe_summary(summary: &Summary) -> String {
+    let shown = |accuracy: Option<f64>| accuracy.map_or_else(|| "not measured".to_owned(), percent);
+    let mut text = format!("{}/{} steps in {}", summary.steps, summary.total_steps, duration(summary.train_seconds));
+    if summary.test_accuracy.is_some() {
+        text += &format!(
+            "\ntest accuracy      {}\n  question only    {}\n  always \"{}\" {}",
+            shown(summary.test_accuracy),
+            shown(summary.question_only_accuracy),
+            summary.majority_answer,
+            percent(summary.majority_accuracy),
+        );
+    } else {
+        text += &format!("\nstopped; go on with `aoa train --resume {}`", summary.run_dir.display());
+    }
+    text
+}
+
+/// A share as a percentage.
+pub fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}
+
+/// Bytes in GiB.
+pub fn gibibytes(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
+fn duration(seconds: f64) -> String {
+    indicatif::HumanDuration(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9))).to_string()
+}

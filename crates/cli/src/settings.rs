@@ -1,0 +1,148 @@
+//! From arguments, files and environment to a configuration and a device.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+
+use config_schema::{Device, Hardware, Layers, Resolved, Source, preset_summaries, presets, resolve, stated_preset};
+use gpu_probe::{Candidate, DeviceRequest, Driver, Inventory, choose_preset, probe};
+
+use crate::args::ConfigArgs;
+use crate::failure::Failure;
+
+/// What a command works with.
+#[derive(Debug)]
+pub struct Settings {
+    /// The configuration.
+    pub resolved: Resolved,
+    /// The device, decided.
+    pub device: Device,
+    /// Why this preset and this device, in a sentence.
+    pub reason: String,
+}
+
+impl ConfigArgs {
+    /// Resolves the configuration and decides on preset and device.
+    pub fn settings(&self) -> Result<Settings, Failure> {
+        let mut layers = self.layers()?;
+        // The probe may itself be configured (`hardware`), so the layers are resolved once without its answer.
+        let first = resolve(&layers, &lookup)?;
+        let hardware = &first.config.hardware;
+        let inventory = inventory(&hardware.nvml_library)?;
+        if let Some(preset) = stated_preset(&layers) {
+            let (device, found) = device_for(&first, &inventory);
+            return Ok(Settings { device, reason: format!("preset \"{preset}\" was asked for; {found}"), resolved: first });
+        }
+        let request = match hardware.device {
+            Device::Auto => None,
+            Device::Cpu | Device::Wgpu => Some(DeviceRequest::Cpu),
+            Device::Cuda(index) => Some(DeviceRequest::Cuda(Some(index))),
+        };
+        let choice = choose_preset(&inventory, &candidates()?, request)?;
+        let device = match (&hardware.device, choice.device) {
+            (Device::Wgpu, _) => Device::Wgpu,
+            (_, gpu_probe::Device::Cpu) => Device::Cpu,
+            (_, gpu_probe::Device::Cuda { index }) => Device::Cuda(index),
+        };
+        layers.fallback_preset = choice.preset;
+        Ok(Settings { resolved: resolve(&layers, &lookup)?, device, reason: choice.reason })
+    }
+
+    fn layers(&self) -> Result<Layers, Failure> {
+        let user = self.config.as_deref().map(read_source).transpose()?;
+        let string = |key: &str, value: &Option<String>| {
+            value.as_ref().map(|value| format!("{key}={}", serde_json::Value::from(value.as_str())))
+        };
+        let shorthands = [string("dataset.name", &self.dataset), string("dataset.root", &self.data_root)];
+        Ok(Layers {
+            preset: self.preset.clone(),
+            fallback_preset: "cpu".to_owned(),
+            user,
+            environment: environment(),
+            sets: shorthands.into_iter().flatten().chain(self.set.iter().cloned()).collect(),
+        })
+    }
+}
+
+/// The `hardware` section that the arguments and the environment give.
+pub fn hardware(args: &ConfigArgs) -> Result<Hardware, Failure> {
+    Ok(resolve(&args.layers()?, &lookup)?.config.hardware)
+}
+
+/// The configuration of a run that exists, with what is set on top of it.
+pub fn of_run(run_dir: &Path, data_root: Option<&String>, sets: &[String]) -> Result<Settings, Failure> {
+    let text = trainer::read_config(run_dir)?;
+    let user = Source::new(run_dir.join(trainer::CONFIG).display().to_string(), text);
+    let root = data_root.map(|root| format!("dataset.root={}", serde_json::Value::from(root.as_str())));
+    let layers = Layers {
+        preset: None,
+        // The run's file states every key, so nothing of the preset below it is left.
+        fallback_preset: "cpu".to_owned(),
+        user: Some(user),
+        environment: environment(),
+        sets: root.into_iter().chain(sets.iter().cloned()).collect(),
+    };
+    let resolved = resolve(&layers, &lookup)?;
+    let inventory = inventory(&resolved.config.hardware.nvml_library)?;
+    let (device, found) = device_for(&resolved, &inventory);
+    Ok(Settings { device, reason: found, resolved })
+}
+
+/// GPUs and host memory, through the library of that path, or the system's when it is empty.
+pub fn inventory(nvml_library: &str) -> Result<Inventory, Failure> {
+    let library = (!nvml_library.is_empty()).then(|| Path::new(nvml_library));
+    Ok(probe(library)?)
+}
+
+/// The device for a preset that somebody chose.
+fn device_for(resolved: &Resolved, inventory: &Inventory) -> (Device, String) {
+    let config = &resolved.config;
+    if config.hardware.device != Device::Auto {
+        return (config.hardware.device, format!("device {} was asked for", config.hardware.device));
+    }
+    if config.preset.min_device_memory.bytes().is_none() {
+        return (Device::Cpu, "it is not for a GPU".to_owned());
+    }
+    match choose_preset(inventory, &[Candidate { name: resolved.preset.clone(), min_device_memory: Some(0) }], None) {
+        Ok(choice) => match choice.device {
+            gpu_probe::Device::Cuda { index } => (Device::Cuda(index), format!("GPU {index} has the most memory")),
+            gpu_probe::Device::Cpu => (Device::Cpu, "there is no GPU".to_owned()),
+        },
+        Err(_) => (Device::Cpu, no_gpu(inventory)),
+    }
+}
+
+fn no_gpu(inventory: &Inventory) -> String {
+    match &inventory.driver {
+        Driver::Absent { reason } => format!("there is no GPU ({reason})"),
+        Driver::Present { .. } => "there is no GPU whose memory can be read".to_owned(),
+    }
+}
+
+fn candidates() -> Result<Vec<Candidate>, Failure> {
+    let candidate = |summary: config_schema::PresetSummary| Candidate {
+        name: summary.name,
+        min_device_memory: summary.min_device_memory,
+    };
+    Ok(preset_summaries()?.into_iter().map(candidate).collect())
+}
+
+/// A preset by name or, when it looks like a path, from its file.
+pub fn lookup(name: &str) -> Option<Source> {
+    let path = Path::new(name);
+    if name.contains(std::path::MAIN_SEPARATOR) || path.extension().is_some_and(|extension| extension == "toml") {
+        return fs::read_to_string(path).ok().map(|text| Source::new(name, text));
+    }
+    presets::lookup(name)
+}
+
+fn read_source(path: &Path) -> Result<Source, Failure> {
+    let text = fs::read_to_string(path).map_err(|source| Failure::Config { path: path.to_owned(), source })?;
+    Ok(Source::new(path.display().to_string(), text))
+}
+
+/// The only reader of the environment. A variable that is not UTF-8 cannot be a configuration key.
+#[expect(clippy::disallowed_methods, reason = "the one owner of the environment")]
+fn environment() -> Vec<(String, String)> {
+    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}

@@ -1,0 +1,234 @@
+//! Statements of keys, and how a file is read into them.
+
+use std::{ops::Range, sync::Arc};
+
+use serde_json::Value as Json;
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
+use toml_parser::lexer::TokenKind;
+
+use crate::{
+    check,
+    error::{Found, MAX_DEPTH, MAX_ERRORS, MAX_TEXT_BYTES, Problem, Report, excerpt},
+    schema::{self, Key},
+    source::{Origin, Source},
+    suggest,
+};
+
+/// A place in a text.
+pub(crate) type Place = (Arc<Source>, Range<usize>);
+
+/// A value that a layer gives to a key, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    pub(crate) key: &'static Key,
+    pub(crate) value: Json,
+    pub(crate) origin: Origin,
+    pub(crate) place: Place,
+}
+
+/// A file: the preset it starts from, and what it states.
+#[derive(Debug)]
+pub(crate) struct File {
+    pub(crate) extends: Option<(String, Place)>,
+    pub(crate) statements: Vec<Statement>,
+}
+
+/// What would make a text cost too much to read, found before the parser builds a tree of it.
+///
+/// The parser has a limit of its own on brackets and one on dotted keys, but the product of the two is a tree deep
+/// enough to overflow the stack when it is dropped.
+pub(crate) fn too_much(text: &str) -> Option<Found> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Some(Found::new(0..0, Problem::TooLarge { bytes: text.len() }));
+    }
+    let (mut brackets, mut dots) = (0_usize, 0_usize);
+    for token in toml_parser::Source::new(text).lex() {
+        match token.kind() {
+            TokenKind::LeftSquareBracket | TokenKind::LeftCurlyBracket => brackets += 1,
+            TokenKind::RightSquareBracket | TokenKind::RightCurlyBracket => {
+                brackets = brackets.saturating_sub(1);
+            }
+            TokenKind::Dot => dots += 1,
+            TokenKind::Equals | TokenKind::Comma | TokenKind::Newline => dots = 0,
+            _ => {}
+        }
+        if brackets > MAX_DEPTH || dots > MAX_DEPTH {
+            let span = token.span();
+            return Some(Found::new(span.start()..span.end(), Problem::TooDeep));
+        }
+    }
+    None
+}
+
+/// Reads a preset (`preset` is its name) or the user's file.
+pub(crate) fn read_file(source: &Arc<Source>, preset: Option<&str>, report: &mut Report) -> File {
+    let mut reader = Reader {
+        source,
+        preset,
+        found: Vec::new(),
+        file: File {
+            extends: None,
+            statements: Vec::new(),
+        },
+        report,
+    };
+    if let Some(found) = too_much(&source.text) {
+        reader.found.push(found);
+        reader.report.incomplete = true;
+    } else {
+        reader.document();
+    }
+    let Reader {
+        found,
+        file,
+        report,
+        ..
+    } = reader;
+    report.text(source, found);
+    file
+}
+
+/// The preset that a file names in `extends`, if the file can be read that far.
+pub(crate) fn extends_of(source: &Source) -> Option<String> {
+    if too_much(&source.text).is_some() {
+        return None;
+    }
+    let (document, _) = DeTable::parse_recoverable(&source.text);
+    let extends = document.get_ref().get("extends")?.get_ref().as_str()?;
+    Some(extends.to_owned())
+}
+
+struct Reader<'a> {
+    source: &'a Arc<Source>,
+    preset: Option<&'a str>,
+    found: Vec<Found>,
+    file: File,
+    report: &'a mut Report,
+}
+
+impl Reader<'_> {
+    fn document(&mut self) {
+        let text = &self.source.text;
+        let (document, mut errors) = DeTable::parse_recoverable(text);
+        self.report.incomplete |= !errors.is_empty();
+        errors.truncate(MAX_ERRORS + 1);
+        let syntax: Vec<Found> = errors
+            .iter()
+            .map(|error| syntax_error(text, error))
+            .collect();
+        for (name, value) in document.get_ref() {
+            self.top(name, value);
+        }
+        // The parser recovers from an error by guessing the rest of the line: what it guessed is not the user's error.
+        let line = |found: &Found| text[..found.span.start].rfind('\n');
+        let broken: Vec<Option<usize>> = syntax.iter().map(line).collect();
+        self.found.retain(|found| !broken.contains(&line(found)));
+        self.found.extend(syntax);
+    }
+
+    fn top(&mut self, name: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) {
+        let section = schema::sections()
+            .iter()
+            .find(|section| section.name == **name.get_ref());
+        match (section, value.get_ref()) {
+            (None, DeValue::String(preset)) if name.get_ref() == "extends" => {
+                let place = (Arc::clone(self.source), value.span());
+                self.file.extends = Some((preset.to_string(), place));
+            }
+            (None, _) if name.get_ref() == "extends" => {
+                let problem = Problem::WrongType {
+                    key: "extends".to_owned(),
+                    expected: "a string".to_owned(),
+                    got: value.get_ref().type_str().to_owned(),
+                };
+                let found = Found::new(value.span(), problem);
+                self.found
+                    .push(found.help("the name of a preset, in quotes".to_owned()));
+                self.report.incomplete = true;
+            }
+            (None, DeValue::Table(_)) => {
+                let section = excerpt(name.get_ref());
+                let found = Found::new(name.span(), Problem::UnknownSection { section });
+                self.found
+                    .push(found.help(suggest::for_section(name.get_ref())));
+            }
+            (None, _) => self.unknown_key(None, name),
+            (Some(section), DeValue::Table(keys)) => {
+                for (name, value) in keys {
+                    if self.found.len() > MAX_ERRORS {
+                        return;
+                    }
+                    match section.keys.iter().find(|key| key.name == **name.get_ref()) {
+                        Some(key) => self.key(key, name, value),
+                        None => self.unknown_key(Some(&section.name), name),
+                    }
+                }
+            }
+            (Some(section), value_of) => {
+                let problem = Problem::WrongType {
+                    key: section.name.clone(),
+                    expected: "a section".to_owned(),
+                    got: value_of.type_str().to_owned(),
+                };
+                let found = Found::new(name.span(), problem);
+                self.found
+                    .push(found.help(format!("write its keys under [{}]", section.name)));
+                self.report.incomplete = true;
+            }
+        }
+    }
+
+    fn key(
+        &mut self,
+        key: &'static Key,
+        name: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+    ) {
+        let Some(checked) = check::value(key, value, &mut self.found) else {
+            self.report.unknown.insert(&key.path);
+            return;
+        };
+        let (line, _) = self.source.line_column(name.span().start);
+        let file = self.source.name.clone();
+        let origin = match self.preset {
+            Some(preset) => Origin::Preset {
+                preset: preset.to_owned(),
+                file,
+                line,
+            },
+            None => Origin::File { name: file, line },
+        };
+        self.file.statements.push(Statement {
+            key,
+            value: checked,
+            origin,
+            place: (Arc::clone(self.source), value.span()),
+        });
+    }
+
+    fn unknown_key(&mut self, section: Option<&str>, name: &Spanned<DeString<'_>>) {
+        // One more than is shown, so that the report knows to say that there are more.
+        if self.found.len() > MAX_ERRORS {
+            return;
+        }
+        let shown = excerpt(name.get_ref());
+        let key = section.map_or_else(|| shown.clone(), |section| format!("{section}.{shown}"));
+        let found = Found::new(name.span(), Problem::UnknownKey { key });
+        self.found
+            .push(found.help(suggest::for_key(section, name.get_ref())));
+    }
+}
+
+fn syntax_error(text: &str, error: &toml::de::Error) -> Found {
+    let span = error.span().unwrap_or(text.len()..text.len());
+    if error.message() == "duplicate key" {
+        let key = excerpt(text.get(span.clone()).unwrap_or_default());
+        let help = "keep one of the two".to_owned();
+        return Found::new(span, Problem::DuplicateKey { key }).help(help);
+    }
+    let reason = error.message().to_owned();
+    Found::new(span, Problem::Syntax { reason })
+}

@@ -1,0 +1,67 @@
+//! The configuration of a training run: which keys there are, how layers of them become one [`Config`], and which
+//! presets come with the program.
+//!
+//! Layers, lowest first: [`Config::default`], a preset with all it `extends`, the user's file, environment variables
+//! `AOA_SECTION__KEY`, and `--set section.key=value`. [`resolve()`] merges them and remembers who decided each key; or
+//! it reports everything that is wrong at once, each error with its text, place and cure.
+//!
+//! ```
+//! use config_schema::{Layers, Source, presets, resolve};
+//!
+//! let layers = Layers {
+//!     fallback_preset: "24gb".to_owned(),
+//!     user: Some(Source::new("my.toml", "[training]\nbatch_size = 16\nupdate_freq = 2\n")),
+//!     sets: vec!["training.lr=1e-4".to_owned()],
+//!     ..Layers::default()
+//! };
+//! let resolved = resolve(&layers, &presets::lookup)?;
+//! assert_eq!(resolved.config.effective_batch(), 32);
+//! assert_eq!(resolved.config.memory_optimization.gradient_accumulation_steps, Some(2));
+//! assert_eq!(resolved.origins["training.batch_size"].to_string(), "my.toml:2");
+//! assert_eq!(resolved.origins["training.lr"].to_string(), "--set training.lr=1e-4");
+//!
+//! let typo = Layers {
+//!     sets: vec!["training.bach_size=16".to_owned()],
+//!     ..layers
+//! };
+//! let errors = resolve(&typo, &presets::lookup).unwrap_err();
+//! assert_eq!(errors.to_string(), "--set:1:1: unknown key `training.bach_size`");
+//! # Ok::<(), config_schema::ConfigErrors>(())
+//! ```
+//!
+//! The structs of the sections are the one source of all facts about keys: their doc comments, types, ranges and
+//! defaults become [`json_schema()`], which [`sections()`] reads back, and from which the checks, the suggestions and
+//! [`default_toml()`] are made. To add a key, add a field.
+//!
+//! The crate reads no files and no environment; it is given text.
+
+mod check;
+mod config;
+mod error;
+mod layer;
+mod overrides;
+pub mod presets;
+mod render;
+mod resolve;
+mod rules;
+mod schema;
+mod sections;
+mod source;
+mod suggest;
+mod values;
+mod warning;
+
+pub use config::Config;
+pub use error::{ConfigError, ConfigErrors, MAX_DEPTH, MAX_ERRORS, MAX_TEXT_BYTES, Problem};
+pub use presets::{PresetSummary, preset_summaries};
+pub use render::{default_toml, to_toml};
+pub use resolve::{Layers, Resolved, resolve, stated_preset};
+pub use schema::{Bounds, Key, Kind, Section, json_schema, keys, sections};
+pub use sections::{
+    Checkpoint, DataLoading, Dataset, DatasetName, Evaluation, Family, Hardware, Logging,
+    MemoryOptimization, Model, Optimizer, OptimizerForm, Precision, PrecisionMode, PresetInfo,
+    Schedule, ScheduleKind, Training,
+};
+pub use source::{Origin, Source};
+pub use values::{Device, DeviceMemory, MalformedValue};
+pub use warning::{StatedKey, Warning};

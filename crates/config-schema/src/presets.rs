@@ -1,0 +1,118 @@
+//! The presets that are part of the program, and the chains that `extends` makes of presets.
+
+use std::sync::Arc;
+
+use crate::{
+    error::{ConfigError, ConfigErrors, Found, Problem, Report},
+    layer::{File, Place, read_file},
+    resolve::{Layers, resolve},
+    source::Source,
+    suggest,
+};
+
+/// A preset that is part of the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preset {
+    /// The name by which `extends` and `--preset` call it.
+    pub name: &'static str,
+    /// The text of its file.
+    pub text: &'static str,
+}
+
+macro_rules! embed {
+    ($($name:literal),+ $(,)?) => {
+        &[$(Preset {
+            name: $name,
+            text: include_str!(concat!("../../../configs/", $name, ".toml")),
+        }),+]
+    };
+}
+
+static EMBEDDED: &[Preset] = embed!["48gb", "24gb", "24gb-headroom", "24gb-tight", "cpu"];
+
+/// The presets that are part of the program.
+pub fn embedded() -> &'static [Preset] {
+    EMBEDDED
+}
+
+/// The embedded preset of that name, as [`resolve`](crate::resolve()) looks one up.
+pub fn lookup(name: &str) -> Option<Source> {
+    let preset = EMBEDDED.iter().find(|preset| preset.name == name)?;
+    Some(Source::new(format!("configs/{name}.toml"), preset.text))
+}
+
+/// What a listing shows of a preset, and what the choice for a device needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresetSummary {
+    /// Name of the preset.
+    pub name: String,
+    /// `preset.description`.
+    pub description: String,
+    /// `preset.min_device_memory` in bytes; `None` where the preset is not for a GPU.
+    pub min_device_memory: Option<u64>,
+}
+
+/// Summaries of the embedded presets, in their order.
+///
+/// # Errors
+///
+/// If an embedded preset does not resolve, which a test of this crate rules out.
+pub fn preset_summaries() -> Result<Vec<PresetSummary>, ConfigErrors> {
+    let summary = |preset: &Preset| {
+        let config = resolve(&Layers::preset(preset.name), &lookup)?.config;
+        Ok(PresetSummary {
+            name: preset.name.to_owned(),
+            description: config.preset.description,
+            min_device_memory: config.preset.min_device_memory.bytes(),
+        })
+    };
+    EMBEDDED.iter().map(summary).collect()
+}
+
+/// Reads a preset and those it extends, the one that extends none first. `named_at` is where `name` was written.
+pub(crate) fn read_chain(
+    name: &str,
+    named_at: Option<Place>,
+    lookup: &dyn Fn(&str) -> Option<Source>,
+    report: &mut Report,
+) -> Vec<File> {
+    let mut chain: Vec<String> = Vec::new();
+    let mut files = Vec::new();
+    let mut next = Some((name.to_owned(), named_at));
+    while let Some((name, named_at)) = next {
+        let circle = chain.contains(&name);
+        chain.push(name.clone());
+        if circle {
+            let help = "take one `extends` out".to_owned();
+            fail(report, named_at, Problem::ExtendsCycle { chain }, help);
+            break;
+        }
+        let Some(source) = lookup(&name) else {
+            let known = EMBEDDED.iter().map(|preset| preset.name);
+            let help = suggest::for_choice(&name, known.filter(|name| lookup(name).is_some()));
+            fail(report, named_at, Problem::UnknownPreset { name }, help);
+            break;
+        };
+        let file = read_file(&Arc::new(source), Some(&name), report);
+        next = file
+            .extends
+            .clone()
+            .map(|(name, place)| (name, Some(place)));
+        files.push(file);
+    }
+    files.reverse();
+    files
+}
+
+fn fail(report: &mut Report, place: Option<Place>, problem: Problem, help: String) {
+    report.incomplete = true;
+    match place {
+        Some((source, span)) => report.text(&source, vec![Found::new(span, problem).help(help)]),
+        None => report.errors.push(ConfigError {
+            source: None,
+            span: None,
+            problem,
+            help: Some(help),
+        }),
+    }
+}

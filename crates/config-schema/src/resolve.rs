@@ -1,0 +1,233 @@
+//! Layers in, configuration out.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    Config,
+    error::{ConfigError, ConfigErrors, Found, Problem, Report},
+    layer::{self, File, Place, Statement},
+    overrides, presets, rules, schema,
+    source::{Origin, Source},
+    warning::{self, Warning},
+};
+
+/// What a configuration is resolved from, lowest layer first. Below all of them lies [`Config::default`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layers {
+    /// The preset that was asked for.
+    pub preset: Option<String>,
+    /// The preset where neither `preset` nor the user's file names one.
+    pub fallback_preset: String,
+    /// The user's file.
+    pub user: Option<Source>,
+    /// Environment variables, name and value. Only `AOA_SECTION__KEY` are read, so the whole environment may be given.
+    pub environment: Vec<(String, String)>,
+    /// Assignments `section.key=value`; a later one wins.
+    pub sets: Vec<String>,
+}
+
+impl Layers {
+    /// A preset and nothing on top.
+    pub fn preset(name: impl Into<String>) -> Self {
+        Self {
+            preset: Some(name.into()),
+            ..Self::default()
+        }
+    }
+}
+
+/// A configuration and how it came about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// The configuration, within all ranges and free of contradictions.
+    pub config: Config,
+    /// The preset it started from.
+    pub preset: String,
+    /// Who decided each key, by `section.key`; every key has an entry.
+    pub origins: BTreeMap<String, Origin>,
+    /// Values that are accepted but not yet in effect.
+    pub warnings: Vec<Warning>,
+}
+
+/// The preset that the layers state, in the argument or in the user's file. Where it is `None` the caller may look at
+/// the device to choose `fallback_preset`. Errors in the file are left for [`resolve`] to report.
+pub fn stated_preset(layers: &Layers) -> Option<String> {
+    layers
+        .preset
+        .clone()
+        .or_else(|| layers.user.as_ref().and_then(layer::extends_of))
+}
+
+/// Merges the layers: defaults, preset with all it extends, user file, environment, `--set`.
+///
+/// `lookup` finds presets by name; [`presets::lookup`](crate::presets::lookup) knows the embedded ones.
+///
+/// # Errors
+///
+/// Everything that is wrong in any layer, at once: syntax, unknown sections, keys, values and presets, types, ranges,
+/// and values that cannot work together. Rules on several keys are applied where all of them are known.
+pub fn resolve(
+    layers: &Layers,
+    lookup: &dyn Fn(&str) -> Option<Source>,
+) -> Result<Resolved, ConfigErrors> {
+    let mut report = Report::default();
+    // Errors of presets are listed first, but the user's file has to be read before them: it may name the preset.
+    let mut upper = Report::default();
+    let user = layers
+        .user
+        .clone()
+        .map(|source| layer::read_file(&Arc::new(source), None, &mut upper));
+    let (preset, named_at) = choose_preset(layers, user.as_ref(), &mut upper);
+    let chain = presets::read_chain(&preset, named_at, lookup, &mut report);
+    let environment = overrides::read_environment(&layers.environment, &mut upper);
+    let sets = overrides::read_sets(&layers.sets, &mut upper);
+    report.errors.append(&mut upper.errors);
+    report.unknown.append(&mut upper.unknown);
+    report.incomplete |= upper.incomplete;
+
+    let files = chain.into_iter().chain(user).map(|file| file.statements);
+    let mut values = Values::default();
+    for statements in files.chain([environment, sets]) {
+        values.apply(statements, &mut report);
+    }
+
+    let config = match values.config() {
+        Ok(config) => config,
+        Err(error) => {
+            report.errors.push(ConfigError {
+                source: None,
+                span: None,
+                problem: Problem::Inconsistent {
+                    reason: error.to_string(),
+                },
+                help: None,
+            });
+            return Err(ConfigErrors {
+                errors: report.errors,
+            });
+        }
+    };
+    rules::check(&config, &values, &mut report);
+    if !report.errors.is_empty() {
+        return Err(ConfigErrors {
+            errors: report.errors,
+        });
+    }
+    let origins = values.origins();
+    let warnings = warning::pending(&config, &origins);
+    Ok(Resolved {
+        config,
+        preset,
+        origins,
+        warnings,
+    })
+}
+
+/// The preset to start from and where it was named.
+fn choose_preset(
+    layers: &Layers,
+    user: Option<&File>,
+    report: &mut Report,
+) -> (String, Option<Place>) {
+    let extends = user.and_then(|file| file.extends.clone());
+    match (&layers.preset, extends) {
+        (Some(stated), extends) => {
+            if let Some((extends, (source, span))) =
+                extends.filter(|(extends, _)| extends != stated)
+            {
+                let problem = Problem::PresetConflict {
+                    stated: stated.clone(),
+                    extends,
+                };
+                let help = "state the preset in one place only".to_owned();
+                report.text(&source, vec![Found::new(span, problem).help(help)]);
+                report.incomplete = true;
+            }
+            let source = Arc::new(Source::new("--preset", stated.clone()));
+            (stated.clone(), Some((source, 0..stated.len())))
+        }
+        (None, Some((extends, place))) => (extends, Some(place)),
+        (None, None) => (layers.fallback_preset.clone(), None),
+    }
+}
+
+/// A key's value so far.
+#[derive(Debug)]
+pub(crate) struct Value {
+    json: Json,
+    pub(crate) origin: Origin,
+    /// Where it was stated, and in the how-manieth layer.
+    pub(crate) stated: Option<(usize, Place)>,
+}
+
+/// The values of all keys, layer upon layer.
+#[derive(Debug)]
+pub(crate) struct Values {
+    by_key: BTreeMap<&'static str, Value>,
+    layers: usize,
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        let default = |key: &'static schema::Key| {
+            let value = Value {
+                json: key.default.clone(),
+                origin: Origin::Default,
+                stated: None,
+            };
+            (key.path.as_str(), value)
+        };
+        let mut by_key: BTreeMap<_, _> = schema::keys().map(default).collect();
+        // One micro-batch a step where nobody says otherwise.
+        for path in rules::ACCUMULATION {
+            if let Some(value) = by_key.get_mut(path) {
+                value.json = Json::from(1);
+            }
+        }
+        Self { by_key, layers: 0 }
+    }
+}
+
+impl Values {
+    pub(crate) fn get(&self, path: &str) -> Option<&Value> {
+        self.by_key.get(path)
+    }
+
+    fn apply(&mut self, statements: Vec<Statement>, report: &mut Report) {
+        self.layers += 1;
+        // The last statement of a key counts: `--set` may be given twice.
+        let last: BTreeMap<&'static str, Statement> = statements
+            .into_iter()
+            .map(|statement| (statement.key.path.as_str(), statement))
+            .collect();
+        let derived = rules::derive_accumulation(&last, report);
+        for (path, statement) in last.into_iter().chain(derived) {
+            let value = Value {
+                json: statement.value,
+                origin: statement.origin,
+                stated: Some((self.layers, statement.place)),
+            };
+            self.by_key.insert(path, value);
+        }
+    }
+
+    fn origins(&self) -> BTreeMap<String, Origin> {
+        let origin = |(path, value): (&&str, &Value)| ((*path).to_owned(), value.origin.clone());
+        self.by_key.iter().map(origin).collect()
+    }
+
+    fn config(&self) -> serde_json::Result<Config> {
+        let mut sections = Map::new();
+        for key in schema::keys() {
+            let section = sections
+                .entry(key.section())
+                .or_insert_with(|| Json::Object(Map::new()));
+            if let (Some(section), Some(value)) = (section.as_object_mut(), self.get(&key.path)) {
+                section.insert(key.name.clone(), value.json.clone());
+            }
+        }
+        serde_json::from_value(Json::Object(sections))
+    }
+}

@@ -1,0 +1,365 @@
+//! What keys there are: a reading of the JSON schema that is derived from [`Config`].
+
+use std::{fmt, sync::OnceLock};
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Value as Json, json};
+
+use crate::Config;
+
+/// The JSON schema (draft 2020-12) of a configuration file, self-contained.
+pub fn json_schema() -> Json {
+    let mut schema = config_schema();
+    if let Some(properties) = schema["properties"].as_object_mut() {
+        properties.insert(
+            "extends".to_owned(),
+            json!({
+                "type": "string",
+                "description": "Name of the preset that this file starts from; the file then states only differences.",
+            }),
+        );
+    }
+    schema["title"] = json!("Configuration of a training run");
+    schema
+}
+
+fn config_schema() -> Json {
+    SchemaSettings::draft2020_12()
+        .with(|settings| settings.inline_subschemas = true)
+        .into_generator()
+        .into_root_schema_for::<Config>()
+        .to_value()
+}
+
+/// A section and its keys, in the order of declaration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Section {
+    /// Name of the table.
+    pub name: String,
+    /// What the section is about.
+    pub doc: String,
+    /// The keys of the section.
+    pub keys: Vec<Key>,
+}
+
+/// One key: what it does and which values it takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// `section.name`.
+    pub path: String,
+    /// Name within the section.
+    pub name: String,
+    /// What the key does, its unit and what it costs.
+    pub doc: String,
+    /// The values it takes.
+    pub kind: Kind,
+    /// The value where nobody states one, `null` where the key may be left out.
+    pub default: Json,
+}
+
+impl Key {
+    /// Name of the section.
+    pub fn section(&self) -> &str {
+        self.path.split('.').next().unwrap_or_default()
+    }
+}
+
+/// The values that a key takes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number, both ends included.
+    Integer {
+        /// Least value.
+        min: i64,
+        /// Greatest value.
+        max: i64,
+    },
+    /// A finite number.
+    Number(Bounds),
+    /// Any string, or one of the named form.
+    Text {
+        /// The form the string must have.
+        format: Option<String>,
+    },
+    /// One of a list of strings.
+    Choice(Vec<String>),
+    /// A list.
+    Array {
+        /// The values of an element.
+        item: Box<Kind>,
+        /// Least number of elements.
+        min: usize,
+        /// Greatest number of elements.
+        max: usize,
+    },
+}
+
+/// The range of a number; an end that is `None` is open to the end of the floats.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Bounds {
+    /// Least value, and whether it is itself outside.
+    pub min: Option<(f64, bool)>,
+    /// Greatest value, and whether it is itself outside.
+    pub max: Option<(f64, bool)>,
+}
+
+impl Bounds {
+    /// Whether a number lies within. NaN and the infinities never do.
+    pub fn contains(&self, number: f64) -> bool {
+        number.is_finite()
+            && self
+                .min
+                .is_none_or(|(min, open)| if open { number > min } else { number >= min })
+            && self
+                .max
+                .is_none_or(|(max, open)| if open { number < max } else { number <= max })
+    }
+}
+
+impl fmt::Display for Kind {
+    /// The values in words: "an integer from 1 to 4096".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean => f.write_str("true or false"),
+            Self::Integer { min, max: i64::MAX } => write!(f, "an integer, {min} or more"),
+            Self::Integer { min, max } => write!(f, "an integer from {min} to {max}"),
+            Self::Number(bounds) => {
+                let min = bounds.min.map(|(min, open)| {
+                    format!("{} {min:?}", if open { "above" } else { "at least" })
+                });
+                let max = bounds.max.map(|(max, open)| {
+                    format!("{} {max:?}", if open { "below" } else { "at most" })
+                });
+                let ends: Vec<String> = min.into_iter().chain(max).collect();
+                match ends.as_slice() {
+                    [] => f.write_str("a finite number"),
+                    ends => write!(f, "a number {}", ends.join(" and ")),
+                }
+            }
+            Self::Text { .. } => f.write_str("a string"),
+            Self::Choice(values) => {
+                let values: Vec<String> = values.iter().map(|v| format!("\"{v}\"")).collect();
+                write!(f, "one of {}", values.join(", "))
+            }
+            Self::Array { item, min, max } if min == max => {
+                write!(f, "a list of {min}, each {item}")
+            }
+            Self::Array { item, min, max } => {
+                write!(f, "a list of {min} to {max}, each {item}")
+            }
+        }
+    }
+}
+
+impl Kind {
+    /// The type alone, as TOML names it.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Boolean => "a boolean",
+            Self::Integer { .. } => "an integer",
+            Self::Number(_) => "a number",
+            Self::Text { .. } | Self::Choice(_) => "a string",
+            Self::Array { .. } => "an array",
+        }
+    }
+
+    fn read(schema: &Json) -> Option<Self> {
+        if let Some(values) = choices(schema) {
+            return Some(Self::Choice(values));
+        }
+        // An optional key has the types ["integer", "null"].
+        let kind = match &schema["type"] {
+            Json::Array(types) => types.iter().find(|kind| *kind != "null")?.as_str()?,
+            kind => kind.as_str()?,
+        };
+        Some(match kind {
+            "boolean" => Self::Boolean,
+            "integer" => Self::Integer {
+                min: schema["minimum"].as_i64()?,
+                max: schema["maximum"].as_i64()?,
+            },
+            "number" => {
+                let end = |closed: &str, open: &str| {
+                    let closed = schema[closed].as_f64().map(|end| (end, false));
+                    closed.or_else(|| schema[open].as_f64().map(|end| (end, true)))
+                };
+                Self::Number(Bounds {
+                    min: end("minimum", "exclusiveMinimum"),
+                    max: end("maximum", "exclusiveMaximum"),
+                })
+            }
+            "string" => Self::Text {
+                format: schema["format"].as_str().map(str::to_owned),
+            },
+            "array" => Self::Array {
+                item: Box::new(Self::read(&schema["items"])?),
+                min: usize::try_from(schema["minItems"].as_u64()?).ok()?,
+                max: usize::try_from(schema["maxItems"].as_u64()?).ok()?,
+            },
+            _ => return None,
+        })
+    }
+}
+
+/// The strings of an enum: `enum: [..]`, and one `const` each for variants that carry a doc comment.
+fn choices(schema: &Json) -> Option<Vec<String>> {
+    if let Some(variants) = schema["oneOf"].as_array() {
+        let values = variants.iter().map(|variant| {
+            let value = variant["const"]
+                .as_str()
+                .map(|value| vec![value.to_owned()]);
+            value.or_else(|| choices(variant))
+        });
+        return values
+            .collect::<Option<Vec<_>>>()
+            .map(|values| values.concat());
+    }
+    let values = schema["enum"].as_array()?;
+    values
+        .iter()
+        .map(|value| value.as_str().map(str::to_owned))
+        .collect()
+}
+
+/// Doc comments are wrapped in the source; a reader wants one line.
+fn doc(schema: &Json) -> String {
+    let text = schema["description"].as_str().unwrap_or_default();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn read_sections() -> Option<Vec<Section>> {
+    let schema = config_schema();
+    let defaults = serde_json::to_value(Config::default()).ok()?;
+    let read_section = |(section, schema): (&String, &Json)| {
+        let keys = schema["properties"]
+            .as_object()?
+            .iter()
+            .map(|(name, schema)| {
+                Some(Key {
+                    path: format!("{section}.{name}"),
+                    name: name.clone(),
+                    doc: doc(schema),
+                    kind: Kind::read(schema)?,
+                    default: defaults[section][name].clone(),
+                })
+            });
+        Some(Section {
+            name: section.clone(),
+            doc: doc(schema),
+            keys: keys.collect::<Option<_>>()?,
+        })
+    };
+    schema["properties"]
+        .as_object()?
+        .iter()
+        .map(read_section)
+        .collect()
+}
+
+/// Every section of the configuration, in the order of declaration.
+///
+/// # Panics
+///
+/// Never on input; only if a field of [`Config`] has a type or lacks a range that [`Kind`] can express, which a test of
+/// this crate rules out.
+pub fn sections() -> &'static [Section] {
+    static SECTIONS: OnceLock<Vec<Section>> = OnceLock::new();
+    SECTIONS.get_or_init(|| read_sections().expect("every field of Config is of a known kind"))
+}
+
+/// Every key of the configuration, in the order of declaration.
+pub fn keys() -> impl Iterator<Item = &'static Key> {
+    sections().iter().flat_map(|section| &section.keys)
+}
+
+/// The key of that section and name.
+pub(crate) fn find(section: &str, name: &str) -> Option<&'static Key> {
+    let section = sections()
+        .iter()
+        .find(|candidate| candidate.name == section)?;
+    section.keys.iter().find(|key| key.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_documented_and_bounded() {
+        for section in sections() {
+            assert!(
+                !section.doc.is_empty(),
+                "[{}] has no description",
+                section.name
+            );
+            for key in &section.keys {
+                assert!(!key.doc.is_empty(), "{} has no description", key.path);
+                if let Kind::Number(bounds) = &key.kind {
+                    assert!(
+                        bounds.min.is_some() && bounds.max.is_some(),
+                        "{} lacks a range",
+                        key.path
+                    );
+                }
+            }
+        }
+    }
+
+    fn check(path: &str, expected: &str) {
+        let key = keys().find(|key| key.path == path);
+        assert_eq!(
+            key.map(|key| key.kind.to_string()).as_deref(),
+            Some(expected),
+            "{path}"
+        );
+    }
+
+    #[test]
+    fn kinds_in_words() {
+        check("training.batch_size", "an integer from 1 to 65536");
+        check("training.update_freq", "an integer from 1 to 4096");
+        check("training.seed", "an integer, 0 or more");
+        check("training.max_steps", "an integer from 0 to 1000000000");
+        check("model.dropout", "a number at least 0.0 and below 1.0");
+        check(
+            "memory_optimization.max_memory_usage",
+            "a number above 0.0 and at most 1.0",
+        );
+        check("dataset.name", "one of \"shapes\", \"easy-vqa\"");
+        check("precision.mode", "one of \"f32\", \"bf16\", \"f16\"");
+        check("training.epochs", "an integer from 1 to 100000");
+        check("data_loading.streaming", "true or false");
+        check("logging.run_dir", "a string");
+        check(
+            "optimizer.fine_betas",
+            "a list of 2, each a number at least 0.0 and at most 0.999999",
+        );
+        check(
+            "schedule.cfr_warmup_factors",
+            "a list of 1 to 1000, each a number at least 0.0 and at most 1000.0",
+        );
+    }
+
+    #[test]
+    fn declaration_order_is_kept() {
+        let names: Vec<&str> = sections()
+            .iter()
+            .map(|section| section.name.as_str())
+            .collect();
+        assert_eq!(names[..3], ["preset", "family", "hardware"]);
+        assert_eq!(names.last(), Some(&"logging"));
+    }
+
+    #[test]
+    fn the_schema_is_closed_and_knows_extends() {
+        let schema = json_schema();
+        assert_eq!(schema["additionalProperties"], json!(false));
+        assert_eq!(schema["properties"]["extends"]["type"], "string");
+        for section in sections() {
+            let closed = &schema["properties"][&section.name]["additionalProperties"];
+            assert_eq!(closed, &json!(false), "[{}]", section.name);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The data sets the trainer knows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DatasetName {
+    /// Coloured shapes drawn from a seed; nothing to download.
+    #[default]
+    Shapes,
+    /// The public easy-VQA data set, read from its folder.
+    EasyVqa,
+}
+
+impl std::fmt::Display for DatasetName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Shapes => "shapes",
+            Self::EasyVqa => "easy-vqa",
+        })
+    }
+}
+
+/// What is learned: the questions, their images and how both are cut to size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dataset {
+    /// Which data set to train on.
+    pub name: DatasetName,
+    /// Folder that holds the data sets, one folder each.
+    pub root: String,
+    /// Width and height, in pixels, to which every image is resized. Time and activation memory grow with its square.
+    #[schemars(range(min = 16, max = 4096))]
+    pub image_size: usize,
+    /// Tokens to which a question is padded or cut. Time and memory of the question branch grow with it.
+    #[schemars(range(min = 1, max = 512))]
+    pub max_question_tokens: usize,
+    /// Part of the training images held out for validation where the data set has no validation split of its own.
+    #[schemars(range(max = 0.9), extend("exclusiveMinimum" = 0.0))]
+    pub validation_fraction: f64,
+    /// Seed from which the images and questions of `shapes` are drawn.
+    #[schemars(range(max = 9_223_372_036_854_775_807_u64))]
+    pub shapes_seed: u64,
+    /// Training images of `shapes`.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub shapes_train_images: usize,
+    /// Validation images of `shapes`.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub shapes_validation_images: usize,
+    /// Test images of `shapes`.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub shapes_test_images: usize,
+    /// Questions asked about each image of `shapes`; every one is a sample.
+    #[schemars(range(min = 1, max = 100))]
+    pub shapes_questions_per_image: usize,
+}
+
+impl Default for Dataset {
+    fn default() -> Self {
+        Self {
+            name: DatasetName::Shapes,
+            root: "data".to_owned(),
+            image_size: 480,
+            max_question_tokens: 40,
+            validation_fraction: 0.05,
+            shapes_seed: 1,
+            shapes_train_images: 4000,
+            shapes_validation_images: 200,
+            shapes_test_images: 500,
+            shapes_questions_per_image: 10,
+        }
+    }
+}
+
+/// How samples travel from storage to the device, and in which order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataLoading {
+    /// Decode every image once and keep it in host memory: `image_size`² × 3 bytes an image for faster epochs.
+    pub preload_data: bool,
+    /// Compress the images kept in host memory: less memory for a little time at each read.
+    pub use_compression: bool,
+    /// Samples held in the shuffle buffer when `streaming` is on. A larger buffer mixes better and costs host memory.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub shuffle_buffer_size: usize,
+    /// On: read in storage order through a shuffle buffer of `shuffle_buffer_size` samples, for storage that is slow at
+    /// random access. Off: a full permutation of the training split each epoch.
+    pub streaming: bool,
+    /// Samples of one image that stay neighbours in the permutation. An image is encoded once for all its samples in a
+    /// micro-batch, so larger groups train faster; fewer different images in a batch make its gradient noisier.
+    #[schemars(range(min = 1, max = 1000))]
+    pub image_group_size: usize,
+}
+
+impl Default for DataLoading {
+    fn default() -> Self {
+        Self {
+            preload_data: false,
+            use_compression: false,
+            shuffle_buffer_size: 2000,
+            streaming: false,
+            image_group_size: 1,
+        }
+    }
+}

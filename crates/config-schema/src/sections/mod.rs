@@ -1,0 +1,11 @@
+//! One struct a section. The doc comments are the reference: schema, generated defaults and error help quote them.
+
+mod data;
+mod model;
+mod run;
+mod training;
+
+pub use data::{DataLoading, Dataset, DatasetName};
+pub use model::{MemoryOptimization, Model, Precision, PrecisionMode};
+pub use run::{Checkpoint, Evaluation, Family, Hardware, Logging, PresetInfo};
+pub use training::{Optimizer, OptimizerForm, Schedule, ScheduleKind, Training};

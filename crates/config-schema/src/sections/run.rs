@@ -1,0 +1,119 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::values::{Device, DeviceMemory};
+
+/// What the preset is for. Two presets may differ in this section and still train the same model.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PresetInfo {
+    /// One line on the device and the trade the preset makes, shown in listings.
+    pub description: String,
+    /// The least total device memory the preset is meant for, in bytes with a unit such as "22GiB". Empty: the preset
+    /// is not for a GPU, and is never picked for one.
+    pub min_device_memory: DeviceMemory,
+}
+
+/// The promise a set of presets makes together: the same effective batch on every device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Family {
+    /// Name of the family; presets with the same name are compared with one another.
+    pub name: String,
+    /// Samples of one optimizer update that every member of the family promises.
+    #[schemars(range(min = 1, max = 268_435_456))]
+    pub effective_batch: usize,
+    /// How many samples a member's effective batch may lie from `effective_batch`. 0: members must match exactly.
+    #[schemars(range(max = 268_435_456))]
+    pub max_distance: usize,
+}
+
+impl Default for Family {
+    fn default() -> Self {
+        Self {
+            name: "vqa".to_owned(),
+            effective_batch: 32,
+            max_distance: 2,
+        }
+    }
+}
+
+/// The device that trains and how it is found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hardware {
+    /// Where to train: "auto" (a GPU where there is one and the preset is for GPUs, otherwise the CPU), "cpu", "cuda" (the first
+    /// card), "cuda:N" (card N) or "wgpu".
+    pub device: Device,
+    /// Path of the NVIDIA management library (libnvidia-ml) that the device probe loads. Empty: the system's.
+    pub nvml_library: String,
+}
+
+/// How the model is measured while it trains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Evaluation {
+    /// Samples of one forward pass in evaluation. 0: as `training.batch_size`. No gradients are kept, so a larger
+    /// value fits than in training; it changes the speed, not the result.
+    #[schemars(range(max = 65_536))]
+    pub batch_size: usize,
+    /// Epochs from one evaluation on the validation split to the next.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub every_epochs: usize,
+    /// Epochs for which a baseline is trained that sees the question and a zeroed image; the margin to it shows that the
+    /// model looks at the image. Costs as much again as so many epochs, after the run. 0: none.
+    #[schemars(range(max = 100_000))]
+    pub question_only_epochs: usize,
+}
+
+impl Default for Evaluation {
+    fn default() -> Self {
+        Self {
+            batch_size: 0,
+            every_epochs: 1,
+            question_only_epochs: 1,
+        }
+    }
+}
+
+/// When the state of a run is saved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Checkpoint {
+    /// Steps (optimizer updates) from one checkpoint to the next. 0: at the end of every epoch only.
+    #[schemars(range(max = 1_000_000_000))]
+    pub every_steps: usize,
+    /// Checkpoints kept besides the best one; older ones are deleted. Each holds the weights and the optimizer state,
+    /// about three times the size of the weights.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub keep_last: usize,
+}
+
+impl Default for Checkpoint {
+    fn default() -> Self {
+        Self {
+            every_steps: 0,
+            keep_last: 2,
+        }
+    }
+}
+
+/// Where a run writes and how often it reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Logging {
+    /// Folder of the run. Empty: a new folder under `runs/`.
+    pub run_dir: String,
+    /// Steps (optimizer updates) from one line of metrics to the next.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub every_steps: usize,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self {
+            run_dir: String::new(),
+            every_steps: 10,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Did-you-mean.
+
+use crate::schema::{self, Key};
+
+/// The help for a key that does not exist. `section` is the section it stands in, `None` at the top level.
+pub(crate) fn for_key(section: Option<&str>, name: &str) -> Option<String> {
+    let best = similar_keys(section, name);
+    let paths: Vec<String> = best.iter().map(|key| format!("`{}`", key.path)).collect();
+    match best.as_slice() {
+        [] => None,
+        [key] if Some(key.section()) == section => {
+            Some(format!("did you mean `{}`? {}", key.name, key.doc))
+        }
+        [key] => Some(format!(
+            "did you mean `{}`? It belongs in section [{}]. {}",
+            key.path,
+            key.section(),
+            key.doc
+        )),
+        _ => Some(format!("did you mean {}?", paths.join(" or "))),
+    }
+}
+
+/// The keys meant, best reading only: the same name in other letters before a similar name, and the section the name
+/// stands in before the others.
+fn similar_keys(section: Option<&str>, name: &str) -> Vec<&'static Key> {
+    let wanted = normal(name);
+    let here = |key: &&Key| Some(key.section()) == section;
+    let same: Vec<&Key> = schema::keys()
+        .filter(|key| normal(&key.name) == wanted)
+        .collect();
+    if let Some(key) = same.iter().copied().find(here) {
+        return vec![key];
+    }
+    if !same.is_empty() {
+        return same;
+    }
+    let similar = |key: &&'static Key| distance(&key.name, &wanted).map(|d| (d, *key));
+    let nearest_here = schema::keys()
+        .filter(here)
+        .filter_map(|key| similar(&key))
+        .min_by_key(|(d, _)| *d);
+    if let Some((_, key)) = nearest_here {
+        return vec![key];
+    }
+    let everywhere: Vec<(usize, &Key)> = schema::keys().filter_map(|key| similar(&key)).collect();
+    let Some(least) = everywhere.iter().map(|(d, _)| *d).min() else {
+        return Vec::new();
+    };
+    let nearest = everywhere.iter().filter(|(d, _)| *d == least);
+    nearest.map(|(_, key)| *key).collect()
+}
+
+/// The help for a section that does not exist.
+pub(crate) fn for_section(name: &str) -> Option<String> {
+    let sections = schema::sections()
+        .iter()
+        .map(|section| section.name.as_str());
+    if let Some(section) = nearest(name, sections) {
+        return Some(format!("did you mean [{section}]?"));
+    }
+    for_key(None, name)
+}
+
+/// The help for a string that is not in a list: the nearest, and the whole list.
+pub(crate) fn for_choice<'a>(text: &str, choices: impl Iterator<Item = &'a str> + Clone) -> String {
+    let listed: Vec<String> = choices
+        .clone()
+        .map(|choice| format!("\"{choice}\""))
+        .collect();
+    let listed = format!("known: {}", listed.join(", "));
+    match nearest(text, choices) {
+        Some(choice) => format!("did you mean \"{choice}\"? ({listed})"),
+        None => listed,
+    }
+}
+
+fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = normal(text);
+    let near = candidates.filter_map(|name| distance(name, &wanted).map(|d| (d, name)));
+    near.min_by_key(|(d, _)| *d).map(|(_, name)| name)
+}
+
+/// The guide writes `AOA_layers`, other programs `batch-size`.
+fn normal(name: &str) -> String {
+    name.trim().to_lowercase().replace(['-', ' '], "_")
+}
+
+/// Edits between a name and a normalised text, where they are few enough to be slips of the hand: one in three letters.
+fn distance(name: &str, wanted: &str) -> Option<usize> {
+    let name = normal(name);
+    let limit = (name.chars().count() / 3).max(1);
+    // The distance is at least the difference in length, and costs the product of both lengths to find.
+    if wanted.len().abs_diff(name.len()) > 4 * limit {
+        return None;
+    }
+    let edits = strsim::osa_distance(&name, wanted);
+    (edits <= limit).then_some(edits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(section: Option<&str>, name: &str, expected: &[&str]) {
+        let found: Vec<&str> = similar_keys(section, name)
+            .iter()
+            .map(|key| key.path.as_str())
+            .collect();
+        assert_eq!(found, expected, "{name:?} in {section:?}");
+    }
+
+    #[test]
+    fn keys() {
+        check(Some("training"), "bach_size", &["training.batch_size"]);
+        check(Some("evaluation"), "batch-size", &["evaluation.batch_size"]);
+        check(None, "lr", &["training.lr"]);
+        check(Some("model"), "lr", &["training.lr"]);
+        check(Some("model"), "AOA_layers", &["model.aoa_layers"]);
+        check(None, "AOA_layers", &["model.aoa_layers"]);
+        check(
+            None,
+            "batch_size",
+            &["training.batch_size", "evaluation.batch_size"],
+        );
+        check(
+            Some("training"),
+            "num_worker",
+            &["memory_optimization.num_workers"],
+        );
+        check(Some("training"), "colour", &[]);
+        check(None, &"x".repeat(1 << 20), &[]);
+    }
+
+    #[test]
+    fn sections() {
+        assert_eq!(
+            for_section("trainig").as_deref(),
+            Some("did you mean [training]?")
+        );
+        assert_eq!(
+            for_section("data-loading").as_deref(),
+            Some("did you mean [data_loading]?")
+        );
+        assert!(for_section("lr").is_some_and(|help| help.contains("`training.lr`")));
+        assert_eq!(for_section("zebra"), None);
+    }
+
+    #[test]
+    fn choices() {
+        let choices = ["shapes", "easy-vqa"];
+        let help = |text| for_choice(text, choices.into_iter());
+        assert_eq!(
+            help("easy_vqa"),
+            "did you mean \"easy-vqa\"? (known: \"shapes\", \"easy-vqa\")"
+        );
+        assert_eq!(help("coco"), "known: \"shapes\", \"easy-vqa\"");
+    }
+}

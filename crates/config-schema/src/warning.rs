@@ -1,0 +1,97 @@
+//! Values that are accepted but not yet in effect.
+
+use std::{collections::BTreeMap, fmt};
+
+use crate::{Config, PrecisionMode, render, source::Origin};
+
+/// Values that are accepted but do not yet do what they say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Warning {
+    /// The keys concerned, the one that asks for the effect first.
+    pub keys: Vec<StatedKey>,
+    /// What happens instead.
+    pub reason: &'static str,
+}
+
+/// A key with its value and who decided it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatedKey {
+    /// `section.key`.
+    pub key: String,
+    /// The value, as TOML.
+    pub value: String,
+    /// Who decided it.
+    pub origin: Origin,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, StatedKey { key, value, origin }) in self.keys.iter().enumerate() {
+            let joint = if index == 0 { "" } else { " and " };
+            write!(f, "{joint}`{key} = {value}` ({origin})")?;
+        }
+        let verb = if self.keys.len() == 1 { "is" } else { "are" };
+        write!(f, " {verb} not yet in effect: {}", self.reason)
+    }
+}
+
+struct Pending {
+    keys: &'static [&'static str],
+    asked_for: fn(&Config) -> bool,
+    reason: &'static str,
+}
+
+static PENDING: &[Pending] = &[
+    Pending {
+        keys: &[
+            "memory_optimization.dynamic_batch_size",
+            "memory_optimization.max_memory_usage",
+        ],
+        asked_for: |config| config.memory_optimization.dynamic_batch_size,
+        reason: "the micro-batch keeps the size of training.batch_size, and no budget is kept",
+    },
+    Pending {
+        keys: &["memory_optimization.memory_efficient_attention"],
+        asked_for: |config| config.memory_optimization.memory_efficient_attention,
+        reason: "attention keeps its whole score matrix",
+    },
+    Pending {
+        keys: &["memory_optimization.gradient_checkpointing"],
+        asked_for: |config| config.memory_optimization.gradient_checkpointing,
+        reason: "all activations are kept until the backward pass",
+    },
+    Pending {
+        keys: &["precision.mode"],
+        asked_for: |config| config.precision.mode != PrecisionMode::F32,
+        reason: "training runs in f32",
+    },
+];
+
+pub(crate) fn pending(config: &Config, origins: &BTreeMap<String, Origin>) -> Vec<Warning> {
+    let stated = |path: &&str| {
+        Some(StatedKey {
+            key: (*path).to_owned(),
+            value: render::value_of(config, path)?,
+            origin: origins.get(*path)?.clone(),
+        })
+    };
+    let asked_for = PENDING.iter().filter(|pending| (pending.asked_for)(config));
+    let warning = |pending: &Pending| Warning {
+        keys: pending.keys.iter().filter_map(stated).collect(),
+        reason: pending.reason,
+    };
+    asked_for.map(warning).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema;
+
+    #[test]
+    fn the_table_names_keys_that_exist() {
+        for path in PENDING.iter().flat_map(|pending| pending.keys) {
+            assert!(schema::keys().any(|key| key.path == *path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Random layers against a plain reading of the rule "the highest layer that states a key decides it".
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use config_schema::{Bounds, Config, Key, Kind, Layers, Origin, Source, keys, resolve, to_toml};
+use proptest::prelude::*;
+
+use crate::{lookup_in, with_user};
+
+const ACCUMULATION: [&str; 2] = [
+    "training.update_freq",
+    "memory_optimization.gradient_accumulation_steps",
+];
+
+/// A value of a key as TOML. Hidden sizes and heads are powers of two, so that every mixture of layers divides.
+fn value(key: &'static Key) -> BoxedStrategy<String> {
+    match key.path.as_str() {
+        "model.num_hid" => (8..12_u32)
+            .prop_map(|power| (1 << power).to_string())
+            .boxed(),
+        "model.heads" => (0..9_u32)
+            .prop_map(|power| (1 << power).to_string())
+            .boxed(),
+        "hardware.device" => prop_oneof![
+            Just("'auto'".to_owned()),
+            (0..9).prop_map(|index| format!("'cuda:{index}'"))
+        ]
+        .boxed(),
+        "preset.min_device_memory" => (1..99_u32).prop_map(|size| format!("'{size}GiB'")).boxed(),
+        _ => of_kind(&key.kind),
+    }
+}
+
+fn of_kind(kind: &Kind) -> BoxedStrategy<String> {
+    match kind {
+        Kind::Boolean => any::<bool>().prop_map(|value| value.to_string()).boxed(),
+        Kind::Integer { min, max } => (*min..=*max).prop_map(|value| value.to_string()).boxed(),
+        Kind::Number(bounds) => {
+            let Bounds { min, max } = *bounds;
+            let (low, high) = (
+                min.map_or(-1e3, |(end, _)| end),
+                max.map_or(1e3, |(end, _)| end),
+            );
+            let bounds = *bounds;
+            (low..=high)
+                .prop_filter("an open end", move |number| bounds.contains(*number))
+                .prop_map(|number| format!("{number:?}"))
+                .boxed()
+        }
+        Kind::Text { .. } => "[^'\\p{C}]{0,12}"
+            .prop_map(|text| format!("'{text}'"))
+            .boxed(),
+        Kind::Choice(values) => {
+            let values = values.clone();
+            proptest::sample::select(values)
+                .prop_map(|value| format!("'{value}'"))
+                .boxed()
+        }
+        Kind::Array { item, min, max } => {
+            let items = proptest::collection::vec(of_kind(item), *min..=(*max).min(6));
+            items
+                .prop_map(|items| format!("[{}]", items.join(", ")))
+                .boxed()
+        }
+    }
+}
+
+type Stated = BTreeMap<&'static str, String>;
+
+/// Some of the keys with values, at most one spelling of accumulation.
+fn layer() -> impl Strategy<Value = Stated> {
+    let all: Vec<&'static Key> = keys().collect();
+    let count = all.len();
+    proptest::sample::subsequence(all, 0..=count).prop_flat_map(|chosen| {
+        let values: Vec<_> = chosen.iter().map(|key| value(key)).collect();
+        values.prop_map(move |values| {
+            let mut stated: Stated = chosen
+                .iter()
+                .map(|key| key.path.as_str())
+                .zip(values)
+                .collect();
+            if stated.contains_key(ACCUMULATION[0]) {
+                stated.remove(ACCUMULATION[1]);
+            }
+            stated
+        })
+    })
+}
+
+/// A layer as a file, and the line of each key.
+fn file(stated: &Stated, extends: Option<&str>) -> (String, BTreeMap<&'static str, usize>) {
+    let mut text = extends
+        .map(|name| format!("extends = '{name}'\n\n"))
+        .unwrap_or_default();
+    let mut lines = BTreeMap::new();
+    let mut section = "";
+    for (path, value) in stated {
+        let (of, name) = path.split_once('.').unwrap();
+        if of != section {
+            section = of;
+            writeln!(text, "# next\n[{section}]").unwrap();
+        }
+        lines.insert(*path, text.matches('\n').count() + 1);
+        writeln!(text, "{name} = {value} # note").unwrap();
+    }
+    (text, lines)
+}
+
+fn json(config: &Config, path: &str) -> serde_json::Value {
+    let (section, name) = path.split_once('.').unwrap();
+    serde_json::to_value(config).unwrap()[section][name].clone()
+}
+
+/// A TOML value as JSON, read by another way than the crate's.
+fn expected_json(path: &str, value: &str) -> serde_json::Value {
+    let (section, name) = path.split_once('.').unwrap();
+    let config: Config = toml::from_str(&format!("[{section}]\n{name} = {value}")).unwrap();
+    json(&config, path)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_highest_layer_decides(
+        base in layer(), overlay in layer(), user in layer(), environment in layer(), sets in layer(),
+    ) {
+        let (base_text, base_lines) = file(&base, None);
+        let (overlay_text, overlay_lines) = file(&overlay, Some("base"));
+        let (user_text, user_lines) = file(&user, Some("overlay"));
+        let variable = |path: &str| format!("AOA_{}", path.replacen('.', "__", 1).to_uppercase());
+        let assignment = |path: &str, value: &str| format!("{path}={value}");
+        let layers = Layers {
+            user: Some(Source::new("user.toml", user_text)),
+            environment: environment.iter().map(|(path, value)| (variable(path), value.clone())).collect(),
+            sets: sets.iter().map(|(path, value)| assignment(path, value)).collect(),
+            ..Layers::default()
+        };
+        let presets = [("base", base_text.as_str()), ("overlay", overlay_text.as_str())];
+        let resolved = resolve(&layers, &lookup_in(&presets)).unwrap_or_else(|errors| panic!("{errors}"));
+
+        let origin = |level: usize, path: &'static str, value: &str| match level {
+            0 => Origin::Preset {
+                preset: "base".to_owned(), file: "configs/base.toml".to_owned(), line: base_lines[path],
+            },
+            1 => Origin::Preset {
+                preset: "overlay".to_owned(), file: "configs/overlay.toml".to_owned(), line: overlay_lines[path],
+            },
+            2 => Origin::File { name: "user.toml".to_owned(), line: user_lines[path] },
+            3 => Origin::Environment { variable: variable(path) },
+            _ => Origin::Flag { text: assignment(path, value) },
+        };
+        let stack = [&base, &overlay, &user, &environment, &sets];
+        let highest = |path: &str| (0..5).rev().find(|&level| stack[level].contains_key(path));
+        for key in keys() {
+            let path = key.path.as_str();
+            let twin = ACCUMULATION.iter().find(|twin| ACCUMULATION.contains(&path) && **twin != path);
+            let (expected, expected_origin) = match (highest(path), twin.and_then(|twin| highest(twin))) {
+                (own, Some(other)) if own.is_none_or(|own| own < other) => {
+                    let twin = *twin.unwrap();
+                    (expected_json(twin, &stack[other][twin]), Origin::Derived { from: twin.to_owned() })
+                }
+                (Some(level), _) => {
+                    let value = &stack[level][path];
+                    (expected_json(path, value), origin(level, path, value))
+                }
+                (None, _) if twin.is_some() => (serde_json::json!(1), Origin::Default),
+                (None, _) => (key.default.clone(), Origin::Default),
+            };
+            prop_assert_eq!(json(&resolved.config, path), expected, "{}", path);
+            prop_assert_eq!(&resolved.origins[path], &expected_origin, "{}", path);
+        }
+    }
+
+    #[test]
+    fn configurations_read_back(stated in layer()) {
+        let config = resolve(&with_user(&file(&stated, None).0), &config_schema::presets::lookup).unwrap().config;
+        let again = resolve(&with_user(&to_toml(&config)), &config_schema::presets::lookup).unwrap().config;
+        prop_assert_eq!(config, again);
+    }
+
+    #[test]
+    fn the_effective_batch_is_the_product(batch_size in 1..=65_536_usize, steps in 1..=4096_usize, spelling in 0..2_usize) {
+        let text = format!("training.batch_size = {batch_size}\n{} = {steps}", ACCUMULATION[spelling]);
+        let config = resolve(&with_user(&text), &config_schema::presets::lookup).unwrap().config;
+        prop_assert_eq!(config.effective_batch(), batch_size * steps);
+        prop_assert_eq!(config.accumulation_steps(), steps);
+        prop_assert_eq!(config.training.update_freq, config.memory_optimization.gradient_accumulation_steps);
+    }
+}

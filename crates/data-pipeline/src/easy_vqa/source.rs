@@ -1,0 +1,126 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::read::Layout;
+use crate::error::DataError;
+use crate::sample::{Sample, Source, Split};
+
+/// One split of the `easy-vqa` data set, read from its folder.
+///
+/// The data set comes as `train` and `test`; [`Split::Validation`] is a part of `train`, whole images, that
+/// [`Split::Train`] then lacks.
+#[derive(Debug)]
+pub struct EasyVqa {
+    samples: Vec<Sample>,
+    images: Vec<PathBuf>,
+}
+
+impl EasyVqa {
+    /// Reads the questions of a split from `folder`, which holds `answers.txt`, `train` and `test`.
+    ///
+    /// Of the training images, a share of `validation_fraction` (`0.0..1.0`) is held out; `seed` says which.
+    ///
+    /// # Errors
+    /// When a part of the data set is missing, a file is not what it should be, an answer is not in `answers.txt`, or
+    /// an image that a question names is not there. Images are looked for here and opened when they are read.
+    pub fn open(
+        folder: &Path,
+        split: Split,
+        validation_fraction: f64,
+        seed: u64,
+    ) -> Result<Self, DataError> {
+        if !(0.0..1.0).contains(&validation_fraction) {
+            return Err(DataError::Setting {
+                setting: "validation_fraction",
+                value: validation_fraction.to_string(),
+                expected: "at least 0 and less than 1",
+            });
+        }
+        let layout = Layout(folder);
+        layout.check()?;
+        let part = match split {
+            Split::Train | Split::Validation => "train",
+            Split::Test => "test",
+        };
+        let entries = layout.read_questions(part)?;
+
+        // The number of each image, with the first entry that names it.
+        let mut named = BTreeMap::new();
+        for (entry, question) in entries.iter().enumerate() {
+            named.entry(question.2).or_insert(entry);
+        }
+        for (&number, &entry) in &named {
+            let image = layout.image(part, number);
+            if !image.is_file() {
+                return Err(DataError::MissingImage {
+                    path: layout.questions(part),
+                    entry,
+                    image,
+                });
+            }
+        }
+        let all: Vec<usize> = named.into_keys().collect();
+        let numbers = match split {
+            Split::Train => divide(all, validation_fraction, seed).0,
+            Split::Validation => divide(all, validation_fraction, seed).1,
+            Split::Test => all,
+        };
+        let position: BTreeMap<_, _> = numbers.iter().copied().zip(0..).collect();
+        let samples = entries
+            .into_iter()
+            .filter_map(|entry| {
+                Some(Sample {
+                    image: *position.get(&entry.2)?,
+                    question: entry.0,
+                    answers: vec![(entry.1, 1.0)],
+                })
+            })
+            .collect();
+        let images = numbers.iter().map(|&number| layout.image(part, number));
+        Ok(Self {
+            samples,
+            images: images.collect(),
+        })
+    }
+}
+
+/// The images to train on and the images held out, each in rising order.
+fn divide(mut images: Vec<usize>, fraction: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    images.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let mut train = images.split_off((images.len() as f64 * fraction).round() as usize);
+    train.sort_unstable();
+    images.sort_unstable();
+    (train, images)
+}
+
+impl Source for EasyVqa {
+    fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    fn image_count(&self) -> usize {
+        self.images.len()
+    }
+
+    fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError> {
+        let path = self.images.get(image).ok_or(DataError::NoSuchImage {
+            image,
+            images: self.images.len(),
+        })?;
+        fs::read(path).map_err(|source| DataError::Io {
+            path: path.clone(),
+            source,
+        })
+    }
+
+    fn image_name(&self, image: usize) -> String {
+        self.images
+            .get(image)
+            .map_or_else(|| format!("{image}"), |path| path.display().to_string())
+    }
+}

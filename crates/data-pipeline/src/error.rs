@@ -1,0 +1,273 @@
+use std::path::{Path, PathBuf};
+
+use crate::image::ImageError;
+
+/// Everything that can go wrong between a data set and a batch.
+///
+/// The message says what was found and where; [`DataError::hint`] says what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A file or folder could not be read or written.
+    #[error("cannot access `{}`", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+
+    /// A data set is not where it should be.
+    #[error("no {data_set} data set in `{}`: `{}` is missing", folder.display(), missing.display())]
+    MissingDataSet {
+        /// Name of the data set.
+        data_set: &'static str,
+        /// The folder that should hold it.
+        folder: PathBuf,
+        /// The first part of it that is not there.
+        missing: PathBuf,
+    },
+
+    /// A data set is there, but not all of it.
+    #[error("the {data_set} data set in `{}` is not whole: {found} {what}, expected {expected}", folder.display())]
+    IncompleteDataSet {
+        /// Name of the data set.
+        data_set: &'static str,
+        /// The folder that holds it.
+        folder: PathBuf,
+        /// What was counted.
+        what: String,
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+
+    /// A file is not JSON, or not the JSON it should be.
+    #[error("`{}`, line {line}, column {column}: {problem}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Line of the problem, from 1.
+        line: usize,
+        /// Column of the problem, from 1.
+        column: usize,
+        /// What the parser says.
+        problem: String,
+    },
+
+    /// An entry of a list has the wrong form.
+    #[error("`{}`, entry {entry}: expected {expected}, found `{found}`", path.display())]
+    Entry {
+        /// The file.
+        path: PathBuf,
+        /// Index of the entry, from 0.
+        entry: usize,
+        /// The form it should have.
+        expected: &'static str,
+        /// The entry as it is.
+        found: String,
+    },
+
+    /// An entry of a list of distinct words occurs twice.
+    #[error("`{}`, entry {entry}: `{word}` stands in the list already", path.display())]
+    DuplicateEntry {
+        /// The file.
+        path: PathBuf,
+        /// Index of the second occurrence, from 0.
+        entry: usize,
+        /// The word.
+        word: String,
+    },
+
+    /// A list that must hold something is empty.
+    #[error("`{}`: the list is empty", path.display())]
+    EmptyList {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// The training samples hold no word or no answer to build a list from.
+    #[error("{samples} training samples hold no {what}")]
+    NothingToList {
+        /// What was looked for.
+        what: &'static str,
+        /// How many samples were searched.
+        samples: usize,
+    },
+
+    /// A question is answered with something the answer list lacks.
+    #[error("`{}`, entry {entry}: answer `{answer}` is not in `{}`", path.display(), list.display())]
+    UnknownAnswer {
+        /// The file of questions.
+        path: PathBuf,
+        /// Index of the question, from 0.
+        entry: usize,
+        /// The answer.
+        answer: String,
+        /// The file of answers.
+        list: PathBuf,
+        /// The most similar answer of the list, if one is close.
+        suggestion: Option<String>,
+    },
+
+    /// A question names an image that is not there.
+    #[error("`{}`, entry {entry}: image `{}` is missing", path.display(), image.display())]
+    MissingImage {
+        /// The file of questions.
+        path: PathBuf,
+        /// Index of the question, from 0.
+        entry: usize,
+        /// Where the image should be.
+        image: PathBuf,
+    },
+
+    /// An image could not be decoded or resized.
+    #[error("cannot use image `{image}`")]
+    Image {
+        /// Path or name of the image.
+        image: String,
+        /// What is wrong with it.
+        source: ImageError,
+    },
+
+    /// Reading or decoding an image panicked: a bug, kept from ending the run without a trace.
+    #[error("image `{image}`: reading it panicked: {message}")]
+    Panicked {
+        /// Path or name of the image.
+        image: String,
+        /// The panic's message.
+        message: String,
+    },
+
+    /// A worker thread ended before it delivered.
+    #[error("a loader worker ended before batch {batch} of epoch {epoch} was complete")]
+    WorkerLost {
+        /// The epoch.
+        epoch: u64,
+        /// The batch that was waited for.
+        batch: usize,
+    },
+
+    /// Threads could not be started.
+    #[error("cannot start {threads} loader threads: {problem}")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// What the operating system said.
+        problem: String,
+    },
+
+    /// A setting lies outside its range.
+    #[error("{setting} is {value}: expected {expected}")]
+    Setting {
+        /// Name of the setting.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+
+    /// A split without samples cannot be loaded.
+    #[error("the split holds no samples ({images} images)")]
+    EmptySplit {
+        /// How many images the split holds.
+        images: usize,
+    },
+
+    /// A sample names an image its source does not have.
+    #[error("sample {sample} names image {image}, but there are {images} images")]
+    ImageIndex {
+        /// Index of the sample.
+        sample: usize,
+        /// The image it names.
+        image: usize,
+        /// How many images the source has.
+        images: usize,
+    },
+
+    /// An image was asked for that its source does not have.
+    #[error("there is no image {image}: there are {images}")]
+    NoSuchImage {
+        /// Index of the image.
+        image: usize,
+        /// How many images the source has.
+        images: usize,
+    },
+
+    /// A program could not be started.
+    #[error("cannot run `{program}`")]
+    Program {
+        /// The program.
+        program: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+
+    /// `pip` ran and failed.
+    #[error("`{command}` failed ({status}): {last_line}")]
+    Pip {
+        /// The command line.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// The last line it wrote.
+        last_line: String,
+    },
+}
+
+impl DataError {
+    /// A parser's error, named by file and place.
+    pub(crate) fn json(path: &Path, error: &serde_json::Error) -> Self {
+        let (line, column, text) = (error.line(), error.column(), error.to_string());
+        let place = format!(" at line {line} column {column}");
+        Self::Json {
+            path: path.to_owned(),
+            line,
+            column,
+            problem: text.strip_suffix(&place).unwrap_or(&text).to_owned(),
+        }
+    }
+
+    /// # Errors
+    /// Names the first setting that is 0.
+    pub(crate) fn unless_positive(
+        settings: impl IntoIterator<Item = (&'static str, usize)>,
+    ) -> Result<(), Self> {
+        match settings.into_iter().find(|(_, value)| *value == 0) {
+            None => Ok(()),
+            Some((setting, value)) => Err(Self::Setting {
+                setting,
+                value: value.to_string(),
+                expected: "at least 1",
+            }),
+        }
+    }
+
+    /// What to do about the error, where there is something to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::MissingDataSet { data_set, .. } => {
+                Some(format!("get it with `aoa data fetch {data_set}`"))
+            }
+            Self::IncompleteDataSet {
+                data_set, folder, ..
+            } => Some(format!(
+                "remove `{}`, then `aoa data fetch {data_set}`",
+                folder.display()
+            )),
+            Self::UnknownAnswer {
+                suggestion: Some(suggestion),
+                ..
+            } => Some(format!("did you mean `{suggestion}`?")),
+            Self::Program { .. } => {
+                Some("install Python 3 with pip, or name another Python program".to_owned())
+            }
+            Self::Pip { .. } => Some(
+                "check that this Python has pip and that pip reaches a package index".to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}

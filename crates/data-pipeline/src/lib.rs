@@ -1,0 +1,61 @@
+//! Data sets to batches: everything between files and the model, without a tensor.
+//!
+//! A [`Source`] is one split of a data set: [`Sample`]s (a question about an image with its answers) and encoded images.
+//! Two come with the crate: [`Shapes`], made on the fly from a seed, and [`EasyVqa`], read from its folder. An
+//! [`Encoder`] turns questions, answers and images into numbers. A [`Loader`] delivers whole effective batches in an
+//! order that depends on seed and epoch alone, prepared ahead by worker threads. Images travel as bytes; whoever has
+//! the device normalises them there with [`IMAGE_MEAN`] and [`IMAGE_STD`].
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use data_pipeline::{Encoder, Loader, LoaderConfig, Order, Shapes, ShapesConfig, Source, Split};
+//!
+//! let config = ShapesConfig { seed: 7, images: 20, questions_per_image: 5 };
+//! let train = Arc::new(Shapes::new(config, Split::Train)?);
+//! let encoder = Arc::new(Encoder::build(train.samples(), 16, 64)?);
+//! let loader = Loader::new(
+//!     train,
+//!     encoder,
+//!     LoaderConfig {
+//!         effective_batch: 32,
+//!         chunk: 8,
+//!         num_workers: 2,
+//!         prefetch_factor: 2,
+//!         preload_data: false,
+//!         use_compression: true,
+//!         shuffle: Order::Permutation { seed: 7 },
+//!     },
+//! )?;
+//!
+//! let mut sizes = Vec::new();
+//! for batch in loader.epoch(0, 0)? {
+//!     let batch = batch?;
+//!     assert_eq!(batch.images.len(), batch.unique_images() * 64 * 64 * 3);
+//!     sizes.push(batch.len());
+//! }
+//! assert_eq!(sizes, [32, 32, 32, 4]);
+//! # Ok::<(), data_pipeline::DataError>(())
+//! ```
+
+mod baseline;
+mod batch;
+pub mod easy_vqa;
+mod encoder;
+mod error;
+mod image;
+mod loader;
+mod sample;
+mod shapes;
+mod text;
+
+pub use baseline::{accuracy_of_constant, majority_answer};
+pub use batch::Batch;
+pub use easy_vqa::EasyVqa;
+pub use encoder::Encoder;
+pub use error::DataError;
+pub use image::{IMAGE_MEAN, IMAGE_STD, ImageError, MAX_PIXELS, RgbImage, normalise};
+pub use loader::{Epoch, Loader, LoaderConfig, Order};
+pub use sample::{Sample, Source, Split};
+pub use shapes::{Shapes, ShapesConfig};
+pub use text::{AnswerList, PAD, UNKNOWN, Vocabulary, tokenize};

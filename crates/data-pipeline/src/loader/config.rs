@@ -1,0 +1,44 @@
+use super::order::Order;
+use crate::error::DataError;
+
+/// How a [`Loader`](crate::Loader) works. Only `effective_batch` and `shuffle` have a say in what it delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoaderConfig {
+    /// Samples of a batch; the last one of an epoch may have fewer.
+    pub effective_batch: usize,
+    /// Samples a worker prepares at a time (`training.batch_size`).
+    pub chunk: usize,
+    /// Threads that prepare chunks; 0 prepares them in the calling thread, none ahead.
+    pub num_workers: usize,
+    /// Chunks a worker may be ahead: at most `num_workers x prefetch_factor` chunks are in work or wait.
+    pub prefetch_factor: usize,
+    /// Decode every image once, at the start, and keep it: `image_size² x 3` bytes each.
+    pub preload_data: bool,
+    /// Keep preloaded images and waiting chunks LZ4-compressed: less memory, a little more time.
+    pub use_compression: bool,
+    /// Order of the samples.
+    pub shuffle: Order,
+}
+
+impl LoaderConfig {
+    /// Chunks in work or waiting at most.
+    pub(super) fn prefetched_chunks(&self) -> usize {
+        self.num_workers.saturating_mul(self.prefetch_factor)
+    }
+
+    /// # Errors
+    /// When a size is 0 that must not be.
+    pub(super) fn check(&self) -> Result<(), DataError> {
+        let shuffle = match self.shuffle {
+            Order::Sequential | Order::Permutation { .. } => None,
+            Order::Grouped { group, .. } => Some(("shuffle group", group)),
+            Order::Buffered { buffer, .. } => Some(("shuffle buffer", buffer)),
+        };
+        let sizes = [
+            ("effective_batch", self.effective_batch),
+            ("chunk", self.chunk),
+            ("prefetch_factor", self.prefetch_factor),
+        ];
+        DataError::unless_positive(sizes.into_iter().chain(shuffle))
+    }
+}

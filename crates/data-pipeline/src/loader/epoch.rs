@@ -1,0 +1,98 @@
+use std::sync::Arc;
+
+use super::config::LoaderConfig;
+use super::prepare::{Assembly, Chunk, Preparer};
+use super::schedule::Schedule;
+use super::workers::Workers;
+use crate::batch::Batch;
+use crate::error::DataError;
+
+/// The batches of one epoch, in order. An error takes the place of the batch it befell, and ends the epoch.
+///
+/// Dropping it stops the workers.
+pub struct Epoch {
+    preparer: Arc<Preparer>,
+    /// Nothing when chunks are prepared in the calling thread.
+    workers: Option<Workers>,
+    schedule: Schedule,
+    prefetched_chunks: usize,
+    number: u64,
+    /// Number of the next batch.
+    index: usize,
+    failed: bool,
+}
+
+impl Epoch {
+    pub(super) fn start(
+        preparer: &Arc<Preparer>,
+        config: &LoaderConfig,
+        epoch: u64,
+        skip_batches: usize,
+    ) -> Result<Self, DataError> {
+        let workers = (config.num_workers > 0)
+            .then(|| Workers::start(preparer, config.num_workers))
+            .transpose()?;
+        let mut started = Self {
+            preparer: Arc::clone(preparer),
+            workers,
+            schedule: Schedule::new(
+                config.shuffle.samples(preparer.source.samples(), epoch),
+                config.effective_batch,
+                config.chunk,
+                skip_batches,
+            ),
+            prefetched_chunks: config.prefetched_chunks(),
+            number: epoch,
+            index: skip_batches,
+            failed: false,
+        };
+        started.read_ahead();
+        Ok(started)
+    }
+
+    fn read_ahead(&mut self) {
+        if let Some(workers) = &mut self.workers {
+            while workers.in_flight() < self.prefetched_chunks
+                && let Some(samples) = self.schedule.next()
+            {
+                workers.submit(samples);
+            }
+        }
+    }
+
+    fn chunk(&mut self) -> Result<Chunk, DataError> {
+        let chunk = match &mut self.workers {
+            Some(workers) => workers.take(),
+            None => self.schedule.next().map(|s| self.preparer.prepare(&s)),
+        };
+        self.read_ahead();
+        chunk.unwrap_or(Err(DataError::WorkerLost {
+            epoch: self.number,
+            batch: self.index,
+        }))
+    }
+
+    fn batch(&mut self, len: usize) -> Result<Batch, DataError> {
+        let size = self.preparer.encoder.image_size;
+        let mut assembly = Assembly::new(self.number, self.index, size);
+        while assembly.len() < len {
+            assembly.add(self.chunk()?);
+        }
+        Ok(assembly.finish())
+    }
+}
+
+impl Iterator for Epoch {
+    type Item = Result<Batch, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let len = self.schedule.batch_len(self.index);
+        if self.failed || len == 0 {
+            return None;
+        }
+        let batch = self.batch(len);
+        self.failed = batch.is_err();
+        self.index += 1;
+        Some(batch)
+    }
+}

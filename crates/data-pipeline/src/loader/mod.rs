@@ -1,0 +1,15 @@
+//! Whole effective batches in a keyed order, read ahead by worker threads.
+
+mod config;
+mod epoch;
+mod load;
+mod order;
+mod prepare;
+mod schedule;
+mod store;
+mod workers;
+
+pub use config::LoaderConfig;
+pub use epoch::Epoch;
+pub use load::Loader;
+pub use order::Order;

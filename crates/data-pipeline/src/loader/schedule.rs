@@ -1,0 +1,58 @@
+use std::ops::Range;
+
+/// Cuts the samples of an epoch into batches, and these into chunks.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    samples: Vec<usize>,
+    effective_batch: usize,
+    chunk: usize,
+    /// Place of the first sample not handed out.
+    next: usize,
+}
+
+impl Schedule {
+    /// `samples` in the order of the epoch, of which whole batches are skipped.
+    pub(super) fn new(
+        samples: Vec<usize>,
+        effective_batch: usize,
+        chunk: usize,
+        skip_batches: usize,
+    ) -> Self {
+        let next = skip_batches
+            .saturating_mul(effective_batch)
+            .min(samples.len());
+        Self {
+            samples,
+            effective_batch,
+            chunk,
+            next,
+        }
+    }
+
+    /// Number of samples in a batch: none behind the last.
+    pub(super) fn batch_len(&self, index: usize) -> usize {
+        self.batch(index).len()
+    }
+
+    fn batch(&self, index: usize) -> Range<usize> {
+        let place = |batch: usize| {
+            batch
+                .saturating_mul(self.effective_batch)
+                .min(self.samples.len())
+        };
+        place(index)..place(index.saturating_add(1))
+    }
+}
+
+impl Iterator for Schedule {
+    type Item = Vec<usize>;
+
+    /// The samples of the next chunk. A chunk never reaches into the next batch.
+    fn next(&mut self) -> Option<Vec<usize>> {
+        let batch = self.batch(self.next / self.effective_batch);
+        let end = self.next.saturating_add(self.chunk).min(batch.end);
+        let chunk = self.samples[self.next..end].to_vec();
+        self.next = end;
+        (!chunk.is_empty()).then_some(chunk)
+    }
+}

@@ -1,0 +1,10 @@
+//! The `shapes` data set: coloured shapes and questions about them, made on the fly from a seed.
+
+mod question;
+mod render;
+mod scene;
+mod source;
+#[cfg(test)]
+mod tests;
+
+pub use source::{Shapes, ShapesConfig};

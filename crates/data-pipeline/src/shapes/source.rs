@@ -1,0 +1,167 @@
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::question::{Topic, ask};
+use super::render::render;
+use super::scene::{Scene, any};
+use crate::error::DataError;
+use crate::image::encode_png;
+use crate::sample::{Sample, Source, Split};
+
+/// Most questions about one image: every scene allows more different ones.
+const MAX_QUESTIONS: usize = 32;
+
+/// Most images of a split: the lower bits of a random stream's number.
+const MAX_IMAGES: usize = 1 << 32;
+
+/// Size and seed of a `shapes` split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShapesConfig {
+    /// Names the data set: equal seeds, equal data.
+    pub seed: u64,
+    /// Number of images in the split.
+    pub images: usize,
+    /// Different questions about each image, at most 32.
+    pub questions_per_image: usize,
+}
+
+/// One split of the `shapes` data set.
+///
+/// An image is 64 x 64 pixels: two to four circles, squares and triangles in six colours, no two alike, on a light
+/// noisy ground. Questions ask for colour, shape, count (0 to 4), position (left, right, above, below) and existence;
+/// each has exactly one right answer, and yes/no questions have the answer yes in half of the cases.
+///
+/// Image i of a split depends on seed, split and i alone: not on how many images there are. The random streams of two
+/// splits have nothing in common.
+#[derive(Debug)]
+pub struct Shapes {
+    seed: u64,
+    split: Split,
+    scenes: Vec<Scene>,
+    samples: Vec<Sample>,
+}
+
+/// What a random stream of an image is for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Scene,
+    Questions,
+    Noise,
+}
+
+impl Shapes {
+    /// Lays out the scenes of a split and asks the questions; images are drawn when they are read.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] when there are no images, no questions, or too many of either.
+    pub fn new(config: ShapesConfig, split: Split) -> Result<Self, DataError> {
+        let ShapesConfig {
+            seed,
+            images,
+            questions_per_image,
+        } = config;
+        for (setting, value, limit, expected) in [
+            ("images", images, MAX_IMAGES, "1 to 4294967296"),
+            (
+                "questions_per_image",
+                questions_per_image,
+                MAX_QUESTIONS,
+                "1 to 32",
+            ),
+        ] {
+            if !(1..=limit).contains(&value) {
+                return Err(DataError::Setting {
+                    setting,
+                    value: value.to_string(),
+                    expected,
+                });
+            }
+        }
+        let mut scenes = Vec::with_capacity(images);
+        let mut samples = Vec::with_capacity(images.saturating_mul(questions_per_image));
+        for image in 0..images {
+            let scene = Scene::generate(&mut stream(seed, split, image, Purpose::Scene));
+            let mut rng = stream(seed, split, image, Purpose::Questions);
+            let questions = questions(&scene, questions_per_image, &mut rng);
+            samples.extend(questions.into_iter().map(|(question, answer)| Sample {
+                image,
+                question,
+                answers: vec![(answer, 1.0)],
+            }));
+            scenes.push(scene);
+        }
+        Ok(Self {
+            seed,
+            split,
+            scenes,
+            samples,
+        })
+    }
+}
+
+#[cfg(test)]
+impl Shapes {
+    pub(super) fn scenes(&self) -> &[Scene] {
+        &self.scenes
+    }
+}
+
+impl Source for Shapes {
+    fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    fn image_count(&self) -> usize {
+        self.scenes.len()
+    }
+
+    fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError> {
+        let scene = self.scenes.get(image).ok_or(DataError::NoSuchImage {
+            image,
+            images: self.scenes.len(),
+        })?;
+        let mut noise = stream(self.seed, self.split, image, Purpose::Noise);
+        encode_png(&render(scene, &mut noise)).map_err(|source| DataError::Image {
+            image: self.image_name(image),
+            source,
+        })
+    }
+
+    fn image_name(&self, image: usize) -> String {
+        let split = match self.split {
+            Split::Train => "train",
+            Split::Validation => "validation",
+            Split::Test => "test",
+        };
+        format!("shapes/{split}/{image}.png")
+    }
+}
+
+fn stream(seed: u64, split: Split, image: usize, purpose: Purpose) -> ChaCha8Rng {
+    let split = match split {
+        Split::Train => 0,
+        Split::Validation => 1,
+        Split::Test => 2,
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(split << 48 | (purpose as u64) << 40 | image as u64);
+    rng
+}
+
+/// Different questions, topics in equal parts where the scene allows.
+///
+/// A question that was asked already is drawn again with the same topic and the same yes or no: to draw these anew
+/// would favour what can be asked in more ways, and that is no.
+fn questions(scene: &Scene, count: usize, rng: &mut ChaCha8Rng) -> Vec<(String, String)> {
+    const TRIES: usize = 64;
+    let mut asked: Vec<(String, String)> = Vec::with_capacity(count);
+    while asked.len() < count {
+        let topic = any(&Topic::ALL, rng);
+        let yes = rng.random_bool(0.5);
+        let new = (0..TRIES)
+            .filter_map(|_| ask(topic, yes, scene, rng))
+            .find(|question| !asked.contains(question));
+        asked.extend(new);
+    }
+    asked
+}

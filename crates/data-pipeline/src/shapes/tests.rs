@@ -1,0 +1,219 @@
+//! Scenes and answers, checked again by other means than those that made them.
+
+use super::question::Topic;
+use super::render::render;
+use super::scene::{Colour, Object, SIDE, Scene, Shape};
+use super::source::{Shapes, ShapesConfig};
+use crate::image::RgbImage;
+use crate::sample::{Source, Split};
+use crate::text::tokenize;
+
+fn shapes(split: Split) -> Shapes {
+    let config = ShapesConfig {
+        seed: 11,
+        images: 600,
+        questions_per_image: 12,
+    };
+    Shapes::new(config, split).expect("scenes")
+}
+
+fn distance(a: [f32; 2], b: [f32; 2]) -> f32 {
+    (a[0] - b[0]).hypot(a[1] - b[1])
+}
+
+#[test]
+fn objects_differ_and_keep_apart_and_inside() {
+    let mut counts = [0; 5];
+    for scene in shapes(Split::Train).scenes() {
+        counts[scene.objects.len()] += 1;
+        for (number, a) in scene.objects.iter().enumerate() {
+            for b in &scene.objects[..number] {
+                assert!((a.colour, a.shape) != (b.colour, b.shape), "{scene:?}");
+                let gap = distance(a.centre, b.centre) - a.radius - b.radius;
+                assert!(gap >= 2.0, "{scene:?}");
+            }
+            for place in a.centre {
+                assert!(place - a.radius >= 1.0 && place + a.radius <= SIDE as f32 - 1.0);
+            }
+        }
+    }
+    assert_eq!(counts[..2], [0, 0]);
+    assert!(counts[2..].iter().all(|count| *count > 150), "{counts:?}");
+}
+
+/// Reads a question as a person would, looks at the scene, and answers; nothing if it has no single answer.
+fn answer(scene: &Scene, question: &str) -> Option<(Topic, String)> {
+    let words: Vec<String> = tokenize(question)
+        .map(|word| word.strip_suffix('s').map_or(word.clone(), str::to_owned))
+        .collect();
+    let colour = |word: &str| Colour::ALL.into_iter().find(|c| c.name() == word);
+    let shape = |word: &str| Shape::ALL.into_iter().find(|s| s.name() == word);
+    let has = |word: &str| words.iter().any(|w| w == word);
+    let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+
+    // Things named: a noun with the colour in front of it, if there is one.
+    let named: Vec<(Option<Colour>, Option<Shape>)> = (0..words.len())
+        .filter(|&at| words[at] == "object" || shape(&words[at]).is_some())
+        .map(|at| {
+            let before = at.checked_sub(1).and_then(|before| colour(&words[before]));
+            (before, shape(&words[at]))
+        })
+        .collect();
+    let found: Vec<Vec<&Object>> = named
+        .iter()
+        .map(|(colour, shape)| {
+            let objects = scene.objects.iter();
+            objects
+                .filter(|o| {
+                    colour.is_none_or(|c| c == o.colour) && shape.is_none_or(|s| s == o.shape)
+                })
+                .collect()
+        })
+        .collect();
+
+    Some(match found.as_slice() {
+        [things] if has("color") => match things[..] {
+            [only] => (Topic::Colour, only.colour.name().to_owned()),
+            _ => return None,
+        },
+        [things] if has("shape") => match things[..] {
+            [only] => (Topic::Shape, only.shape.name().to_owned()),
+            _ => return None,
+        },
+        [things] if has("many") || has("number") => (Topic::Count, things.len().to_string()),
+        [things] => (Topic::Existence, yes_no(!things.is_empty())),
+        [a, b] => {
+            let ([a], [b]) = (&a[..], &b[..]) else {
+                return None;
+            };
+            let [x, y] = [a.centre[0] - b.centre[0], a.centre[1] - b.centre[1]];
+            let (offset, relation) = match () {
+                () if has("left") => (x, x < 0.0),
+                () if has("right") => (x, x > 0.0),
+                () if has("above") || has("higher") => (y, y < 0.0),
+                () if has("below") || has("lower") => (y, y > 0.0),
+                () => return None,
+            };
+            if offset.abs() < 8.0 {
+                return None;
+            }
+            (Topic::Position, yes_no(relation))
+        }
+        _ => return None,
+    })
+}
+
+#[test]
+fn every_question_has_the_one_right_answer() {
+    let mut topics = [0; 5];
+    for split in [Split::Train, Split::Validation, Split::Test] {
+        let shapes = shapes(split);
+        for sample in shapes.samples() {
+            let (topic, right) = answer(&shapes.scenes()[sample.image], &sample.question)
+                .unwrap_or_else(|| panic!("ambiguous: {}", sample.question));
+            assert_eq!(sample.answers, [(right, 1.0)], "{}", sample.question);
+            topics[Topic::ALL
+                .iter()
+                .position(|t| *t == topic)
+                .expect("a topic")] += 1;
+        }
+    }
+    // 21,600 questions on five topics; colour and shape are not possible in every scene.
+    assert!(topics.iter().all(|count| *count > 2500), "{topics:?}");
+}
+
+/// Within each topic, half of the answers are yes, so that a model which does not look is right half of the time.
+#[test]
+fn yes_and_no_are_balanced() {
+    for topic in [Topic::Position, Topic::Existence] {
+        for colour in Colour::ALL.into_iter().map(Some).chain([None]) {
+            let (mut yes, mut all) = (0.0_f64, 0.0_f64);
+            for split in [Split::Train, Split::Validation, Split::Test] {
+                let shapes = shapes(split);
+                for sample in shapes.samples() {
+                    let scene = &shapes.scenes()[sample.image];
+                    let names = colour.is_none_or(|c| sample.question.contains(c.name()));
+                    if names && answer(scene, &sample.question).is_some_and(|(t, _)| t == topic) {
+                        all += 1.0;
+                        yes += f64::from(u8::from(sample.answers[0].0 == "yes"));
+                    }
+                }
+            }
+            // Four standard deviations of a fair coin.
+            let share = yes / all;
+            let margin = 2.0 / all.sqrt();
+            assert!(
+                (share - 0.5).abs() < margin,
+                "{topic:?} {colour:?}: {share}, {all}"
+            );
+        }
+    }
+}
+
+fn mean(image: &RgbImage, select: impl Fn(f32, f32) -> bool) -> [f32; 3] {
+    let mut sums = [0.0; 3];
+    let mut count = 0.0;
+    for (at, pixel) in image.pixels.as_chunks::<3>().0.iter().enumerate() {
+        if select((at % SIDE) as f32 + 0.5, (at / SIDE) as f32 + 0.5) {
+            count += 1.0;
+            for (sum, level) in sums.iter_mut().zip(pixel) {
+                *sum += f32::from(*level);
+            }
+        }
+    }
+    sums.map(|sum| sum / count)
+}
+
+/// Every object is painted where the scene says, in its colour, with about the area of its shape.
+#[test]
+fn images_show_their_scenes() {
+    let shapes = shapes(Split::Test);
+    for (number, scene) in shapes.scenes()[..60].iter().enumerate() {
+        let encoded = shapes.encoded_image(number).expect("an image");
+        let image = RgbImage::decode(&encoded).expect("a PNG");
+        assert_eq!((image.width, image.height), (SIDE, SIDE));
+        let near = |a: [f32; 3], b: [f32; 3]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 3.5);
+        let ground = mean(&image, |x, y| {
+            let outside = |o: &Object| distance([x, y], o.centre) > o.radius + 1.0;
+            scene.objects.iter().all(outside)
+        });
+        assert!(near(ground, scene.background), "{number}: {ground:?}");
+        for object in &scene.objects {
+            let core = mean(&image, |x, y| {
+                distance([x, y], object.centre) < object.radius * 0.4
+            });
+            assert!(near(core, object.paint), "{number}: {core:?} {object:?}");
+
+            // How far the disc around the object lies from the background towards its paint.
+            let disc = mean(&image, |x, y| {
+                distance([x, y], object.centre) < object.radius
+            });
+            let along = |level: [f32; 3]| -> f32 {
+                let towards = (0..3).map(|c| object.paint[c] - scene.background[c]);
+                let from = (0..3).map(|c| level[c] - scene.background[c]);
+                towards.zip(from).map(|(t, f)| t * f).sum()
+            };
+            let filled = along(disc) / along(object.paint);
+            // Areas of the shapes in the unit circle, in parts of its own.
+            let expected = match object.shape {
+                Shape::Circle => 0.81,
+                Shape::Square => 0.637,
+                Shape::Triangle => 0.413,
+            };
+            assert!(
+                (filled - expected).abs() < 0.06,
+                "{number}: {filled} {object:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn noise_is_keyed() {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    let scene = Scene::generate(&mut ChaCha8Rng::seed_from_u64(1));
+    let draw = |seed| render(&scene, &mut ChaCha8Rng::seed_from_u64(seed));
+    assert_eq!(draw(1), draw(1));
+    assert_ne!(draw(1), draw(2));
+}

@@ -1,0 +1,80 @@
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::error::DataError;
+
+/// Distinct words, each with its position. Never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WordList {
+    words: Vec<String>,
+    positions: HashMap<String, usize>,
+}
+
+impl WordList {
+    /// The distinct words by descending count, then alphabetically; nothing for no words.
+    pub(super) fn by_count(words: impl IntoIterator<Item = String>) -> Option<Self> {
+        let mut counts = HashMap::<String, usize>::new();
+        for word in words {
+            *counts.entry(word).or_default() += 1;
+        }
+        let mut counted: Vec<_> = counts.into_iter().collect();
+        counted.sort_unstable_by(|(a, m), (b, n)| (Reverse(m), a).cmp(&(Reverse(n), b)));
+        let words: Vec<_> = counted.into_iter().map(|(word, _)| word).collect();
+        let positions = words.iter().cloned().zip(0..).collect();
+        (!words.is_empty()).then_some(Self { words, positions })
+    }
+
+    pub(super) fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    pub(super) fn position(&self, word: &str) -> Option<usize> {
+        self.positions.get(word).copied()
+    }
+
+    /// A JSON array, one word a line.
+    pub(super) fn to_json(&self) -> String {
+        let lines: Vec<_> = self
+            .words
+            .iter()
+            .map(|word| format!("  {}", serde_json::Value::from(word.as_str())))
+            .collect();
+        format!("[\n{}\n]\n", lines.join(",\n"))
+    }
+
+    pub(super) fn from_json(text: &str, path: &Path) -> Result<Self, DataError> {
+        let words: Vec<String> =
+            serde_json::from_str(text).map_err(|error| DataError::json(path, &error))?;
+        Self::from_words(words, path)
+    }
+
+    /// # Errors
+    /// When there is no word, an empty word, or one twice.
+    pub(super) fn from_words(words: Vec<String>, path: &Path) -> Result<Self, DataError> {
+        if words.is_empty() {
+            return Err(DataError::EmptyList {
+                path: path.to_owned(),
+            });
+        }
+        let mut positions = HashMap::with_capacity(words.len());
+        for (entry, word) in words.iter().enumerate() {
+            if word.trim().is_empty() {
+                return Err(DataError::Entry {
+                    path: path.to_owned(),
+                    entry,
+                    expected: "a word",
+                    found: word.clone(),
+                });
+            }
+            if positions.insert(word.clone(), entry).is_some() {
+                return Err(DataError::DuplicateEntry {
+                    path: path.to_owned(),
+                    entry,
+                    word: word.clone(),
+                });
+            }
+        }
+        Ok(Self { words, positions })
+    }
+}

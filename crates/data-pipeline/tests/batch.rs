@@ -1,0 +1,86 @@
+//! Slicing a batch into micro-batches.
+
+use data_pipeline::{Batch, Encoder, Sample};
+use proptest::prelude::*;
+
+const BYTES: usize = 2 * 2 * 3;
+
+/// Samples about images in the given order; all that belongs to a sample tells its place.
+fn batch(image_of: &[usize]) -> Batch {
+    let images = image_of.iter().max().map_or(0, |last| last + 1);
+    let places = 0..image_of.len();
+    Batch {
+        epoch: 4,
+        index: 7,
+        samples: places.clone().map(|place| 100 + place).collect(),
+        images: (0..images).flat_map(|image| [image as u8; BYTES]).collect(),
+        image_of: image_of.to_vec(),
+        image_size: 2,
+        questions: places.clone().flat_map(|place| [place as u32; 3]).collect(),
+        question_lengths: places.clone().map(|place| place % 3 + 1).collect(),
+        targets: places.map(|place| vec![(place, 0.5)]).collect(),
+    }
+}
+
+#[test]
+fn a_slice_keeps_only_its_images_in_order_of_first_use() {
+    let slice = batch(&[0, 1, 2, 3, 1, 3, 2]).slice(3..6);
+    assert_eq!((slice.epoch, slice.index, slice.len()), (4, 7, 3));
+    assert_eq!(slice.samples, [103, 104, 105]);
+    assert_eq!(slice.image_of, [0, 1, 0]);
+    assert_eq!(slice.images, [[3; BYTES], [1; BYTES]].concat());
+    assert_eq!(slice.questions, [3, 3, 3, 4, 4, 4, 5, 5, 5]);
+    assert_eq!(slice.question_lengths, [1, 2, 3]);
+    assert_eq!(slice.targets, [[(3, 0.5)], [(4, 0.5)], [(5, 0.5)]]);
+    assert!(batch(&[0, 1]).slice(1..1).is_empty());
+}
+
+proptest! {
+    #[test]
+    fn slices_say_what_the_batch_says(
+        image_of in prop::collection::vec(0_usize..6, 1..40),
+        size in 1_usize..12,
+    ) {
+        let whole = batch(&image_of);
+        for start in (0..whole.len()).step_by(size) {
+            let slice = whole.slice(start..whole.len().min(start + size));
+            prop_assert!(slice.unique_images() <= slice.len());
+            for place in 0..slice.len() {
+                let (mine, theirs) = (slice.image_of[place], whole.image_of[start + place]);
+                prop_assert_eq!(
+                    &slice.images[mine * BYTES..][..BYTES],
+                    &whole.images[theirs * BYTES..][..BYTES]
+                );
+                prop_assert_eq!(slice.samples[place], whole.samples[start + place]);
+            }
+            let mut used = slice.image_of.clone();
+            used.dedup();
+            used.sort_unstable();
+            used.dedup();
+            prop_assert_eq!(used, (0..slice.unique_images()).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn questions_about_one_image_are_one_batch() {
+    let sample = Sample {
+        image: 0,
+        question: "what is this".to_owned(),
+        answers: vec![("dog".to_owned(), 1.0)],
+    };
+    let encoder = Encoder::build(&[sample], 4, 8).expect("words and answers");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/formats/rgb.png");
+    let encoded = std::fs::read(path).expect("fixture");
+    let batch = encoder
+        .ask(&encoded, &["what is this?", "IS this a cat"])
+        .expect("a whole PNG");
+    assert_eq!((batch.len(), batch.unique_images()), (2, 1));
+    assert_eq!(batch.images, encoder.pixels(&encoded).expect("a whole PNG"));
+    assert_eq!(batch.images.len(), 8 * 8 * 3);
+    assert_eq!(batch.image_of, [0, 0]);
+    // "is", "this", "what" once each: alphabetical from 2 on.
+    assert_eq!(batch.questions, [4, 2, 3, 0, 2, 3, 1, 1]);
+    assert_eq!(batch.question_lengths, [3, 4]);
+    assert!(encoder.ask(b"no image", &["what?"]).is_err());
+}

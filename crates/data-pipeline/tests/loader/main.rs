@@ -1,0 +1,7 @@
+//! The loader: what it delivers, in which order, with which means, and what it does when something breaks.
+
+mod delivery;
+mod faults;
+mod order;
+mod resources;
+mod support;

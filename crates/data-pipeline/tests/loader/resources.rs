@@ -1,0 +1,132 @@
+//! What the loader reads ahead, reads again, and keeps.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use data_pipeline::{DataError, LoaderConfig, Order};
+
+use crate::support::{Gauge, Numbers, SIDE, batches, config, loader, samples};
+
+/// One image a sample, one sample a chunk, one chunk a batch: images read are chunks begun.
+#[test]
+fn exactly_workers_times_prefetch_chunks_are_ahead() {
+    for (num_workers, prefetch_factor) in [(1, 1), (1, 4), (2, 2), (4, 3)] {
+        let limit = num_workers * prefetch_factor;
+        let gauge = Gauge::default();
+        let allowed = Arc::new(AtomicUsize::new(limit));
+        let (reads, bound) = (gauge.clone(), Arc::clone(&allowed));
+        let source = Numbers::reading(120, 40, move |image| {
+            let images = reads.count();
+            if images > bound.load(Ordering::SeqCst) {
+                return Err(DataError::NoSuchImage { image, images });
+            }
+            Ok(Numbers::png(image))
+        });
+        let config = LoaderConfig {
+            effective_batch: 3,
+            chunk: 3,
+            num_workers,
+            prefetch_factor,
+            shuffle: Order::Sequential,
+            ..config()
+        };
+        let loader = loader(source, config);
+        let mut epoch = loader.epoch(0, 0).expect("threads");
+        for taken in 0..40 {
+            gauge.wait_for((taken + limit).min(40));
+            allowed.store(taken + 1 + limit, Ordering::SeqCst);
+            let batch = epoch.next().expect("a batch").expect("within the bound");
+            assert_eq!(batch.index, taken);
+        }
+        assert!(epoch.next().is_none());
+        assert_eq!(gauge.read(), 40, "one read an image");
+    }
+}
+
+#[test]
+fn without_workers_nothing_is_read_ahead() {
+    let gauge = Gauge::default();
+    let config = LoaderConfig {
+        effective_batch: 6,
+        chunk: 3,
+        num_workers: 0,
+        shuffle: Order::Sequential,
+        ..config()
+    };
+    let loader = loader(gauge.source(60, 20), config);
+    let mut epoch = loader.epoch(0, 0).expect("no threads");
+    for images in [0, 2, 4] {
+        assert_eq!(gauge.read(), images);
+        assert_eq!(
+            epoch.next().expect("a batch").expect("whole images").len(),
+            6
+        );
+    }
+}
+
+#[test]
+fn a_distinct_image_of_a_chunk_is_read_once() {
+    let gauge = Gauge::default();
+    // 0 0 0 1 1 1 2 2 2 0 0 0: three images in one chunk of twelve.
+    let source = gauge.source(12, 3);
+    let config = LoaderConfig {
+        effective_batch: 12,
+        chunk: 12,
+        ..config()
+    };
+    assert_eq!(batches(&loader(source, config), 0, 0)[0].unique_images(), 3);
+    assert_eq!(gauge.read(), 3);
+}
+
+/// With the first image held back, every worker has chunks to do when the epoch is dropped.
+#[test]
+fn dropping_an_epoch_early_stops_the_workers() {
+    for taken in [0, 1, 3] {
+        let gauge = Gauge::default();
+        let config = LoaderConfig {
+            num_workers: 3,
+            prefetch_factor: 5,
+            chunk: 1,
+            effective_batch: 2,
+            shuffle: Order::Sequential,
+            ..config()
+        };
+        let loader = loader(gauge.source(3000, 1000), config);
+        let mut epoch = loader.epoch(0, 0).expect("threads");
+        for _ in 0..taken {
+            epoch.next().expect("a batch").expect("whole images");
+        }
+        drop(epoch);
+        // The threads are joined: nothing is read any more, and nothing beyond the bound was.
+        let read = gauge.read();
+        assert!(
+            read <= taken * 2 + 15,
+            "{read} images read, {taken} batches taken"
+        );
+        assert_eq!(batches(&loader, 0, 0).len(), 1500, "the loader still works");
+    }
+}
+
+#[test]
+fn preloading_keeps_every_image_and_reads_none_later() {
+    let gauge = Gauge::default();
+    let config = |use_compression| LoaderConfig {
+        preload_data: true,
+        use_compression,
+        ..config()
+    };
+    let plain = loader(gauge.source(60, 20), config(false));
+    assert_eq!(plain.resident_bytes(), 20 * SIDE * SIDE * 3);
+    for epoch in 0..3 {
+        assert_eq!(samples(&batches(&plain, epoch, 0)).len(), 60);
+    }
+    assert_eq!(gauge.read(), 20);
+
+    let compressed = loader(Numbers::new(60, 20), config(true)).resident_bytes();
+    assert!(
+        compressed * 4 < plain.resident_bytes(),
+        "{compressed} bytes"
+    );
+    let streamed = loader(Numbers::new(60, 20), self::config());
+    assert_eq!(streamed.resident_bytes(), 0);
+}

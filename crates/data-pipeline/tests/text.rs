@@ -1,0 +1,174 @@
+//! Questions and answers as numbers, and back from the files of a run.
+
+use std::path::Path;
+
+use data_pipeline::{
+    AnswerList, DataError, Encoder, PAD, Sample, UNKNOWN, Vocabulary, accuracy_of_constant,
+    majority_answer, tokenize,
+};
+use proptest::prelude::*;
+
+fn sample(question: &str, answers: &[(&str, f32)]) -> Sample {
+    Sample {
+        image: 0,
+        question: question.to_owned(),
+        answers: answers.iter().map(|(a, s)| ((*a).to_owned(), *s)).collect(),
+    }
+}
+
+#[test]
+fn tokens_are_lower_case_words() {
+    for (text, expected) in [
+        ("What color is it?", &["what", "color", "is", "it"][..]),
+        ("IS IT the dog's?", &["is", "it", "the", "dog's"]),
+        (
+            "red/blue, 3-fold... 42nd",
+            &["red", "blue", "3", "fold", "42nd"],
+        ),
+        ("  ÉTÉ  à\tla\nplage ", &["été", "à", "la", "plage"]),
+        ("what ' is '' this", &["what", "is", "this"]),
+        ("?!", &[]),
+        ("", &[]),
+    ] {
+        assert_eq!(tokenize(text).collect::<Vec<_>>(), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn words_come_by_count_then_alphabet() {
+    let samples = ["zoo bee ant", "bee ant", "BEE cat?"].map(|q| sample(q, &[("yes", 1.0)]));
+    let vocabulary = Vocabulary::build(&samples).expect("words");
+    assert_eq!(vocabulary.words(), ["bee", "ant", "cat", "zoo"]);
+    assert_eq!(vocabulary.len(), 6);
+    assert_eq!((PAD, UNKNOWN), (0, 1));
+    let tokens = ["bee", "ant", "cat", "zoo", "dog"].map(|word| vocabulary.token(word));
+    assert_eq!(tokens, [2, 3, 4, 5, UNKNOWN]);
+}
+
+#[test]
+fn questions_are_cut_and_padded_at_the_end() {
+    let samples = [sample("ant bee cat", &[("yes", 1.0)])];
+    let vocabulary = Vocabulary::build(&samples).expect("words");
+    for (question, tokens, expected, length) in [
+        ("ant bee cat", 3, &[2, 3, 4][..], 3),
+        ("cat ant", 4, &[4, 2, PAD, PAD], 2),
+        ("cat dog ant bee", 2, &[4, UNKNOWN], 2),
+        ("???", 3, &[UNKNOWN, PAD, PAD], 1),
+    ] {
+        let encoded = vocabulary.encode(question, tokens);
+        assert_eq!(encoded, (expected.to_vec(), length), "{question:?}");
+    }
+}
+
+#[test]
+fn cut_questions_are_counted() {
+    let samples = ["a b c", "a b", "a", "a, b; c: d"].map(|q| sample(q, &[("yes", 1.0)]));
+    for (tokens, expected) in [(1, 3), (2, 2), (3, 1), (4, 0)] {
+        let encoder = Encoder::build(&samples, tokens, 8).expect("words and answers");
+        assert_eq!(encoder.truncated(&samples), expected, "{tokens} tokens");
+    }
+}
+
+#[test]
+fn answers_are_counted_by_sample_and_need_a_score() {
+    let samples = [
+        sample("q", &[("red", 1.0), ("dark red", 0.3)]),
+        sample("q", &[("blue", 0.6), ("red", 0.3), ("never", 0.0)]),
+        sample("q", &[("blue", 1.0)]),
+        sample("q", &[("Blue", 1.0)]),
+    ];
+    let list = AnswerList::build(&samples).expect("answers");
+    assert_eq!(list.answers(), ["blue", "red", "Blue", "dark red"]);
+    assert_eq!(list.index("red"), Some(1));
+    assert_eq!(list.index("never"), None);
+    assert_eq!(list.targets(&samples[1]), [(0, 0.6), (1, 0.3)]);
+}
+
+#[test]
+fn nothing_to_build_a_list_from_is_an_error() {
+    let empty = [sample("?", &[("yes", 0.0)])];
+    let words = Vocabulary::build(&empty).expect_err("no word");
+    assert_eq!(words.to_string(), "1 training samples hold no word");
+    let answers = AnswerList::build(&empty).expect_err("no answer");
+    assert_eq!(answers.to_string(), "1 training samples hold no answer");
+}
+
+#[test]
+fn broken_lists_are_refused_with_file_and_place() {
+    let path = Path::new("run/answers.json");
+    for (text, expected) in [
+        ("[]", "`run/answers.json`: the list is empty"),
+        (
+            "[\"a\",\n\"b\",\n\"a\"]",
+            "`run/answers.json`, entry 2: `a` stands in the list already",
+        ),
+        (
+            "[\"a\", \" \"]",
+            "`run/answers.json`, entry 1: expected a word, found ` `",
+        ),
+        (
+            "[\"a\",\n  7]",
+            "`run/answers.json`, line 2, column 3: invalid type: integer `7`, expected a string",
+        ),
+        (
+            "[\"a\"",
+            "`run/answers.json`, line 1, column 4: EOF while parsing a list",
+        ),
+    ] {
+        let answers = AnswerList::from_json(text, path).expect_err(text);
+        assert_eq!(answers.to_string(), expected);
+        let words = Vocabulary::from_json(text, path).expect_err(text);
+        assert_eq!(words.to_string(), expected);
+        assert!(!matches!(words, DataError::Io { .. }));
+    }
+}
+
+#[test]
+fn the_majority_answer_has_the_highest_total_score() {
+    let train = [
+        sample("q", &[("no", 0.3), ("yes", 1.0)]),
+        sample("q", &[("no", 0.3)]),
+        sample("q", &[("no", 0.3)]),
+    ];
+    let list = AnswerList::build(&train).expect("answers");
+    assert_eq!(list.answers(), ["no", "yes"]);
+    let majority = majority_answer(&train, &list);
+    assert_eq!(list.answers()[majority], "yes");
+
+    let test = [
+        sample("q", &[("yes", 1.0)]),
+        sample("q", &[("no", 1.0), ("yes", 0.6)]),
+        sample("q", &[("red", 1.0)]),
+        sample("q", &[]),
+    ];
+    let accuracy = accuracy_of_constant(&test, &list, majority);
+    assert!((accuracy - 0.4).abs() < 1e-6, "{accuracy}");
+    assert!(accuracy_of_constant(&[], &list, majority).abs() < 1e-12);
+}
+
+proptest! {
+    #[test]
+    fn lists_survive_saving(questions in prop::collection::vec(".{1,30}", 1..8)) {
+        let samples: Vec<_> = questions.iter().map(|q| sample(q, &[(q, 1.0)])).collect();
+        let path = Path::new("list.json");
+        if let Ok(vocabulary) = Vocabulary::build(&samples) {
+            let read = Vocabulary::from_json(&vocabulary.to_json(), path);
+            prop_assert_eq!(read.expect("as written"), vocabulary);
+        }
+        prop_assume!(questions.iter().all(|q| !q.trim().is_empty()));
+        let answers = AnswerList::build(&samples).expect("answers");
+        let read = AnswerList::from_json(&answers.to_json(), path);
+        prop_assert_eq!(read.expect("as written"), answers);
+    }
+
+    #[test]
+    fn a_row_has_the_asked_length_and_ends_in_padding(question in ".{0,60}", tokens in 1_usize..12) {
+        let samples = [sample("what is this", &[("yes", 1.0)])];
+        let vocabulary = Vocabulary::build(&samples).expect("words");
+        let (row, length) = vocabulary.encode(&question, tokens);
+        prop_assert_eq!(row.len(), tokens);
+        prop_assert!((1..=tokens).contains(&length));
+        prop_assert!(row[..length].iter().all(|token| *token != PAD));
+        prop_assert!(row[length..].iter().all(|token| *token == PAD));
+    }
+}

@@ -1,0 +1,121 @@
+//! The data set of a run.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use config_schema::{Config, DatasetName};
+use data_pipeline::{
+    AnswerList, DataError, EasyVqa, Encoder, Loader, LoaderConfig, Order, Shapes, ShapesConfig, Source, Split,
+    Vocabulary,
+};
+
+use crate::randomness::{Purpose, seed};
+
+/// The three splits of a data set.
+#[derive(Clone)]
+pub struct Dataset {
+    /// Learned from.
+    pub train: Arc<dyn Source>,
+    /// Chooses the best checkpoint.
+    pub validation: Arc<dyn Source>,
+    /// Reported.
+    pub test: Arc<dyn Source>,
+}
+
+impl Dataset {
+    /// Opens the data set that the configuration names.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there or not valid.
+    pub fn open(settings: &Config) -> Result<Self, DataError> {
+        let split = |split| -> Result<Arc<dyn Source>, DataError> {
+            let keys = &settings.dataset;
+            Ok(match keys.name {
+                DatasetName::Shapes => {
+                    let images = match split {
+                        Split::Train => keys.shapes_train_images,
+                        Split::Validation => keys.shapes_validation_images,
+                        Split::Test => keys.shapes_test_images,
+                    };
+                    let questions_per_image = keys.shapes_questions_per_image;
+                    let config = ShapesConfig { seed: keys.shapes_seed, images, questions_per_image };
+                    Arc::new(Shapes::new(config, split)?)
+                }
+                DatasetName::EasyVqa => {
+                    let folder = Path::new(&keys.root).join("easy-vqa");
+                    let hold_out = seed(settings.training.seed, Purpose::HoldOut, 0, 0);
+                    Arc::new(EasyVqa::open(&folder, split, keys.validation_fraction, hold_out)?)
+                }
+            })
+        };
+        Ok(Self {
+            train: split(Split::Train)?,
+            validation: split(Split::Validation)?,
+            test: split(Split::Test)?,
+        })
+    }
+}
+
+/// Vocabulary and answers of the training split.
+///
+/// # Errors
+///
+/// When it has no word or no answer.
+pub fn vocabulary_and_answers(train: &dyn Source) -> Result<(Vocabulary, AnswerList), DataError> {
+    Ok((Vocabulary::build(train.samples())?, AnswerList::build(train.samples())?))
+}
+
+/// Loader of the training split: effective batches in keyed order.
+///
+/// # Errors
+///
+/// When the split cannot be preloaded.
+pub fn training_loader(
+    settings: &Config,
+    source: Arc<dyn Source>,
+    encoder: Arc<Encoder>,
+) -> Result<Loader, DataError> {
+    let key = seed(settings.training.seed, Purpose::Order, 0, 0);
+    let shuffle = if settings.data_loading.streaming {
+        Order::Buffered { seed: key, buffer: settings.data_loading.shuffle_buffer_size }
+    } else {
+        match settings.data_loading.image_group_size {
+            1 => Order::Permutation { seed: key },
+            group => Order::Grouped { seed: key, group },
+        }
+    };
+    let batches = LoaderConfig { effective_batch: settings.effective_batch(), shuffle, ..loading(settings) };
+    Loader::new(source, encoder, batches)
+}
+
+/// Loader of a split to evaluate: batches of `evaluation.batch_size` in storage order.
+///
+/// # Errors
+///
+/// When the split cannot be preloaded.
+pub fn evaluation_loader(
+    settings: &Config,
+    source: Arc<dyn Source>,
+    encoder: Arc<Encoder>,
+) -> Result<Loader, DataError> {
+    let batch = match settings.evaluation.batch_size {
+        0 => settings.training.batch_size,
+        stated => stated,
+    };
+    let batches =
+        LoaderConfig { effective_batch: batch, chunk: batch, shuffle: Order::Sequential, ..loading(settings) };
+    Loader::new(source, encoder, batches)
+}
+
+fn loading(settings: &Config) -> LoaderConfig {
+    LoaderConfig {
+        effective_batch: settings.effective_batch(),
+        chunk: settings.training.batch_size,
+        num_workers: settings.memory_optimization.num_workers,
+        prefetch_factor: settings.memory_optimization.prefetch_factor,
+        preload_data: settings.data_loading.preload_data,
+        use_compression: settings.data_loading.use_compression,
+        shuffle: Order::Sequential,
+    }
+}

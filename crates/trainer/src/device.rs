@@ -1,0 +1,51 @@
+//! The compute device.
+
+use burn::tensor::Device;
+use config_schema::Device as Wanted;
+
+use crate::error::TrainError;
+
+/// Opens the device that the configuration names; `auto` must have been decided before.
+///
+/// # Errors
+///
+/// When this build lacks the backend or nobody decided on a device.
+pub fn open(wanted: &Wanted) -> Result<Device, TrainError> {
+    let (device, build) = match wanted {
+        Wanted::Auto => (None, "no device was chosen"),
+        Wanted::Cpu => (cpu(), "this build has no CPU backend; build it with `--features flex`"),
+        Wanted::Cuda(index) => (cuda(*index), "this build has no CUDA backend; build it with `--features cuda`"),
+        Wanted::Wgpu => (wgpu(), "this build has no wgpu backend; build it with `--features wgpu`"),
+    };
+    device.ok_or_else(|| TrainError::Device { wanted: wanted.to_string(), reason: build.to_owned() })
+}
+
+fn cpu() -> Option<Device> {
+    #[cfg(feature = "flex")]
+    return Some(Device::flex());
+    #[cfg(not(feature = "flex"))]
+    None
+}
+
+fn cuda(_index: u32) -> Option<Device> {
+    #[cfg(feature = "cuda")]
+    return Some(Device::cuda(_index as usize));
+    #[cfg(not(feature = "cuda"))]
+    None
+}
+
+fn wgpu() -> Option<Device> {
+    #[cfg(feature = "wgpu")]
+    return Some(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice));
+    #[cfg(not(feature = "wgpu"))]
+    None
+}
+
+/// Bytes in use: the allocator pool of a GPU device, else the resident memory of this process. None where
+/// neither can be read.
+pub fn memory_in_use(device: &Device) -> Option<u64> {
+    device
+        .memory_pool_usage()
+        .map(|pool| pool.bytes_in_use)
+        .or_else(|| memory_stats::memory_stats().map(|stats| stats.physical_mem as u64))
+}

@@ -1,0 +1,134 @@
+//! What can go wrong in a run.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use burn::store::RecordError;
+use data_pipeline::{DataError, ImageError};
+use thiserror::Error;
+
+use crate::checkpoint::Rejected;
+
+/// Why a run could not start or go on.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// The data set could not be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The image of a question cannot be decoded.
+    #[error("cannot decode the image `{name}`")]
+    Image {
+        /// What the user called it.
+        name: String,
+        /// Why not.
+        source: ImageError,
+    },
+    /// The settings do not describe a model.
+    #[error("{0}")]
+    Model(String),
+    /// The device asked for is not there or not part of this build.
+    #[error("device `{wanted}` is not available: {reason}")]
+    Device {
+        /// What `hardware.device` says.
+        wanted: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A file or folder could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file of a run could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file of a run does not hold what it should.
+    #[error("{} is not valid: {reason}", path.display())]
+    Invalid {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Weights or optimizer state could not be saved or loaded.
+    #[error("{}: {source}", path.display())]
+    Record {
+        /// The file or checkpoint.
+        path: PathBuf,
+        /// What Burn says.
+        source: RecordError,
+    },
+    /// A checkpoint lacks a file that this program needs.
+    #[error("the checkpoint {} has no {file}", path.display())]
+    CheckpointIncomplete {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The file.
+        file: String,
+    },
+    /// No checkpoint of the run can be used.
+    #[error("{} has no usable checkpoint{}", run_dir.display(), rejected.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    NoCheckpoint {
+        /// The run.
+        run_dir: PathBuf,
+        /// Every checkpoint there is, with what is wrong with it.
+        rejected: Vec<String>,
+    },
+    /// A new run would overwrite another one.
+    #[error("{} already holds a run", path.display())]
+    RunExists {
+        /// The run directory.
+        path: PathBuf,
+    },
+    /// The folder is not a run directory.
+    #[error("{} is not a run directory: it has no {file}", path.display())]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+        /// The file that is missing.
+        file: &'static str,
+    },
+    /// Another process writes to the run.
+    #[error("{} is in use by another process", path.display())]
+    RunInUse {
+        /// The run directory.
+        path: PathBuf,
+    },
+    /// The loss or the gradient stopped being a number.
+    #[error("training diverged at step {step}: loss {loss}, gradient norm {norm}")]
+    Diverged {
+        /// Step, counted from 1.
+        step: usize,
+        /// Loss of the step.
+        loss: f64,
+        /// Gradient norm of the step.
+        norm: f64,
+    },
+}
+
+impl TrainError {
+    pub(crate) fn no_checkpoint(run_dir: &Path, rejected: Vec<Rejected>) -> Self {
+        let line = |one: Rejected| format!("{}: {}", one.path.display(), one.reason);
+        Self::NoCheckpoint { run_dir: run_dir.to_owned(), rejected: rejected.into_iter().map(line).collect() }
+    }
+
+    /// What the user can do about it, where there is something to say.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::RunExists { .. } => Some("continue it with `--resume RUN_DIR`, or choose another `logging.run_dir`"),
+            Self::NotARun { .. } => Some("name a folder that `aoa train` wrote"),
+            Self::NoCheckpoint { .. } => Some("start the run again; its configuration is in config.toml there"),
+            Self::Diverged { .. } => Some("lower `training.lr` and `training.xvlm_lr`, or lengthen the warm-up"),
+            Self::RunInUse { .. } => Some("wait for the other process, or choose another `logging.run_dir`"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What a run reports while it goes on.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// Something that happened in a run. The same events make up `metrics.jsonl`, the lines of
+/// `aoa train --json` and what the progress bar shows.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The run begins or goes on.
+    Start {
+        /// Where the run writes to.
+        run_dir: PathBuf,
+        /// Device it runs on.
+        device: String,
+        /// Data set.
+        dataset: String,
+        /// Samples of the training, validation and test split.
+        samples: [usize; 3],
+        /// Words of the vocabulary.
+        vocabulary: usize,
+        /// Answers of the answer list.
+        answers: usize,
+        /// Trainable parameters.
+        parameters: usize,
+        /// Samples of an update.
+        effective_batch: usize,
+        /// Samples of a micro-batch.
+        micro_batch: usize,
+        /// Steps of the whole run.
+        total_steps: usize,
+        /// Steps taken already.
+        step: usize,
+    },
+    /// Something the user should know.
+    Warning {
+        /// The sentence.
+        message: String,
+    },
+    /// Steps were taken; figures are means since the last report.
+    Step {
+        /// Steps taken.
+        step: usize,
+        /// Epoch, counted from 0.
+        epoch: usize,
+        /// Mean loss a sample.
+        loss: f64,
+        /// Global gradient norm before clipping.
+        gradient_norm: f64,
+        /// Learning rate of the fine group.
+        lr: f64,
+        /// Learning rate of the X-VLM group.
+        xvlm_lr: f64,
+        /// Samples a second.
+        samples_per_second: f64,
+        /// Memory of this process or, on a GPU, of its allocator pool, in bytes; absent where unknown.
+        memory_bytes: Option<u64>,
+    },
+    /// A split was evaluated.
+    Evaluation {
+        /// Steps taken.
+        step: usize,
+        /// `validation` or `test`.
+        split: &'static str,
+        /// Mean score of the model's first answer, 0 to 1.
+        accuracy: f64,
+        /// Samples evaluated.
+        samples: usize,
+    },
+    /// A checkpoint was written.
+    Checkpoint {
+        /// Steps taken.
+        step: usize,
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// The question-only baseline begins.
+    QuestionOnly {
+        /// Its steps.
+        total_steps: usize,
+    },
+    /// The run is over.
+    Summary(Summary),
+}
+
+/// Result of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// Mean score of the best checkpoint's first answer on the test split, 0 to 1; absent when the run was
+    /// stopped before its last step.
+    pub test_accuracy: Option<f64>,
+    /// Best validation accuracy, 0 to 1.
+    pub validation_accuracy: Option<f64>,
+    /// Test accuracy of always giving the most common training answer, 0 to 1.
+    pub majority_accuracy: f64,
+    /// That answer.
+    pub majority_answer: String,
+    /// Test accuracy of the same model trained with the image zeroed, 0 to 1; absent when it was not asked
+    /// for or the run was stopped early.
+    pub question_only_accuracy: Option<f64>,
+    /// Steps taken.
+    pub steps: usize,
+    /// Steps of the whole run.
+    pub total_steps: usize,
+    /// Seconds of training, with evaluation on the validation split and checkpoints, without baselines.
+    pub train_seconds: f64,
+    /// Where the run wrote to.
+    pub run_dir: PathBuf,
+}
+
+/// Receives the events of a run.
+pub trait Observer {
+    /// Takes note of an event.
+    fn observe(&mut self, event: &Event);
+
+    /// Called after every step; cheap enough to move a progress bar.
+    fn tick(&mut self, step: usize);
+}

@@ -1,0 +1,50 @@
+//! Trains a visual-question-answering model: the only crate where model, data and device meet.
+//!
+//! A run takes steps over effective batches. The loader hands over a whole effective batch, the trainer slices it
+//! into micro-batches ([`effective_gradient`]), clips the gradient and updates every parameter group
+//! ([`Optimizers`]), evaluates, and writes checkpoints that are whole or absent ([`Checkpoints`]). What happens is
+//! reported as [`Event`]s to an [`Observer`] and to the run directory.
+//!
+//! Any [`Model`] can be trained; the project's own, `aoa_model::Vqa`, is made one in `aoa.rs`.
+//!
+//! ```
+//! use trainer::optim::{Progress, Schedule};
+//!
+//! let schedule = Schedule::Linear { warmup_fraction: 0.1 };
+//! let halfway_up = Progress { step: 5, total_steps: 100, epoch: 0 };
+//! assert_eq!(schedule.factor(halfway_up), 0.5);
+//! ```
+
+mod aoa;
+mod batch;
+mod checkpoint;
+mod dataset;
+pub mod device;
+mod durable;
+mod error;
+mod evaluate;
+mod event;
+mod gradient;
+mod model;
+pub mod optim;
+mod optimizers;
+mod parameters;
+pub mod randomness;
+mod run_dir;
+mod stopwatch;
+mod trained;
+mod training;
+
+pub use aoa::binary_cross_entropy;
+pub use batch::{DeviceBatch, Sight};
+pub use checkpoint::{Best, Checkpoints, Rejected, RunState, Verified};
+pub use dataset::{Dataset, evaluation_loader, training_loader, vocabulary_and_answers};
+pub use error::TrainError;
+pub use evaluate::{Accuracy, evaluate};
+pub use event::{Event, Observer, Summary};
+pub use gradient::{EffectiveGradient, effective_gradient};
+pub use model::{Group, Model};
+pub use optimizers::{Optimizers, Update};
+pub use run_dir::{CONFIG, newest_run, read_config};
+pub use trained::{Answer, Trained};
+pub use training::{Run, train};

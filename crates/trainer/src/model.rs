@@ -1,0 +1,59 @@
+//! What the trainer needs of a model.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use config_schema::Config;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::batch::DeviceBatch;
+
+/// A model that the trainer can train: implement it for a model of your own and name that model where the
+/// command line is wired.
+pub trait Model: Module + 'static {
+    /// What the model is built from; saved with the run, so that a checkpoint can be opened by itself.
+    type Config: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
+
+    /// The model's configuration for a run.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the user when the settings do not describe a model that can be built.
+    fn configure(settings: &Config, vocabulary: usize, answers: usize) -> Result<Self::Config, String>;
+
+    /// Creates the model with freshly drawn weights on `device`.
+    fn init(config: &Self::Config, device: &Device) -> Self;
+
+    /// Loss of every sample, `[batch]`. The trainer weighs and sums them, so the loss must not be averaged
+    /// over the batch and must not depend on what else is in it.
+    fn losses(&self, batch: DeviceBatch) -> Tensor<1>;
+
+    /// Probability of every answer, `[batch, answers]`.
+    fn probabilities(&self, batch: DeviceBatch) -> Tensor<2>;
+
+    /// The group that the parameter at `path` (`module.submodule.weight`) is optimized in.
+    fn group(path: &str) -> Group;
+}
+
+/// Parameter groups; each has its own optimizer, base learning rate and schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// Everything but X-VLM: Adamax at `training.lr`.
+    Fine,
+    /// X-VLM, or the image encoder in its place: `AdamW` at `training.xvlm_lr`.
+    Xvlm,
+}
+
+impl Group {
+    /// All groups, in the order in which they are stepped and saved.
+    pub const ALL: [Self; 2] = [Self::Fine, Self::Xvlm];
+
+    /// Name in file names and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::Xvlm => "xvlm",
+        }
+    }
+}

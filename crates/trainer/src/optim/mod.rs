@@ -1,0 +1,11 @@
+//! Optimizers, gradient clipping and learning-rate schedules of the published recipes.
+
+mod adamax;
+mod adamw;
+mod clip;
+mod schedule;
+
+pub use adamax::Adamax;
+pub use adamw::{AdamW, AdamWForm};
+pub use clip::{GradientNorm, clip_by_global_norm};
+pub use schedule::{Progress, Schedule};

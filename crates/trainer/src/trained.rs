@@ -1,0 +1,98 @@
+//! A trained model: evaluation and answers.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use config_schema::Config;
+use data_pipeline::{Encoder, Split};
+
+use crate::batch::{DeviceBatch, Sight};
+use crate::checkpoint::{Checkpoints, Rejected};
+use crate::dataset::{Dataset, evaluation_loader};
+use crate::error::TrainError;
+use crate::evaluate::{Accuracy, evaluate};
+use crate::model::Model;
+use crate::run_dir::{Blueprint, read_blueprint};
+
+/// The best checkpoint of a run, ready to answer.
+#[derive(Debug)]
+pub struct Trained<M> {
+    model: M,
+    encoder: Arc<Encoder>,
+    device: Device,
+    /// Step that the checkpoint was written at.
+    pub step: usize,
+    /// Checkpoints that were passed over because they are not whole.
+    pub rejected: Vec<Rejected>,
+}
+
+/// An answer and its probability, 0 to 1.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Answer {
+    /// The answer.
+    pub answer: String,
+    /// Its probability among all answers.
+    pub probability: f64,
+}
+
+impl<M: Model> Trained<M> {
+    /// Opens the best whole checkpoint of a run.
+    ///
+    /// # Errors
+    ///
+    /// When the folder is not a run or has no whole checkpoint.
+    pub fn open(run_dir: &Path, settings: &Config, device: &Device) -> Result<Self, TrainError> {
+        let Blueprint { vocabulary, answers, model } = read_blueprint::<M::Config>(run_dir)?;
+        let (best, rejected) = Checkpoints::of(run_dir).best();
+        let Some(best) = best else { return Err(TrainError::no_checkpoint(run_dir, rejected)) };
+        let encoder = Encoder {
+            vocabulary,
+            answers,
+            max_question_tokens: settings.dataset.max_question_tokens,
+            image_size: settings.dataset.image_size,
+        };
+        Ok(Self {
+            model: best.load_model(M::init(&model, device))?,
+            encoder: Arc::new(encoder),
+            device: device.clone(),
+            step: best.state.step,
+            rejected,
+        })
+    }
+
+    /// Evaluates on a split of the run's data set.
+    ///
+    /// # Errors
+    ///
+    /// When the data cannot be read.
+    pub fn evaluate(&self, settings: &Config, split: Split) -> Result<Accuracy, TrainError> {
+        let dataset = Dataset::open(settings)?;
+        let source = match split {
+            Split::Train => dataset.train,
+            Split::Validation => dataset.validation,
+            Split::Test => dataset.test,
+        };
+        let loader = evaluation_loader(settings, source, self.encoder.clone())?;
+        evaluate(&self.model, &loader, self.encoder.answers.len(), Sight::Images, &self.device)
+    }
+
+    /// The `count` most probable answers to a question about an encoded image, most probable first.
+    ///
+    /// # Errors
+    ///
+    /// When the image cannot be decoded; `name` is what the message calls it.
+    pub fn ask(&self, image: &[u8], name: &str, question: &str, count: usize) -> Result<Vec<Answer>, TrainError> {
+        let asked = self.encoder.ask(image, &[question]);
+        let batch = asked.map_err(|source| TrainError::Image { name: name.to_owned(), source })?;
+        let answers = &self.encoder.answers;
+        let batch = DeviceBatch::upload(&batch, answers.len(), Sight::Images, &self.device);
+        let probabilities: Vec<f64> = self.model.probabilities(batch).into_data().iter::<f64>().collect();
+        let mut ranked: Vec<_> = probabilities.into_iter().enumerate().collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let named = ranked.into_iter().take(count).filter_map(|(index, probability)| {
+            Some(Answer { answer: answers.answers().get(index)?.clone(), probability })
+        });
+        Ok(named.collect())
+    }
+}

@@ -1,0 +1,407 @@
+//! The training loop.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::Device;
+use config_schema::Config;
+use data_pipeline::{Batch, Encoder, Loader, accuracy_of_constant, majority_answer};
+
+use crate::batch::{DeviceBatch, Sight};
+use crate::checkpoint::{Best, Checkpoints, Rejected, RunState};
+use crate::dataset::{Dataset, evaluation_loader, training_loader, vocabulary_and_answers};
+use crate::device::memory_in_use;
+use crate::error::TrainError;
+use crate::evaluate::{Accuracy, evaluate};
+use crate::event::{Event, Observer, Summary};
+use crate::gradient::effective_gradient;
+use crate::model::Model;
+use crate::optim::Progress;
+use crate::optimizers::{Optimizers, Update};
+use crate::parameters::{count, materialize};
+use crate::randomness::{Purpose, seed};
+use crate::run_dir::{Blueprint, RunDir, read_blueprint};
+use crate::stopwatch::Stopwatch;
+
+/// A run to start or to continue.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// The resolved configuration.
+    pub settings: &'a Config,
+    /// The same as text, for the run directory.
+    pub config_text: &'a str,
+    /// Where the run writes to.
+    pub run_dir: &'a Path,
+    /// Continue the run that is there instead of starting one.
+    pub resume: bool,
+    /// Stop after this many steps of this process, as if interrupted.
+    pub stop_after: Option<usize>,
+    /// Set from outside to stop at the next step boundary.
+    pub stop: &'a AtomicBool,
+    /// The compute device, without autodiff.
+    pub device: &'a Device,
+    /// What to call the device.
+    pub device_name: &'a str,
+}
+
+/// Trains a model from the first step or from the newest whole checkpoint to the last step, or until it is
+/// stopped; then reports the best checkpoint on the test split.
+///
+/// # Errors
+///
+/// When the data, the run directory or a checkpoint cannot be read or written, and when training diverges.
+/// What was saved before stays as it is.
+pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
+    let dataset = Dataset::open(run.settings)?;
+    let (blueprint, run_dir) = if run.resume {
+        (read_blueprint(run.run_dir)?, RunDir::reopen(run.run_dir)?)
+    } else {
+        begin::<M>(run, &dataset)?
+    };
+    let reporter = Reporter { observer, run_dir };
+    let mut trainer = Trainer::<M>::new(run, dataset, &blueprint, reporter)?;
+    let (mut model, mut optimizers) = trainer.fresh(&blueprint.model);
+    let mut state = RunState::start();
+    if run.resume {
+        (model, state) = trainer.restore(model, &mut optimizers)?;
+    }
+    trainer.report_start(&model, &blueprint, &state)?;
+    let (model, finished) = trainer.learn(model, optimizers, &mut state)?;
+    trainer.conclude(finished.then_some(model), &blueprint.model, &state)
+}
+
+fn begin<M: Model>(run: &Run, dataset: &Dataset) -> Result<(Blueprint<M::Config>, RunDir), TrainError> {
+    let (vocabulary, answers) = vocabulary_and_answers(dataset.train.as_ref())?;
+    let model = M::configure(run.settings, vocabulary.len(), answers.len()).map_err(TrainError::Model)?;
+    let blueprint = Blueprint { vocabulary, answers, model };
+    let run_dir = RunDir::create(run.run_dir, run.config_text)?;
+    run_dir.write_blueprint(&blueprint)?;
+    Ok((blueprint, run_dir))
+}
+
+/// Passes events on to the observer and to `metrics.jsonl`.
+struct Reporter<'a> {
+    observer: &'a mut dyn Observer,
+    run_dir: RunDir,
+}
+
+impl Reporter<'_> {
+    fn report(&mut self, event: &Event) -> Result<(), TrainError> {
+        self.observer.observe(event);
+        self.run_dir.append_metrics(event)
+    }
+
+    fn warn_of(&mut self, rejected: Vec<Rejected>) -> Result<(), TrainError> {
+        for Rejected { path, reason } in rejected {
+            let message = format!("passed over the checkpoint {}: {reason}", path.display());
+            self.report(&Event::Warning { message })?;
+        }
+        Ok(())
+    }
+}
+
+/// What stays the same through a run.
+struct Trainer<'a, M> {
+    run: &'a Run<'a>,
+    dataset: Dataset,
+    device: Device,
+    checkpoints: Checkpoints,
+    encoder: Arc<Encoder>,
+    answers: usize,
+    training: Loader,
+    validation: Loader,
+    steps_per_epoch: usize,
+    total_steps: usize,
+    reporter: Reporter<'a>,
+    model: std::marker::PhantomData<M>,
+}
+
+impl<'a, M: Model> Trainer<'a, M> {
+    fn new(
+        run: &'a Run<'a>,
+        dataset: Dataset,
+        blueprint: &Blueprint<M::Config>,
+        reporter: Reporter<'a>,
+    ) -> Result<Self, TrainError> {
+        let settings = run.settings;
+        let encoder = Arc::new(Encoder {
+            vocabulary: blueprint.vocabulary.clone(),
+            answers: blueprint.answers.clone(),
+            max_question_tokens: settings.dataset.max_question_tokens,
+            image_size: settings.dataset.image_size,
+        });
+        let training = training_loader(settings, dataset.train.clone(), encoder.clone())?;
+        let validation = evaluation_loader(settings, dataset.validation.clone(), encoder.clone())?;
+        let steps_per_epoch = dataset.train.samples().len().div_ceil(settings.effective_batch());
+        let planned = settings.training.epochs * steps_per_epoch;
+        let total_steps = match settings.training.max_steps {
+            0 => planned,
+            limit => planned.min(limit),
+        };
+        Ok(Self {
+            run,
+            device: run.device.clone().autodiff(),
+            checkpoints: Checkpoints::of(run.run_dir),
+            answers: blueprint.answers.len(),
+            dataset,
+            encoder,
+            training,
+            validation,
+            steps_per_epoch,
+            total_steps,
+            reporter,
+            model: std::marker::PhantomData,
+        })
+    }
+
+    /// A model with its first weights, which depend on the run's seed alone, and optimizers without state.
+    fn fresh(&self, config: &M::Config) -> (M, Optimizers) {
+        self.device.seed(seed(self.run.settings.training.seed, Purpose::Weights, 0, 0));
+        let model = M::init(config, &self.device);
+        materialize(&model);
+        (model, Optimizers::new(self.run.settings))
+    }
+
+    /// Takes up the run at its newest whole checkpoint, or at its start when it was stopped before the first.
+    fn restore(&mut self, model: M, optimizers: &mut Optimizers) -> Result<(M, RunState), TrainError> {
+        let (newest, rejected) = self.checkpoints.newest();
+        let Some(newest) = newest else {
+            if rejected.is_empty() {
+                self.reporter.run_dir.rewind_metrics(0)?;
+                return Ok((model, RunState::start()));
+            }
+            return Err(TrainError::no_checkpoint(self.run.run_dir, rejected));
+        };
+        self.reporter.run_dir.rewind_metrics(newest.state.metrics_bytes)?;
+        self.reporter.warn_of(rejected)?;
+        let model = newest.load_model(model)?;
+        newest.load_optimizers(optimizers)?;
+        Ok((model, newest.state))
+    }
+
+    fn report_start(
+        &mut self,
+        model: &M,
+        blueprint: &Blueprint<M::Config>,
+        state: &RunState,
+    ) -> Result<(), TrainError> {
+        let splits = [&self.dataset.train, &self.dataset.validation, &self.dataset.test];
+        let settings = self.run.settings;
+        self.reporter.report(&Event::Start {
+            run_dir: self.run.run_dir.to_owned(),
+            device: self.run.device_name.to_owned(),
+            dataset: settings.dataset.name.to_string(),
+            samples: splits.map(|split| split.samples().len()),
+            vocabulary: blueprint.vocabulary.len(),
+            answers: self.answers,
+            parameters: count(model),
+            effective_batch: settings.effective_batch(),
+            micro_batch: settings.training.batch_size,
+            total_steps: self.total_steps,
+            step: state.step,
+        })
+    }
+
+    /// Takes steps until the last one or until stopped; tells whether the last one was reached.
+    fn learn(
+        &mut self,
+        mut model: M,
+        mut optimizers: Optimizers,
+        state: &mut RunState,
+    ) -> Result<(M, bool), TrainError> {
+        let settings = self.run.settings;
+        let clock = Stopwatch::start();
+        let seconds_before = state.train_seconds;
+        let first_step = state.step;
+        let mut window = Window::new();
+        while state.step < self.total_steps {
+            let batches = self.training.epoch(state.epoch as u64, state.step_in_epoch)?;
+            for batch in batches {
+                let batch = batch?;
+                let (loss, update);
+                (model, loss, update) =
+                    self.step(model, &mut optimizers, &batch, state.step, state.epoch, Sight::Images)?;
+                state.step += 1;
+                state.step_in_epoch += 1;
+                window.add(loss, &update, batch.len());
+                self.reporter.observer.tick(state.step);
+
+                let last = state.step == self.total_steps;
+                let epoch_ends = state.step_in_epoch == self.steps_per_epoch;
+                if last || state.step.is_multiple_of(settings.logging.every_steps) {
+                    let report = window.report(state, memory_in_use(&self.device));
+                    self.reporter.report(&report)?;
+                    window = Window::new();
+                }
+                if epoch_ends {
+                    state.epoch += 1;
+                    state.step_in_epoch = 0;
+                }
+                if last || epoch_ends && state.epoch.is_multiple_of(settings.evaluation.every_epochs) {
+                    self.validate(&model, state)?;
+                }
+                let stopped = self.run.stop.load(Ordering::Relaxed)
+                    || self.run.stop_after.is_some_and(|steps| state.step - first_step >= steps);
+                let every = settings.checkpoint.every_steps;
+                if last || epoch_ends || stopped || every > 0 && state.step.is_multiple_of(every) {
+                    state.train_seconds = seconds_before + clock.seconds();
+                    self.save(&model, &optimizers, state)?;
+                }
+                if last || stopped {
+                    return Ok((model, last));
+                }
+                if epoch_ends {
+                    break;
+                }
+            }
+        }
+        Ok((model, true))
+    }
+
+    /// One update from one effective batch.
+    fn step(
+        &self,
+        model: M,
+        optimizers: &mut Optimizers,
+        batch: &Batch,
+        step: usize,
+        epoch: usize,
+        sight: Sight,
+    ) -> Result<(M, f64, Update), TrainError> {
+        let settings = self.run.settings;
+        let (run_seed, micro_batch) = (settings.training.seed, settings.training.batch_size);
+        let gradient = effective_gradient(&model, batch.len(), micro_batch, |slice| {
+            // Keyed by the first sample, so that the same samples meet the same dropout whenever they are
+            // replayed as the same micro-batch.
+            self.device.seed(seed(run_seed, Purpose::Dropout, step as u64, slice.start as u64));
+            model.losses(DeviceBatch::upload(&batch.slice(slice), self.answers, sight, &self.device))
+        });
+        let progress = Progress { step, total_steps: self.total_steps, epoch };
+        let (model, update) = optimizers.step(model, gradient.gradients, progress);
+        if !gradient.loss.is_finite() || !update.norm.0.is_finite() {
+            return Err(TrainError::Diverged { step: step + 1, loss: gradient.loss, norm: update.norm.0 });
+        }
+        Ok((model, gradient.loss, update))
+    }
+
+    fn validate(&mut self, model: &M, state: &mut RunState) -> Result<(), TrainError> {
+        let Accuracy { accuracy, samples } =
+            evaluate(model, &self.validation, self.answers, Sight::Images, &self.device)?;
+        if state.best.is_none_or(|best| accuracy > best.accuracy) {
+            state.best = Some(Best { accuracy, step: state.step });
+        }
+        self.reporter.report(&Event::Evaluation { step: state.step, split: "validation", accuracy, samples })
+    }
+
+    fn save(&mut self, model: &M, optimizers: &Optimizers, state: &mut RunState) -> Result<(), TrainError> {
+        state.metrics_bytes = self.reporter.run_dir.sync_metrics()?;
+        let path = self.checkpoints.save(model, optimizers, state)?;
+        if let Some(best) = state.best {
+            self.checkpoints.mark_best(best)?;
+        }
+        self.checkpoints.prune(self.run.settings.checkpoint.keep_last, state.best)?;
+        self.reporter.report(&Event::Checkpoint { step: state.step, path })
+    }
+
+    /// Evaluates the best checkpoint and the baselines; a stopped run (no model) has the majority only.
+    fn conclude(mut self, model: Option<M>, config: &M::Config, state: &RunState) -> Result<Summary, TrainError> {
+        let answers = &self.encoder.answers;
+        let majority = majority_answer(self.dataset.train.samples(), answers);
+        let mut summary = Summary {
+            test_accuracy: None,
+            validation_accuracy: state.best.map(|best| best.accuracy),
+            majority_accuracy: accuracy_of_constant(self.dataset.test.samples(), answers, majority),
+            majority_answer: answers.answers().get(majority).cloned().unwrap_or_default(),
+            question_only_accuracy: None,
+            steps: state.step,
+            total_steps: self.total_steps,
+            train_seconds: state.train_seconds,
+            run_dir: self.run.run_dir.to_owned(),
+        };
+        if let Some(model) = model {
+            let test = evaluation_loader(self.run.settings, self.dataset.test.clone(), self.encoder.clone())?;
+            let best = self.load_best(model)?;
+            let Accuracy { accuracy, samples } = evaluate(&best, &test, self.answers, Sight::Images, &self.device)?;
+            drop(best);
+            self.reporter.report(&Event::Evaluation { step: state.step, split: "test", accuracy, samples })?;
+            summary.test_accuracy = Some(accuracy);
+            summary.question_only_accuracy = self.question_only(config, &test)?;
+        }
+        self.reporter.report(&Event::Summary(summary.clone()))?;
+        self.reporter.run_dir.write_summary(&summary)?;
+        Ok(summary)
+    }
+
+    fn load_best(&mut self, model: M) -> Result<M, TrainError> {
+        let (best, rejected) = self.checkpoints.best();
+        let Some(best) = best else { return Err(TrainError::no_checkpoint(self.run.run_dir, rejected)) };
+        self.reporter.warn_of(rejected)?;
+        best.load_model(model)
+    }
+
+    /// Test accuracy of a model that was trained without ever seeing an image.
+    fn question_only(&mut self, config: &M::Config, test: &Loader) -> Result<Option<f64>, TrainError> {
+        let epochs = self.run.settings.evaluation.question_only_epochs.min(self.run.settings.training.epochs);
+        if epochs == 0 {
+            return Ok(None);
+        }
+        self.total_steps = self.total_steps.min(epochs * self.steps_per_epoch);
+        self.reporter.report(&Event::QuestionOnly { total_steps: self.total_steps })?;
+        let (mut model, mut optimizers) = self.fresh(config);
+        let mut step = 0;
+        for epoch in 0..epochs {
+            for batch in self.training.epoch(epoch as u64, 0)? {
+                if step == self.total_steps {
+                    break;
+                }
+                if self.run.stop.load(Ordering::Relaxed) {
+                    return Ok(None);
+                }
+                (model, _, _) = self.step(model, &mut optimizers, &batch?, step, epoch, Sight::Blind)?;
+                step += 1;
+                self.reporter.observer.tick(step);
+            }
+        }
+        let accuracy = evaluate(&model, test, self.answers, Sight::Blind, &self.device)?;
+        Ok(Some(accuracy.accuracy))
+    }
+}
+
+/// Means over the steps since the last report.
+struct Window {
+    clock: Stopwatch,
+    steps: usize,
+    samples: usize,
+    loss: f64,
+    norm: f64,
+    rates: Vec<f64>,
+}
+
+impl Window {
+    fn new() -> Self {
+        Self { clock: Stopwatch::start(), steps: 0, samples: 0, loss: 0.0, norm: 0.0, rates: Vec::new() }
+    }
+
+    fn add(&mut self, loss: f64, update: &Update, samples: usize) {
+        self.steps += 1;
+        self.samples += samples;
+        self.loss += loss;
+        self.norm += update.norm.0;
+        self.rates = update.rates.iter().map(|(_, rate)| *rate).collect();
+    }
+
+    fn report(&self, state: &RunState, memory_bytes: Option<u64>) -> Event {
+        let steps = self.steps.max(1) as f64;
+        Event::Step {
+            step: state.step,
+            epoch: state.epoch,
+            loss: self.loss / steps,
+            gradient_norm: self.norm / steps,
+            lr: self.rates.first().copied().unwrap_or_default(),
+            xvlm_lr: self.rates.get(1).copied().unwrap_or_default(),
+            samples_per_second: self.samples as f64 / self.clock.seconds().max(f64::EPSILON),
+            memory_bytes,
+        }
+    }
+}

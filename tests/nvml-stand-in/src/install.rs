@@ -1,0 +1,26 @@
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use crate::cards::Cards;
+use crate::text;
+
+static LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/library"));
+
+impl Cards {
+    /// Puts the library and these cards into `folder`, which must exist, and returns the path of the library. A second
+    /// call for the same folder changes the cards; a program that has the library loaded sees them at its next
+    /// `nvmlInit`.
+    ///
+    /// # Errors
+    ///
+    /// When `folder` cannot be written.
+    pub fn install(&self, folder: &Path) -> io::Result<PathBuf> {
+        let library = folder.join("libnvidia-ml.so.1");
+        // Never rewritten: a program may have it mapped.
+        if !library.exists() {
+            fs::write(&library, LIBRARY)?;
+        }
+        fs::write(text::file_beside(&library), text::write(self))?;
+        Ok(library)
+    }
+}

@@ -1,0 +1,73 @@
+//! The gradient of an effective batch, for every slicing that the golden case has.
+
+use aoa_model::{AttentionOnAttention, AttentionOnAttentionConfig, Classifier, ClassifierActivation, ClassifierConfig};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use integration_tests::{Case, Gradients, LoadWeights, gradients_by_path};
+use trainer::{binary_cross_entropy, effective_gradient};
+
+/// The model of the golden case: AoA layers with residual connections, sum over positions, classifier.
+#[derive(Module, Debug)]
+struct Stack {
+    aoa: Vec<AttentionOnAttention>,
+    classifier: Classifier,
+}
+
+impl Stack {
+    fn losses(&self, x: Tensor<3>, targets: Tensor<2>) -> Tensor<1> {
+        let x = self.aoa.iter().fold(x, |x, layer| layer.forward(x.clone(), None, None) + x);
+        binary_cross_entropy(self.classifier.forward(x.sum_dim(1).squeeze_dim(1)), targets)
+    }
+}
+
+fn pytorch_name(path: &str) -> String {
+    path.replace(".aoa.", ".aoa.0.")
+        .replace("classifier.hidden.", "classifier.main.0.")
+        .replace("classifier.output.", "classifier.main.3.")
+        .replace(".direction", ".weight_v")
+        .replace(".gain", ".weight_g")
+}
+
+fn load(case: &Case, device: &Device) -> Stack {
+    let layer = AttentionOnAttentionConfig::new(case.size("dim"), case.size("heads"), case.size("dim_head"));
+    let classifier = ClassifierConfig::new(case.size("dim"), 2 * case.size("dim"), case.size("num_answers"))
+        .with_activation(ClassifierActivation::Relu);
+    let stack = Stack {
+        aoa: (0..case.size("aoa_layers")).map(|_| layer.init(device)).collect(),
+        classifier: classifier.init(device),
+    };
+    LoadWeights::into_module(stack, case, &pytorch_name)
+}
+
+fn gradient(case: &Case, micro_batch: usize) -> (Gradients, f64) {
+    let device = Device::flex().autodiff();
+    let stack = load(case, &device);
+    let x = case.tensor::<3>("input.x", &device);
+    let targets = case.tensor::<2>("input.target", &device);
+    let result = effective_gradient(&stack, case.size("batch"), micro_batch, |slice| {
+        let part = |tensor: Tensor<3>| tensor.narrow(0, slice.start, slice.len());
+        stack.losses(part(x.clone()), targets.clone().narrow(0, slice.start, slice.len()))
+    });
+    (gradients_by_path(&stack, &result.gradients, &pytorch_name), result.loss)
+}
+
+#[test]
+fn golden_grad_accum_is_met_by_every_slicing() {
+    let case = Case::named("grad_accum");
+    for micro_batch in [32, 16, 8, 6, 10, 1] {
+        let (gradients, _) = gradient(&case, micro_batch);
+        for (name, gradient) in gradients {
+            case.assert_gradient(&format!("grad.{name}"), &gradient);
+        }
+    }
+}
+
+#[test]
+fn golden_grad_accum_tells_the_unweighted_mean_apart() {
+    let case = Case::named("grad_accum");
+    let (gradients, _) = gradient(&case, 10);
+    let differing = gradients
+        .iter()
+        .filter(|(name, gradient)| case.gradient_difference(&format!("grad_naive.10x3_2.{name}"), gradient).is_err());
+    assert!(differing.count() > 5, "the naive mean of micro-batches must not be what we compute");
+}

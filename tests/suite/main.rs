@@ -1,0 +1,5 @@
+//! Tests that cross crates.
+
+mod golden_aoa;
+mod golden_grad_accum;
+mod golden_optim;

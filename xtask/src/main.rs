@@ -1,0 +1,82 @@
+//! `cargo xtask`: trains, tests and checks the workspace.
+#![expect(clippy::print_stderr, reason = "it prints what it runs")]
+
+mod steps;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::steps::{Outcome, aoa, cargo};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Trains, tests and checks the workspace")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build `aoa` for the device of this machine and run `aoa train` with the arguments that follow
+    #[command(disable_help_flag = true)]
+    Train {
+        /// Passed on to `aoa train`; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Run all tests; arguments are passed on to `cargo test`
+    Test {
+        /// Passed on to `cargo test`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Check the presets: every one resolves, and the tables that depend on them are right
+    Presets,
+    /// Everything that must pass before a change lands
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Args::parse().command {
+        Command::Train { args } => train(args),
+        Command::Test { args } => test(args),
+        Command::Presets => presets(),
+        Command::Ci => ci(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(step) = failure.step {
+                eprintln!("failed: {step}");
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// The exit code is that of `aoa train`.
+fn train(args: Vec<OsString>) -> Outcome {
+    let feature = steps::feature_for_this_machine();
+    // A data set that is not there is downloaded: a newcomer's first command should train.
+    let arguments = ["train".into(), "--fetch".into()].into_iter().chain(args);
+    aoa(feature, arguments)
+}
+
+fn test(args: Vec<OsString>) -> Outcome {
+    cargo("tests", ["test", "--workspace"].map(OsString::from).into_iter().chain(args))
+}
+
+fn presets() -> Outcome {
+    cargo("presets", ["test", "--quiet", "--package", "config-schema", "preset"])
+}
+
+fn ci() -> Outcome {
+    cargo("formatting", ["fmt", "--all", "--check"])?;
+    cargo("lints", ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    test(Vec::new())?;
+    presets()?;
+    steps::check_cuda()?;
+    steps::short_training_run()
+}

@@ -1,0 +1,94 @@
+//! The commands that the tasks are made of.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::process::Command;
+
+use gpu_probe::{Driver, probe};
+
+/// Why a task stopped.
+#[derive(Debug)]
+pub struct Failure {
+    /// Exit code to end with.
+    pub code: u8,
+    /// The step, where the step has not said so itself.
+    pub step: Option<String>,
+}
+
+pub type Outcome = Result<(), Failure>;
+
+/// Cargo feature for the device of this machine; says which and why.
+pub fn feature_for_this_machine() -> &'static str {
+    match probe(None).map(|found| found.driver) {
+        Ok(Driver::Present { version, .. }) => {
+            let version = version.as_result().map_or("of unknown version", |version| version.as_str());
+            eprintln!("building for CUDA: there is an NVIDIA driver ({version})");
+            "cuda"
+        }
+        Ok(Driver::Absent { reason }) => {
+            eprintln!("building for the CPU: no NVIDIA driver ({reason})");
+            "flex"
+        }
+        Err(error) => {
+            eprintln!("building for the CPU: {error}");
+            "flex"
+        }
+    }
+}
+
+/// Builds `aoa` with one backend and runs it.
+pub fn aoa(feature: &str, args: impl IntoIterator<Item = OsString>) -> Outcome {
+    let mut command = Command::new(cargo_path());
+    command
+        .args(["run", "--package", "cli", "--bin", "aoa"])
+        .args(["--no-default-features", "--features", feature, "--"])
+        .args(args)
+        // CUDA numbers the cards by speed unless told otherwise, NVML by bus: they must mean the same card.
+        .env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+    run(None, &mut command)
+}
+
+/// Runs cargo.
+pub fn cargo<S: AsRef<OsStr>>(step: &str, args: impl IntoIterator<Item = S>) -> Outcome {
+    run(Some(step), Command::new(cargo_path()).args(args))
+}
+
+/// Type-checks the CUDA backend. Its build script wants to download a compiler; `DOCS_RS` makes it skip that,
+/// which is enough for a check and not for a build.
+pub fn check_cuda() -> Outcome {
+    let mut command = Command::new(cargo_path());
+    command
+        .args(["check", "--package", "cli", "--no-default-features", "--features", "cuda"])
+        .env("DOCS_RS", "1");
+    run(Some("type-check of the cuda backend"), &mut command)
+}
+
+/// Trains a tiny model for a few steps through the whole program.
+pub fn short_training_run() -> Outcome {
+    let run_dir = env::temp_dir().join(format!("aoa-short-run-{}", std::process::id()));
+    let sets = [
+        "dataset.shapes_train_images=40".to_owned(),
+        "dataset.shapes_validation_images=10".to_owned(),
+        "dataset.shapes_test_images=10".to_owned(),
+        "training.epochs=1".to_owned(),
+        format!("logging.run_dir='{}'", run_dir.display()),
+    ];
+    let sets = sets.into_iter().flat_map(|set| ["--set".to_owned(), set]);
+    let args = ["train", "--preset", "cpu", "--json"].map(str::to_owned).into_iter().chain(sets);
+    aoa("flex", args.map(OsString::from))?;
+    std::fs::remove_dir_all(&run_dir)
+        .map_err(|error| Failure { code: 1, step: Some(format!("the short run left no run directory: {error}")) })
+}
+
+fn cargo_path() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn run(step: Option<&str>, command: &mut Command) -> Outcome {
+    let step = step.map(str::to_owned);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failure { code: status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1), step }),
+        Err(error) => Err(Failure { code: 1, step: Some(format!("cannot start cargo: {error}")) }),
+    }
+}
