@@ -2,9 +2,11 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Bool, Device, Tensor};
+
+use crate::init::linear;
 
 /// Score of a masked key before the softmax: far below any real score, and finite, so that a row whose
 /// keys are all masked becomes a plain mean instead of NaN.
@@ -50,9 +52,9 @@ impl AttentionOnAttentionConfig {
     pub fn init(&self, device: &Device) -> AttentionOnAttention {
         let inner = self.heads * self.dim_head;
         AttentionOnAttention {
-            to_q: LinearConfig::new(self.dim, inner).with_bias(false).init(device),
-            to_kv: LinearConfig::new(self.dim, 2 * inner).with_bias(false).init(device),
-            aoa: LinearConfig::new(2 * inner, 2 * self.dim).init(device),
+            to_q: linear(self.dim, inner).with_bias(false).init(device),
+            to_kv: linear(self.dim, 2 * inner).with_bias(false).init(device),
+            aoa: linear(2 * inner, 2 * self.dim).init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
             output_dropout: DropoutConfig::new(self.output_dropout).init(),
             heads: self.heads,

@@ -2,9 +2,11 @@
 
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
-use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Bool, Device, Tensor};
+
+use crate::init::{linear, rectified};
 
 /// Score of a masked cell before the softmax.
 const MASKED_SCORE: f32 = -1e9;
@@ -42,21 +44,30 @@ pub struct BilinearAttention {
 struct Glimpse {
     words: Linear,
     regions: Linear,
+    /// The pooled product of two rectified projections is some twenty times smaller than the words it is added
+    /// to; without this the image would hardly be heard in the first thousand steps.
+    norm: LayerNorm,
     output: Linear,
 }
 
 impl BilinearAttentionConfig {
     /// Creates the module with freshly drawn weights on `device`.
     pub fn init(&self, device: &Device) -> BilinearAttention {
-        let square = || LinearConfig::new(self.dim, self.dim).init(device);
+        let square = || linear(self.dim, self.dim).init(device);
+        let before_rectifier = || rectified(self.dim, self.dim).init(device);
         BilinearAttention {
-            word_map: square(),
-            region_map: square(),
+            word_map: before_rectifier(),
+            region_map: before_rectifier(),
             map_weight: Initializer::Normal { mean: 0.0, std: (self.dim as f64).powf(-0.5) }
                 .init([self.glimpses, self.dim], device),
             map_bias: Initializer::Zeros.init([self.glimpses], device),
             glimpses: (0..self.glimpses)
-                .map(|_| Glimpse { words: square(), regions: square(), output: square() })
+                .map(|_| Glimpse {
+                    words: before_rectifier(),
+                    regions: before_rectifier(),
+                    norm: LayerNormConfig::new(self.dim).init(device),
+                    output: square(),
+                })
                 .collect(),
             dropout: DropoutConfig::new(self.dropout).init(),
         }
@@ -85,7 +96,7 @@ impl BilinearAttention {
             let right = relu(glimpse.regions.forward(regions.clone())); // [batch, regions, dim]
             // sum over words t and regions r of left[t] map[t, r] right[r]: contract the regions first.
             let pooled = (left * map.matmul(right)).sum_dim(1); // [batch, 1, dim]
-            let joint = glimpse.output.forward(pooled);
+            let joint = glimpse.output.forward(glimpse.norm.forward(pooled));
             words = words + joint.expand([batch, tokens, dim]);
         }
         words

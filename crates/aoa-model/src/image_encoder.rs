@@ -7,6 +7,8 @@ use burn::nn::{LayerNorm, LayerNormConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
+use crate::init::RECTIFIED;
+
 /// Pixels of the image that one region covers along an axis.
 const REGION_PIXELS: usize = 8;
 /// Pixels of the image that one patch of the first convolution covers along an axis.
@@ -61,14 +63,15 @@ impl GridEncoderConfig {
         let same = PaddingConfig2d::Explicit(1, 1, 1, 1);
         let channels = self.channels();
         GridEncoder {
-            patches: Conv2dConfig::new([3, self.width], [PATCH_PIXELS; 2]).with_stride([PATCH_PIXELS; 2]).init(device),
+            patches: Conv2dConfig::new([3, self.width], [PATCH_PIXELS; 2]).with_stride([PATCH_PIXELS; 2]).with_initializer(RECTIFIED).init(device),
             reduce: Conv2dConfig::new([self.width, channels], [3, 3])
                 .with_stride([2, 2])
                 .with_padding(same.clone())
+                .with_initializer(RECTIFIED)
                 .init(device),
-            mix: Conv2dConfig::new([channels, channels], [3, 3]).with_padding(same).init(device),
+            mix: Conv2dConfig::new([channels, channels], [3, 3]).with_padding(same).with_initializer(RECTIFIED).init(device),
             norm: LayerNormConfig::new(channels).init(device),
-            position: Initializer::Normal { mean: 0.0, std: 0.02 }.init([self.regions(), channels], device),
+            position: Initializer::Normal { mean: 0.0, std: 0.5 }.init([self.regions(), channels], device),
         }
     }
 }

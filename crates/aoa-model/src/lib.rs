@@ -25,6 +25,7 @@ mod bilinear;
 mod classifier;
 mod gru;
 mod image_encoder;
+mod init;
 mod vqa;
 mod weight_norm;
 

@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, Linear, LinearConfig};
+use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, Linear};
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::aoa_stack::{AoaStack, AoaStackConfig};
@@ -10,6 +10,7 @@ use crate::bilinear::{BilinearAttention, BilinearAttentionConfig};
 use crate::classifier::{Classifier, ClassifierConfig};
 use crate::gru::{Gru, GruConfig};
 use crate::image_encoder::{GridEncoder, GridEncoderConfig};
+use crate::init::linear;
 
 /// Attention maps of the bilinear fusion.
 const GLIMPSES: usize = 2;
@@ -90,7 +91,7 @@ impl FineBranchConfig {
         FineBranch {
             embedding: EmbeddingConfig::new(vocabulary, self.word_dim).init(device),
             gru: GruConfig::new(self.word_dim, self.hidden).init(device),
-            region_projection: LinearConfig::new(region_channels, self.hidden).init(device),
+            region_projection: linear(region_channels, self.hidden).init(device),
             stack: AoaStackConfig::new(self.hidden, self.aoa_layers, self.heads)
                 .with_dropout(self.dropout)
                 .init(device),

@@ -273,6 +273,12 @@ impl Found {
         }
     }
 
+    /// For an error found in a piece of the text that starts at byte `start`.
+    pub(crate) fn shifted(mut self, start: usize) -> Self {
+        self.span = self.span.start + start..self.span.end + start;
+        self
+    }
+
     pub(crate) fn help(mut self, help: impl Into<Option<String>>) -> Self {
         self.help = help.into();
         self

@@ -63,6 +63,21 @@ pub(crate) fn too_much(text: &str) -> Option<Found> {
     None
 }
 
+/// The outermost bracket that is never closed.
+fn unclosed_bracket(text: &str) -> Option<Range<usize>> {
+    let mut open = Vec::new();
+    for token in toml_parser::Source::new(text).lex() {
+        match token.kind() {
+            TokenKind::LeftSquareBracket | TokenKind::LeftCurlyBracket => open.push(token.span()),
+            TokenKind::RightSquareBracket | TokenKind::RightCurlyBracket => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    open.first().map(|span| span.start()..span.end())
+}
+
 /// Reads a preset (`preset` is its name) or the user's file.
 pub(crate) fn read_file(source: &Arc<Source>, preset: Option<&str>, report: &mut Report) -> File {
     let mut reader = Reader {
@@ -115,17 +130,38 @@ impl Reader<'_> {
         let (document, mut errors) = DeTable::parse_recoverable(text);
         self.report.incomplete |= !errors.is_empty();
         errors.truncate(MAX_ERRORS + 1);
-        let syntax: Vec<Found> = errors
+        let mut syntax: Vec<Found> = errors
             .iter()
             .map(|error| syntax_error(text, error))
             .collect();
+        if let Some(bracket) = unclosed_bracket(text) {
+            // All that the parser says of the text behind it comes from this one slip.
+            syntax.retain(|error| error.span.start < bracket.start);
+            let reason = "this bracket is never closed".to_owned();
+            syntax.push(Found::new(bracket, Problem::Syntax { reason }));
+        }
         for (name, value) in document.get_ref() {
             self.top(name, value);
         }
-        // The parser recovers from an error by guessing the rest of the line: what it guessed is not the user's error.
-        let line = |found: &Found| text[..found.span.start].rfind('\n');
-        let broken: Vec<Option<usize>> = syntax.iter().map(line).collect();
-        self.found.retain(|found| !broken.contains(&line(found)));
+        // The parser recovers by guessing, and what it guessed is not the user's error: it guesses the rest of a broken
+        // line and, where that line opens a bracket, the structure of all that follows.
+        let line_start = |at: usize| text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let broken = syntax
+            .iter()
+            .filter(|error| matches!(error.problem, Problem::Syntax { .. }));
+        let broken: Vec<(usize, bool)> = broken
+            .map(|error| {
+                let start = line_start(error.span.start);
+                let line = text[start..].lines().next().unwrap_or_default();
+                (start, line.contains(['[', '{']))
+            })
+            .collect();
+        self.found.retain(|found| {
+            let line = line_start(found.span.start);
+            !broken
+                .iter()
+                .any(|(start, opens)| line == *start || (*opens && line > *start))
+        });
         self.found.extend(syntax);
     }
 

@@ -166,35 +166,35 @@ impl<'a> Override<'a> {
     fn value(&mut self, key: &Key, span: Range<usize>) -> Option<Json> {
         let source = Arc::clone(&self.source);
         let text = &source.text[span.clone()];
-        let start = span.start;
-        let mut found = Vec::new();
         let takes_strings = matches!(key.kind, Kind::Text { .. } | Kind::Choice(_));
-        let value = if let Some(error) = too_much(text) {
-            found.push(error);
+        if let Some(error) = too_much(text) {
+            self.found.push(error.shifted(span.start));
             None
         } else if takes_strings && !text.trim_start().starts_with(['"', '\'']) {
-            check::bare_word(key, text, 0..text.len(), &mut found)
+            check::bare_word(key, text, span, &mut self.found)
         } else {
-            let trimmed = text.trim();
-            if let Ok(value) = DeValue::parse(trimmed) {
-                check::value(key, &value, &mut found)
-            } else {
-                let problem = Problem::WrongType {
-                    key: key.path.clone(),
-                    expected: key.kind.type_name().to_owned(),
-                    got: format!("`{}`", excerpt(trimmed)),
-                };
-                let help = format!("`{}` is {}. {}", key.name, key.kind, key.doc);
-                found.push(Found::new(0..text.len(), problem).help(help));
-                None
-            }
-        };
-        for found in &mut found {
-            // Spans count from the value; leading white space was trimmed off at most.
-            let end = (found.span.end + start).min(source.text.len());
-            found.span = (found.span.start + start).min(end)..end;
+            let start = span.start + text.len() - text.trim_start().len();
+            self.toml_value(key, text.trim(), start)
         }
-        self.found.extend(found);
+    }
+
+    /// A TOML value that starts at a byte of the source.
+    fn toml_value(&mut self, key: &Key, text: &str, start: usize) -> Option<Json> {
+        let mut found = Vec::new();
+        let value = if let Ok(value) = DeValue::parse(text) {
+            check::value(key, &value, &mut found)
+        } else {
+            let problem = Problem::WrongType {
+                key: key.path.clone(),
+                expected: key.kind.type_name().to_owned(),
+                got: format!("`{}`", excerpt(text)),
+            };
+            let help = format!("`{}` is {}. {}", key.name, key.kind, key.doc);
+            found.push(Found::new(0..text.len(), problem).help(help));
+            None
+        };
+        self.found
+            .extend(found.into_iter().map(|found| found.shifted(start)));
         value
     }
 }

@@ -66,7 +66,7 @@ fn no_scene_is_shared_between_splits() {
 
 #[test]
 fn questions_about_an_image_differ() {
-    for questions in [1, 8, 32] {
+    for questions in [1, 8, 20] {
         let shapes = shapes(5, 100, questions, Split::Train);
         assert_eq!(shapes.samples().len(), 100 * questions);
         for (image, samples) in shapes.samples().chunks(questions).enumerate() {
@@ -114,8 +114,8 @@ fn answers_are_balanced() {
 fn sizes_are_checked() {
     for (images, questions, expected) in [
         (0, 1, "images is 0: expected 1 to 4294967296"),
-        (1, 0, "questions_per_image is 0: expected 1 to 32"),
-        (1, 33, "questions_per_image is 33: expected 1 to 32"),
+        (1, 0, "questions_per_image is 0: expected 1 to 20"),
+        (1, 21, "questions_per_image is 21: expected 1 to 20"),
     ] {
         let config = ShapesConfig {
             seed: 1,

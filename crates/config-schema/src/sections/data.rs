@@ -51,7 +51,7 @@ pub struct Dataset {
     #[schemars(range(min = 1, max = 10_000_000))]
     pub shapes_test_images: usize,
     /// Questions asked about each image of `shapes`; every one is a sample.
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(range(min = 1, max = 20))]
     pub shapes_questions_per_image: usize,
 }
 

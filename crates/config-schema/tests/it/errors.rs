@@ -1,4 +1,4 @@
-use config_schema::{ConfigErrors, Layers, Problem, Source, resolve};
+use config_schema::{ConfigError, ConfigErrors, Layers, Problem, Source, resolve};
 
 use crate::{lookup_in, refused, resolved, with_environment, with_sets, with_user};
 
@@ -220,22 +220,47 @@ fn unknown_values() {
     );
 }
 
+/// What stands on a broken line, or after a bracket that never closes, is the parser's guess and not reported.
 #[test]
 fn syntax() {
-    let errors = refused(&with_user("[training]\nlr = \n[model\nheads = 4"));
-    let lines: Vec<(usize, usize)> = errors
-        .errors
-        .iter()
-        .map(|error| {
-            assert!(matches!(error.problem, Problem::Syntax { .. }), "{error}");
-            error
+    #[track_caller]
+    fn places(text: &str, expected: &[(usize, usize, bool)]) {
+        let errors = refused(&with_user(text));
+        let place = |error: &ConfigError| {
+            let (line, column) = error
                 .source
                 .as_ref()
                 .unwrap()
-                .line_column(error.span.clone().unwrap().start)
-        })
-        .collect();
-    assert_eq!(lines, [(2, 6), (3, 7)], "{errors}");
+                .line_column(error.span.clone().unwrap().start);
+            (
+                line,
+                column,
+                matches!(error.problem, Problem::Syntax { .. }),
+            )
+        };
+        let found: Vec<_> = errors.errors.iter().map(place).collect();
+        assert_eq!(found, expected, "{errors}");
+    }
+    places(
+        "[training]\nlr = \nepochs = 0",
+        &[(2, 6, true), (3, 10, false)],
+    );
+    places(
+        "zebra = 1\n[model\nheads = 4",
+        &[(1, 1, false), (2, 1, true)],
+    );
+    places(
+        "[training]\nseed = 1 2\nlr 3",
+        &[(2, 8, true), (3, 4, true)],
+    );
+    places(
+        "[optimizer]\nfine_betas = [0.9\n[model]\nheads = 0",
+        &[(2, 14, true)],
+    );
+    places(
+        "[logging]\nrun_dir = 'runs\nevery_steps = 0",
+        &[(2, 16, true), (3, 15, false)],
+    );
 }
 
 #[test]
@@ -247,9 +272,9 @@ fn presets() {
         "did you mean \"24gb\"? (known: \"48gb\", \"24gb\", \"24gb-headroom\", \"24gb-tight\", \"cpu\")",
     );
     check(
-        &Layers::preset("80gb"),
-        "--preset:1:1: unknown preset `80gb`",
-        "80gb",
+        &Layers::preset("48GB"),
+        "--preset:1:1: unknown preset `48GB`",
+        "48GB",
         "did you mean \"48gb\"?",
     );
     let conflict = Layers {
@@ -361,8 +386,8 @@ fn overrides() {
     );
     set(
         "training.epochs=  0",
-        "--set:1:17: `training.epochs` = 0 is out of range: expected an integer from 1 to 100000",
-        "  0",
+        "--set:1:19: `training.epochs` = 0 is out of range: expected an integer from 1 to 100000",
+        "0",
         "Passes",
     );
     set(

@@ -8,8 +8,8 @@ use crate::error::DataError;
 use crate::image::encode_png;
 use crate::sample::{Sample, Source, Split};
 
-/// Most questions about one image: every scene allows more different ones.
-const MAX_QUESTIONS: usize = 32;
+/// Most questions about one image. A scene with two objects has few more that can be answered with yes.
+const MAX_QUESTIONS: usize = 20;
 
 /// Most images of a split: the lower bits of a random stream's number.
 const MAX_IMAGES: usize = 1 << 32;
@@ -21,7 +21,7 @@ pub struct ShapesConfig {
     pub seed: u64,
     /// Number of images in the split.
     pub images: usize,
-    /// Different questions about each image, at most 32.
+    /// Different questions about each image, at most 20.
     pub questions_per_image: usize,
 }
 
@@ -66,7 +66,7 @@ impl Shapes {
                 "questions_per_image",
                 questions_per_image,
                 MAX_QUESTIONS,
-                "1 to 32",
+                "1 to 20",
             ),
         ] {
             if !(1..=limit).contains(&value) {

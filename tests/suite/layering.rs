@@ -1,0 +1,61 @@
+//! The shape of the workspace: arrows between crates point down only.
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// Every crate with all that it may depend on, from the leaves up. Tests may look at anything.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("config-schema", &[]),
+    ("gpu-probe", &[]),
+    ("data-pipeline", &[]),
+    ("aoa-model", &[]),
+    ("trainer", &["config-schema", "gpu-probe", "data-pipeline", "aoa-model"]),
+    ("cli", &["trainer", "config-schema", "gpu-probe", "data-pipeline", "aoa-model"]),
+    ("xtask", &["gpu-probe"]),
+    ("nvml-stand-in", &[]),
+    ("toy-model", &["trainer", "config-schema"]),
+];
+
+/// Crates that may know Burn.
+const KNOW_BURN: &[&str] = &["aoa-model", "trainer", "toy-model"];
+
+/// Arrows that the table does not have, as `from -> to`.
+fn forbidden(arrows: &[(String, String)], allowed: &[(&str, &[&str])]) -> Vec<String> {
+    let permits = |from: &str, to: &str| {
+        to == "burn" && KNOW_BURN.contains(&from)
+            || allowed.iter().any(|(name, below)| *name == from && below.contains(&to))
+    };
+    let broken = arrows.iter().filter(|(from, to)| !permits(from, to));
+    broken.map(|(from, to)| format!("{from} -> {to}")).collect()
+}
+
+/// Dependencies between members, and of members on Burn; those that only tests have are left out.
+fn arrows() -> Vec<(String, String)> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().expect("cargo metadata runs");
+    let members: Vec<String> = metadata.packages.iter().map(|package| package.name.to_string()).collect();
+    let mut arrows = Vec::new();
+    for package in metadata.packages.iter().filter(|package| package.name.as_str() != "integration-tests") {
+        for dependency in package.dependencies.iter().filter(|one| one.kind != DependencyKind::Development) {
+            if members.contains(&dependency.name) || dependency.name == "burn" {
+                arrows.push((package.name.to_string(), dependency.name.clone()));
+            }
+        }
+    }
+    arrows
+}
+
+#[test]
+fn arrows_point_down() {
+    let arrows = arrows();
+    assert!(arrows.len() > 8, "the workspace has its arrows: {arrows:?}");
+    assert_eq!(forbidden(&arrows, ALLOWED), Vec::<String>::new());
+}
+
+#[test]
+fn an_added_arrow_is_found() {
+    for (from, to) in [("data-pipeline", "config-schema"), ("gpu-probe", "burn"), ("aoa-model", "trainer"), ("cli", "burn")] {
+        let mut arrows = arrows();
+        arrows.push((from.to_owned(), to.to_owned()));
+        assert_eq!(forbidden(&arrows, ALLOWED), [format!("{from} -> {to}")]);
+    }
+}
