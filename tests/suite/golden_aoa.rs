@@ -2,7 +2,7 @@
 
 use aoa_model::AttentionOnAttentionConfig;
 use burn::tensor::Device;
-use integration_tests::{Case, LoadWeights, gradient_of, gradients_by_path};
+use integration_tests::{Case, LoadWeights, gradient_of, gradients_by_path, random_numbers};
 
 fn pytorch_name(path: &str) -> String {
     path.replace("aoa.", "aoa.0.")
@@ -10,6 +10,7 @@ fn pytorch_name(path: &str) -> String {
 
 #[test]
 fn golden_aoa_blocks() {
+    let _guard = random_numbers();
     let device = Device::flex().autodiff();
     for case in Case::all("aoa_") {
         let block = AttentionOnAttentionConfig::new(case.size("dim"), case.size("heads"), case.size("dim_head")).init(&device);

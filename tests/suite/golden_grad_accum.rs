@@ -3,7 +3,7 @@
 use aoa_model::{AttentionOnAttention, AttentionOnAttentionConfig, Classifier, ClassifierActivation, ClassifierConfig};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use integration_tests::{Case, Gradients, LoadWeights, gradients_by_path};
+use integration_tests::{Case, Gradients, LoadWeights, gradients_by_path, random_numbers};
 use trainer::{binary_cross_entropy, effective_gradient};
 
 /// The model of the golden case: AoA layers with residual connections, sum over positions, classifier.
@@ -40,10 +40,11 @@ fn load(case: &Case, device: &Device) -> Stack {
 }
 
 fn gradient(case: &Case, micro_batch: usize) -> (Gradients, f64) {
+    let _guard = random_numbers();
     let device = Device::flex().autodiff();
     let stack = load(case, &device);
     let x = case.tensor::<3>("input.x", &device);
-    let targets = case.tensor::<2>("input.target", &device);
+    let targets = case.tensor::<2>("input.targets", &device);
     let result = effective_gradient(&stack, case.size("batch"), micro_batch, |slice| {
         let part = |tensor: Tensor<3>| tensor.narrow(0, slice.start, slice.len());
         stack.losses(part(x.clone()), targets.clone().narrow(0, slice.start, slice.len()))

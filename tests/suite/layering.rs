@@ -1,6 +1,8 @@
 //! The shape of the workspace: arrows between crates point down only.
 
-use cargo_metadata::{DependencyKind, MetadataCommand};
+use std::process::Command;
+
+use serde_json::Value;
 
 /// Every crate with all that it may depend on, from the leaves up. Tests may look at anything.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -31,13 +33,21 @@ fn forbidden(arrows: &[(String, String)], allowed: &[(&str, &[&str])]) -> Vec<St
 /// Dependencies between members, and of members on Burn; those that only tests have are left out.
 fn arrows() -> Vec<(String, String)> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().expect("cargo metadata runs");
-    let members: Vec<String> = metadata.packages.iter().map(|package| package.name.to_string()).collect();
+    let command = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--no-deps", "--manifest-path", manifest])
+        .output()
+        .expect("cargo runs");
+    let metadata: Value = serde_json::from_slice(&command.stdout).expect("cargo metadata prints JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let name = |value: &Value| value["name"].as_str().expect("a name").to_owned();
+    let members: Vec<String> = packages.iter().map(name).collect();
     let mut arrows = Vec::new();
-    for package in metadata.packages.iter().filter(|package| package.name.as_str() != "integration-tests") {
-        for dependency in package.dependencies.iter().filter(|one| one.kind != DependencyKind::Development) {
-            if members.contains(&dependency.name) || dependency.name == "burn" {
-                arrows.push((package.name.to_string(), dependency.name.clone()));
+    for package in packages.iter().filter(|package| package["name"] != "integration-tests") {
+        let dependencies = package["dependencies"].as_array().expect("dependencies");
+        for dependency in dependencies.iter().filter(|one| one["kind"] != "dev") {
+            let to = name(dependency);
+            if members.contains(&to) || to == "burn" {
+                arrows.push((name(package), to));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What the cross-crate tests share.
 
 mod golden;
+mod runs;
 
 pub use golden::{Case, Difference, Gradients, LoadWeights, gradient_of, gradients_by_path};
+pub use runs::{Silent, newest_weights, random_numbers, weights};

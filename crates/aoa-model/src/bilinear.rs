@@ -32,10 +32,8 @@ pub struct BilinearAttentionConfig {
 pub struct BilinearAttention {
     word_map: Linear,
     region_map: Linear,
-    /// `[glimpses, dim]`
+    /// `[glimpses, dim]`; a bias would not matter in front of the softmax.
     map_weight: Param<Tensor<2>>,
-    /// `[glimpses]`
-    map_bias: Param<Tensor<1>>,
     glimpses: Vec<Glimpse>,
     dropout: Dropout,
 }
@@ -60,7 +58,6 @@ impl BilinearAttentionConfig {
             region_map: before_rectifier(),
             map_weight: Initializer::Normal { mean: 0.0, std: (self.dim as f64).powf(-0.5) }
                 .init([self.glimpses, self.dim], device),
-            map_bias: Initializer::Zeros.init([self.glimpses], device),
             glimpses: (0..self.glimpses)
                 .map(|_| Glimpse {
                     words: before_rectifier(),
@@ -113,8 +110,7 @@ impl BilinearAttention {
         let scores = weighted
             .reshape([batch, maps * tokens, dim])
             .matmul(right.swap_dims(1, 2)) // [batch, maps * words, regions]
-            .reshape([batch, maps, tokens, count])
-            + self.map_bias.val().reshape([1, maps, 1, 1]);
+            .reshape([batch, maps, tokens, count]);
         let masked = masked_words.reshape([batch, 1, tokens, 1]).expand([batch, maps, tokens, count]);
         softmax(scores.mask_fill(masked, MASKED_SCORE).reshape([batch, maps, tokens * count]), 2)
             .reshape([batch, maps, tokens, count])

@@ -13,8 +13,8 @@ impl Model for Vqa {
 
     fn configure(settings: &Config, vocabulary: usize, answers: usize) -> Result<VqaConfig, String> {
         let image_size = settings.dataset.image_size;
-        if !image_size.is_multiple_of(8) {
-            return Err(format!("the image encoder needs `dataset.image_size` to be a multiple of 8, not {image_size}"));
+        if !image_size.is_multiple_of(16) {
+            return Err(format!("the image encoder needs `dataset.image_size` to be a multiple of 16, not {image_size}"));
         }
         let model = &settings.model;
         Ok(VqaConfig::new(

@@ -45,6 +45,7 @@ pub use event::{Event, Observer, Summary};
 pub use gradient::{EffectiveGradient, effective_gradient};
 pub use model::{Group, Model};
 pub use optimizers::{Optimizers, Update};
+pub use parameters::{count, materialize};
 pub use run_dir::{CONFIG, newest_run, read_config};
 pub use trained::{Answer, Trained};
 pub use training::{Run, train};
