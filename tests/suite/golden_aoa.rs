@@ -13,10 +13,17 @@ fn golden_aoa_blocks() {
     let _guard = random_numbers();
     let device = Device::flex().autodiff();
     for case in Case::all("aoa_") {
-        let block = AttentionOnAttentionConfig::new(case.size("dim"), case.size("heads"), case.size("dim_head")).init(&device);
+        let block = AttentionOnAttentionConfig::new(
+            case.size("dim"),
+            case.size("heads"),
+            case.size("dim_head"),
+        )
+        .init(&device);
         let block = LoadWeights::into_module(block, &case, &pytorch_name);
         let x = case.tensor::<3>("input.x", &device).require_grad();
-        let context = case.has("input.context").then(|| case.tensor::<3>("input.context", &device).require_grad());
+        let context = case
+            .has("input.context")
+            .then(|| case.tensor::<3>("input.context", &device).require_grad());
 
         let y = block.forward(x.clone(), context.clone(), None);
         case.assert_output("output.y", &y.to_data());
@@ -26,7 +33,10 @@ fn golden_aoa_blocks() {
         for (name, gradient) in gradients_by_path(&block, &parameters, &pytorch_name) {
             case.assert_gradient(&format!("grad.{name}"), &gradient);
         }
-        case.assert_gradient("grad_input.x", &x.grad(&inputs).expect("x has a gradient").into_data());
+        case.assert_gradient(
+            "grad_input.x",
+            &x.grad(&inputs).expect("x has a gradient").into_data(),
+        );
         if let Some(context) = context {
             let gradient = context.grad(&inputs).expect("the context has a gradient");
             case.assert_gradient("grad_input.context", &gradient.into_data());

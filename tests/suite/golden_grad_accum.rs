@@ -1,6 +1,9 @@
 //! The gradient of an effective batch, for every slicing that the golden case has.
 
-use aoa_model::{AttentionOnAttention, AttentionOnAttentionConfig, Classifier, ClassifierActivation, ClassifierConfig};
+use aoa_model::{
+    AttentionOnAttention, AttentionOnAttentionConfig, Classifier, ClassifierActivation,
+    ClassifierConfig,
+};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use integration_tests::{Case, Gradients, LoadWeights, gradients_by_path, random_numbers};
@@ -15,8 +18,14 @@ struct Stack {
 
 impl Stack {
     fn losses(&self, x: Tensor<3>, targets: Tensor<2>) -> Tensor<1> {
-        let x = self.aoa.iter().fold(x, |x, layer| layer.forward(x.clone(), None, None) + x);
-        binary_cross_entropy(self.classifier.forward(x.sum_dim(1).squeeze_dim(1)), targets)
+        let x = self
+            .aoa
+            .iter()
+            .fold(x, |x, layer| layer.forward(x.clone(), None, None) + x);
+        binary_cross_entropy(
+            self.classifier.forward(x.sum_dim(1).squeeze_dim(1)),
+            targets,
+        )
     }
 }
 
@@ -29,11 +38,21 @@ fn pytorch_name(path: &str) -> String {
 }
 
 fn load(case: &Case, device: &Device) -> Stack {
-    let layer = AttentionOnAttentionConfig::new(case.size("dim"), case.size("heads"), case.size("dim_head"));
-    let classifier = ClassifierConfig::new(case.size("dim"), 2 * case.size("dim"), case.size("num_answers"))
-        .with_activation(ClassifierActivation::Relu);
+    let layer = AttentionOnAttentionConfig::new(
+        case.size("dim"),
+        case.size("heads"),
+        case.size("dim_head"),
+    );
+    let classifier = ClassifierConfig::new(
+        case.size("dim"),
+        2 * case.size("dim"),
+        case.size("num_answers"),
+    )
+    .with_activation(ClassifierActivation::Relu);
     let stack = Stack {
-        aoa: (0..case.size("aoa_layers")).map(|_| layer.init(device)).collect(),
+        aoa: (0..case.size("aoa_layers"))
+            .map(|_| layer.init(device))
+            .collect(),
         classifier: classifier.init(device),
     };
     LoadWeights::into_module(stack, case, &pytorch_name)
@@ -47,9 +66,15 @@ fn gradient(case: &Case, micro_batch: usize) -> (Gradients, f64) {
     let targets = case.tensor::<2>("input.targets", &device);
     let result = effective_gradient(&stack, case.size("batch"), micro_batch, |slice| {
         let part = |tensor: Tensor<3>| tensor.narrow(0, slice.start, slice.len());
-        stack.losses(part(x.clone()), targets.clone().narrow(0, slice.start, slice.len()))
+        stack.losses(
+            part(x.clone()),
+            targets.clone().narrow(0, slice.start, slice.len()),
+        )
     });
-    (gradients_by_path(&stack, &result.gradients, &pytorch_name), result.loss)
+    (
+        gradients_by_path(&stack, &result.gradients, &pytorch_name),
+        result.loss,
+    )
 }
 
 #[test]
@@ -67,8 +92,12 @@ fn golden_grad_accum_is_met_by_every_slicing() {
 fn golden_grad_accum_tells_the_unweighted_mean_apart() {
     let case = Case::named("grad_accum");
     let (gradients, _) = gradient(&case, 10);
-    let differing = gradients
-        .iter()
-        .filter(|(name, gradient)| case.gradient_difference(&format!("grad_naive.10x3_2.{name}"), gradient).is_err());
-    assert!(differing.count() > 5, "the naive mean of micro-batches must not be what we compute");
+    let differing = gradients.iter().filter(|(name, gradient)| {
+        case.gradient_difference(&format!("grad_naive.10x3_2.{name}"), gradient)
+            .is_err()
+    });
+    assert!(
+        differing.count() > 5,
+        "the naive mean of micro-batches must not be what we compute"
+    );
 }

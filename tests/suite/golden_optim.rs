@@ -7,7 +7,12 @@ use integration_tests::Case;
 use trainer::optim::{AdamW, AdamWForm, Adamax, Progress, Schedule, clip_by_global_norm};
 
 /// Steps one parameter through the case and compares it with the stored one after each step.
-fn check_parameter<const D: usize, O: Optimizer>(case: &Case, name: &str, optimizer: &O, rate_factor: f64) {
+fn check_parameter<const D: usize, O: Optimizer>(
+    case: &Case,
+    name: &str,
+    optimizer: &O,
+    rate_factor: f64,
+) {
     let device = Device::flex();
     let rates: Vec<f64> = case.data("input.lr").iter::<f64>().collect();
     let gradients = rows(case, &format!("input.grads.{name}"));
@@ -15,18 +20,26 @@ fn check_parameter<const D: usize, O: Optimizer>(case: &Case, name: &str, optimi
     let mut state = None;
     let mut steps = Vec::new();
     for (rate, gradient) in rates.iter().zip(gradients) {
-        let gradient = Tensor::<1>::from_floats(gradient.as_slice(), &device).reshape(parameter.dims());
+        let gradient =
+            Tensor::<1>::from_floats(gradient.as_slice(), &device).reshape(parameter.dims());
         (parameter, state) = optimizer.step(rate * rate_factor, parameter, gradient, state);
         steps.push(parameter.clone().reshape([1, -1]));
     }
-    case.assert_output(&format!("output.params.{name}"), &Tensor::<2>::cat(steps, 0).into_data());
+    case.assert_output(
+        &format!("output.params.{name}"),
+        &Tensor::<2>::cat(steps, 0).into_data(),
+    );
 }
 
 /// The leading axis of a stored tensor is the step.
 fn rows(case: &Case, name: &str) -> Vec<Vec<f32>> {
     let data = case.data(name);
     let width = data.num_elements() / data.shape()[0];
-    data.to_vec::<f32>().expect("gradients are f32").chunks(width).map(<[f32]>::to_vec).collect()
+    data.to_vec::<f32>()
+        .expect("gradients are f32")
+        .chunks(width)
+        .map(<[f32]>::to_vec)
+        .collect()
 }
 
 fn check<O: Optimizer>(case: &Case, optimizer: impl Fn(&str) -> (O, f64)) {
@@ -51,7 +64,11 @@ fn betas(case: &Case) -> [f32; 2] {
 }
 
 fn listed(case: &Case, key: &str, name: &str) -> bool {
-    case.config(key).as_array().expect("a list").iter().any(|one| one == name)
+    case.config(key)
+        .as_array()
+        .expect("a list")
+        .iter()
+        .any(|one| one == name)
 }
 
 #[test]
@@ -60,7 +77,17 @@ fn golden_optim_adamax() {
         let [beta_1, beta_2] = betas(&case);
         let epsilon = case.number("eps") as f32;
         let weight_decay = case.number("weight_decay") as f32;
-        check(&case, |_| (Adamax { beta_1, beta_2, epsilon, weight_decay }, 1.0));
+        check(&case, |_| {
+            (
+                Adamax {
+                    beta_1,
+                    beta_2,
+                    epsilon,
+                    weight_decay,
+                },
+                1.0,
+            )
+        });
     }
 }
 
@@ -70,7 +97,18 @@ fn golden_optim_adamw_of_pytorch() {
     let [beta_1, beta_2] = betas(&case);
     let epsilon = case.number("eps") as f32;
     let weight_decay = case.number("weight_decay") as f32;
-    check(&case, |_| (AdamW { beta_1, beta_2, epsilon, weight_decay, form: AdamWForm::Torch }, 1.0));
+    check(&case, |_| {
+        (
+            AdamW {
+                beta_1,
+                beta_2,
+                epsilon,
+                weight_decay,
+                form: AdamWForm::Torch,
+            },
+            1.0,
+        )
+    });
 }
 
 #[test]
@@ -79,9 +117,26 @@ fn golden_optim_adamw_of_xvlm() {
     let [beta_1, beta_2] = betas(&case);
     let epsilon = case.number("eps") as f32;
     check(&case, |name| {
-        let weight_decay = if listed(&case, "no_decay", name) { 0.0 } else { case.number("weight_decay") as f32 };
-        let factor = if listed(&case, "large_lr", name) { case.number("lr_mult") } else { 1.0 };
-        (AdamW { beta_1, beta_2, epsilon, weight_decay, form: AdamWForm::Xvlm }, factor)
+        let weight_decay = if listed(&case, "no_decay", name) {
+            0.0
+        } else {
+            case.number("weight_decay") as f32
+        };
+        let factor = if listed(&case, "large_lr", name) {
+            case.number("lr_mult")
+        } else {
+            1.0
+        };
+        (
+            AdamW {
+                beta_1,
+                beta_2,
+                epsilon,
+                weight_decay,
+                form: AdamWForm::Xvlm,
+            },
+            factor,
+        )
     });
 }
 
@@ -113,23 +168,41 @@ fn golden_optim_clip() {
         gradients.register(model.single.id, single);
 
         let (clipped, norm) = clip_by_global_norm(&model, gradients, case.number("max_norm"));
-        let found = |tensor: Option<burn::tensor::TensorData>| tensor.expect("clipping keeps every gradient");
-        case.assert_output(&format!("output.{}", name(0)), &found(clipped.get::<2>(model.matrix.id).map(Tensor::into_data)));
-        case.assert_output(&format!("output.{}", name(1)), &found(clipped.get::<1>(model.vector.id).map(Tensor::into_data)));
-        case.assert_output(&format!("output.{}", name(2)), &found(clipped.get::<1>(model.single.id).map(Tensor::into_data)));
-        case.assert_output(&format!("output.{set}.norm"), &burn::tensor::TensorData::from([norm.0]));
+        let found = |tensor: Option<burn::tensor::TensorData>| {
+            tensor.expect("clipping keeps every gradient")
+        };
+        case.assert_output(
+            &format!("output.{}", name(0)),
+            &found(clipped.get::<2>(model.matrix.id).map(Tensor::into_data)),
+        );
+        case.assert_output(
+            &format!("output.{}", name(1)),
+            &found(clipped.get::<1>(model.vector.id).map(Tensor::into_data)),
+        );
+        case.assert_output(
+            &format!("output.{}", name(2)),
+            &found(clipped.get::<1>(model.single.id).map(Tensor::into_data)),
+        );
+        case.assert_output(
+            &format!("output.{set}.norm"),
+            &burn::tensor::TensorData::from([norm.0]),
+        );
     }
 }
 
 #[track_caller]
 fn assert_close(actual: f64, expected: f64) {
-    assert!((actual - expected).abs() <= 1e-6 * expected.abs(), "{actual} instead of {expected}");
+    assert!(
+        (actual - expected).abs() <= 1e-6 * expected.abs(),
+        "{actual} instead of {expected}"
+    );
 }
 
 #[test]
 fn golden_lr_cfr() {
     let case = Case::named("lr_cfr").json();
-    let numbers = |key: &str| -> Vec<f64> { serde_json::from_value(case[key].clone()).expect("numbers") };
+    let numbers =
+        |key: &str| -> Vec<f64> { serde_json::from_value(case[key].clone()).expect("numbers") };
     let epochs = numbers("decay_epochs");
     let schedule = Schedule::Cfr {
         warmup_factors: numbers("warmup_factors"),
@@ -139,7 +212,11 @@ fn golden_lr_cfr() {
     };
     let base = case["base_lr"].as_f64().expect("a number");
     for (epoch, expected) in numbers("lr_per_epoch").into_iter().enumerate() {
-        let at = Progress { step: 7 * epoch, total_steps: 140, epoch };
+        let at = Progress {
+            step: 7 * epoch,
+            total_steps: 140,
+            epoch,
+        };
         assert_close(base * schedule.factor(at), expected);
     }
 }
@@ -147,12 +224,19 @@ fn golden_lr_cfr() {
 #[test]
 fn golden_lr_xvlm() {
     let case = Case::named("lr_xvlm").json();
-    let schedule = Schedule::Linear { warmup_fraction: case["warmup_fraction"].as_f64().expect("a number") };
+    let schedule = Schedule::Linear {
+        warmup_fraction: case["warmup_fraction"].as_f64().expect("a number"),
+    };
     let base: [f64; 2] = serde_json::from_value(case["base_lr"].clone()).expect("two rates");
-    let rates: Vec<[f64; 2]> = serde_json::from_value(case["lr_per_step"].clone()).expect("pairs of rates");
+    let rates: Vec<[f64; 2]> =
+        serde_json::from_value(case["lr_per_step"].clone()).expect("pairs of rates");
     let total_steps = case["total_steps"].as_u64().expect("a size") as usize;
     for (step, expected) in rates.into_iter().enumerate() {
-        let factor = schedule.factor(Progress { step, total_steps, epoch: 0 });
+        let factor = schedule.factor(Progress {
+            step,
+            total_steps,
+            epoch: 0,
+        });
         assert_close(base[0] * factor, expected[0]);
         assert_close(base[1] * factor, expected[1]);
     }

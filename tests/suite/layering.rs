@@ -10,8 +10,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gpu-probe", &[]),
     ("data-pipeline", &[]),
     ("aoa-model", &[]),
-    ("trainer", &["config-schema", "gpu-probe", "data-pipeline", "aoa-model"]),
-    ("cli", &["trainer", "config-schema", "gpu-probe", "data-pipeline", "aoa-model"]),
+    (
+        "trainer",
+        &["config-schema", "gpu-probe", "data-pipeline", "aoa-model"],
+    ),
+    (
+        "cli",
+        &[
+            "trainer",
+            "config-schema",
+            "gpu-probe",
+            "data-pipeline",
+            "aoa-model",
+        ],
+    ),
     ("xtask", &["gpu-probe"]),
     ("nvml-stand-in", &[]),
     ("toy-model", &["trainer", "config-schema"]),
@@ -24,7 +36,9 @@ const KNOW_BURN: &[&str] = &["aoa-model", "trainer", "toy-model"];
 fn forbidden(arrows: &[(String, String)], allowed: &[(&str, &[&str])]) -> Vec<String> {
     let permits = |from: &str, to: &str| {
         to == "burn" && KNOW_BURN.contains(&from)
-            || allowed.iter().any(|(name, below)| *name == from && below.contains(&to))
+            || allowed
+                .iter()
+                .any(|(name, below)| *name == from && below.contains(&to))
     };
     let broken = arrows.iter().filter(|(from, to)| !permits(from, to));
     broken.map(|(from, to)| format!("{from} -> {to}")).collect()
@@ -34,15 +48,25 @@ fn forbidden(arrows: &[(String, String)], allowed: &[(&str, &[&str])]) -> Vec<St
 fn arrows() -> Vec<(String, String)> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     let command = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version=1", "--no-deps", "--manifest-path", manifest])
+        .args([
+            "metadata",
+            "--format-version=1",
+            "--no-deps",
+            "--manifest-path",
+            manifest,
+        ])
         .output()
         .expect("cargo runs");
-    let metadata: Value = serde_json::from_slice(&command.stdout).expect("cargo metadata prints JSON");
+    let metadata: Value =
+        serde_json::from_slice(&command.stdout).expect("cargo metadata prints JSON");
     let packages = metadata["packages"].as_array().expect("packages");
     let name = |value: &Value| value["name"].as_str().expect("a name").to_owned();
     let members: Vec<String> = packages.iter().map(name).collect();
     let mut arrows = Vec::new();
-    for package in packages.iter().filter(|package| package["name"] != "integration-tests") {
+    for package in packages
+        .iter()
+        .filter(|package| package["name"] != "integration-tests")
+    {
         let dependencies = package["dependencies"].as_array().expect("dependencies");
         for dependency in dependencies.iter().filter(|one| one["kind"] != "dev") {
             let to = name(dependency);
@@ -63,7 +87,12 @@ fn arrows_point_down() {
 
 #[test]
 fn an_added_arrow_is_found() {
-    for (from, to) in [("data-pipeline", "config-schema"), ("gpu-probe", "burn"), ("aoa-model", "trainer"), ("cli", "burn")] {
+    for (from, to) in [
+        ("data-pipeline", "config-schema"),
+        ("gpu-probe", "burn"),
+        ("aoa-model", "trainer"),
+        ("cli", "burn"),
+    ] {
         let mut arrows = arrows();
         arrows.push((from.to_owned(), to.to_owned()));
         assert_eq!(forbidden(&arrows, ALLOWED), [format!("{from} -> {to}")]);

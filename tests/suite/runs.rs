@@ -31,8 +31,13 @@ fn small(sets: &[&str]) -> Config {
         "logging.every_steps=1",
     ];
     let sets = base.iter().chain(sets).map(ToString::to_string).collect();
-    let layers = Layers { sets, ..Layers::preset("cpu") };
-    resolve(&layers, &presets::lookup).expect("the small configuration resolves").config
+    let layers = Layers {
+        sets,
+        ..Layers::preset("cpu")
+    };
+    resolve(&layers, &presets::lookup)
+        .expect("the small configuration resolves")
+        .config
 }
 
 struct Finished {
@@ -40,7 +45,12 @@ struct Finished {
     summary: Summary,
 }
 
-fn start<M: Model>(settings: &Config, run_dir: &Path, resume: bool, stop_after: Option<usize>) -> Result<Summary, TrainError> {
+fn start<M: Model>(
+    settings: &Config,
+    run_dir: &Path,
+    resume: bool,
+    stop_after: Option<usize>,
+) -> Result<Summary, TrainError> {
     let run = Run {
         settings,
         config_text: &config_schema::to_toml(settings),
@@ -57,7 +67,8 @@ fn start<M: Model>(settings: &Config, run_dir: &Path, resume: bool, stop_after: 
 
 fn finish(settings: &Config) -> Finished {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let summary = start::<Vqa>(settings, &folder.path().join("run"), false, None).expect("the run ends well");
+    let summary =
+        start::<Vqa>(settings, &folder.path().join("run"), false, None).expect("the run ends well");
     Finished { folder, summary }
 }
 
@@ -79,8 +90,13 @@ impl Finished {
 
 fn losses(run_dir: &Path) -> Vec<f64> {
     let text = fs::read_to_string(run_dir.join("metrics.jsonl")).expect("metrics.jsonl");
-    let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("each line is JSON"));
-    events.filter(|event| event["event"] == "step").map(|event| event["loss"].as_f64().expect("a loss")).collect()
+    let events = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("each line is JSON"));
+    events
+        .filter(|event| event["event"] == "step")
+        .map(|event| event["loss"].as_f64().expect("a loss"))
+        .collect()
 }
 
 #[test]
@@ -91,14 +107,22 @@ fn a_resumed_run_is_the_same_run_bit_for_bit() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let run_dir = folder.path().join("run");
         for (turn, stop_after) in stops.iter().enumerate() {
-            let summary = start::<Vqa>(&settings, &run_dir, turn > 0, Some(*stop_after)).expect("the part ends well");
+            let summary = start::<Vqa>(&settings, &run_dir, turn > 0, Some(*stop_after))
+                .expect("the part ends well");
             assert_eq!(summary.test_accuracy, None, "a stopped run has no result");
         }
         let summary = start::<Vqa>(&settings, &run_dir, true, None).expect("the rest ends well");
-        assert_eq!(newest_weights::<Vqa>(&run_dir), whole.weights(), "weights after stops at {stops:?}");
+        assert_eq!(
+            newest_weights::<Vqa>(&run_dir),
+            whole.weights(),
+            "weights after stops at {stops:?}"
+        );
         assert_eq!(losses(&run_dir), whole.losses());
         assert_eq!(summary.test_accuracy, whole.summary.test_accuracy);
-        assert_eq!(summary.validation_accuracy, whole.summary.validation_accuracy);
+        assert_eq!(
+            summary.validation_accuracy,
+            whole.summary.validation_accuracy
+        );
     }
 }
 
@@ -107,10 +131,17 @@ fn loader_settings_do_not_change_the_run() {
     let reference = finish(&small(&["memory_optimization.num_workers=1"]));
     for sets in [
         &["memory_optimization.num_workers=4"][..],
-        &["memory_optimization.num_workers=4", "memory_optimization.prefetch_factor=1"],
+        &[
+            "memory_optimization.num_workers=4",
+            "memory_optimization.prefetch_factor=1",
+        ],
         &["data_loading.preload_data=false"],
         &["data_loading.use_compression=true"],
-        &["data_loading.preload_data=false", "data_loading.use_compression=true", "memory_optimization.num_workers=3"],
+        &[
+            "data_loading.preload_data=false",
+            "data_loading.use_compression=true",
+            "memory_optimization.num_workers=3",
+        ],
     ] {
         let run = finish(&small(sets));
         assert_eq!(run.losses(), reference.losses(), "{sets:?}");
@@ -121,19 +152,28 @@ fn loader_settings_do_not_change_the_run() {
 #[test]
 fn another_seed_is_another_run() {
     let reference = finish(&small(&[]));
-    assert_ne!(finish(&small(&["training.seed=2"])).losses(), reference.losses());
+    assert_ne!(
+        finish(&small(&["training.seed=2"])).losses(),
+        reference.losses()
+    );
 }
 
 #[test]
 fn dropout_takes_effect() {
     let reference = finish(&small(&[]));
-    assert_ne!(finish(&small(&["model.dropout=0.0"])).losses(), reference.losses());
+    assert_ne!(
+        finish(&small(&["model.dropout=0.0"])).losses(),
+        reference.losses()
+    );
 }
 
 #[test]
 fn image_groups_and_streaming_change_the_order_only() {
     let reference = finish(&small(&[]));
-    for set in ["data_loading.image_group_size=4", "data_loading.streaming=true"] {
+    for set in [
+        "data_loading.image_group_size=4",
+        "data_loading.streaming=true",
+    ] {
         let run = finish(&small(&[set]));
         assert_ne!(run.losses(), reference.losses(), "{set}");
         assert_eq!(run.losses().len(), reference.losses().len(), "{set}");
@@ -144,7 +184,10 @@ fn image_groups_and_streaming_change_the_order_only() {
 fn a_run_directory_is_not_overwritten() {
     let run = finish(&small(&["training.epochs=1"]));
     let again = start::<Vqa>(&small(&[]), &run.run_dir(), false, None);
-    assert!(matches!(again, Err(TrainError::RunExists { .. })), "{again:?}");
+    assert!(
+        matches!(again, Err(TrainError::RunExists { .. })),
+        "{again:?}"
+    );
 }
 
 #[test]
@@ -163,13 +206,17 @@ fn a_damaged_checkpoint_is_passed_over() {
             content[middle] ^= 1;
             fs::write(&file, content).expect("write");
         }),
-        ("no manifest", |path| fs::remove_file(path.join("manifest.json")).expect("remove")),
+        ("no manifest", |path| {
+            fs::remove_file(path.join("manifest.json")).expect("remove")
+        }),
         ("another manifest", |path| {
             let file = path.join("manifest.json");
             let text = fs::read_to_string(&file).expect("the manifest");
             fs::write(&file, text.replacen("\"crc32\": ", "\"crc32\": 1", 1)).expect("write");
         }),
-        ("a missing file", |path| fs::remove_file(path.join("state.json")).expect("remove")),
+        ("a missing file", |path| {
+            fs::remove_file(path.join("state.json")).expect("remove")
+        }),
     ];
     let settings = small(&["checkpoint.keep_last=5"]);
     let whole = finish(&settings);
@@ -181,12 +228,23 @@ fn a_damaged_checkpoint_is_passed_over() {
         damage(&run_dir.join("checkpoints/step-00000006"));
 
         let (newest, rejected) = Checkpoints::of(&run_dir).newest();
-        assert_eq!(newest.expect("an older checkpoint is whole").state.step, 3, "{name}");
+        assert_eq!(
+            newest.expect("an older checkpoint is whole").state.step,
+            3,
+            "{name}"
+        );
         assert_eq!(rejected.len(), 1, "{name}");
         start::<Vqa>(&settings, &run_dir, true, None).expect("the run goes on from the older one");
         let metrics = fs::read_to_string(run_dir.join("metrics.jsonl")).expect("metrics.jsonl");
-        assert!(metrics.contains("passed over the checkpoint"), "{name}: it says so");
-        assert_eq!(newest_weights::<Vqa>(&run_dir), whole.weights(), "{name}: and is still the same run");
+        assert!(
+            metrics.contains("passed over the checkpoint"),
+            "{name}: it says so"
+        );
+        assert_eq!(
+            newest_weights::<Vqa>(&run_dir),
+            whole.weights(),
+            "{name}: and is still the same run"
+        );
     }
 }
 
@@ -198,24 +256,41 @@ fn without_any_whole_checkpoint_the_run_says_so() {
     start::<Vqa>(&settings, &run_dir, false, Some(2)).expect("the first part ends well");
     fs::remove_file(run_dir.join("checkpoints/step-00000002/model.bpk")).expect("remove");
     let resumed = start::<Vqa>(&settings, &run_dir, true, None);
-    assert!(matches!(resumed, Err(TrainError::NoCheckpoint { .. })), "{resumed:?}");
+    assert!(
+        matches!(resumed, Err(TrainError::NoCheckpoint { .. })),
+        "{resumed:?}"
+    );
 }
 
 #[test]
 fn checkpoints_are_pruned_to_the_newest_and_the_best() {
-    let run = finish(&small(&["checkpoint.every_steps=1", "checkpoint.keep_last=2"]));
+    let run = finish(&small(&[
+        "checkpoint.every_steps=1",
+        "checkpoint.keep_last=2",
+    ]));
     let names = fs::read_dir(run.run_dir().join("checkpoints")).expect("checkpoints");
-    let steps = names.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("step-")).count();
+    let steps = names
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("step-"))
+        .count();
     assert!((2..=3).contains(&steps), "{steps} checkpoints are left");
 }
 
 #[test]
 fn a_toy_model_takes_the_place_of_the_real_one() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let settings = small(&["training.epochs=4", "training.lr=0.05", "schedule.fine=constant"]);
-    let summary = start::<Toy>(&settings, &folder.path().join("run"), false, None).expect("the toy model trains");
+    let settings = small(&[
+        "training.epochs=4",
+        "training.lr=0.05",
+        "schedule.fine=constant",
+    ]);
+    let summary = start::<Toy>(&settings, &folder.path().join("run"), false, None)
+        .expect("the toy model trains");
     let losses = losses(&folder.path().join("run"));
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
-    assert!(mean(&losses[24..]) < 0.6 * mean(&losses[..4]), "the toy model learns: {losses:?}");
+    assert!(
+        mean(&losses[24..]) < 0.6 * mean(&losses[..4]),
+        "the toy model learns: {losses:?}"
+    );
     assert!(summary.test_accuracy.is_some_and(|accuracy| accuracy > 0.0));
 }

@@ -5,13 +5,19 @@ use std::sync::Arc;
 use aoa_model::Vqa;
 use burn::tensor::Device;
 use config_schema::{Layers, presets, resolve};
-use data_pipeline::{Batch, Encoder, Loader, LoaderConfig, Order, Shapes, ShapesConfig, Source, Split};
+use data_pipeline::{
+    Batch, Encoder, Loader, LoaderConfig, Order, Shapes, ShapesConfig, Source, Split,
+};
 use integration_tests::{Gradients, gradients_by_path, random_numbers};
 use trainer::{DeviceBatch, Model, Sight, effective_gradient};
 
 /// An effective batch of 32 samples about 8 images.
 fn batch() -> (Batch, usize, usize) {
-    let shapes = ShapesConfig { seed: 3, images: 8, questions_per_image: 4 };
+    let shapes = ShapesConfig {
+        seed: 3,
+        images: 8,
+        questions_per_image: 4,
+    };
     let source: Arc<dyn Source> = Arc::new(Shapes::new(shapes, Split::Train).expect("shapes"));
     let encoder = Arc::new(Encoder::build(source.samples(), 12, 32).expect("words and answers"));
     let (words, answers) = (encoder.vocabulary.len(), encoder.answers.len());
@@ -25,16 +31,34 @@ fn batch() -> (Batch, usize, usize) {
         shuffle: Order::Permutation { seed: 1 },
     };
     let loader = Loader::new(source, encoder, config).expect("a loader");
-    let batch = loader.epoch(0, 0).expect("an epoch").next().expect("a batch").expect("it is read");
+    let batch = loader
+        .epoch(0, 0)
+        .expect("an epoch")
+        .next()
+        .expect("a batch")
+        .expect("it is read");
     assert_eq!(batch.len(), 32);
     (batch, words, answers)
 }
 
 fn model(words: usize, answers: usize, device: &Device) -> Vqa {
-    let sets = ["model.dropout=0.0", "model.num_hid=32", "dataset.image_size=32", "model.aoa_layers=2"];
-    let layers = Layers { sets: sets.map(String::from).to_vec(), ..Layers::preset("cpu") };
-    let settings = resolve(&layers, &presets::lookup).expect("the configuration resolves").config;
-    Vqa::init(&Vqa::configure(&settings, words, answers).expect("a model"), device)
+    let sets = [
+        "model.dropout=0.0",
+        "model.num_hid=32",
+        "dataset.image_size=32",
+        "model.aoa_layers=2",
+    ];
+    let layers = Layers {
+        sets: sets.map(String::from).to_vec(),
+        ..Layers::preset("cpu")
+    };
+    let settings = resolve(&layers, &presets::lookup)
+        .expect("the configuration resolves")
+        .config;
+    Vqa::init(
+        &Vqa::configure(&settings, words, answers).expect("a model"),
+        device,
+    )
 }
 
 #[test]
@@ -45,22 +69,37 @@ fn every_slicing_gives_the_same_gradient() {
     let model = model(words, answers, &device);
     let gradient = |micro_batch| -> (Gradients, f64) {
         let result = effective_gradient(&model, batch.len(), micro_batch, |slice| {
-            model.losses(DeviceBatch::upload(&batch.slice(slice), answers, Sight::Images, &device))
+            model.losses(DeviceBatch::upload(
+                &batch.slice(slice),
+                answers,
+                Sight::Images,
+                &device,
+            ))
         });
-        (gradients_by_path(&model, &result.gradients, &str::to_owned), result.loss)
+        (
+            gradients_by_path(&model, &result.gradients, &str::to_owned),
+            result.loss,
+        )
     };
     let (whole, loss) = gradient(32);
     assert!(whole.len() > 20, "every parameter has a gradient");
     for micro_batch in [16, 8, 10, 1] {
         let (sliced, sliced_loss) = gradient(micro_batch);
-        assert!((sliced_loss - loss).abs() <= 1e-5 * loss.abs(), "loss in slices of {micro_batch}");
+        assert!(
+            (sliced_loss - loss).abs() <= 1e-5 * loss.abs(),
+            "loss in slices of {micro_batch}"
+        );
         for (name, expected) in &whole {
             let expected: Vec<f64> = expected.iter::<f64>().collect();
             let actual: Vec<f64> = sliced[name].iter::<f64>().collect();
-            let norm = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();
+            let norm =
+                |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();
             let difference: Vec<f64> = actual.iter().zip(&expected).map(|(a, b)| a - b).collect();
             let relative = norm(&difference) / norm(&expected);
-            assert!(relative <= 1e-5, "{name} in slices of {micro_batch}: {relative:e}");
+            assert!(
+                relative <= 1e-5,
+                "{name} in slices of {micro_batch}: {relative:e}"
+            );
         }
     }
 }

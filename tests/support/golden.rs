@@ -39,13 +39,20 @@ fn folder() -> PathBuf {
 fn index() -> Vec<Value> {
     let text = fs::read_to_string(folder().join("index.json")).expect("tests/golden/index.json");
     let index: Value = serde_json::from_str(&text).expect("the golden index is JSON");
-    index["cases"].as_array().expect("the golden index lists cases").clone()
+    index["cases"]
+        .as_array()
+        .expect("the golden index lists cases")
+        .clone()
 }
 
 impl Case {
     /// Every case in the folder whose name begins with `prefix`; there is at least one.
     pub fn all(prefix: &str) -> Vec<Self> {
-        let entries = index().into_iter().filter(|entry| entry["name"].as_str().is_some_and(|n| n.starts_with(prefix)));
+        let entries = index().into_iter().filter(|entry| {
+            entry["name"]
+                .as_str()
+                .is_some_and(|n| n.starts_with(prefix))
+        });
         let cases: Vec<_> = entries.map(Self::load).collect();
         assert!(!cases.is_empty(), "no golden case begins with {prefix}");
         cases
@@ -60,7 +67,14 @@ impl Case {
     fn load(entry: Value) -> Self {
         let file = folder().join(entry["file"].as_str().expect("a case names its file"));
         let bytes = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        Self { name: entry["name"].as_str().expect("a case has a name").to_owned(), bytes, entry }
+        Self {
+            name: entry["name"]
+                .as_str()
+                .expect("a case has a name")
+                .to_owned(),
+            bytes,
+            entry,
+        }
     }
 
     /// The whole file as JSON, for the cases that are.
@@ -70,28 +84,40 @@ impl Case {
 
     /// A value of the case's configuration.
     pub fn config(&self, key: &str) -> &Value {
-        self.entry["config"].get(key).unwrap_or_else(|| panic!("{} has no {key}", self.name))
+        self.entry["config"]
+            .get(key)
+            .unwrap_or_else(|| panic!("{} has no {key}", self.name))
     }
 
     /// A size of the case's configuration.
     pub fn size(&self, key: &str) -> usize {
-        self.config(key).as_u64().unwrap_or_else(|| panic!("{key} is a size")) as usize
+        self.config(key)
+            .as_u64()
+            .unwrap_or_else(|| panic!("{key} is a size")) as usize
     }
 
     /// A number of the case's configuration.
     pub fn number(&self, key: &str) -> f64 {
-        self.config(key).as_f64().unwrap_or_else(|| panic!("{key} is a number"))
+        self.config(key)
+            .as_f64()
+            .unwrap_or_else(|| panic!("{key} is a number"))
     }
 
     /// Names of all stored tensors.
     pub fn names(&self) -> Vec<String> {
-        self.tensors().names().into_iter().map(ToString::to_string).collect()
+        self.tensors()
+            .names()
+            .into_iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// A stored tensor.
     pub fn data(&self, name: &str) -> TensorData {
         let tensors = self.tensors();
-        let view = tensors.tensor(name).unwrap_or_else(|error| panic!("{}: {name}: {error}", self.name));
+        let view = tensors
+            .tensor(name)
+            .unwrap_or_else(|error| panic!("{}: {name}: {error}", self.name));
         let shape = view.shape().to_vec();
         match view.dtype() {
             Dtype::F32 => TensorData::new(numbers(view.data(), f32::from_le_bytes), shape),
@@ -122,9 +148,14 @@ impl Case {
 
     fn tolerance(&self, kind: &str) -> Tolerance {
         let part = |key: &str| {
-            self.entry["tolerance"][kind][key].as_f64().unwrap_or_else(|| panic!("{} states {kind} {key}", self.name))
+            self.entry["tolerance"][kind][key]
+                .as_f64()
+                .unwrap_or_else(|| panic!("{} states {kind} {key}", self.name))
         };
-        Tolerance { abs: part("abs"), rel: part("rel") }
+        Tolerance {
+            abs: part("abs"),
+            rel: part("rel"),
+        }
     }
 
     /// Compares with the stored tensor `name` within the case's tolerance for outputs.
@@ -156,21 +187,44 @@ impl Case {
         self.compare(&self.data(name), actual, self.tolerance("grad"))
     }
 
-    fn compare(&self, stored: &TensorData, actual: &TensorData, tolerance: Tolerance) -> Result<(), Difference> {
+    fn compare(
+        &self,
+        stored: &TensorData,
+        actual: &TensorData,
+        tolerance: Tolerance,
+    ) -> Result<(), Difference> {
         let (stored, actual) = (values(stored), values(actual));
         if stored.len() != actual.len() {
-            return Err(format!("{}: {} values instead of {}", self.name, actual.len(), stored.len()));
+            return Err(format!(
+                "{}: {} values instead of {}",
+                self.name,
+                actual.len(),
+                stored.len()
+            ));
         }
-        let largest = stored.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        let largest = stored
+            .iter()
+            .fold(0.0_f64, |largest, value| largest.max(value.abs()));
         let allowed = tolerance.abs + tolerance.rel * largest;
-        let error = stored.iter().zip(&actual).map(|(b, a)| (a - b).abs()).fold(0.0, f64::max);
+        let error = stored
+            .iter()
+            .zip(&actual)
+            .map(|(b, a)| (a - b).abs())
+            .fold(0.0, f64::max);
         // NaN compares false, and must not pass.
-        if error <= allowed { Ok(()) } else { Err(format!("differs by {error:e}, allowed {allowed:e}")) }
+        if error <= allowed {
+            Ok(())
+        } else {
+            Err(format!("differs by {error:e}, allowed {allowed:e}"))
+        }
     }
 }
 
 fn numbers<T, const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
-    bytes.chunks_exact(N).map(|chunk| read(chunk.try_into().expect("chunks have N bytes"))).collect()
+    bytes
+        .chunks_exact(N)
+        .map(|chunk| read(chunk.try_into().expect("chunks have N bytes")))
+        .collect()
 }
 
 fn values(data: &TensorData) -> Vec<f64> {
@@ -187,8 +241,16 @@ pub struct LoadWeights<'a> {
 
 impl<'a> LoadWeights<'a> {
     /// Loads into `module`; `rename` gives the PyTorch name of a parameter path.
-    pub fn into_module<M: Module>(module: M, case: &'a Case, rename: &'a dyn Fn(&str) -> String) -> M {
-        module.map(&mut Self { case, rename, path: Vec::new() })
+    pub fn into_module<M: Module>(
+        module: M,
+        case: &'a Case,
+        rename: &'a dyn Fn(&str) -> String,
+    ) -> M {
+        module.map(&mut Self {
+            case,
+            rename,
+            path: Vec::new(),
+        })
     }
 }
 
@@ -205,22 +267,37 @@ impl ModuleMapper for LoadWeights<'_> {
         let name = format!("weights.{}", (self.rename)(&self.path.join(".")));
         let value = param.val();
         let stored = transposed(self.case.data(&name));
-        assert_eq!(stored.num_elements(), value.dims().iter().product::<usize>(), "{name}");
-        let stored = Tensor::<D>::from_data(TensorData::new(stored.to_vec::<f32>().expect("f32"), value.dims()), &value.device());
+        assert_eq!(
+            stored.num_elements(),
+            value.dims().iter().product::<usize>(),
+            "{name}"
+        );
+        let stored = Tensor::<D>::from_data(
+            TensorData::new(stored.to_vec::<f32>().expect("f32"), value.dims()),
+            &value.device(),
+        );
         Param::initialized(param.id, stored.require_grad())
     }
 }
 
 /// A matrix turned around; anything else as it is.
 fn transposed(data: TensorData) -> TensorData {
-    let &[rows, columns] = &data.shape()[..] else { return data };
+    let &[rows, columns] = &data.shape()[..] else {
+        return data;
+    };
     let values: Vec<f32> = data.to_vec().expect("weights are f32");
-    let turned = (0..columns).flat_map(|c| (0..rows).map(move |r| (r, c))).map(|(r, c)| values[r * columns + c]);
+    let turned = (0..columns)
+        .flat_map(|c| (0..rows).map(move |r| (r, c)))
+        .map(|(r, c)| values[r * columns + c]);
     TensorData::new(turned.collect::<Vec<_>>(), [columns, rows])
 }
 
 /// Gradients of a module by PyTorch name and layout.
-pub fn gradients_by_path<M: Module>(module: &M, gradients: &GradientsParams, rename: &dyn Fn(&str) -> String) -> Gradients {
+pub fn gradients_by_path<M: Module>(
+    module: &M,
+    gradients: &GradientsParams,
+    rename: &dyn Fn(&str) -> String,
+) -> Gradients {
     struct Collect<'a> {
         gradients: &'a GradientsParams,
         rename: &'a dyn Fn(&str) -> String,
@@ -236,17 +313,33 @@ pub fn gradients_by_path<M: Module>(module: &M, gradients: &GradientsParams, ren
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let path = self.path.join(".");
-            let gradient = self.gradients.get::<D>(param.id).unwrap_or_else(|| panic!("{path} has no gradient"));
-            self.found.insert((self.rename)(&path), transposed(gradient.into_data()));
+            let gradient = self
+                .gradients
+                .get::<D>(param.id)
+                .unwrap_or_else(|| panic!("{path} has no gradient"));
+            self.found
+                .insert((self.rename)(&path), transposed(gradient.into_data()));
         }
     }
-    let mut collect = Collect { gradients, rename, path: Vec::new(), found: Gradients::new() };
+    let mut collect = Collect {
+        gradients,
+        rename,
+        path: Vec::new(),
+        found: Gradients::new(),
+    };
     module.visit(&mut collect);
     collect.found
 }
 
 /// Gradients of `sum(output * cotangent)` for a module.
-pub fn gradient_of<M: Module, const D: usize>(module: &M, output: Tensor<D>, cotangent: Tensor<D>) -> (GradientsParams, burn::tensor::Gradients) {
+pub fn gradient_of<M: Module, const D: usize>(
+    module: &M,
+    output: Tensor<D>,
+    cotangent: Tensor<D>,
+) -> (GradientsParams, burn::tensor::Gradients) {
     let mut gradients = (output * cotangent).sum().backward();
-    (GradientsParams::from_module(&mut gradients, module), gradients)
+    (
+        GradientsParams::from_module(&mut gradients, module),
+        gradients,
+    )
 }

@@ -34,7 +34,12 @@ pub fn newest_weights<M: Model>(run_dir: &Path) -> Gradients {
     let config = fs::read_to_string(run_dir.join("model.json")).expect("model.json");
     let config: M::Config = serde_json::from_str(&config).expect("the model's configuration");
     let model = M::init(&config, &Device::flex());
-    weights(&newest.expect("a whole checkpoint").load_model(model).expect("it is of this model"))
+    weights(
+        &newest
+            .expect("a whole checkpoint")
+            .load_model(model)
+            .expect("it is of this model"),
+    )
 }
 
 /// Weights of a module by path.
@@ -51,10 +56,14 @@ pub fn weights<M: Module>(module: &M) -> Gradients {
             self.path.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.found.insert(self.path.join("."), param.val().into_data());
+            self.found
+                .insert(self.path.join("."), param.val().into_data());
         }
     }
-    let mut collect = Collect { path: Vec::new(), found: Gradients::new() };
+    let mut collect = Collect {
+        path: Vec::new(),
+        found: Gradients::new(),
+    };
     module.visit(&mut collect);
     collect.found
 }

@@ -65,16 +65,35 @@ fn train(args: Vec<OsString>) -> Outcome {
 }
 
 fn test(args: Vec<OsString>) -> Outcome {
-    cargo("tests", ["test", "--workspace"].map(OsString::from).into_iter().chain(args))
+    cargo(
+        "tests",
+        ["test", "--workspace"]
+            .map(OsString::from)
+            .into_iter()
+            .chain(args),
+    )
 }
 
 fn presets() -> Outcome {
-    cargo("presets", ["test", "--quiet", "--package", "config-schema", "preset"])
+    cargo(
+        "presets",
+        ["test", "--quiet", "--package", "config-schema", "preset"],
+    )
 }
 
 fn ci() -> Outcome {
     cargo("formatting", ["fmt", "--all", "--check"])?;
-    cargo("lints", ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    cargo(
+        "lints",
+        [
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ],
+    )?;
     test(Vec::new())?;
     presets()?;
     steps::check_cuda()?;

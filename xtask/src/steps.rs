@@ -21,7 +21,9 @@ pub type Outcome = Result<(), Failure>;
 pub fn feature_for_this_machine() -> &'static str {
     match probe(None).map(|found| found.driver) {
         Ok(Driver::Present { version, .. }) => {
-            let version = version.as_result().map_or("of unknown version", |version| version.as_str());
+            let version = version
+                .as_result()
+                .map_or("of unknown version", |version| version.as_str());
             eprintln!("building for CUDA: there is an NVIDIA driver ({version})");
             "cuda"
         }
@@ -58,7 +60,14 @@ pub fn cargo<S: AsRef<OsStr>>(step: &str, args: impl IntoIterator<Item = S>) -> 
 pub fn check_cuda() -> Outcome {
     let mut command = Command::new(cargo_path());
     command
-        .args(["check", "--package", "cli", "--no-default-features", "--features", "cuda"])
+        .args([
+            "check",
+            "--package",
+            "cli",
+            "--no-default-features",
+            "--features",
+            "cuda",
+        ])
         .env("DOCS_RS", "1");
     run(Some("type-check of the cuda backend"), &mut command)
 }
@@ -74,10 +83,15 @@ pub fn short_training_run() -> Outcome {
         format!("logging.run_dir='{}'", run_dir.display()),
     ];
     let sets = sets.into_iter().flat_map(|set| ["--set".to_owned(), set]);
-    let args = ["train", "--preset", "cpu", "--json"].map(str::to_owned).into_iter().chain(sets);
+    let args = ["train", "--preset", "cpu", "--json"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(sets);
     aoa("flex", args.map(OsString::from))?;
-    std::fs::remove_dir_all(&run_dir)
-        .map_err(|error| Failure { code: 1, step: Some(format!("the short run left no run directory: {error}")) })
+    std::fs::remove_dir_all(&run_dir).map_err(|error| Failure {
+        code: 1,
+        step: Some(format!("the short run left no run directory: {error}")),
+    })
 }
 
 fn cargo_path() -> OsString {
@@ -88,7 +102,16 @@ fn run(step: Option<&str>, command: &mut Command) -> Outcome {
     let step = step.map(str::to_owned);
     match command.status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Failure { code: status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1), step }),
-        Err(error) => Err(Failure { code: 1, step: Some(format!("cannot start cargo: {error}")) }),
+        Ok(status) => Err(Failure {
+            code: status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(1),
+            step,
+        }),
+        Err(error) => Err(Failure {
+            code: 1,
+            step: Some(format!("cannot start cargo: {error}")),
+        }),
     }
 }

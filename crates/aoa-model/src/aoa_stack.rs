@@ -42,7 +42,9 @@ impl AoaStackConfig {
         let layer = AttentionOnAttentionConfig::new(self.dim, self.heads, self.dim / self.heads)
             .with_dropout(self.dropout)
             .with_output_dropout(self.dropout);
-        AoaStack { layers: (0..self.layers).map(|_| layer.init(device)).collect() }
+        AoaStack {
+            layers: (0..self.layers).map(|_| layer.init(device)).collect(),
+        }
     }
 }
 
@@ -70,10 +72,17 @@ impl AoaStack {
         });
         let mut layers = self.layers.iter();
         let Some(first) = layers.next() else {
-            return Refined { words, regions: regions.select(0, image_of) };
+            return Refined {
+                words,
+                regions: regions.select(0, image_of),
+            };
         };
         let look = |layer: &AttentionOnAttention, regions: Tensor<3>| {
-            layer.forward(regions.clone(), Some(words.clone()), Some(masked_words.clone())) + regions
+            layer.forward(
+                regions.clone(),
+                Some(words.clone()),
+                Some(masked_words.clone()),
+            ) + regions
         };
         let regions = first.forward(regions.clone(), None, None) + regions;
         let regions = look(first, regions.select(0, image_of)); // [batch, regions, dim]

@@ -71,7 +71,12 @@ impl AttentionOnAttention {
     /// - `context`: `[batch, keys, dim]`
     /// - `masked`: `[batch, keys]`, true where a key must not be looked at
     /// - result: `[batch, queries, dim]`
-    pub fn forward(&self, x: Tensor<3>, context: Option<Tensor<3>>, masked: Option<Tensor<2, Bool>>) -> Tensor<3> {
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        context: Option<Tensor<3>>,
+        masked: Option<Tensor<2, Bool>>,
+    ) -> Tensor<3> {
         let context = context.unwrap_or_else(|| x.clone());
         let query = self.to_q.forward(x); // [batch, queries, inner]
         let [batch, queries, inner] = query.dims();
@@ -80,7 +85,9 @@ impl AttentionOnAttention {
 
         // [batch, tokens, heads * dim_head] -> [batch, heads, tokens, dim_head]
         let split = |tensor: Tensor<3>, tokens: usize| {
-            tensor.reshape([batch, tokens, self.heads, dim_head]).swap_dims(1, 2)
+            tensor
+                .reshape([batch, tokens, self.heads, dim_head])
+                .swap_dims(1, 2)
         };
         let key_value = self.to_kv.forward(context); // [batch, keys, 2 * inner]
         let mut halves = key_value.chunk(2, 2).into_iter();
@@ -93,7 +100,9 @@ impl AttentionOnAttention {
             .matmul(split(key, keys).swap_dims(2, 3)); // [batch, heads, queries, keys]
         let scores = match masked {
             Some(masked) => {
-                let masked = masked.reshape([batch, 1, 1, keys]).expand([batch, self.heads, queries, keys]);
+                let masked = masked
+                    .reshape([batch, 1, 1, keys])
+                    .expand([batch, self.heads, queries, keys]);
                 scores.mask_fill(masked, MASKED_SCORE)
             }
             None => scores,

@@ -56,8 +56,11 @@ impl BilinearAttentionConfig {
         BilinearAttention {
             word_map: before_rectifier(),
             region_map: before_rectifier(),
-            map_weight: Initializer::Normal { mean: 0.0, std: (self.dim as f64).powf(-0.5) }
-                .init([self.glimpses, self.dim], device),
+            map_weight: Initializer::Normal {
+                mean: 0.0,
+                std: (self.dim as f64).powf(-0.5),
+            }
+            .init([self.glimpses, self.dim], device),
             glimpses: (0..self.glimpses)
                 .map(|_| Glimpse {
                     words: before_rectifier(),
@@ -80,7 +83,12 @@ impl BilinearAttention {
     /// - `regions`: `[batch, regions, dim]`
     /// - `masked_words`: `[batch, words]`, true for padding, which gets no attention
     /// - result: `[batch, words, dim]`
-    pub fn forward(&self, words: Tensor<3>, regions: Tensor<3>, masked_words: Tensor<2, Bool>) -> Tensor<3> {
+    pub fn forward(
+        &self,
+        words: Tensor<3>,
+        regions: Tensor<3>,
+        masked_words: Tensor<2, Bool>,
+    ) -> Tensor<3> {
         let [batch, tokens, dim] = words.dims();
         let count = regions.dims()[1];
         let maps = self.attention(words.clone(), regions.clone(), masked_words);
@@ -88,7 +96,10 @@ impl BilinearAttention {
 
         let mut words = words;
         for (index, glimpse) in self.glimpses.iter().enumerate() {
-            let map = maps.clone().narrow(1, index, 1).reshape([batch, tokens, count]);
+            let map = maps
+                .clone()
+                .narrow(1, index, 1)
+                .reshape([batch, tokens, count]);
             let left = relu(glimpse.words.forward(self.dropout.forward(words.clone())));
             let right = relu(glimpse.regions.forward(regions.clone())); // [batch, regions, dim]
             // sum over words t and regions r of left[t] map[t, r] right[r]: contract the regions first.
@@ -100,19 +111,32 @@ impl BilinearAttention {
     }
 
     /// Attention maps `[batch, glimpses, words, regions]`; each sums to one over its cells.
-    fn attention(&self, words: Tensor<3>, regions: Tensor<3>, masked_words: Tensor<2, Bool>) -> Tensor<4> {
+    fn attention(
+        &self,
+        words: Tensor<3>,
+        regions: Tensor<3>,
+        masked_words: Tensor<2, Bool>,
+    ) -> Tensor<4> {
         let [batch, tokens, dim] = words.dims();
         let count = regions.dims()[1];
         let maps = self.glimpses.len();
         let left = relu(self.word_map.forward(self.dropout.forward(words)));
         let right = relu(self.region_map.forward(self.dropout.forward(regions)));
-        let weighted = left.reshape([batch, 1, tokens, dim]) * self.map_weight.val().reshape([1, maps, 1, dim]);
+        let weighted = left.reshape([batch, 1, tokens, dim])
+            * self.map_weight.val().reshape([1, maps, 1, dim]);
         let scores = weighted
             .reshape([batch, maps * tokens, dim])
             .matmul(right.swap_dims(1, 2)) // [batch, maps * words, regions]
             .reshape([batch, maps, tokens, count]);
-        let masked = masked_words.reshape([batch, 1, tokens, 1]).expand([batch, maps, tokens, count]);
-        softmax(scores.mask_fill(masked, MASKED_SCORE).reshape([batch, maps, tokens * count]), 2)
-            .reshape([batch, maps, tokens, count])
+        let masked = masked_words
+            .reshape([batch, 1, tokens, 1])
+            .expand([batch, maps, tokens, count]);
+        softmax(
+            scores
+                .mask_fill(masked, MASKED_SCORE)
+                .reshape([batch, maps, tokens * count]),
+            2,
+        )
+        .reshape([batch, maps, tokens, count])
     }
 }

@@ -35,10 +35,17 @@ impl GruConfig {
         let bound = (self.hidden as f64).powf(-0.5);
         let linear = |input| {
             LinearConfig::new(input, 3 * self.hidden)
-                .with_initializer(Initializer::Uniform { min: -bound, max: bound })
+                .with_initializer(Initializer::Uniform {
+                    min: -bound,
+                    max: bound,
+                })
                 .init(device)
         };
-        Gru { input: linear(self.input), recurrent: linear(self.hidden), hidden: self.hidden }
+        Gru {
+            input: linear(self.input),
+            recurrent: linear(self.hidden),
+            hidden: self.hidden,
+        }
     }
 }
 
@@ -56,7 +63,10 @@ impl Gru {
         let mut state = Tensor::<2>::zeros([batch, n], &projected.device());
         let mut states = Vec::with_capacity(length);
         for token in 0..length {
-            let x = projected.clone().narrow(1, token, 1).reshape([batch, 3 * n]);
+            let x = projected
+                .clone()
+                .narrow(1, token, 1)
+                .reshape([batch, 3 * n]);
             let h = self.recurrent.forward(state.clone()); // [batch, 3 * hidden]
             let gates = sigmoid(x.clone().narrow(1, 0, 2 * n) + h.clone().narrow(1, 0, 2 * n));
             let reset = gates.clone().narrow(1, 0, n);

@@ -66,10 +66,17 @@ impl GridEncoderConfig {
         };
         let stages = [3, self.width / 2, self.width, channels, channels];
         GridEncoder {
-            reduce: stages.windows(2).map(|stage| conv(stage[0], stage[1], 2)).collect(),
+            reduce: stages
+                .windows(2)
+                .map(|stage| conv(stage[0], stage[1], 2))
+                .collect(),
             mix: conv(channels, channels, 1),
             norm: LayerNormConfig::new(channels).init(device),
-            position: Initializer::Normal { mean: 0.0, std: 0.5 }.init([self.regions(), channels], device),
+            position: Initializer::Normal {
+                mean: 0.0,
+                std: 0.5,
+            }
+            .init([self.regions(), channels], device),
         }
     }
 }
@@ -83,7 +90,10 @@ impl GridEncoder {
     /// - result: `[images, regions, channels]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
         // [images, channels, height / 16, width / 16]
-        let x = self.reduce.iter().fold(images, |x, conv| relu(conv.forward(x)));
+        let x = self
+            .reduce
+            .iter()
+            .fold(images, |x, conv| relu(conv.forward(x)));
         let x = x.clone() + relu(self.mix.forward(x));
         let x = x.flatten::<3>(2, 3).swap_dims(1, 2); // [images, regions, channels]
         self.norm.forward(x) + self.position.val().unsqueeze()

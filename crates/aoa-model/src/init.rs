@@ -7,8 +7,10 @@ use burn::module::Initializer;
 use burn::nn::LinearConfig;
 
 /// For layers in front of a rectifier (He et al., 2015).
-pub(crate) const RECTIFIED: Initializer =
-    Initializer::KaimingNormal { gain: std::f64::consts::SQRT_2, fan_out_only: false };
+pub(crate) const RECTIFIED: Initializer = Initializer::KaimingNormal {
+    gain: std::f64::consts::SQRT_2,
+    fan_out_only: false,
+};
 
 /// For all other layers (Glorot and Bengio, 2010).
 pub(crate) const LINEAR: Initializer = Initializer::XavierUniform { gain: 1.0 };

@@ -80,14 +80,25 @@ impl VqaConfig {
     pub fn init(&self, device: &Device) -> Vqa {
         Vqa {
             image_encoder: self.image_encoder.init(device),
-            fine: self.fine.init(self.vocabulary, self.image_encoder.channels(), self.answers, device),
+            fine: self.fine.init(
+                self.vocabulary,
+                self.image_encoder.channels(),
+                self.answers,
+                device,
+            ),
         }
     }
 }
 
 impl FineBranchConfig {
     /// Creates the branch for region features of `region_channels` channels.
-    pub fn init(&self, vocabulary: usize, region_channels: usize, answers: usize, device: &Device) -> FineBranch {
+    pub fn init(
+        &self,
+        vocabulary: usize,
+        region_channels: usize,
+        answers: usize,
+        device: &Device,
+    ) -> FineBranch {
         FineBranch {
             embedding: EmbeddingConfig::new(vocabulary, self.word_dim).init(device),
             gru: GruConfig::new(self.word_dim, self.hidden).init(device),
@@ -95,7 +106,9 @@ impl FineBranchConfig {
             stack: AoaStackConfig::new(self.hidden, self.aoa_layers, self.heads)
                 .with_dropout(self.dropout)
                 .init(device),
-            fusion: BilinearAttentionConfig::new(self.hidden, GLIMPSES).with_dropout(self.dropout).init(device),
+            fusion: BilinearAttentionConfig::new(self.hidden, GLIMPSES)
+                .with_dropout(self.dropout)
+                .init(device),
             classifier: ClassifierConfig::new(self.hidden, 2 * self.hidden, answers)
                 .with_dropout(self.dropout)
                 .init(device),
@@ -121,15 +134,31 @@ impl FineBranch {
     /// - `regions`: `[images, regions, channels]`
     /// - `image_of`: `[batch]`
     /// - result: `[batch, answers]`
-    pub fn forward(&self, questions: Tensor<2, Int>, regions: Tensor<3>, image_of: Tensor<1, Int>) -> Tensor<2> {
+    pub fn forward(
+        &self,
+        questions: Tensor<2, Int>,
+        regions: Tensor<3>,
+        image_of: Tensor<1, Int>,
+    ) -> Tensor<2> {
         let masked: Tensor<2, Bool> = questions.clone().equal_elem(0); // [batch, words]
-        let words = self.gru.forward(self.dropout.forward(self.embedding.forward(questions)));
+        let words = self
+            .gru
+            .forward(self.dropout.forward(self.embedding.forward(questions)));
         let regions = self.region_projection.forward(regions); // [images, regions, hidden]
         let refined = self.stack.forward(words, masked.clone(), regions, image_of);
-        let joint = self.fusion.forward(refined.words, refined.regions, masked.clone());
+        let joint = self
+            .fusion
+            .forward(refined.words, refined.regions, masked.clone());
 
         let [batch, words, hidden] = joint.dims();
-        let padding = masked.reshape([batch, words, 1]).expand([batch, words, hidden]);
-        self.classifier.forward(joint.mask_fill(padding, 0.0).sum_dim(1).reshape([batch, hidden]))
+        let padding = masked
+            .reshape([batch, words, 1])
+            .expand([batch, words, hidden]);
+        self.classifier.forward(
+            joint
+                .mask_fill(padding, 0.0)
+                .sum_dim(1)
+                .reshape([batch, hidden]),
+        )
     }
 }

@@ -30,7 +30,10 @@ impl WeightNormLinearConfig {
     /// matrix starts out as the direction.
     pub fn init(&self, device: &Device) -> WeightNormLinear {
         let bound = (self.input as f64).powf(-0.5);
-        let uniform = Initializer::Uniform { min: -bound, max: bound };
+        let uniform = Initializer::Uniform {
+            min: -bound,
+            max: bound,
+        };
         let direction: Param<Tensor<2>> = uniform.init([self.input, self.output], device);
         // Through plain data, so that the gain is a leaf of its own and not a function of the direction.
         let gain = Tensor::from_data(norm(direction.val()).into_data(), device);

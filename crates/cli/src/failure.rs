@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use config_schema::{ConfigError, ConfigErrors};
 use data_pipeline::DataError;
 use gpu_probe::{ChooseError, ProbeError};
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
+};
 use thiserror::Error;
 use trainer::TrainError;
 
@@ -85,7 +87,11 @@ impl Failure {
     /// Message, place and cure, for a terminal.
     pub fn render(&self) -> String {
         if let Self::Configuration(errors) = self {
-            return errors.errors.iter().map(|error| graphical(&located(error))).collect();
+            return errors
+                .errors
+                .iter()
+                .map(|error| graphical(&located(error)))
+                .collect();
         }
         let mut message = self.to_string();
         let mut cause = self.source();
@@ -119,15 +125,26 @@ fn located(error: &ConfigError) -> Report {
     }
     let report = Report::new(diagnostic);
     match &error.source {
-        Some(source) => report.with_source_code(NamedSource::new(&source.name, source.text.clone())),
+        Some(source) => {
+            report.with_source_code(NamedSource::new(&source.name, source.text.clone()))
+        }
         None => report,
     }
 }
 
 fn graphical(report: &Report) -> String {
     let styled = std::io::IsTerminal::is_terminal(&io::stderr());
-    let theme = if styled { GraphicalTheme::unicode() } else { GraphicalTheme::none() };
+    let theme = if styled {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::none()
+    };
     let mut text = String::new();
-    let rendered = GraphicalReportHandler::new_themed(theme).render_report(&mut text, report.as_ref());
-    if rendered.is_err() { report.to_string() } else { text }
+    let rendered =
+        GraphicalReportHandler::new_themed(theme).render_report(&mut text, report.as_ref());
+    if rendered.is_err() {
+        report.to_string()
+    } else {
+        text
+    }
 }

@@ -55,8 +55,13 @@ impl Bar {
     fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let template = "{bar:30} {pos}/{len} steps  {msg}  {eta} left";
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, position: Position::default() }
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        Self {
+            bar,
+            position: Position::default(),
+        }
     }
 }
 
@@ -64,7 +69,9 @@ impl Observer for Bar {
     fn observe(&mut self, event: &Event) {
         let line = self.position.describe(event);
         match event {
-            Event::Start { total_steps, step, .. } => {
+            Event::Start {
+                total_steps, step, ..
+            } => {
                 self.bar.set_length(*total_steps as u64);
                 self.bar.set_position(*step as u64);
                 self.bar.reset_eta();
@@ -118,8 +125,16 @@ impl Position {
                 total_steps,
                 step,
             } => {
-                *self = Self { total_steps: *total_steps, first_step: *step, effective_batch: *effective_batch };
-                let from = if *step == 0 { String::new() } else { format!(", going on after step {step}") };
+                *self = Self {
+                    total_steps: *total_steps,
+                    first_step: *step,
+                    effective_batch: *effective_batch,
+                };
+                let from = if *step == 0 {
+                    String::new()
+                } else {
+                    format!(", going on after step {step}")
+                };
                 format!(
                     "{dataset}: {train} training, {validation} validation and {test} test samples; {vocabulary} words, \
                      {answers} answers\n{parameters} parameters on {device}; effective batch {effective_batch} in \
@@ -129,11 +144,26 @@ impl Position {
             }
             Event::Warning { message } => format!("warning: {message}"),
             Event::Step { step, .. } => {
-                let left = self.time_left(event).map(|left| format!("  {left} left")).unwrap_or_default();
-                format!("step {step}/{}  {}{left}", self.total_steps, self.figures(event))
+                let left = self
+                    .time_left(event)
+                    .map(|left| format!("  {left} left"))
+                    .unwrap_or_default();
+                format!(
+                    "step {step}/{}  {}{left}",
+                    self.total_steps,
+                    self.figures(event)
+                )
             }
-            Event::Evaluation { step, split, accuracy, samples } => {
-                format!("step {step}: {split} accuracy {} on {samples} samples", percent(*accuracy))
+            Event::Evaluation {
+                step,
+                split,
+                accuracy,
+                samples,
+            } => {
+                format!(
+                    "step {step}: {split} accuracy {} on {samples} samples",
+                    percent(*accuracy)
+                )
             }
             Event::Checkpoint { .. } => return None,
             Event::QuestionOnly { total_steps } => {
@@ -147,15 +177,35 @@ impl Position {
 
     /// Loss, speed and memory of a step.
     fn figures(&self, event: &Event) -> String {
-        let Event::Step { epoch, loss, lr, samples_per_second, memory_bytes, .. } = event else {
+        let Event::Step {
+            epoch,
+            loss,
+            lr,
+            samples_per_second,
+            memory_bytes,
+            ..
+        } = event
+        else {
             return String::new();
         };
-        let memory = memory_bytes.map(|bytes| format!("  {}", gibibytes(bytes))).unwrap_or_default();
-        format!("epoch {}  loss {loss:.4}  lr {lr:.1e}  {samples_per_second:.0} samples/s{memory}", epoch + 1)
+        let memory = memory_bytes
+            .map(|bytes| format!("  {}", gibibytes(bytes)))
+            .unwrap_or_default();
+        format!(
+            "epoch {}  loss {loss:.4}  lr {lr:.1e}  {samples_per_second:.0} samples/s{memory}",
+            epoch + 1
+        )
     }
 
     fn time_left(&self, event: &Event) -> Option<String> {
-        let Event::Step { step, samples_per_second, .. } = event else { return None };
+        let Event::Step {
+            step,
+            samples_per_second,
+            ..
+        } = event
+        else {
+            return None;
+        };
         let samples = (self.total_steps - step) * self.effective_batch;
         let seconds = samples as f64 / samples_per_second;
         (*samples_per_second > 0.0).then(|| duration(seconds))
@@ -164,7 +214,12 @@ impl Position {
 
 fn describe_summary(summary: &Summary) -> String {
     let shown = |accuracy: Option<f64>| accuracy.map_or_else(|| "not measured".to_owned(), percent);
-    let mut text = format!("{}/{} steps in {}", summary.steps, summary.total_steps, duration(summary.train_seconds));
+    let mut text = format!(
+        "{}/{} steps in {}",
+        summary.steps,
+        summary.total_steps,
+        duration(summary.train_seconds)
+    );
     if summary.test_accuracy.is_some() {
         text += &format!(
             "\ntest accuracy      {}\n  question only    {}\n  always \"{}\" {}",
@@ -174,7 +229,10 @@ fn describe_summary(summary: &Summary) -> String {
             percent(summary.majority_accuracy),
         );
     } else {
-        text += &format!("\nstopped; go on with `aoa train --resume {}`", summary.run_dir.display());
+        text += &format!(
+            "\nstopped; go on with `aoa train --resume {}`",
+            summary.run_dir.display()
+        );
     }
     text
 }
@@ -190,5 +248,6 @@ pub fn gibibytes(bytes: u64) -> String {
 }
 
 fn duration(seconds: f64) -> String {
-    indicatif::HumanDuration(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9))).to_string()
+    indicatif::HumanDuration(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
+        .to_string()
 }

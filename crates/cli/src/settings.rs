@@ -4,7 +4,9 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
-use config_schema::{Device, Hardware, Layers, Resolved, Source, preset_summaries, presets, resolve, stated_preset};
+use config_schema::{
+    Device, Hardware, Layers, Resolved, Source, preset_summaries, presets, resolve, stated_preset,
+};
 use gpu_probe::{Candidate, DeviceRequest, Driver, Inventory, choose_preset, probe};
 
 use crate::args::ConfigArgs;
@@ -31,7 +33,11 @@ impl ConfigArgs {
         let inventory = inventory(&hardware.nvml_library)?;
         if let Some(preset) = stated_preset(&layers) {
             let (device, found) = device_for(&first, &inventory);
-            return Ok(Settings { device, reason: format!("preset \"{preset}\" was asked for; {found}"), resolved: first });
+            return Ok(Settings {
+                device,
+                reason: format!("preset \"{preset}\" was asked for; {found}"),
+                resolved: first,
+            });
         }
         let request = match hardware.device {
             Device::Auto => None,
@@ -45,21 +51,34 @@ impl ConfigArgs {
             (_, gpu_probe::Device::Cuda { index }) => Device::Cuda(index),
         };
         layers.fallback_preset = choice.preset;
-        Ok(Settings { resolved: resolve(&layers, &lookup)?, device, reason: choice.reason })
+        Ok(Settings {
+            resolved: resolve(&layers, &lookup)?,
+            device,
+            reason: choice.reason,
+        })
     }
 
     fn layers(&self) -> Result<Layers, Failure> {
         let user = self.config.as_deref().map(read_source).transpose()?;
         let string = |key: &str, value: &Option<String>| {
-            value.as_ref().map(|value| format!("{key}={}", serde_json::Value::from(value.as_str())))
+            value
+                .as_ref()
+                .map(|value| format!("{key}={}", serde_json::Value::from(value.as_str())))
         };
-        let shorthands = [string("dataset.name", &self.dataset), string("dataset.root", &self.data_root)];
+        let shorthands = [
+            string("dataset.name", &self.dataset),
+            string("dataset.root", &self.data_root),
+        ];
         Ok(Layers {
             preset: self.preset.clone(),
             fallback_preset: "cpu".to_owned(),
             user,
             environment: environment(),
-            sets: shorthands.into_iter().flatten().chain(self.set.iter().cloned()).collect(),
+            sets: shorthands
+                .into_iter()
+                .flatten()
+                .chain(self.set.iter().cloned())
+                .collect(),
         })
     }
 }
@@ -70,10 +89,15 @@ pub fn hardware(args: &ConfigArgs) -> Result<Hardware, Failure> {
 }
 
 /// The configuration of a run that exists, with what is set on top of it.
-pub fn of_run(run_dir: &Path, data_root: Option<&String>, sets: &[String]) -> Result<Settings, Failure> {
+pub fn of_run(
+    run_dir: &Path,
+    data_root: Option<&String>,
+    sets: &[String],
+) -> Result<Settings, Failure> {
     let text = trainer::read_config(run_dir)?;
     let user = Source::new(run_dir.join(trainer::CONFIG).display().to_string(), text);
-    let root = data_root.map(|root| format!("dataset.root={}", serde_json::Value::from(root.as_str())));
+    let root =
+        data_root.map(|root| format!("dataset.root={}", serde_json::Value::from(root.as_str())));
     let layers = Layers {
         preset: None,
         // The run's file states every key, so nothing of the preset below it is left.
@@ -85,7 +109,11 @@ pub fn of_run(run_dir: &Path, data_root: Option<&String>, sets: &[String]) -> Re
     let resolved = resolve(&layers, &lookup)?;
     let inventory = inventory(&resolved.config.hardware.nvml_library)?;
     let (device, found) = device_for(&resolved, &inventory);
-    Ok(Settings { device, reason: found, resolved })
+    Ok(Settings {
+        device,
+        reason: found,
+        resolved,
+    })
 }
 
 /// GPUs and host memory, through the library of that path, or the system's when it is empty.
@@ -98,14 +126,27 @@ pub fn inventory(nvml_library: &str) -> Result<Inventory, Failure> {
 fn device_for(resolved: &Resolved, inventory: &Inventory) -> (Device, String) {
     let config = &resolved.config;
     if config.hardware.device != Device::Auto {
-        return (config.hardware.device, format!("device {} was asked for", config.hardware.device));
+        return (
+            config.hardware.device,
+            format!("device {} was asked for", config.hardware.device),
+        );
     }
     if config.preset.min_device_memory.bytes().is_none() {
         return (Device::Cpu, "it is not for a GPU".to_owned());
     }
-    match choose_preset(inventory, &[Candidate { name: resolved.preset.clone(), min_device_memory: Some(0) }], None) {
+    match choose_preset(
+        inventory,
+        &[Candidate {
+            name: resolved.preset.clone(),
+            min_device_memory: Some(0),
+        }],
+        None,
+    ) {
         Ok(choice) => match choice.device {
-            gpu_probe::Device::Cuda { index } => (Device::Cuda(index), format!("GPU {index} has the most memory")),
+            gpu_probe::Device::Cuda { index } => (
+                Device::Cuda(index),
+                format!("GPU {index} has the most memory"),
+            ),
             gpu_probe::Device::Cpu => (Device::Cpu, "there is no GPU".to_owned()),
         },
         Err(_) => (Device::Cpu, no_gpu(inventory)),
@@ -130,19 +171,33 @@ fn candidates() -> Result<Vec<Candidate>, Failure> {
 /// A preset by name or, when it looks like a path, from its file.
 pub fn lookup(name: &str) -> Option<Source> {
     let path = Path::new(name);
-    if name.contains(std::path::MAIN_SEPARATOR) || path.extension().is_some_and(|extension| extension == "toml") {
-        return fs::read_to_string(path).ok().map(|text| Source::new(name, text));
+    if name.contains(std::path::MAIN_SEPARATOR)
+        || path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+    {
+        return fs::read_to_string(path)
+            .ok()
+            .map(|text| Source::new(name, text));
     }
     presets::lookup(name)
 }
 
 fn read_source(path: &Path) -> Result<Source, Failure> {
-    let text = fs::read_to_string(path).map_err(|source| Failure::Config { path: path.to_owned(), source })?;
+    let text = fs::read_to_string(path).map_err(|source| Failure::Config {
+        path: path.to_owned(),
+        source,
+    })?;
     Ok(Source::new(path.display().to_string(), text))
 }
 
 /// The only reader of the environment. A variable that is not UTF-8 cannot be a configuration key.
-#[expect(clippy::disallowed_methods, reason = "the one owner of the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one owner of the environment"
+)]
 fn environment() -> Vec<(String, String)> {
-    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }

@@ -11,17 +11,29 @@ use crate::model::{Group, Model};
 impl Model for Vqa {
     type Config = VqaConfig;
 
-    fn configure(settings: &Config, vocabulary: usize, answers: usize) -> Result<VqaConfig, String> {
+    fn configure(
+        settings: &Config,
+        vocabulary: usize,
+        answers: usize,
+    ) -> Result<VqaConfig, String> {
         let image_size = settings.dataset.image_size;
         if !image_size.is_multiple_of(16) {
-            return Err(format!("the image encoder needs `dataset.image_size` to be a multiple of 16, not {image_size}"));
+            return Err(format!(
+                "the image encoder needs `dataset.image_size` to be a multiple of 16, not {image_size}"
+            ));
         }
         let model = &settings.model;
         Ok(VqaConfig::new(
             vocabulary,
             answers,
             GridEncoderConfig::new(image_size, model.image_width),
-            FineBranchConfig::new(model.word_dim, model.num_hid, model.aoa_layers, model.heads, model.dropout),
+            FineBranchConfig::new(
+                model.word_dim,
+                model.num_hid,
+                model.aoa_layers,
+                model.heads,
+                model.dropout,
+            ),
         ))
     }
 
@@ -39,12 +51,20 @@ impl Model for Vqa {
     }
 
     fn group(path: &str) -> Group {
-        if path.starts_with("image_encoder.") { Group::Xvlm } else { Group::Fine }
+        if path.starts_with("image_encoder.") {
+            Group::Xvlm
+        } else {
+            Group::Fine
+        }
     }
 }
 
 fn input(batch: DeviceBatch) -> VqaInput {
-    VqaInput { images: batch.images, image_of: batch.image_of, questions: batch.questions }
+    VqaInput {
+        images: batch.images,
+        image_of: batch.image_of,
+        questions: batch.questions,
+    }
 }
 
 /// Binary cross-entropy of logits against soft targets, summed over the answers: two `[batch, answers]` to

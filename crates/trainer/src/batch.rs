@@ -34,13 +34,18 @@ impl DeviceBatch {
 
         let (images, image_of) = match sight {
             Sight::Images => {
-                let bytes = TensorData::new(batch.images.clone(), [batch.unique_images(), size, size, 3]);
+                let bytes =
+                    TensorData::new(batch.images.clone(), [batch.unique_images(), size, size, 3]);
                 let rows = batch.image_of.iter().map(|&row| row as i64).collect();
                 (normalise(bytes, device), rows)
             }
             Sight::Blind => (Tensor::zeros([1, 3, size, size], device), vec![0; samples]),
         };
-        let questions = batch.questions.iter().map(|&word| i64::from(word)).collect::<Vec<_>>();
+        let questions = batch
+            .questions
+            .iter()
+            .map(|&word| i64::from(word))
+            .collect::<Vec<_>>();
         let mut targets = vec![0.0_f32; samples * answers];
         for (row, answered) in batch.targets.iter().enumerate() {
             for &(answer, score) in answered {
@@ -58,7 +63,10 @@ impl DeviceBatch {
 
 /// `[images, height, width, 3]` bytes to `[images, 3, height, width]`, `(byte / 255 - mean) / std`.
 fn normalise(bytes: TensorData, device: &Device) -> Tensor<4> {
-    let channels = |values: [f32; 3]| Tensor::<1>::from_floats(values, device).reshape([1, 1, 1, 3]);
-    let pixels = Tensor::<4, Int>::from_data(bytes, (device, DType::U8)).float().div_scalar(255.0);
+    let channels =
+        |values: [f32; 3]| Tensor::<1>::from_floats(values, device).reshape([1, 1, 1, 3]);
+    let pixels = Tensor::<4, Int>::from_data(bytes, (device, DType::U8))
+        .float()
+        .div_scalar(255.0);
     ((pixels - channels(IMAGE_MEAN)) / channels(IMAGE_STD)).permute([0, 3, 1, 2])
 }

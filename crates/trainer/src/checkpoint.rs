@@ -109,7 +109,9 @@ pub struct Rejected {
 impl Checkpoints {
     /// The checkpoints under `run_dir`.
     pub fn of(run_dir: &Path) -> Self {
-        Self { folder: run_dir.join("checkpoints") }
+        Self {
+            folder: run_dir.join("checkpoints"),
+        }
     }
 
     /// Writes a checkpoint and returns its folder. It appears under its name only when all of it is on the
@@ -118,16 +120,41 @@ impl Checkpoints {
     /// # Errors
     ///
     /// When the file system refuses.
-    pub fn save<M: Model>(&self, model: &M, optimizers: &Optimizers, state: &RunState) -> Result<PathBuf, TrainError> {
+    pub fn save<M: Model>(
+        &self,
+        model: &M,
+        optimizers: &Optimizers,
+        state: &RunState,
+    ) -> Result<PathBuf, TrainError> {
         let name = self.folder.join(format!("step-{:08}", state.step));
-        let failed = |source| TrainError::Write { path: name.clone(), source };
+        let failed = |source| TrainError::Write {
+            path: name.clone(),
+            source,
+        };
         fs::create_dir_all(&self.folder).map_err(failed)?;
-        let staging = tempfile::Builder::new().prefix(".partial-").tempdir_in(&self.folder).map_err(failed)?;
+        let staging = tempfile::Builder::new()
+            .prefix(".partial-")
+            .tempdir_in(&self.folder)
+            .map_err(failed)?;
 
-        let record = |error| TrainError::Record { path: name.clone(), source: error };
-        let mut files = vec![(MODEL.to_owned(), model.clone().into_record().into_bytes().map_err(record)?.to_vec())];
+        let record = |error| TrainError::Record {
+            path: name.clone(),
+            source: error,
+        };
+        let mut files = vec![(
+            MODEL.to_owned(),
+            model
+                .clone()
+                .into_record()
+                .into_bytes()
+                .map_err(record)?
+                .to_vec(),
+        )];
         for (group, optimizer) in optimizers.records() {
-            files.push((optimizer_file(group), optimizer.into_bytes().map_err(record)?.to_vec()));
+            files.push((
+                optimizer_file(group),
+                optimizer.into_bytes().map_err(record)?.to_vec(),
+            ));
         }
         files.push((STATE.to_owned(), json(state)));
 
@@ -136,7 +163,10 @@ impl Checkpoints {
             durable::write_synced(&staging.path().join(&file), &content).map_err(failed)?;
             marks.insert(file, FileMark::of(&content));
         }
-        let manifest = Manifest { crc32: seal(&marks), files: marks };
+        let manifest = Manifest {
+            crc32: seal(&marks),
+            files: marks,
+        };
         durable::write_synced(&staging.path().join(MANIFEST), &json(&manifest)).map_err(failed)?;
         durable::publish_folder(&staging.keep(), &name).map_err(failed)?;
         Ok(name)
@@ -160,7 +190,9 @@ impl Checkpoints {
     pub fn prune(&self, keep: usize, best: Option<Best>) -> Result<(), TrainError> {
         let best = best.map(|best| best.step);
         let old = self.steps().into_iter().rev().skip(keep.max(1));
-        let unwanted = old.filter(|(step, _)| Some(*step) != best).map(|(_, path)| path);
+        let unwanted = old
+            .filter(|(step, _)| Some(*step) != best)
+            .map(|(_, path)| path);
         for path in unwanted.chain(self.leftovers()) {
             fs::remove_dir_all(&path).map_err(|source| TrainError::Write { path, source })?;
         }
@@ -179,7 +211,9 @@ impl Checkpoints {
             .and_then(|content| serde_json::from_slice::<Best>(&content).ok())
             .map(|best| self.folder.join(format!("step-{:08}", best.step)));
         let others = self.steps().into_iter().rev().map(|(_, path)| path);
-        let others: Vec<_> = others.filter(|path| Some(path) != marked.as_ref()).collect();
+        let others: Vec<_> = others
+            .filter(|path| Some(path) != marked.as_ref())
+            .collect();
         first_whole(marked.into_iter().chain(others))
     }
 
@@ -187,7 +221,12 @@ impl Checkpoints {
     fn steps(&self) -> BTreeMap<usize, PathBuf> {
         self.entries()
             .filter_map(|path| {
-                let step = path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()?;
+                let step = path
+                    .file_name()?
+                    .to_str()?
+                    .strip_prefix("step-")?
+                    .parse()
+                    .ok()?;
                 Some((step, path))
             })
             .collect()
@@ -195,22 +234,30 @@ impl Checkpoints {
 
     fn leftovers(&self) -> impl Iterator<Item = PathBuf> {
         self.entries().filter(|path| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
             path.is_dir() && (name.starts_with(".partial-") || name.starts_with(".replaced-"))
         })
     }
 
     fn entries(&self) -> impl Iterator<Item = PathBuf> + use<> {
-        fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path())
+        fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
     }
 }
 
 impl Verified {
     /// Reads and checks a checkpoint; the error says what is wrong with it.
     fn read(path: &Path) -> Result<Self, String> {
-        let content = |name: &str| fs::read(path.join(name)).map_err(|error| format!("{name}: {error}"));
-        let manifest: Manifest =
-            serde_json::from_slice(&content(MANIFEST)?).map_err(|error| format!("{MANIFEST}: {error}"))?;
+        let content =
+            |name: &str| fs::read(path.join(name)).map_err(|error| format!("{name}: {error}"));
+        let manifest: Manifest = serde_json::from_slice(&content(MANIFEST)?)
+            .map_err(|error| format!("{MANIFEST}: {error}"))?;
         if seal(&manifest.files) != manifest.crc32 {
             return Err(format!("{MANIFEST}: its checksum does not match"));
         }
@@ -219,19 +266,32 @@ impl Verified {
             let bytes = content(&name)?;
             let found = FileMark::of(&bytes);
             if found.bytes != mark.bytes {
-                return Err(format!("{name}: {} bytes instead of {}", found.bytes, mark.bytes));
+                return Err(format!(
+                    "{name}: {} bytes instead of {}",
+                    found.bytes, mark.bytes
+                ));
             }
             if found != mark {
                 return Err(format!("{name}: its checksum does not match"));
             }
             files.insert(name, bytes);
         }
-        let state = files.get(STATE).ok_or_else(|| format!("{STATE} is missing"))?;
-        let state: RunState = serde_json::from_slice(state).map_err(|error| format!("{STATE}: {error}"))?;
+        let state = files
+            .get(STATE)
+            .ok_or_else(|| format!("{STATE} is missing"))?;
+        let state: RunState =
+            serde_json::from_slice(state).map_err(|error| format!("{STATE}: {error}"))?;
         if state.format != FORMAT {
-            return Err(format!("it has format {}, and this program reads format {FORMAT}", state.format));
+            return Err(format!(
+                "it has format {}, and this program reads format {FORMAT}",
+                state.format
+            ));
         }
-        Ok(Self { path: path.to_owned(), state, files })
+        Ok(Self {
+            path: path.to_owned(),
+            state,
+            files,
+        })
     }
 
     /// Gives `model` the checkpoint's weights.
@@ -243,7 +303,10 @@ impl Verified {
         let record = ModuleRecord::from_bytes(self.bytes(MODEL)?);
         record
             .and_then(|record| model.try_load_record(record))
-            .map_err(|source| TrainError::Record { path: self.path.join(MODEL), source })
+            .map_err(|source| TrainError::Record {
+                path: self.path.join(MODEL),
+                source,
+            })
     }
 
     /// Gives the optimizers the checkpoint's state.
@@ -254,25 +317,35 @@ impl Verified {
     pub fn load_optimizers(&self, optimizers: &mut Optimizers) -> Result<(), TrainError> {
         for group in Group::ALL {
             let file = optimizer_file(group);
-            let record = OptimizerRecord::from_bytes(self.bytes(&file)?)
-                .map_err(|source| TrainError::Record { path: self.path.join(&file), source })?;
+            let record = OptimizerRecord::from_bytes(self.bytes(&file)?).map_err(|source| {
+                TrainError::Record {
+                    path: self.path.join(&file),
+                    source,
+                }
+            })?;
             optimizers.load(group, record);
         }
         Ok(())
     }
 
     fn bytes(&self, name: &str) -> Result<Bytes, TrainError> {
-        let content = self.files.get(name).ok_or_else(|| TrainError::CheckpointIncomplete {
-            path: self.path.clone(),
-            file: name.to_owned(),
-        })?;
+        let content = self
+            .files
+            .get(name)
+            .ok_or_else(|| TrainError::CheckpointIncomplete {
+                path: self.path.clone(),
+                file: name.to_owned(),
+            })?;
         Ok(Bytes::from_bytes_vec(content.clone()))
     }
 }
 
 impl FileMark {
     fn of(content: &[u8]) -> Self {
-        Self { bytes: content.len() as u64, crc32: crc32fast::hash(content) }
+        Self {
+            bytes: content.len() as u64,
+            crc32: crc32fast::hash(content),
+        }
     }
 }
 
@@ -303,5 +376,6 @@ fn optimizer_file(group: Group) -> String {
 
 /// Serializes one of this module's own plain structs, which cannot fail.
 fn json<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_json::to_vec_pretty(value).unwrap_or_else(|error| unreachable!("plain data serializes: {error}"))
+    serde_json::to_vec_pretty(value)
+        .unwrap_or_else(|error| unreachable!("plain data serializes: {error}"))
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use config_schema::{Config, DatasetName};
 use data_pipeline::{
-    AnswerList, DataError, EasyVqa, Encoder, Loader, LoaderConfig, Order, Shapes, ShapesConfig, Source, Split,
-    Vocabulary,
+    AnswerList, DataError, EasyVqa, Encoder, Loader, LoaderConfig, Order, Shapes, ShapesConfig,
+    Source, Split, Vocabulary,
 };
 
 use crate::randomness::{Purpose, seed};
@@ -39,13 +39,22 @@ impl Dataset {
                         Split::Test => keys.shapes_test_images,
                     };
                     let questions_per_image = keys.shapes_questions_per_image;
-                    let config = ShapesConfig { seed: keys.shapes_seed, images, questions_per_image };
+                    let config = ShapesConfig {
+                        seed: keys.shapes_seed,
+                        images,
+                        questions_per_image,
+                    };
                     Arc::new(Shapes::new(config, split)?)
                 }
                 DatasetName::EasyVqa => {
                     let folder = Path::new(&keys.root).join("easy-vqa");
                     let hold_out = seed(settings.training.seed, Purpose::HoldOut, 0, 0);
-                    Arc::new(EasyVqa::open(&folder, split, keys.validation_fraction, hold_out)?)
+                    Arc::new(EasyVqa::open(
+                        &folder,
+                        split,
+                        keys.validation_fraction,
+                        hold_out,
+                    )?)
                 }
             })
         };
@@ -63,7 +72,10 @@ impl Dataset {
 ///
 /// When it has no word or no answer.
 pub fn vocabulary_and_answers(train: &dyn Source) -> Result<(Vocabulary, AnswerList), DataError> {
-    Ok((Vocabulary::build(train.samples())?, AnswerList::build(train.samples())?))
+    Ok((
+        Vocabulary::build(train.samples())?,
+        AnswerList::build(train.samples())?,
+    ))
 }
 
 /// Loader of the training split: effective batches in keyed order.
@@ -78,14 +90,21 @@ pub fn training_loader(
 ) -> Result<Loader, DataError> {
     let key = seed(settings.training.seed, Purpose::Order, 0, 0);
     let shuffle = if settings.data_loading.streaming {
-        Order::Buffered { seed: key, buffer: settings.data_loading.shuffle_buffer_size }
+        Order::Buffered {
+            seed: key,
+            buffer: settings.data_loading.shuffle_buffer_size,
+        }
     } else {
         match settings.data_loading.image_group_size {
             1 => Order::Permutation { seed: key },
             group => Order::Grouped { seed: key, group },
         }
     };
-    let batches = LoaderConfig { effective_batch: settings.effective_batch(), shuffle, ..loading(settings) };
+    let batches = LoaderConfig {
+        effective_batch: settings.effective_batch(),
+        shuffle,
+        ..loading(settings)
+    };
     Loader::new(source, encoder, batches)
 }
 
@@ -103,8 +122,12 @@ pub fn evaluation_loader(
         0 => settings.training.batch_size,
         stated => stated,
     };
-    let batches =
-        LoaderConfig { effective_batch: batch, chunk: batch, shuffle: Order::Sequential, ..loading(settings) };
+    let batches = LoaderConfig {
+        effective_batch: batch,
+        chunk: batch,
+        shuffle: Order::Sequential,
+        ..loading(settings)
+    };
     Loader::new(source, encoder, batches)
 }
 

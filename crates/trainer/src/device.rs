@@ -13,11 +13,23 @@ use crate::error::TrainError;
 pub fn open(wanted: &Wanted) -> Result<Device, TrainError> {
     let (device, build) = match wanted {
         Wanted::Auto => (None, "no device was chosen"),
-        Wanted::Cpu => (cpu(), "this build has no CPU backend; build it with `--features flex`"),
-        Wanted::Cuda(index) => (cuda(*index), "this build has no CUDA backend; build it with `--features cuda`"),
-        Wanted::Wgpu => (wgpu(), "this build has no wgpu backend; build it with `--features wgpu`"),
+        Wanted::Cpu => (
+            cpu(),
+            "this build has no CPU backend; build it with `--features flex`",
+        ),
+        Wanted::Cuda(index) => (
+            cuda(*index),
+            "this build has no CUDA backend; build it with `--features cuda`",
+        ),
+        Wanted::Wgpu => (
+            wgpu(),
+            "this build has no wgpu backend; build it with `--features wgpu`",
+        ),
     };
-    device.ok_or_else(|| TrainError::Device { wanted: wanted.to_string(), reason: build.to_owned() })
+    device.ok_or_else(|| TrainError::Device {
+        wanted: wanted.to_string(),
+        reason: build.to_owned(),
+    })
 }
 
 fn cpu() -> Option<Device> {

@@ -11,7 +11,9 @@ use std::path::Path;
 /// Whatever the file system reports.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".partial-")
+        .tempfile_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
@@ -38,7 +40,9 @@ pub fn publish_folder(finished: &Path, name: &Path) -> io::Result<()> {
     let parent = name.parent().unwrap_or(Path::new("."));
     if name.exists() {
         // A rename cannot replace a folder that has files; move the old one aside first.
-        let aside = tempfile::Builder::new().prefix(".replaced-").tempdir_in(parent)?;
+        let aside = tempfile::Builder::new()
+            .prefix(".replaced-")
+            .tempdir_in(parent)?;
         fs::rename(name, aside.path().join("old"))?;
         fs::rename(finished, name)?;
     } else {
@@ -49,5 +53,9 @@ pub fn publish_folder(finished: &Path, name: &Path) -> io::Result<()> {
 
 /// Brings a folder's entries to the disk, where the system has a way to ask for it.
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
+    }
 }

@@ -117,17 +117,28 @@ pub enum TrainError {
 impl TrainError {
     pub(crate) fn no_checkpoint(run_dir: &Path, rejected: Vec<Rejected>) -> Self {
         let line = |one: Rejected| format!("{}: {}", one.path.display(), one.reason);
-        Self::NoCheckpoint { run_dir: run_dir.to_owned(), rejected: rejected.into_iter().map(line).collect() }
+        Self::NoCheckpoint {
+            run_dir: run_dir.to_owned(),
+            rejected: rejected.into_iter().map(line).collect(),
+        }
     }
 
     /// What the user can do about it, where there is something to say.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::RunExists { .. } => Some("continue it with `--resume RUN_DIR`, or choose another `logging.run_dir`"),
+            Self::RunExists { .. } => {
+                Some("continue it with `--resume RUN_DIR`, or choose another `logging.run_dir`")
+            }
             Self::NotARun { .. } => Some("name a folder that `aoa train` wrote"),
-            Self::NoCheckpoint { .. } => Some("start the run again; its configuration is in config.toml there"),
-            Self::Diverged { .. } => Some("lower `training.lr` and `training.xvlm_lr`, or lengthen the warm-up"),
-            Self::RunInUse { .. } => Some("wait for the other process, or choose another `logging.run_dir`"),
+            Self::NoCheckpoint { .. } => {
+                Some("start the run again; its configuration is in config.toml there")
+            }
+            Self::Diverged { .. } => {
+                Some("lower `training.lr` and `training.xvlm_lr`, or lengthen the warm-up")
+            }
+            Self::RunInUse { .. } => {
+                Some("wait for the other process, or choose another `logging.run_dir`")
+            }
             _ => None,
         }
     }

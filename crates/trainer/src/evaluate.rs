@@ -38,11 +38,19 @@ pub fn evaluate<M: Model>(
     for batch in loader.epoch(0, 0)? {
         let batch = batch?;
         samples += batch.len();
-        let probabilities = model.probabilities(DeviceBatch::upload(&batch, answers, sight, &device));
+        let probabilities =
+            model.probabilities(DeviceBatch::upload(&batch, answers, sight, &device));
         let chosen: Vec<i64> = probabilities.argmax(1).into_data().iter::<i64>().collect();
         score += total_score(&batch, &chosen);
     }
-    Ok(Accuracy { accuracy: if samples == 0 { 0.0 } else { score / samples as f64 }, samples })
+    Ok(Accuracy {
+        accuracy: if samples == 0 {
+            0.0
+        } else {
+            score / samples as f64
+        },
+        samples,
+    })
 }
 
 fn total_score(batch: &Batch, chosen: &[i64]) -> f64 {

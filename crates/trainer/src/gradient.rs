@@ -34,10 +34,15 @@ pub fn effective_gradient<M: Module>(
     let mut accumulated = GradientsAccumulator::new();
     let mut loss = 0.0;
     for start in (0..samples).step_by(micro_batch) {
-        let share = losses(start..samples.min(start + micro_batch)).sum().div_scalar(samples as f64);
+        let share = losses(start..samples.min(start + micro_batch))
+            .sum()
+            .div_scalar(samples as f64);
         loss += f64::from(share.clone().into_scalar::<f32>());
         let gradients = GradientsParams::from_grads(share.backward(), model);
         accumulated.accumulate(model, gradients);
     }
-    EffectiveGradient { gradients: accumulated.grads(), loss }
+    EffectiveGradient {
+        gradients: accumulated.grads(),
+        loss,
+    }
 }

@@ -19,7 +19,11 @@ pub trait Model: Module + 'static {
     /// # Errors
     ///
     /// A sentence for the user when the settings do not describe a model that can be built.
-    fn configure(settings: &Config, vocabulary: usize, answers: usize) -> Result<Self::Config, String>;
+    fn configure(
+        settings: &Config,
+        vocabulary: usize,
+        answers: usize,
+    ) -> Result<Self::Config, String>;
 
     /// Creates the model with freshly drawn weights on `device`.
     fn init(config: &Self::Config, device: &Device) -> Self;

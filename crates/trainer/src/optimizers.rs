@@ -8,7 +8,9 @@ use burn::tensor::Tensor;
 use config_schema::{Config, OptimizerForm, ScheduleKind};
 
 use crate::model::{Group, Model};
-use crate::optim::{AdamW, AdamWForm, Adamax, GradientNorm, Progress, Schedule, clip_by_global_norm};
+use crate::optim::{
+    AdamW, AdamWForm, Adamax, GradientNorm, Progress, Schedule, clip_by_global_norm,
+};
 
 /// One optimizer, base rate and schedule a group, and the clipping they share.
 #[derive(Clone)]
@@ -77,9 +79,17 @@ impl Optimizers {
     ///
     /// Takes the model by value so that old and new weights need not exist side by side. Returns it as it was
     /// when the norm is not finite.
-    pub fn step<M: Model>(&mut self, mut model: M, gradients: GradientsParams, at: Progress) -> (M, Update) {
-        let rates: Vec<_> =
-            self.groups.iter().map(|group| (group.group, group.base_rate * group.schedule.factor(at))).collect();
+    pub fn step<M: Model>(
+        &mut self,
+        mut model: M,
+        gradients: GradientsParams,
+        at: Progress,
+    ) -> (M, Update) {
+        let rates: Vec<_> = self
+            .groups
+            .iter()
+            .map(|group| (group.group, group.base_rate * group.schedule.factor(at)))
+            .collect();
         let (gradients, norm) = clip_by_global_norm(&model, gradients, self.clip_norm);
         if !norm.0.is_finite() {
             return (model, Update { norm, rates });
@@ -95,7 +105,9 @@ impl Optimizers {
 
     /// State of every group's optimizer.
     pub fn records(&self) -> impl Iterator<Item = (Group, OptimizerRecord)> {
-        self.groups.iter().map(|group| (group.group, group.optimizer.to_record()))
+        self.groups
+            .iter()
+            .map(|group| (group.group, group.optimizer.to_record()))
     }
 
     /// Replaces the state of one group's optimizer.
@@ -110,8 +122,12 @@ fn schedule(settings: &Config, kind: ScheduleKind) -> Schedule {
     let keys = &settings.schedule;
     match kind {
         ScheduleKind::Constant => Schedule::Constant,
-        ScheduleKind::Linear => Schedule::Linear { warmup_fraction: keys.warmup_fraction },
-        ScheduleKind::Cosine => Schedule::Cosine { warmup_fraction: keys.warmup_fraction },
+        ScheduleKind::Linear => Schedule::Linear {
+            warmup_fraction: keys.warmup_fraction,
+        },
+        ScheduleKind::Cosine => Schedule::Cosine {
+            warmup_fraction: keys.warmup_fraction,
+        },
         ScheduleKind::Cfr => Schedule::Cfr {
             warmup_factors: keys.cfr_warmup_factors.clone(),
             decay_factor: keys.cfr_decay_factor,
@@ -121,8 +137,16 @@ fn schedule(settings: &Config, kind: ScheduleKind) -> Schedule {
     }
 }
 
-fn split_by_group<M: Model>(model: &M, gradients: GradientsParams) -> HashMap<Group, GradientsParams> {
-    let mut split = Split::<M> { gradients, parts: HashMap::new(), path: Vec::new(), model: std::marker::PhantomData };
+fn split_by_group<M: Model>(
+    model: &M,
+    gradients: GradientsParams,
+) -> HashMap<Group, GradientsParams> {
+    let mut split = Split::<M> {
+        gradients,
+        parts: HashMap::new(),
+        path: Vec::new(),
+        model: std::marker::PhantomData,
+    };
     model.visit(&mut split);
     split.parts
 }
@@ -146,7 +170,10 @@ impl<M: Model> ModuleVisitor for Split<M> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
             let group = M::group(&self.path.join("."));
-            self.parts.entry(group).or_default().register(param.id, gradient);
+            self.parts
+                .entry(group)
+                .or_default()
+                .register(param.id, gradient);
         }
     }
 }

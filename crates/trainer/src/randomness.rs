@@ -24,7 +24,10 @@ pub enum Purpose {
 /// backward pass and resuming a run need no saved generator state.
 pub fn seed(run_seed: u64, purpose: Purpose, step: u64, index: u64) -> u64 {
     let mut key = [0; 32];
-    for (bytes, part) in key.chunks_exact_mut(8).zip([run_seed, purpose as u64, step, index]) {
+    for (bytes, part) in key
+        .chunks_exact_mut(8)
+        .zip([run_seed, purpose as u64, step, index])
+    {
         bytes.copy_from_slice(&part.to_le_bytes());
     }
     ChaCha8Rng::from_seed(key).next_u64()
@@ -40,7 +43,12 @@ mod tests {
     fn every_part_of_the_key_changes_the_seed() {
         let mut seen = HashSet::new();
         for run_seed in [0, 1, u64::MAX] {
-            for purpose in [Purpose::Weights, Purpose::Dropout, Purpose::Order, Purpose::HoldOut] {
+            for purpose in [
+                Purpose::Weights,
+                Purpose::Dropout,
+                Purpose::Order,
+                Purpose::HoldOut,
+            ] {
                 for step in 0..20 {
                     for index in 0..20 {
                         assert!(seen.insert(seed(run_seed, purpose, step, index)));
@@ -52,6 +60,9 @@ mod tests {
 
     #[test]
     fn the_same_key_gives_the_same_seed() {
-        assert_eq!(seed(7, Purpose::Dropout, 3, 5), seed(7, Purpose::Dropout, 3, 5));
+        assert_eq!(
+            seed(7, Purpose::Dropout, 3, 5),
+            seed(7, Purpose::Dropout, 3, 5)
+        );
     }
 }

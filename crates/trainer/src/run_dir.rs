@@ -46,10 +46,15 @@ impl RunDir {
     ///
     /// When the folder cannot be written or holds a run already.
     pub fn create(path: &Path, config: &str) -> Result<Self, TrainError> {
-        let failed = |source| TrainError::Write { path: path.to_owned(), source };
+        let failed = |source| TrainError::Write {
+            path: path.to_owned(),
+            source,
+        };
         fs::create_dir_all(path).map_err(failed)?;
         if path.join(CONFIG).exists() {
-            return Err(TrainError::RunExists { path: path.to_owned() });
+            return Err(TrainError::RunExists {
+                path: path.to_owned(),
+            });
         }
         let run_dir = Self::open(path)?;
         durable::write(&path.join(CONFIG), config.as_bytes()).map_err(failed)?;
@@ -67,15 +72,30 @@ impl RunDir {
     }
 
     fn open(path: &Path) -> Result<Self, TrainError> {
-        let failed = |source| TrainError::Write { path: path.to_owned(), source };
+        let failed = |source| TrainError::Write {
+            path: path.to_owned(),
+            source,
+        };
         let lock = File::create(path.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(TrainError::RunInUse { path: path.to_owned() }),
+            Err(TryLockError::WouldBlock) => {
+                return Err(TrainError::RunInUse {
+                    path: path.to_owned(),
+                });
+            }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        let metrics = OpenOptions::new().create(true).append(true).open(path.join(METRICS)).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), metrics, _lock: lock })
+        let metrics = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path.join(METRICS))
+            .map_err(failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            metrics,
+            _lock: lock,
+        })
     }
 
     /// Saves what checkpoints need beside them.
@@ -83,7 +103,10 @@ impl RunDir {
     /// # Errors
     ///
     /// When the file system refuses.
-    pub fn write_blueprint<C: Serialize>(&self, blueprint: &Blueprint<C>) -> Result<(), TrainError> {
+    pub fn write_blueprint<C: Serialize>(
+        &self,
+        blueprint: &Blueprint<C>,
+    ) -> Result<(), TrainError> {
         self.write_text(VOCABULARY, &blueprint.vocabulary.to_json())?;
         self.write_text(ANSWERS, &blueprint.answers.to_json())?;
         self.write_json(MODEL, &blueprint.model)
@@ -97,7 +120,12 @@ impl RunDir {
     pub fn append_metrics<T: Serialize>(&mut self, line: &T) -> Result<(), TrainError> {
         let mut text = self.encode(METRICS, line, serde_json::to_vec)?;
         text.push(b'\n');
-        self.metrics.write_all(&text).map_err(|source| TrainError::Write { path: self.path.join(METRICS), source })
+        self.metrics
+            .write_all(&text)
+            .map_err(|source| TrainError::Write {
+                path: self.path.join(METRICS),
+                source,
+            })
     }
 
     /// Brings `metrics.jsonl` to the disk and gives its length in bytes.
@@ -106,8 +134,16 @@ impl RunDir {
     ///
     /// When the file system refuses.
     pub fn sync_metrics(&self) -> Result<u64, TrainError> {
-        let length = self.metrics.sync_all().and_then(|()| self.metrics.metadata());
-        length.map(|data| data.len()).map_err(|source| TrainError::Write { path: self.path.join(METRICS), source })
+        let length = self
+            .metrics
+            .sync_all()
+            .and_then(|()| self.metrics.metadata());
+        length
+            .map(|data| data.len())
+            .map_err(|source| TrainError::Write {
+                path: self.path.join(METRICS),
+                source,
+            })
     }
 
     /// Cuts `metrics.jsonl` back to what a checkpoint vouches for.
@@ -116,9 +152,16 @@ impl RunDir {
     ///
     /// When the file system refuses.
     pub fn rewind_metrics(&self, bytes: u64) -> Result<(), TrainError> {
-        let failed = |source| TrainError::Write { path: self.path.join(METRICS), source };
+        let failed = |source| TrainError::Write {
+            path: self.path.join(METRICS),
+            source,
+        };
         let length = self.metrics.metadata().map_err(failed)?.len();
-        if length > bytes { self.metrics.set_len(bytes).map_err(failed) } else { Ok(()) }
+        if length > bytes {
+            self.metrics.set_len(bytes).map_err(failed)
+        } else {
+            Ok(())
+        }
     }
 
     /// Saves the run's result.
@@ -146,7 +189,10 @@ impl RunDir {
         value: &T,
         encode: impl Fn(&T) -> serde_json::Result<Vec<u8>>,
     ) -> Result<Vec<u8>, TrainError> {
-        encode(value).map_err(|error| TrainError::Write { path: self.path.join(name), source: io::Error::other(error) })
+        encode(value).map_err(|error| TrainError::Write {
+            path: self.path.join(name),
+            source: io::Error::other(error),
+        })
     }
 }
 
@@ -160,7 +206,10 @@ pub fn read_blueprint<C: DeserializeOwned>(run_dir: &Path) -> Result<Blueprint<C
     let vocabulary = run_dir.join(VOCABULARY);
     let answers = run_dir.join(ANSWERS);
     let model = run_dir.join(MODEL);
-    let invalid = |error: serde_json::Error| TrainError::Invalid { path: model.clone(), reason: error.to_string() };
+    let invalid = |error: serde_json::Error| TrainError::Invalid {
+        path: model.clone(),
+        reason: error.to_string(),
+    };
     Ok(Blueprint {
         vocabulary: Vocabulary::from_json(&read(&vocabulary)?, &vocabulary)?,
         answers: AnswerList::from_json(&read(&answers)?, &answers)?,
@@ -182,19 +231,32 @@ fn require(run_dir: &Path, file: &'static str) -> Result<(), TrainError> {
     if run_dir.join(file).is_file() {
         return Ok(());
     }
-    Err(TrainError::NotARun { path: run_dir.to_owned(), file })
+    Err(TrainError::NotARun {
+        path: run_dir.to_owned(),
+        file,
+    })
 }
 
 fn read(path: &Path) -> Result<String, TrainError> {
-    fs::read_to_string(path).map_err(|source| TrainError::Read { path: path.to_owned(), source })
+    fs::read_to_string(path).map_err(|source| TrainError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// The run directory under `folder` whose metrics were written to last.
 pub fn newest_run(folder: &Path) -> Option<PathBuf> {
-    let runs = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
-    let dated = runs.filter(|path| path.join(CONFIG).is_file()).filter_map(|path| {
-        let written = fs::metadata(path.join(METRICS)).and_then(|data| data.modified()).ok()?;
-        Some((written, path))
-    });
+    let runs = fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path());
+    let dated = runs
+        .filter(|path| path.join(CONFIG).is_file())
+        .filter_map(|path| {
+            let written = fs::metadata(path.join(METRICS))
+                .and_then(|data| data.modified())
+                .ok()?;
+            Some((written, path))
+        });
     dated.max().map(|(_, path)| path)
 }

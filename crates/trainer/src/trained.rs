@@ -43,9 +43,15 @@ impl<M: Model> Trained<M> {
     ///
     /// When the folder is not a run or has no whole checkpoint.
     pub fn open(run_dir: &Path, settings: &Config, device: &Device) -> Result<Self, TrainError> {
-        let Blueprint { vocabulary, answers, model } = read_blueprint::<M::Config>(run_dir)?;
+        let Blueprint {
+            vocabulary,
+            answers,
+            model,
+        } = read_blueprint::<M::Config>(run_dir)?;
         let (best, rejected) = Checkpoints::of(run_dir).best();
-        let Some(best) = best else { return Err(TrainError::no_checkpoint(run_dir, rejected)) };
+        let Some(best) = best else {
+            return Err(TrainError::no_checkpoint(run_dir, rejected));
+        };
         let encoder = Encoder {
             vocabulary,
             answers,
@@ -74,7 +80,13 @@ impl<M: Model> Trained<M> {
             Split::Test => dataset.test,
         };
         let loader = evaluation_loader(settings, source, self.encoder.clone())?;
-        evaluate(&self.model, &loader, self.encoder.answers.len(), Sight::Images, &self.device)
+        evaluate(
+            &self.model,
+            &loader,
+            self.encoder.answers.len(),
+            Sight::Images,
+            &self.device,
+        )
     }
 
     /// The `count` most probable answers to a question about an encoded image, most probable first.
@@ -82,17 +94,37 @@ impl<M: Model> Trained<M> {
     /// # Errors
     ///
     /// When the image cannot be decoded; `name` is what the message calls it.
-    pub fn ask(&self, image: &[u8], name: &str, question: &str, count: usize) -> Result<Vec<Answer>, TrainError> {
+    pub fn ask(
+        &self,
+        image: &[u8],
+        name: &str,
+        question: &str,
+        count: usize,
+    ) -> Result<Vec<Answer>, TrainError> {
         let asked = self.encoder.ask(image, &[question]);
-        let batch = asked.map_err(|source| TrainError::Image { name: name.to_owned(), source })?;
+        let batch = asked.map_err(|source| TrainError::Image {
+            name: name.to_owned(),
+            source,
+        })?;
         let answers = &self.encoder.answers;
         let batch = DeviceBatch::upload(&batch, answers.len(), Sight::Images, &self.device);
-        let probabilities: Vec<f64> = self.model.probabilities(batch).into_data().iter::<f64>().collect();
+        let probabilities: Vec<f64> = self
+            .model
+            .probabilities(batch)
+            .into_data()
+            .iter::<f64>()
+            .collect();
         let mut ranked: Vec<_> = probabilities.into_iter().enumerate().collect();
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let named = ranked.into_iter().take(count).filter_map(|(index, probability)| {
-            Some(Answer { answer: answers.answers().get(index)?.clone(), probability })
-        });
+        let named = ranked
+            .into_iter()
+            .take(count)
+            .filter_map(|(index, probability)| {
+                Some(Answer {
+                    answer: answers.answers().get(index)?.clone(),
+                    probability,
+                })
+            });
         Ok(named.collect())
     }
 }

@@ -71,10 +71,18 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
     trainer.conclude(finished.then_some(model), &blueprint.model, &state)
 }
 
-fn begin<M: Model>(run: &Run, dataset: &Dataset) -> Result<(Blueprint<M::Config>, RunDir), TrainError> {
+fn begin<M: Model>(
+    run: &Run,
+    dataset: &Dataset,
+) -> Result<(Blueprint<M::Config>, RunDir), TrainError> {
     let (vocabulary, answers) = vocabulary_and_answers(dataset.train.as_ref())?;
-    let model = M::configure(run.settings, vocabulary.len(), answers.len()).map_err(TrainError::Model)?;
-    let blueprint = Blueprint { vocabulary, answers, model };
+    let model =
+        M::configure(run.settings, vocabulary.len(), answers.len()).map_err(TrainError::Model)?;
+    let blueprint = Blueprint {
+        vocabulary,
+        answers,
+        model,
+    };
     let run_dir = RunDir::create(run.run_dir, run.config_text)?;
     run_dir.write_blueprint(&blueprint)?;
     Ok((blueprint, run_dir))
@@ -133,7 +141,11 @@ impl<'a, M: Model> Trainer<'a, M> {
         });
         let training = training_loader(settings, dataset.train.clone(), encoder.clone())?;
         let validation = evaluation_loader(settings, dataset.validation.clone(), encoder.clone())?;
-        let steps_per_epoch = dataset.train.samples().len().div_ceil(settings.effective_batch());
+        let steps_per_epoch = dataset
+            .train
+            .samples()
+            .len()
+            .div_ceil(settings.effective_batch());
         let planned = settings.training.epochs * steps_per_epoch;
         let total_steps = match settings.training.max_steps {
             0 => planned,
@@ -157,14 +169,23 @@ impl<'a, M: Model> Trainer<'a, M> {
 
     /// A model with its first weights, which depend on the run's seed alone, and optimizers without state.
     fn fresh(&self, config: &M::Config) -> (M, Optimizers) {
-        self.device.seed(seed(self.run.settings.training.seed, Purpose::Weights, 0, 0));
+        self.device.seed(seed(
+            self.run.settings.training.seed,
+            Purpose::Weights,
+            0,
+            0,
+        ));
         let model = M::init(config, &self.device);
         materialize(&model);
         (model, Optimizers::new(self.run.settings))
     }
 
     /// Takes up the run at its newest whole checkpoint, or at its start when it was stopped before the first.
-    fn restore(&mut self, model: M, optimizers: &mut Optimizers) -> Result<(M, RunState), TrainError> {
+    fn restore(
+        &mut self,
+        model: M,
+        optimizers: &mut Optimizers,
+    ) -> Result<(M, RunState), TrainError> {
         let (newest, rejected) = self.checkpoints.newest();
         let Some(newest) = newest else {
             if rejected.is_empty() {
@@ -173,7 +194,9 @@ impl<'a, M: Model> Trainer<'a, M> {
             }
             return Err(TrainError::no_checkpoint(self.run.run_dir, rejected));
         };
-        self.reporter.run_dir.rewind_metrics(newest.state.metrics_bytes)?;
+        self.reporter
+            .run_dir
+            .rewind_metrics(newest.state.metrics_bytes)?;
         self.reporter.warn_of(rejected)?;
         let model = newest.load_model(model)?;
         newest.load_optimizers(optimizers)?;
@@ -186,7 +209,11 @@ impl<'a, M: Model> Trainer<'a, M> {
         blueprint: &Blueprint<M::Config>,
         state: &RunState,
     ) -> Result<(), TrainError> {
-        let splits = [&self.dataset.train, &self.dataset.validation, &self.dataset.test];
+        let splits = [
+            &self.dataset.train,
+            &self.dataset.validation,
+            &self.dataset.test,
+        ];
         let settings = self.run.settings;
         self.reporter.report(&Event::Start {
             run_dir: self.run.run_dir.to_owned(),
@@ -216,12 +243,20 @@ impl<'a, M: Model> Trainer<'a, M> {
         let first_step = state.step;
         let mut window = Window::new();
         while state.step < self.total_steps {
-            let batches = self.training.epoch(state.epoch as u64, state.step_in_epoch)?;
+            let batches = self
+                .training
+                .epoch(state.epoch as u64, state.step_in_epoch)?;
             for batch in batches {
                 let batch = batch?;
                 let (loss, update);
-                (model, loss, update) =
-                    self.step(model, &mut optimizers, &batch, state.step, state.epoch, Sight::Images)?;
+                (model, loss, update) = self.step(
+                    model,
+                    &mut optimizers,
+                    &batch,
+                    state.step,
+                    state.epoch,
+                    Sight::Images,
+                )?;
                 state.step += 1;
                 state.step_in_epoch += 1;
                 window.add(loss, &update, batch.len());
@@ -238,11 +273,16 @@ impl<'a, M: Model> Trainer<'a, M> {
                     state.epoch += 1;
                     state.step_in_epoch = 0;
                 }
-                if last || epoch_ends && state.epoch.is_multiple_of(settings.evaluation.every_epochs) {
+                if last
+                    || epoch_ends && state.epoch.is_multiple_of(settings.evaluation.every_epochs)
+                {
                     self.validate(&model, state)?;
                 }
                 let stopped = self.run.stop.load(Ordering::Relaxed)
-                    || self.run.stop_after.is_some_and(|steps| state.step - first_step >= steps);
+                    || self
+                        .run
+                        .stop_after
+                        .is_some_and(|steps| state.step - first_step >= steps);
                 let every = settings.checkpoint.every_steps;
                 if last || epoch_ends || stopped || every > 0 && state.step.is_multiple_of(every) {
                     state.train_seconds = seconds_before + clock.seconds();
@@ -274,38 +314,83 @@ impl<'a, M: Model> Trainer<'a, M> {
         let gradient = effective_gradient(&model, batch.len(), micro_batch, |slice| {
             // Keyed by the first sample, so that the same samples meet the same dropout whenever they are
             // replayed as the same micro-batch.
-            self.device.seed(seed(run_seed, Purpose::Dropout, step as u64, slice.start as u64));
-            model.losses(DeviceBatch::upload(&batch.slice(slice), self.answers, sight, &self.device))
+            self.device.seed(seed(
+                run_seed,
+                Purpose::Dropout,
+                step as u64,
+                slice.start as u64,
+            ));
+            model.losses(DeviceBatch::upload(
+                &batch.slice(slice),
+                self.answers,
+                sight,
+                &self.device,
+            ))
         });
-        let progress = Progress { step, total_steps: self.total_steps, epoch };
+        let progress = Progress {
+            step,
+            total_steps: self.total_steps,
+            epoch,
+        };
         let (model, update) = optimizers.step(model, gradient.gradients, progress);
         if !gradient.loss.is_finite() || !update.norm.0.is_finite() {
-            return Err(TrainError::Diverged { step: step + 1, loss: gradient.loss, norm: update.norm.0 });
+            return Err(TrainError::Diverged {
+                step: step + 1,
+                loss: gradient.loss,
+                norm: update.norm.0,
+            });
         }
         Ok((model, gradient.loss, update))
     }
 
     fn validate(&mut self, model: &M, state: &mut RunState) -> Result<(), TrainError> {
-        let Accuracy { accuracy, samples } =
-            evaluate(model, &self.validation, self.answers, Sight::Images, &self.device)?;
+        let Accuracy { accuracy, samples } = evaluate(
+            model,
+            &self.validation,
+            self.answers,
+            Sight::Images,
+            &self.device,
+        )?;
         if state.best.is_none_or(|best| accuracy > best.accuracy) {
-            state.best = Some(Best { accuracy, step: state.step });
+            state.best = Some(Best {
+                accuracy,
+                step: state.step,
+            });
         }
-        self.reporter.report(&Event::Evaluation { step: state.step, split: "validation", accuracy, samples })
+        self.reporter.report(&Event::Evaluation {
+            step: state.step,
+            split: "validation",
+            accuracy,
+            samples,
+        })
     }
 
-    fn save(&mut self, model: &M, optimizers: &Optimizers, state: &mut RunState) -> Result<(), TrainError> {
+    fn save(
+        &mut self,
+        model: &M,
+        optimizers: &Optimizers,
+        state: &mut RunState,
+    ) -> Result<(), TrainError> {
         state.metrics_bytes = self.reporter.run_dir.sync_metrics()?;
         let path = self.checkpoints.save(model, optimizers, state)?;
         if let Some(best) = state.best {
             self.checkpoints.mark_best(best)?;
         }
-        self.checkpoints.prune(self.run.settings.checkpoint.keep_last, state.best)?;
-        self.reporter.report(&Event::Checkpoint { step: state.step, path })
+        self.checkpoints
+            .prune(self.run.settings.checkpoint.keep_last, state.best)?;
+        self.reporter.report(&Event::Checkpoint {
+            step: state.step,
+            path,
+        })
     }
 
     /// Evaluates the best checkpoint and the baselines; a stopped run (no model) has the majority only.
-    fn conclude(mut self, model: Option<M>, config: &M::Config, state: &RunState) -> Result<Summary, TrainError> {
+    fn conclude(
+        mut self,
+        model: Option<M>,
+        config: &M::Config,
+        state: &RunState,
+    ) -> Result<Summary, TrainError> {
         let answers = &self.encoder.answers;
         let majority = majority_answer(self.dataset.train.samples(), answers);
         let mut summary = Summary {
@@ -320,11 +405,21 @@ impl<'a, M: Model> Trainer<'a, M> {
             run_dir: self.run.run_dir.to_owned(),
         };
         if let Some(model) = model {
-            let test = evaluation_loader(self.run.settings, self.dataset.test.clone(), self.encoder.clone())?;
+            let test = evaluation_loader(
+                self.run.settings,
+                self.dataset.test.clone(),
+                self.encoder.clone(),
+            )?;
             let best = self.load_best(model)?;
-            let Accuracy { accuracy, samples } = evaluate(&best, &test, self.answers, Sight::Images, &self.device)?;
+            let Accuracy { accuracy, samples } =
+                evaluate(&best, &test, self.answers, Sight::Images, &self.device)?;
             drop(best);
-            self.reporter.report(&Event::Evaluation { step: state.step, split: "test", accuracy, samples })?;
+            self.reporter.report(&Event::Evaluation {
+                step: state.step,
+                split: "test",
+                accuracy,
+                samples,
+            })?;
             summary.test_accuracy = Some(accuracy);
             summary.question_only_accuracy = self.question_only(config, &test)?;
         }
@@ -335,19 +430,32 @@ impl<'a, M: Model> Trainer<'a, M> {
 
     fn load_best(&mut self, model: M) -> Result<M, TrainError> {
         let (best, rejected) = self.checkpoints.best();
-        let Some(best) = best else { return Err(TrainError::no_checkpoint(self.run.run_dir, rejected)) };
+        let Some(best) = best else {
+            return Err(TrainError::no_checkpoint(self.run.run_dir, rejected));
+        };
         self.reporter.warn_of(rejected)?;
         best.load_model(model)
     }
 
     /// Test accuracy of a model that was trained without ever seeing an image.
-    fn question_only(&mut self, config: &M::Config, test: &Loader) -> Result<Option<f64>, TrainError> {
-        let epochs = self.run.settings.evaluation.question_only_epochs.min(self.run.settings.training.epochs);
+    fn question_only(
+        &mut self,
+        config: &M::Config,
+        test: &Loader,
+    ) -> Result<Option<f64>, TrainError> {
+        let epochs = self
+            .run
+            .settings
+            .evaluation
+            .question_only_epochs
+            .min(self.run.settings.training.epochs);
         if epochs == 0 {
             return Ok(None);
         }
         self.total_steps = self.total_steps.min(epochs * self.steps_per_epoch);
-        self.reporter.report(&Event::QuestionOnly { total_steps: self.total_steps })?;
+        self.reporter.report(&Event::QuestionOnly {
+            total_steps: self.total_steps,
+        })?;
         let (mut model, mut optimizers) = self.fresh(config);
         let mut step = 0;
         for epoch in 0..epochs {
@@ -358,7 +466,8 @@ impl<'a, M: Model> Trainer<'a, M> {
                 if self.run.stop.load(Ordering::Relaxed) {
                     return Ok(None);
                 }
-                (model, _, _) = self.step(model, &mut optimizers, &batch?, step, epoch, Sight::Blind)?;
+                (model, _, _) =
+                    self.step(model, &mut optimizers, &batch?, step, epoch, Sight::Blind)?;
                 step += 1;
                 self.reporter.observer.tick(step);
             }
@@ -380,7 +489,14 @@ struct Window {
 
 impl Window {
     fn new() -> Self {
-        Self { clock: Stopwatch::start(), steps: 0, samples: 0, loss: 0.0, norm: 0.0, rates: Vec::new() }
+        Self {
+            clock: Stopwatch::start(),
+            steps: 0,
+            samples: 0,
+            loss: 0.0,
+            norm: 0.0,
+            rates: Vec::new(),
+        }
     }
 
     fn add(&mut self, loss: f64, update: &Update, samples: usize) {

@@ -28,17 +28,32 @@ pub struct Toy {
 impl Toy {
     /// `[batch, answers]`
     fn logits(&self, batch: &DeviceBatch) -> Tensor<2> {
-        let words = self.words.forward(batch.questions.clone()).mean_dim(1).squeeze_dim::<2>(1); // [batch, dim]
+        let words = self
+            .words
+            .forward(batch.questions.clone())
+            .mean_dim(1)
+            .squeeze_dim::<2>(1); // [batch, dim]
         let pixels = batch.images.clone().mean_dims(&[2, 3]).flatten::<2>(1, 3); // [images, 3]
-        self.answer.forward(Tensor::cat(vec![words, pixels.select(0, batch.image_of.clone())], 1))
+        self.answer.forward(Tensor::cat(
+            vec![words, pixels.select(0, batch.image_of.clone())],
+            1,
+        ))
     }
 }
 
 impl Model for Toy {
     type Config = ToyConfig;
 
-    fn configure(settings: &Config, vocabulary: usize, answers: usize) -> Result<ToyConfig, String> {
-        Ok(ToyConfig { words: vocabulary, answers, dim: settings.model.word_dim })
+    fn configure(
+        settings: &Config,
+        vocabulary: usize,
+        answers: usize,
+    ) -> Result<ToyConfig, String> {
+        Ok(ToyConfig {
+            words: vocabulary,
+            answers,
+            dim: settings.model.word_dim,
+        })
     }
 
     fn init(config: &ToyConfig, device: &Device) -> Self {

@@ -12,24 +12,41 @@ use crate::output;
 
 pub fn run(command: &DataCommand) -> Result<(), Failure> {
     match command {
-        DataCommand::Fetch { name: FetchName::EasyVqa, data_root, python } => {
+        DataCommand::Fetch {
+            name: FetchName::EasyVqa,
+            data_root,
+            python,
+        } => {
             announce(&easy_vqa::fetch(data_root, python)?);
             Ok(())
         }
         DataCommand::Stats { config, json } => stats(config, *json),
-        DataCommand::Export { config, split, count, to } => export(config, (*split).into(), *count, to),
+        DataCommand::Export {
+            config,
+            split,
+            count,
+            to,
+        } => export(config, (*split).into(), *count, to),
     }
 }
 
 /// Says where a data set is now.
 pub fn announce(fetched: &Fetched) {
-    let how = if fetched.already_there { "was there already" } else { "is there now" };
+    let how = if fetched.already_there {
+        "was there already"
+    } else {
+        "is there now"
+    };
     output::note(format!("{} {how}, whole", fetched.folder.display()));
 }
 
 fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
     let dataset = Dataset::open(&config.settings()?.resolved.config)?;
-    let splits = [("train", &dataset.train), ("validation", &dataset.validation), ("test", &dataset.test)];
+    let splits = [
+        ("train", &dataset.train),
+        ("validation", &dataset.validation),
+        ("test", &dataset.test),
+    ];
     for (name, source) in splits {
         let mut answers = BTreeMap::<&str, usize>::new();
         for (answer, _) in source.samples().iter().flat_map(|sample| &sample.answers) {
@@ -42,10 +59,16 @@ fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
             }));
         } else {
             let shares = answers.iter().map(|(answer, count)| {
-                format!("{answer} {:.1} %", 100.0 * *count as f64 / samples.max(1) as f64)
+                format!(
+                    "{answer} {:.1} %",
+                    100.0 * *count as f64 / samples.max(1) as f64
+                )
             });
             let shares: Vec<_> = shares.collect();
-            output::line(format!("{name}: {samples} samples, {images} images\n  {}", shares.join(", ")));
+            output::line(format!(
+                "{name}: {samples} samples, {images} images\n  {}",
+                shares.join(", ")
+            ));
         }
     }
     Ok(())
@@ -60,23 +83,46 @@ fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<
         Split::Test => dataset.test.as_ref(),
     };
     let write = |path: &Path, content: &[u8]| {
-        fs::write(path, content).map_err(|source| Failure::File { path: path.to_owned(), source })
+        fs::write(path, content).map_err(|source| Failure::File {
+            path: path.to_owned(),
+            source,
+        })
     };
-    fs::create_dir_all(to).map_err(|source| Failure::File { path: to.to_owned(), source })?;
+    fs::create_dir_all(to).map_err(|source| Failure::File {
+        path: to.to_owned(),
+        source,
+    })?;
     let mut questions = Vec::new();
     for image in 0..count.min(source.image_count()) {
         let encoded = source.encoded_image(image)?;
-        let extension = if encoded.starts_with(&[0xff, 0xd8]) { "jpg" } else { "png" };
+        let extension = if encoded.starts_with(&[0xff, 0xd8]) {
+            "jpg"
+        } else {
+            "png"
+        };
         let file = format!("{image}.{extension}");
         write(&to.join(&file), &encoded)?;
-        let about = source.samples().iter().filter(|sample| sample.image == image);
+        let about = source
+            .samples()
+            .iter()
+            .filter(|sample| sample.image == image);
         questions.extend(about.map(|sample| {
             let answers: BTreeMap<_, _> = sample.answers.iter().cloned().collect();
             serde_json::json!({ "image": file, "question": sample.question, "answers": answers })
         }));
     }
-    let lines: Vec<_> = questions.iter().map(|question| format!("  {question}")).collect();
-    write(&to.join("questions.json"), format!("[\n{}\n]\n", lines.join(",\n")).as_bytes())?;
-    output::note(format!("{} questions about the images in {}", questions.len(), to.display()));
+    let lines: Vec<_> = questions
+        .iter()
+        .map(|question| format!("  {question}"))
+        .collect();
+    write(
+        &to.join("questions.json"),
+        format!("[\n{}\n]\n", lines.join(",\n")).as_bytes(),
+    )?;
+    output::note(format!(
+        "{} questions about the images in {}",
+        questions.len(),
+        to.display()
+    ));
     Ok(())
 }

@@ -22,7 +22,10 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
         }));
     } else {
         let accuracy = percent(result.accuracy);
-        output::line(format!("{split} accuracy {accuracy} on {} samples, step {}", result.samples, trained.step));
+        output::line(format!(
+            "{split} accuracy {accuracy} on {} samples, step {}",
+            result.samples, trained.step
+        ));
     }
     Ok(())
 }

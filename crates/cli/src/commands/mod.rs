@@ -49,6 +49,10 @@ fn run_dir(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
 /// Says which checkpoints were passed over, and why.
 fn warn_of(rejected: &[trainer::Rejected]) {
     for one in rejected {
-        output::note(format!("warning: passed over the checkpoint {}: {}", one.path.display(), one.reason));
+        output::note(format!(
+            "warning: passed over the checkpoint {}: {}",
+            one.path.display(),
+            one.reason
+        ));
     }
 }

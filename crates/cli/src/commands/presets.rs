@@ -10,8 +10,16 @@ pub fn run(command: &PresetsCommand) -> Result<(), Failure> {
     match command {
         PresetsCommand::List { json } => list(*json),
         PresetsCommand::Show { name } => {
-            let known = || presets::embedded().iter().map(|preset| preset.name).collect();
-            let preset = lookup(name).ok_or_else(|| Failure::Preset { name: name.clone(), known: known() })?;
+            let known = || {
+                presets::embedded()
+                    .iter()
+                    .map(|preset| preset.name)
+                    .collect()
+            };
+            let preset = lookup(name).ok_or_else(|| Failure::Preset {
+                name: name.clone(),
+                known: known(),
+            })?;
             output::text(preset.text);
             Ok(())
         }
@@ -27,8 +35,13 @@ fn list(json: bool) -> Result<(), Failure> {
                 "min_device_memory": preset.min_device_memory,
             }));
         } else {
-            let memory = preset.min_device_memory.map_or_else(|| "no GPU".to_owned(), gibibytes);
-            output::line(format!("{:<14}{memory:>9}  {}", preset.name, preset.description));
+            let memory = preset
+                .min_device_memory
+                .map_or_else(|| "no GPU".to_owned(), gibibytes);
+            output::line(format!(
+                "{:<14}{memory:>9}  {}",
+                preset.name, preset.description
+            ));
         }
     }
     Ok(())

@@ -20,8 +20,16 @@ pub fn run(args: &ProbeArgs) -> Result<(), Failure> {
     }
     match &inventory.driver {
         Driver::Absent { reason } => output::line(format!("no NVIDIA driver ({reason})")),
-        Driver::Present { version, cuda_version, gpus } => {
-            output::line(format!("driver {}, CUDA {}", shown(version), shown(cuda_version)));
+        Driver::Present {
+            version,
+            cuda_version,
+            gpus,
+        } => {
+            output::line(format!(
+                "driver {}, CUDA {}",
+                shown(version),
+                shown(cuda_version)
+            ));
             match gpus.as_result() {
                 Ok(gpus) => gpus.iter().for_each(show_gpu),
                 Err(reason) => output::line(format!("GPUs not available ({reason})")),
@@ -33,18 +41,30 @@ pub fn run(args: &ProbeArgs) -> Result<(), Failure> {
 }
 
 fn show_gpu(gpu: &Gpu) {
-    output::line(format!("GPU {}  {}  {}", gpu.index, shown(&gpu.name), shown(&gpu.uuid)));
+    output::line(format!(
+        "GPU {}  {}  {}",
+        gpu.index,
+        shown(&gpu.name),
+        shown(&gpu.uuid)
+    ));
     row("memory", &gpu.memory, |memory| {
         let [used, free, total] = [memory.used, memory.free, memory.total].map(gibibytes);
         format!("{used} used, {free} free of {total}")
     });
     row("compute", &gpu.compute_capability, ToString::to_string);
     row("utilisation", &gpu.utilization, |use_| {
-        format!("{} % of its time, {} % of the memory's", use_.gpu_percent, use_.memory_percent)
+        format!(
+            "{} % of its time, {} % of the memory's",
+            use_.gpu_percent, use_.memory_percent
+        )
     });
-    row("temperature", &gpu.temperature_celsius, |degrees| format!("{degrees} °C"));
+    row("temperature", &gpu.temperature_celsius, |degrees| {
+        format!("{degrees} °C")
+    });
     row("power", &gpu.power_watts, |watts| format!("{watts:.0} W"));
-    row("power limit", &gpu.power_limit_watts, |watts| format!("{watts:.0} W"));
+    row("power limit", &gpu.power_limit_watts, |watts| {
+        format!("{watts:.0} W")
+    });
     row("MIG", &gpu.mig, |mig| match mig {
         Mig::Unsupported => "not supported".to_owned(),
         Mig::Disabled => "off".to_owned(),
@@ -61,19 +81,32 @@ fn show_gpu(gpu: &Gpu) {
     });
     row("processes", &gpu.processes, |processes| {
         let each = processes.iter().map(|process| {
-            let memory = process.used_memory.as_result().map_or_else(|_| "unknown".to_owned(), |bytes| gibibytes(*bytes));
+            let memory = process
+                .used_memory
+                .as_result()
+                .map_or_else(|_| "unknown".to_owned(), |bytes| gibibytes(*bytes));
             format!("{} {} {memory}", process.pid, shown(&process.name))
         });
-        if processes.is_empty() { "none".to_owned() } else { each.collect::<Vec<_>>().join("; ") }
+        if processes.is_empty() {
+            "none".to_owned()
+        } else {
+            each.collect::<Vec<_>>().join("; ")
+        }
     });
 }
 
 fn show_host(host: &Host) {
     output::line("host");
-    row("memory", &host.usable_memory, |bytes| format!("{} usable", gibibytes(*bytes)));
+    row("memory", &host.usable_memory, |bytes| {
+        format!("{} usable", gibibytes(*bytes))
+    });
     row("of", &host.total_memory, |bytes| gibibytes(*bytes));
     row("cgroup", &host.cgroup, |cgroup| match cgroup {
-        Some(cgroup) => format!("{} in use of {}", gibibytes(cgroup.current), gibibytes(cgroup.limit)),
+        Some(cgroup) => format!(
+            "{} in use of {}",
+            gibibytes(cgroup.current),
+            gibibytes(cgroup.limit)
+        ),
         None => "no limit".to_owned(),
     });
     row("cores", &host.cores, ToString::to_string);
@@ -88,5 +121,8 @@ fn row<T>(name: &str, reading: &Reading<T>, show: impl Fn(&T) -> String) {
 }
 
 fn shown<T: Display>(reading: &Reading<T>) -> String {
-    reading.as_result().map_or_else(|reason| format!("not available ({reason})"), ToString::to_string)
+    reading.as_result().map_or_else(
+        |reason| format!("not available ({reason})"),
+        ToString::to_string,
+    )
 }

@@ -23,7 +23,11 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         Some(run_dir) => of_run(run_dir, args.config.data_root.as_ref(), &args.config.set)?,
         None => args.config.settings()?,
     };
-    let Settings { resolved, device, reason } = &settings;
+    let Settings {
+        resolved,
+        device,
+        reason,
+    } = &settings;
     output::note(format!("preset {} on {device}: {reason}", resolved.preset));
     for warning in &resolved.warnings {
         output::note(format!("warning: {warning}"));
@@ -56,7 +60,11 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         observer.as_mut(),
     )?;
     let interrupted = summary.steps < summary.total_steps && stop.load(Ordering::Relaxed);
-    Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+    Ok(if interrupted {
+        ExitCode::from(INTERRUPTED)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// Everything that happens before the first step, without the step.
@@ -64,7 +72,8 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let config = &settings.resolved.config;
     let dataset = Dataset::open(config)?;
     let (vocabulary, answers) = trainer::vocabulary_and_answers(dataset.train.as_ref())?;
-    <ActiveModel as Model>::configure(config, vocabulary.len(), answers.len()).map_err(trainer::TrainError::Model)?;
+    <ActiveModel as Model>::configure(config, vocabulary.len(), answers.len())
+        .map_err(trainer::TrainError::Model)?;
     let samples = dataset.train.samples().len();
     let steps = samples.div_ceil(config.effective_batch()) * config.training.epochs;
     if args.json {
@@ -88,7 +97,10 @@ fn fetch_missing(config: &Config) -> Result<(), DataError> {
     let root = Path::new(&config.dataset.root);
     let name = config.dataset.name;
     if name == DatasetName::EasyVqa && !root.join(name.to_string()).exists() {
-        output::note(format!("downloading {name} with pip into {}", root.display()));
+        output::note(format!(
+            "downloading {name} with pip into {}",
+            root.display()
+        ));
         announce(&easy_vqa::fetch(root, "python3")?);
     }
     Ok(())
@@ -99,8 +111,12 @@ fn new_run_dir(config: &Config) -> PathBuf {
     if !config.logging.run_dir.is_empty() {
         return PathBuf::from(&config.logging.run_dir);
     }
-    let named = |number: u32| Path::new("runs").join(format!("{}-{number:03}", config.dataset.name));
-    (1..).map(named).find(|path| !path.exists()).unwrap_or_else(|| unreachable!("some number is free"))
+    let named =
+        |number: u32| Path::new("runs").join(format!("{}-{number:03}", config.dataset.name));
+    (1..)
+        .map(named)
+        .find(|path| !path.exists())
+        .unwrap_or_else(|| unreachable!("some number is free"))
 }
 
 /// A flag that the first interruption sets; the second one ends the program at once.
@@ -116,7 +132,10 @@ fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-#[expect(clippy::exit, reason = "a second interruption must not wait for a step to end")]
+#[expect(
+    clippy::exit,
+    reason = "a second interruption must not wait for a step to end"
+)]
 fn quit() -> ! {
     std::process::exit(i32::from(INTERRUPTED))
 }

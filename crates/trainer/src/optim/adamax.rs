@@ -45,7 +45,12 @@ impl Optimizer for Adamax {
         };
         let correction = 1.0 - f64::from(self.beta_1).powf(time as f64);
         let update = moment_1.clone() / moment_2.clone();
-        let state = AdaptiveMomentumState { time, moment_1, moment_2, max_moment_2: None };
+        let state = AdaptiveMomentumState {
+            time,
+            moment_1,
+            moment_2,
+            max_moment_2: None,
+        };
         (tensor - update.mul_scalar(lr / correction), Some(state))
     }
 

@@ -53,7 +53,9 @@ impl Optimizer for AdamW {
         let denominator = moment_2.clone().sqrt();
         let tensor = match self.form {
             AdamWForm::Torch => {
-                let denominator = denominator.div_scalar(correction_2).add_scalar(self.epsilon);
+                let denominator = denominator
+                    .div_scalar(correction_2)
+                    .add_scalar(self.epsilon);
                 let update = moment_1.clone() / denominator;
                 tensor.mul_scalar(kept) - update.mul_scalar(lr / correction_1)
             }
@@ -62,7 +64,12 @@ impl Optimizer for AdamW {
                 (tensor - update.mul_scalar(lr * correction_2 / correction_1)).mul_scalar(kept)
             }
         };
-        let state = AdaptiveMomentumState { time, moment_1, moment_2, max_moment_2: None };
+        let state = AdaptiveMomentumState {
+            time,
+            moment_1,
+            moment_2,
+            max_moment_2: None,
+        };
         (tensor, Some(state))
     }
 

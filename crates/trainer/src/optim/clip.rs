@@ -19,9 +19,14 @@ pub fn clip_by_global_norm<M: Module>(
     gradients: GradientsParams,
     max_norm: f64,
 ) -> (GradientsParams, GradientNorm) {
-    let mut squares = SumOfSquares { gradients: &gradients, total: None };
+    let mut squares = SumOfSquares {
+        gradients: &gradients,
+        total: None,
+    };
     model.visit(&mut squares);
-    let norm = squares.total.map_or(0.0, |total| total.into_scalar::<f32>().elem::<f64>().sqrt());
+    let norm = squares
+        .total
+        .map_or(0.0, |total| total.into_scalar::<f32>().elem::<f64>().sqrt());
     let factor = max_norm / (norm + EPSILON);
     if max_norm == 0.0 || !norm.is_finite() || factor >= 1.0 {
         return (gradients, GradientNorm(norm));
@@ -56,7 +61,8 @@ struct Scale {
 impl ModuleVisitor for Scale {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            self.gradients.register(param.id, gradient.mul_scalar(self.factor));
+            self.gradients
+                .register(param.id, gradient.mul_scalar(self.factor));
         }
     }
 }

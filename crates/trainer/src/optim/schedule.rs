@@ -44,11 +44,20 @@ impl Schedule {
         match self {
             Self::Constant => 1.0,
             Self::Linear { warmup_fraction } => ramp(at, *warmup_fraction, |rest| rest),
-            Self::Cosine { warmup_fraction } => {
-                ramp(at, *warmup_fraction, |rest| 0.5 * (1.0 - (std::f64::consts::PI * rest).cos()))
-            }
-            Self::Cfr { warmup_factors, decay_factor, decay_start, decay_every } => {
-                let warm = warmup_factors.get(at.epoch).or(warmup_factors.last()).copied().unwrap_or(1.0);
+            Self::Cosine { warmup_fraction } => ramp(at, *warmup_fraction, |rest| {
+                0.5 * (1.0 - (std::f64::consts::PI * rest).cos())
+            }),
+            Self::Cfr {
+                warmup_factors,
+                decay_factor,
+                decay_start,
+                decay_every,
+            } => {
+                let warm = warmup_factors
+                    .get(at.epoch)
+                    .or(warmup_factors.last())
+                    .copied()
+                    .unwrap_or(1.0);
                 let decays = match at.epoch.checked_sub(*decay_start) {
                     Some(since) => since / (*decay_every).max(1) + 1,
                     None => 0,

@@ -1,0 +1,160 @@
+//! Bad input gets one clear error with a documented exit code.
+
+use std::fs;
+
+use crate::support::{Place, small_training};
+
+#[test]
+fn configuration_errors_name_place_and_cure() {
+    let place = Place::new();
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "[training]\nbach_size = 4\n",
+            &["bach_size", "batch_size", "bad.toml:2:1"],
+        ),
+        ("[trainin]\nlr = 1e-3\n", &["trainin", "training"]),
+        (
+            "[training]\nbatch_size = \"four\"\n",
+            &["batch_size", "integer"],
+        ),
+        ("[training]\nlr = -1.0\n", &["training.lr", "0"]),
+        (
+            "[memory_optimization]\nmax_memory_usage = 1.5\n",
+            &["max_memory_usage", "1"],
+        ),
+        ("[schedule]\nfine = \"cosin\"\n", &["cosin", "cosine"]),
+        ("[training]\nlr = \n", &["bad.toml:2"]),
+        ("extends = \"23gb\"\n", &["23gb", "24gb"]),
+        ("[model]\nnum_hid = 100\nheads = 8\n", &["num_hid", "heads"]),
+        (
+            "[training]\nupdate_freq = 2\n[memory_optimization]\ngradient_accumulation_steps = 3\n",
+            &["update_freq", "gradient_accumulation_steps"],
+        ),
+    ];
+    for (text, words) in cases {
+        place.file("bad.toml", text);
+        place.fails(2, words, &["train", "--dry-run", "--config", "bad.toml"]);
+    }
+    place.fails(2, &["22gb", "24gb"], &["train", "--preset", "22gb"]);
+    place.fails(2, &["22gb", "24gb"], &["presets", "show", "22gb"]);
+    place.fails(
+        2,
+        &["training.leaning_rate"],
+        &["train", "--set", "training.leaning_rate=1"],
+    );
+    place.fails(2, &["nowhere.toml"], &["train", "--config", "nowhere.toml"]);
+    place.fails(2, &["--no-such-flag"], &["train", "--no-such-flag"]);
+}
+
+#[test]
+fn a_cycle_of_presets_is_named() {
+    let place = Place::new();
+    place.file("a.toml", "extends = \"b.toml\"\n");
+    place.file("b.toml", "extends = \"a.toml\"\n");
+    place.fails(
+        2,
+        &["a.toml", "b.toml"],
+        &["train", "--dry-run", "--preset", "a.toml"],
+    );
+}
+
+/// An easy-vqa folder with one image and one question a split.
+fn easy_vqa(place: &Place, questions: &str) {
+    let png = png(place);
+    for split in ["train", "test"] {
+        place.file(&format!("data/easy-vqa/{split}/questions.json"), questions);
+        place.file(&format!("data/easy-vqa/{split}/images/0.png"), &png);
+        place.file(&format!("data/easy-vqa/{split}/images/1.png"), &png);
+    }
+    place.file("data/easy-vqa/answers.txt", "red\nblue\n");
+}
+
+fn png(place: &Place) -> Vec<u8> {
+    place.ok(&[
+        "data", "export", "--preset", "cpu", "--count", "1", "--to", "one",
+    ]);
+    fs::read(place.path().join("one/0.png")).expect("an exported image")
+}
+
+const QUESTIONS: &str = r#"[["what color is it?", "red", 0], ["what color is it?", "blue", 1]]"#;
+
+#[test]
+fn data_errors_name_file_and_cure() {
+    let place = Place::new();
+    let train = || {
+        small_training(&[
+            "--dataset",
+            "easy-vqa",
+            "--set",
+            "dataset.validation_fraction=0.5",
+            "--set",
+            "training.epochs=1",
+        ])
+    };
+    place.fails(3, &["easy-vqa", "aoa data fetch easy-vqa"], &train());
+
+    easy_vqa(&place, "[[\"what color is it?\", \"red\", 0],\n oops]");
+    place.fails(3, &["train/questions.json", "line 2"], &train());
+
+    easy_vqa(&place, r#"[["what color is it?", "rad", 0]]"#);
+    place.fails(3, &["questions.json", "rad", "red"], &train());
+
+    easy_vqa(&place, r#"[["what color is it?", "red", 7]]"#);
+    place.fails(3, &["7.png"], &train());
+
+    easy_vqa(&place, QUESTIONS);
+    for image in ["train/images/0.png", "train/images/1.png"] {
+        let image = place.path().join("data/easy-vqa").join(image);
+        let whole = fs::read(&image).expect("the image");
+        fs::write(&image, &whole[..whole.len() / 2]).expect("write");
+    }
+    place.fails(3, &["images/", ".png"], &train());
+}
+
+#[test]
+fn files_that_arguments_name() {
+    let place = Place::new();
+    place.ok(&small_training(&[]));
+    place.file("text.png", "not a picture");
+    place.fails(
+        3,
+        &["nowhere.png"],
+        &["ask", "what?", "--image", "nowhere.png", "--run", "run"],
+    );
+    place.fails(
+        3,
+        &["text.png"],
+        &["ask", "what?", "--image", "text.png", "--run", "run"],
+    );
+    place.fails(5, &["text.png", "config.toml"], &["eval", "text.png"]);
+    place.fails(5, &["nowhere"], &["train", "--resume", "nowhere"]);
+    place.fails(
+        5,
+        &["already holds a run", "--resume"],
+        &small_training(&[]),
+    );
+    place.fails(
+        5,
+        &["text.png/run"],
+        &small_training(&["--set", "logging.run_dir=text.png/run"]),
+    );
+    // Without any whole checkpoint.
+    for entry in fs::read_dir(place.path().join("run/checkpoints"))
+        .expect("checkpoints")
+        .flatten()
+    {
+        let weights = entry.path().join("model.bpk");
+        if weights.exists() {
+            fs::write(weights, "damaged").expect("write");
+        }
+    }
+    place.fails(5, &["no usable checkpoint", "model.bpk"], &["eval", "run"]);
+    place.fails(5, &["no usable checkpoint"], &["train", "--resume", "run"]);
+    place.file("run/vocabulary.json", "[1, 2");
+    place.fails(3, &["vocabulary.json"], &["eval", "run"]);
+}
+
+#[test]
+fn no_run_yet() {
+    Place::new().fails(5, &["no run under runs/", "aoa train"], &["eval"]);
+}

@@ -1,0 +1,114 @@
+//! Which preset for which device.
+
+use nvml_stand_in::{Card, Cards};
+
+use crate::support::Place;
+
+const GIB: u64 = 1 << 30;
+
+#[track_caller]
+fn check(gibibytes: &[u64], preset: &str) {
+    let cards = gibibytes
+        .iter()
+        .map(|gib| Card::new("NVIDIA Test Card", gib * GIB))
+        .collect();
+    let place = Place::new().with_library(&Cards::new(cards));
+    let outcome = place.ok(&["train", "--dry-run", "--json"]);
+    let answer: serde_json::Value =
+        serde_json::from_str(&outcome.stdout).expect("one line of JSON");
+    assert_eq!(answer["preset"], preset, "{answer}");
+}
+
+#[test]
+fn the_device_chooses_the_preset() {
+    check(&[24], "24gb");
+    check(&[48], "48gb");
+    check(&[80], "48gb");
+    check(&[40], "24gb");
+    check(&[24, 48], "48gb");
+    check(&[], "cpu");
+}
+
+#[test]
+fn a_card_too_small_for_all_presets_is_an_error_with_a_way_out() {
+    let place =
+        Place::new().with_library(&Cards::new(vec![Card::new("NVIDIA Test Card", 16 * GIB)]));
+    let words = [
+        "no preset fits",
+        "16.0 GiB",
+        "24gb",
+        "--preset cpu",
+        "extends",
+    ];
+    place.fails(4, &words, &["train", "--dry-run"]);
+    place.ok(&["train", "--dry-run", "--preset", "cpu"]);
+    place.ok(&["train", "--dry-run", "--set", "hardware.device=cpu"]);
+}
+
+#[test]
+fn a_gpu_that_the_build_cannot_use_is_an_error() {
+    let place =
+        Place::new().with_library(&Cards::new(vec![Card::new("NVIDIA Test Card", 24 * GIB)]));
+    let words = ["cuda:0", "no CUDA backend", "--features cuda"];
+    place.fails(
+        4,
+        &words,
+        &["train", "--set", "dataset.shapes_train_images=4"],
+    );
+}
+
+#[test]
+fn presets_show_and_dry_run() {
+    let place = Place::new();
+    for preset in ["48gb", "24gb", "24gb-headroom", "24gb-tight", "cpu"] {
+        assert!(
+            place
+                .ok(&["presets", "show", preset])
+                .stdout
+                .contains("[training]"),
+            "{preset}"
+        );
+        let outcome = place.ok(&["train", "--dry-run", "--preset", preset]);
+        assert!(outcome.stdout.contains("batch_size"), "{preset}");
+    }
+    assert_eq!(place.ok(&["presets", "list"]).stdout.lines().count(), 5);
+}
+
+#[test]
+fn keys_without_effect_are_named() {
+    let place = Place::new();
+    let outcome = place.ok(&["train", "--dry-run", "--preset", "24gb"]);
+    for key in [
+        "dynamic_batch_size",
+        "memory_efficient_attention",
+        "gradient_checkpointing",
+    ] {
+        assert!(outcome.stderr.contains(key), "{}", outcome.stderr);
+    }
+    let outcome = place.ok(&["train", "--dry-run", "--preset", "cpu"]);
+    assert!(
+        !outcome.stderr.contains("not yet in effect"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn probe_reports_cards_and_host() {
+    let place =
+        Place::new().with_library(&Cards::new(vec![Card::new("NVIDIA Test Card", 24 * GIB)]));
+    let outcome = place.ok(&["probe"]);
+    assert!(
+        outcome.stdout.contains("NVIDIA Test Card"),
+        "{}",
+        outcome.stdout
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&place.ok(&["probe", "--json"]).stdout).expect("JSON");
+    assert_eq!(json["driver"]["state"], "present");
+    place.fails(
+        4,
+        &["/nowhere/libnvidia-ml.so"],
+        &["probe", "--nvml-library", "/nowhere/libnvidia-ml.so"],
+    );
+}

@@ -1,0 +1,6 @@
+//! The program as a user runs it: arguments in, text and exit code out.
+
+mod bad_input;
+mod devices;
+mod runs;
+mod support;

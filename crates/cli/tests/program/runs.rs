@@ -1,0 +1,207 @@
+//! Training, stopping, going on, evaluating and asking.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{Place, small_training};
+
+fn last_line(stdout: &str) -> Value {
+    serde_json::from_str(stdout.lines().last().expect("a line")).expect("JSON")
+}
+
+#[test]
+fn train_eval_and_ask() {
+    let place = Place::new();
+    let outcome = place.ok(&small_training(&["--json"]));
+    for line in outcome.stdout.lines() {
+        serde_json::from_str::<Value>(line).expect("every line is JSON");
+    }
+    let summary = last_line(&outcome.stdout);
+    let accuracy = summary["test_accuracy"].as_f64().expect("an accuracy");
+    assert!((0.0..=1.0).contains(&accuracy));
+    // 12 images with 8 questions, 16 samples a step, 2 epochs.
+    assert_eq!(summary["steps"], 12);
+    assert!(
+        summary["train_seconds"]
+            .as_f64()
+            .is_some_and(|seconds| seconds > 0.0)
+    );
+    assert_eq!(summary["run_dir"], "run");
+    for baseline in ["majority_accuracy", "question_only_accuracy"] {
+        assert!(summary[baseline].as_f64().is_some(), "{baseline}");
+    }
+
+    let evaluated = last_line(&place.ok(&["eval", "run", "--json"]).stdout);
+    assert_eq!(evaluated["accuracy"], summary["test_accuracy"]);
+
+    place.ok(&[
+        "data", "export", "--preset", "cpu", "--count", "1", "--to", "pictures",
+    ]);
+    let answers = place.ok(&[
+        "ask",
+        "how many circles are there?",
+        "--image",
+        "pictures/0.png",
+        "--run",
+        "run",
+    ]);
+    assert_eq!(answers.stdout.lines().count(), 5);
+    let answers = place.ok(&[
+        "ask",
+        "is it red?",
+        "--image",
+        "pictures/0.png",
+        "--run",
+        "run",
+        "--top",
+        "99",
+        "--json",
+    ]);
+    let answers: Vec<Value> = serde_json::from_str(&answers.stdout).expect("JSON");
+    let total: f64 = answers
+        .iter()
+        .map(|one| one["probability"].as_f64().expect("a probability"))
+        .sum();
+    assert!(
+        (total - 1.0).abs() < 1e-5,
+        "probabilities of all answers sum to {total}"
+    );
+}
+
+#[test]
+fn a_stopped_run_goes_on() {
+    let place = Place::new();
+    let stopped = last_line(
+        &place
+            .ok(&small_training(&["--json", "--stop-after", "5"]))
+            .stdout,
+    );
+    assert_eq!(stopped["steps"], 5);
+    assert_eq!(stopped["test_accuracy"], Value::Null);
+    let finished = last_line(&place.ok(&["train", "--resume", "run", "--json"]).stdout);
+    assert_eq!(finished["steps"], 12);
+
+    let whole = Place::new();
+    let whole = last_line(&whole.ok(&small_training(&["--json"])).stdout);
+    assert_eq!(finished["test_accuracy"], whole["test_accuracy"]);
+}
+
+/// Starts a long run and waits for its first report.
+#[cfg(unix)]
+fn running(place: &Place) -> std::process::Child {
+    let args = small_training(&[
+        "--json",
+        "--set",
+        "training.epochs=100000",
+        "--set",
+        "logging.every_steps=1",
+    ]);
+    let mut child = place
+        .command(&args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("standard output")).lines();
+    let started = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .any(|line| line.contains(r#""event":"step""#));
+    assert!(started);
+    // Keep reading, or the program would wait for a reader.
+    std::thread::spawn(move || lines.for_each(drop));
+    child
+}
+
+#[cfg(unix)]
+fn signal(child: &std::process::Child, name: &str) {
+    let status = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status();
+    assert!(status.is_ok_and(|status| status.success()));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interruption_saves_a_checkpoint() {
+    let place = Place::new();
+    let mut child = running(&place);
+    signal(&child, "-INT");
+    assert_eq!(child.wait().expect("the program ends").code(), Some(130));
+    place.ok(&["train", "--resume", "run", "--stop-after", "1"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_goes_on_and_two_processes_do_not_share_a_run() {
+    let place = Place::new();
+    let mut child = running(&place);
+    place.fails(
+        5,
+        &["in use by another process"],
+        &["train", "--resume", "run", "--stop-after", "1"],
+    );
+    signal(&child, "-KILL");
+    child.wait().expect("the program ends");
+    place.ok(&["train", "--resume", "run", "--stop-after", "1"]);
+}
+
+#[test]
+fn configuration_layers_and_their_origins() {
+    let place = Place::new();
+    place.file(
+        "mine.toml",
+        "extends = \"24gb-tight\"\n[training]\nlr = 1e-4\n",
+    );
+    let mut command = place.command(&[
+        "config",
+        "show",
+        "--config",
+        "mine.toml",
+        "--set",
+        "training.seed=7",
+    ]);
+    let output = command
+        .env("AOA_TRAINING__EPOCHS", "3")
+        .output()
+        .expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    for (key, origin) in [
+        ("lr = ", "mine.toml:3"),
+        ("epochs = 3", "AOA_TRAINING__EPOCHS"),
+        ("seed = 7", "--set"),
+        ("batch_size = 6", "24gb-tight"),
+        ("num_hid = 768", "24gb"),
+        ("gradient_accumulation_steps = 5", "update_freq"),
+    ] {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(key))
+            .unwrap_or_else(|| panic!("no {key} in {text}"));
+        assert!(line.contains(origin), "{line}");
+    }
+}
+
+#[test]
+fn completions_and_data() {
+    let place = Place::new();
+    assert!(place.ok(&["completions", "bash"]).stdout.contains("aoa"));
+    assert_eq!(
+        place
+            .ok(&["data", "stats", "--preset", "cpu", "--json"])
+            .stdout
+            .lines()
+            .count(),
+        3
+    );
+    place.ok(&[
+        "data", "export", "--preset", "cpu", "--count", "2", "--to", "pictures",
+    ]);
+    let questions =
+        fs::read_to_string(place.path().join("pictures/questions.json")).expect("questions.json");
+    let questions: Vec<Value> = serde_json::from_str(&questions).expect("JSON");
+    assert_eq!(questions.len(), 16);
+}
