@@ -35,7 +35,7 @@ fn check_parameter<const D: usize, O: Optimizer>(
 fn rows(case: &Case, name: &str) -> Vec<Vec<f32>> {
     let data = case.data(name);
     let width = data.num_elements() / data.shape()[0];
-    data.to_vec::<f32>()
+    data.try_to_vec::<f32>()
         .expect("gradients are f32")
         .chunks(width)
         .map(<[f32]>::to_vec)

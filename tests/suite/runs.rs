@@ -207,7 +207,7 @@ fn a_damaged_checkpoint_is_passed_over() {
             fs::write(&file, content).expect("write");
         }),
         ("no manifest", |path| {
-            fs::remove_file(path.join("manifest.json")).expect("remove")
+            fs::remove_file(path.join("manifest.json")).expect("remove");
         }),
         ("another manifest", |path| {
             let file = path.join("manifest.json");
@@ -215,7 +215,7 @@ fn a_damaged_checkpoint_is_passed_over() {
             fs::write(&file, text.replacen("\"crc32\": ", "\"crc32\": 1", 1)).expect("write");
         }),
         ("a missing file", |path| {
-            fs::remove_file(path.join("state.json")).expect("remove")
+            fs::remove_file(path.join("state.json")).expect("remove");
         }),
     ];
     let settings = small(&["checkpoint.keep_last=5"]);

@@ -273,7 +273,7 @@ impl ModuleMapper for LoadWeights<'_> {
             "{name}"
         );
         let stored = Tensor::<D>::from_data(
-            TensorData::new(stored.to_vec::<f32>().expect("f32"), value.dims()),
+            TensorData::new(stored.try_to_vec::<f32>().expect("f32"), value.dims()),
             &value.device(),
         );
         Param::initialized(param.id, stored.require_grad())
@@ -285,7 +285,7 @@ fn transposed(data: TensorData) -> TensorData {
     let &[rows, columns] = &data.shape()[..] else {
         return data;
     };
-    let values: Vec<f32> = data.to_vec().expect("weights are f32");
+    let values: Vec<f32> = data.try_to_vec().expect("weights are f32");
     let turned = (0..columns)
         .flat_map(|c| (0..rows).map(move |r| (r, c)))
         .map(|(r, c)| values[r * columns + c]);

@@ -1,5 +1,10 @@
 //! What the cross-crate tests share.
 
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "test support: a panic is how it reports"
+)]
+
 mod golden;
 mod runs;
 

@@ -63,7 +63,7 @@ impl AoaStack {
     pub fn forward(
         &self,
         words: Tensor<3>,
-        masked_words: Tensor<2, Bool>,
+        masked_words: &Tensor<2, Bool>,
         regions: Tensor<3>,
         image_of: Tensor<1, Int>,
     ) -> Refined {

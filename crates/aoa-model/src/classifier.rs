@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use crate::weight_norm::{WeightNormLinear, WeightNormLinearConfig};
 
 /// Non-linearity between the classifier's layers.
-#[derive(Config, Debug, Copy, PartialEq, Eq)]
+#[derive(Config, Debug, PartialEq, Eq)]
 pub enum ClassifierActivation {
     /// `max(0, x)`
     Relu,
@@ -52,7 +52,7 @@ impl ClassifierConfig {
             hidden: WeightNormLinearConfig::new(self.dim, self.hidden).init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
             output: WeightNormLinearConfig::new(self.hidden, self.answers).init(device),
-            activation: self.activation,
+            activation: self.activation.clone(),
         }
     }
 }

@@ -145,7 +145,7 @@ impl FineBranch {
             .gru
             .forward(self.dropout.forward(self.embedding.forward(questions)));
         let regions = self.region_projection.forward(regions); // [images, regions, hidden]
-        let refined = self.stack.forward(words, masked.clone(), regions, image_of);
+        let refined = self.stack.forward(words, &masked, regions, image_of);
         let joint = self
             .fusion
             .forward(refined.words, refined.regions, masked.clone());

@@ -131,7 +131,7 @@ pub struct AskArgs {
 
 #[derive(Debug, ClapArgs)]
 pub struct ProbeArgs {
-    /// Path of libnvidia-ml [default: the system's, or hardware.nvml_library]
+    /// Path of libnvidia-ml [default: the system's, or `hardware.nvml_library`]
     #[arg(long, value_name = "FILE")]
     pub nvml_library: Option<PathBuf>,
     /// Print JSON

@@ -93,13 +93,13 @@ impl Failure {
                 .map(|error| graphical(&located(error)))
                 .collect();
         }
-        let mut message = self.to_string();
+        let mut messages = vec![self.to_string()];
         let mut cause = self.source();
         while let Some(error) = cause {
-            message += &format!(": {error}");
+            messages.push(error.to_string());
             cause = error.source();
         }
-        let mut diagnostic = MietteDiagnostic::new(message);
+        let mut diagnostic = MietteDiagnostic::new(messages.join(": "));
         diagnostic.help = self.help();
         graphical(&Report::new(diagnostic))
     }
@@ -108,8 +108,7 @@ impl Failure {
         match self {
             Self::Preset { known, .. } => Some(format!("the presets are {}", known.join(", "))),
             Self::Choice(error) => Some(error.hint()),
-            Self::Data(error) => error.hint(),
-            Self::Train(TrainError::Data(error)) => error.hint(),
+            Self::Data(error) | Self::Train(TrainError::Data(error)) => error.hint(),
             Self::Train(error) => error.help().map(str::to_owned),
             Self::NoRun => Some("train one with `aoa train`, or name a run directory".to_owned()),
             _ => None,

@@ -82,7 +82,7 @@ impl Observer for Bar {
                 self.bar.reset_eta();
             }
             Event::Step { .. } => {
-                self.bar.set_message(self.position.figures(event));
+                self.bar.set_message(figures(event));
                 return;
             }
             Event::Summary(_) => self.bar.finish_and_clear(),
@@ -148,11 +148,7 @@ impl Position {
                     .time_left(event)
                     .map(|left| format!("  {left} left"))
                     .unwrap_or_default();
-                format!(
-                    "step {step}/{}  {}{left}",
-                    self.total_steps,
-                    self.figures(event)
-                )
+                format!("step {step}/{}  {}{left}", self.total_steps, figures(event))
             }
             Event::Evaluation {
                 step,
@@ -175,28 +171,6 @@ impl Position {
         })
     }
 
-    /// Loss, speed and memory of a step.
-    fn figures(&self, event: &Event) -> String {
-        let Event::Step {
-            epoch,
-            loss,
-            lr,
-            samples_per_second,
-            memory_bytes,
-            ..
-        } = event
-        else {
-            return String::new();
-        };
-        let memory = memory_bytes
-            .map(|bytes| format!("  {}", gibibytes(bytes)))
-            .unwrap_or_default();
-        format!(
-            "epoch {}  loss {loss:.4}  lr {lr:.1e}  {samples_per_second:.0} samples/s{memory}",
-            epoch + 1
-        )
-    }
-
     fn time_left(&self, event: &Event) -> Option<String> {
         let Event::Step {
             step,
@@ -212,29 +186,47 @@ impl Position {
     }
 }
 
+/// Loss, speed and memory of a step.
+fn figures(event: &Event) -> String {
+    let Event::Step {
+        epoch,
+        loss,
+        lr,
+        samples_per_second,
+        memory_bytes,
+        ..
+    } = event
+    else {
+        return String::new();
+    };
+    let memory = memory_bytes
+        .map(|bytes| format!("  {}", gibibytes(bytes)))
+        .unwrap_or_default();
+    format!(
+        "epoch {}  loss {loss:.4}  lr {lr:.1e}  {samples_per_second:.0} samples/s{memory}",
+        epoch + 1
+    )
+}
+
 fn describe_summary(summary: &Summary) -> String {
     let shown = |accuracy: Option<f64>| accuracy.map_or_else(|| "not measured".to_owned(), percent);
-    let mut text = format!(
+    let steps = format!(
         "{}/{} steps in {}",
         summary.steps,
         summary.total_steps,
         duration(summary.train_seconds)
     );
-    if summary.test_accuracy.is_some() {
-        text += &format!(
-            "\ntest accuracy      {}\n  question only    {}\n  always \"{}\" {}",
-            shown(summary.test_accuracy),
-            shown(summary.question_only_accuracy),
-            summary.majority_answer,
-            percent(summary.majority_accuracy),
-        );
-    } else {
-        text += &format!(
-            "\nstopped; go on with `aoa train --resume {}`",
-            summary.run_dir.display()
-        );
+    if summary.test_accuracy.is_none() {
+        let run_dir = summary.run_dir.display();
+        return format!("{steps}\nstopped; go on with `aoa train --resume {run_dir}`");
     }
-    text
+    format!(
+        "{steps}\ntest accuracy  {}\n  {}  with the question only\n  {}  by always answering \"{}\"",
+        shown(summary.test_accuracy),
+        shown(summary.question_only_accuracy),
+        percent(summary.majority_accuracy),
+        summary.majority_answer,
+    )
 }
 
 /// A share as a percentage.

@@ -32,6 +32,10 @@ pub fn open(wanted: &Wanted) -> Result<Device, TrainError> {
     })
 }
 
+#[cfg_attr(
+    feature = "flex",
+    expect(clippy::unnecessary_wraps, reason = "without the feature it is None")
+)]
 fn cpu() -> Option<Device> {
     #[cfg(feature = "flex")]
     return Some(Device::flex());
@@ -39,6 +43,10 @@ fn cpu() -> Option<Device> {
     None
 }
 
+#[cfg_attr(
+    feature = "cuda",
+    expect(clippy::unnecessary_wraps, reason = "without the feature it is None")
+)]
 fn cuda(_index: u32) -> Option<Device> {
     #[cfg(feature = "cuda")]
     return Some(Device::cuda(_index as usize));
@@ -46,6 +54,10 @@ fn cuda(_index: u32) -> Option<Device> {
     None
 }
 
+#[cfg_attr(
+    feature = "wgpu",
+    expect(clippy::unnecessary_wraps, reason = "without the feature it is None")
+)]
 fn wgpu() -> Option<Device> {
     #[cfg(feature = "wgpu")]
     return Some(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice));

@@ -75,7 +75,7 @@ pub enum TrainError {
         file: String,
     },
     /// No checkpoint of the run can be used.
-    #[error("{} has no usable checkpoint{}", run_dir.display(), rejected.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    #[error("{} has no usable checkpoint\n  {}", run_dir.display(), rejected.join("\n  "))]
     NoCheckpoint {
         /// The run.
         run_dir: PathBuf,

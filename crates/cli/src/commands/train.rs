@@ -113,10 +113,11 @@ fn new_run_dir(config: &Config) -> PathBuf {
     }
     let named =
         |number: u32| Path::new("runs").join(format!("{}-{number:03}", config.dataset.name));
-    (1..)
-        .map(named)
-        .find(|path| !path.exists())
-        .unwrap_or_else(|| unreachable!("some number is free"))
+    let mut number = 1;
+    while named(number).exists() {
+        number += 1;
+    }
+    named(number)
 }
 
 /// A flag that the first interruption sets; the second one ends the program at once.

@@ -87,7 +87,7 @@ pub(super) struct Object {
     pub(super) paint: [f32; 3],
 }
 
-/// Two to four objects that neither touch nor share both colour and shape.
+/// Two or three objects that neither touch nor share both colour and shape.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scene {
     pub(super) objects: Vec<Object>,
@@ -115,7 +115,7 @@ impl Scene {
 /// Distinct pairs of colour and shape. In a third of the scenes most objects share their shape and in a third their
 /// colour, so that high counts are not rare.
 fn kinds(rng: &mut ChaCha8Rng) -> Vec<(Colour, Shape)> {
-    let count = rng.random_range(2..=4);
+    let count = rng.random_range(2..=3);
     let shape = rng.random_bool(1.0 / 3.0).then(|| any(&Shape::ALL, rng));
     let colour = rng.random_bool(1.0 / 3.0).then(|| any(&Colour::ALL, rng));
     let mut kinds = Vec::with_capacity(count);
@@ -144,7 +144,7 @@ pub(super) fn any<T: Copy>(items: &[T], rng: &mut ChaCha8Rng) -> T {
 fn place(kinds: &[(Colour, Shape)], rng: &mut ChaCha8Rng) -> Option<Vec<Object>> {
     let mut objects: Vec<Object> = Vec::with_capacity(kinds.len());
     for &(colour, shape) in kinds {
-        let radius = rng.random_range(7.5..10.5);
+        let radius = rng.random_range(9.5..12.5);
         let angle = rng.random_range(-0.2..0.2);
         let tint = rng.random_range(-12.0..12.0);
         let paint = colour

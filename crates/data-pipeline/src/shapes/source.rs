@@ -27,7 +27,7 @@ pub struct ShapesConfig {
 
 /// One split of the `shapes` data set.
 ///
-/// An image is 64 x 64 pixels: two to four circles, squares and triangles in six colours, no two alike, on a light
+/// An image is 64 x 64 pixels: two or three circles, squares and triangles in six colours, no two alike, on a light
 /// noisy ground. Questions ask for colour, shape, count (0 to 4), position (left, right, above, below) and existence;
 /// each has exactly one right answer, and yes/no questions have the answer yes in half of the cases.
 ///
