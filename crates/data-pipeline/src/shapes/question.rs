@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use super::scene::{Colour, Object, Scene, Shape, any};
 
 /// Two objects are left, right, above or below of one another only if their centres lie this many pixels apart.
-const CLEARLY: f32 = 8.0;
+const CLEARLY: f32 = 16.0;
 
 /// What a question asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
