@@ -48,7 +48,7 @@ fn load(case: &Case, device: &Device) -> Stack {
         2 * case.size("dim"),
         case.size("num_answers"),
     )
-    .with_activation(ClassifierActivation::Relu);
+    .with_activation(ClassifierActivation::Swish);
     let stack = Stack {
         aoa: (0..case.size("aoa_layers"))
             .map(|_| layer.init(device))

@@ -28,6 +28,7 @@ fn small(sets: &[&str]) -> Config {
         "training.batch_size=16",
         "training.epochs=2",
         "evaluation.question_only_epochs=0",
+        "data_loading.image_group_size=1",
         "logging.every_steps=1",
     ];
     let sets = base.iter().chain(sets).map(ToString::to_string).collect();

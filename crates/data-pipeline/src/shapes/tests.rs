@@ -25,7 +25,7 @@ fn distance(a: [f32; 2], b: [f32; 2]) -> f32 {
 
 #[test]
 fn objects_differ_and_keep_apart_and_inside() {
-    let mut counts = [0; 5];
+    let mut counts = [0; 4];
     for scene in shapes(Split::Train).scenes() {
         counts[scene.objects.len()] += 1;
         for (number, a) in scene.objects.iter().enumerate() {
