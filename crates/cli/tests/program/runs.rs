@@ -205,3 +205,37 @@ fn completions_and_data() {
     let questions: Vec<Value> = serde_json::from_str(&questions).expect("JSON");
     assert_eq!(questions.len(), 16);
 }
+
+/// Needs the public data set: `AOA_TEST_DATA` names the folder that `aoa data fetch` filled.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+#[test]
+fn easy_vqa_is_read_whole() {
+    let Some(root) = std::env::var_os("AOA_TEST_DATA") else {
+        eprintln!("skipped: AOA_TEST_DATA does not name a folder with easy-vqa");
+        return;
+    };
+    let place = Place::new();
+    let root = root.to_string_lossy().into_owned();
+    let args = [
+        "data",
+        "stats",
+        "--dataset",
+        "easy-vqa",
+        "--data-root",
+        &root,
+        "--json",
+    ];
+    let lines = place.ok(&args).stdout;
+    let splits: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let samples = |split: usize| splits[split]["samples"].as_u64().expect("a count");
+    assert_eq!(samples(0) + samples(1), 38_575);
+    assert_eq!(samples(2), 9_673);
+    assert!(splits.iter().all(|split| {
+        split["answers"]
+            .as_object()
+            .is_some_and(|answers| answers.len() == 13)
+    }));
+}
