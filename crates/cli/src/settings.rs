@@ -100,13 +100,14 @@ pub fn of_run(
         data_root.map(|root| format!("dataset.root={}", serde_json::Value::from(root.as_str())));
     let layers = Layers {
         preset: None,
-        // The run's file states every key, so nothing of the preset below it is left.
         fallback_preset: "cpu".to_owned(),
         user: Some(user),
         environment: environment(),
         sets: root.into_iter().chain(sets.iter().cloned()).collect(),
     };
-    let resolved = resolve(&layers, &lookup)?;
+    // The run's file states every key, so the preset that it names need not exist any more.
+    let nothing_below = |name: &str| Some(Source::new(name, ""));
+    let resolved = resolve(&layers, &nothing_below)?;
     let inventory = inventory(&resolved.config.hardware.nvml_library)?;
     let (device, found) = device_for(&resolved, &inventory);
     Ok(Settings {

@@ -34,6 +34,7 @@ mod run_dir;
 mod stopwatch;
 mod trained;
 mod training;
+mod window;
 
 pub use aoa::binary_cross_entropy;
 pub use batch::{DeviceBatch, Sight};

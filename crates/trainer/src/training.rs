@@ -23,6 +23,7 @@ use crate::parameters::{count, materialize};
 use crate::randomness::{Purpose, seed};
 use crate::run_dir::{Blueprint, RunDir, read_blueprint};
 use crate::stopwatch::Stopwatch;
+use crate::window::Window;
 
 /// A run to start or to continue.
 #[derive(Debug)]
@@ -474,50 +475,5 @@ impl<'a, M: Model> Trainer<'a, M> {
         }
         let accuracy = evaluate(&model, test, self.answers, Sight::Blind, &self.device)?;
         Ok(Some(accuracy.accuracy))
-    }
-}
-
-/// Means over the steps since the last report.
-struct Window {
-    clock: Stopwatch,
-    steps: usize,
-    samples: usize,
-    loss: f64,
-    norm: f64,
-    rates: Vec<f64>,
-}
-
-impl Window {
-    fn new() -> Self {
-        Self {
-            clock: Stopwatch::start(),
-            steps: 0,
-            samples: 0,
-            loss: 0.0,
-            norm: 0.0,
-            rates: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, loss: f64, update: &Update, samples: usize) {
-        self.steps += 1;
-        self.samples += samples;
-        self.loss += loss;
-        self.norm += update.norm.0;
-        self.rates = update.rates.iter().map(|(_, rate)| *rate).collect();
-    }
-
-    fn report(&self, state: &RunState, memory_bytes: Option<u64>) -> Event {
-        let steps = self.steps.max(1) as f64;
-        Event::Step {
-            step: state.step,
-            epoch: state.epoch,
-            loss: self.loss / steps,
-            gradient_norm: self.norm / steps,
-            lr: self.rates.first().copied().unwrap_or_default(),
-            xvlm_lr: self.rates.get(1).copied().unwrap_or_default(),
-            samples_per_second: self.samples as f64 / self.clock.seconds().max(f64::EPSILON),
-            memory_bytes,
-        }
     }
 }

@@ -89,6 +89,21 @@ fn a_stopped_run_goes_on() {
     assert_eq!(finished["test_accuracy"], whole["test_accuracy"]);
 }
 
+#[test]
+fn a_run_does_not_need_its_preset_any_more() {
+    let place = Place::new();
+    let mine = place.file("mine.toml", "extends = \"cpu\"\n");
+    let args = small_training(&["--stop-after", "1"]);
+    let args: Vec<_> = args
+        .iter()
+        .map(|arg| if *arg == "cpu" { "mine.toml" } else { arg })
+        .collect();
+    place.ok(&args);
+    fs::remove_file(mine).expect("the preset is removed");
+    place.ok(&["eval", "run"]);
+    place.ok(&["train", "--resume", "run", "--stop-after", "1"]);
+}
+
 /// Starts a long run and waits for its first report.
 #[cfg(unix)]
 fn running(place: &Place) -> std::process::Child {
