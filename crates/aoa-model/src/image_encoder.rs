@@ -1,11 +1,11 @@
 //! A small convolutional image encoder that turns an image into region features.
 
 use burn::config::Config;
-use burn::module::{Module, Param};
+use burn::module::{Initializer, Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{LayerNorm, LayerNormConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use crate::init::RECTIFIED;
 
@@ -72,21 +72,13 @@ impl GridEncoderConfig {
                 .collect(),
             mix: conv(channels, channels, 1),
             norm: LayerNormConfig::new(channels).init(device),
-            position: grid_positions(self.image_size / REGION_PIXELS, channels, device),
+            position: Initializer::Normal {
+                mean: 0.0,
+                std: 0.5,
+            }
+            .init([self.regions(), channels], device),
         }
     }
-}
-
-/// First embedding of the grid positions, `[side * side, channels]`: each channel is a random direction of the image
-/// plane, so that left of and above are linear from the start.
-fn grid_positions(side: usize, channels: usize, device: &Device) -> Param<Tensor<2>> {
-    let at = |index: usize| (2 * index + 1) as f32 / side as f32 - 1.0; // centre of a cell, -1 to 1
-    let coordinates = (0..side * side).flat_map(|cell| [at(cell % side), at(cell / side)]);
-    let coordinates = TensorData::new(coordinates.collect::<Vec<_>>(), [side * side, 2]);
-    let directions = Tensor::<2>::random([2, channels], Distribution::Normal(0.0, 1.0), device);
-    let positions = Tensor::<2>::from_data(coordinates, device).matmul(directions);
-    // Through plain data, so that the embedding is a leaf.
-    Param::from_tensor(Tensor::from_data(positions.into_data(), device))
 }
 
 impl GridEncoder {
