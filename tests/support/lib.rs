@@ -9,4 +9,4 @@ mod golden;
 mod runs;
 
 pub use golden::{Case, Difference, Gradients, LoadWeights, gradient_of, gradients_by_path};
-pub use runs::{Silent, newest_weights, random_numbers, weights};
+pub use runs::{Silent, newest_weights, random_numbers};

@@ -43,7 +43,7 @@ pub fn newest_weights<M: Model>(run_dir: &Path) -> Gradients {
 }
 
 /// Weights of a module by path.
-pub fn weights<M: Module>(module: &M) -> Gradients {
+fn weights<M: Module>(module: &M) -> Gradients {
     struct Collect {
         path: Vec<String>,
         found: Gradients,

@@ -118,10 +118,7 @@ pub fn evaluation_loader(
     source: Arc<dyn Source>,
     encoder: Arc<Encoder>,
 ) -> Result<Loader, DataError> {
-    let batch = match settings.evaluation.batch_size {
-        0 => settings.training.batch_size,
-        stated => stated,
-    };
+    let batch = settings.evaluation_batch_size();
     let batches = LoaderConfig {
         effective_batch: batch,
         chunk: batch,
