@@ -22,6 +22,7 @@ use crate::optimizers::{Optimizers, Update};
 use crate::parameters::{count, materialize};
 use crate::randomness::{Purpose, seed};
 use crate::run_dir::{Blueprint, RunDir, read_blueprint};
+use crate::steps::Steps;
 use crate::stopwatch::Stopwatch;
 use crate::window::Window;
 
@@ -120,8 +121,7 @@ struct Trainer<'a, M> {
     answers: usize,
     training: Loader,
     validation: Loader,
-    steps_per_epoch: usize,
-    total_steps: usize,
+    steps: Steps,
     reporter: Reporter<'a>,
     model: std::marker::PhantomData<M>,
 }
@@ -142,16 +142,7 @@ impl<'a, M: Model> Trainer<'a, M> {
         });
         let training = training_loader(settings, dataset.train.clone(), encoder.clone())?;
         let validation = evaluation_loader(settings, dataset.validation.clone(), encoder.clone())?;
-        let steps_per_epoch = dataset
-            .train
-            .samples()
-            .len()
-            .div_ceil(settings.effective_batch());
-        let planned = settings.training.epochs * steps_per_epoch;
-        let total_steps = match settings.training.max_steps {
-            0 => planned,
-            limit => planned.min(limit),
-        };
+        let steps = Steps::of(settings, dataset.train.samples().len());
         Ok(Self {
             run,
             device: run.device.clone().autodiff(),
@@ -161,8 +152,7 @@ impl<'a, M: Model> Trainer<'a, M> {
             encoder,
             training,
             validation,
-            steps_per_epoch,
-            total_steps,
+            steps,
             reporter,
             model: std::marker::PhantomData,
         })
@@ -226,7 +216,7 @@ impl<'a, M: Model> Trainer<'a, M> {
             parameters: count(model),
             effective_batch: settings.effective_batch(),
             micro_batch: settings.training.batch_size,
-            total_steps: self.total_steps,
+            total_steps: self.steps.total,
             step: state.step,
         })
     }
@@ -243,7 +233,7 @@ impl<'a, M: Model> Trainer<'a, M> {
         let seconds_before = state.train_seconds;
         let first_step = state.step;
         let mut window = Window::new();
-        while state.step < self.total_steps {
+        while state.step < self.steps.total {
             let batches = self
                 .training
                 .epoch(state.epoch as u64, state.step_in_epoch)?;
@@ -263,8 +253,8 @@ impl<'a, M: Model> Trainer<'a, M> {
                 window.add(loss, &update, batch.len());
                 self.reporter.observer.tick(state.step);
 
-                let last = state.step == self.total_steps;
-                let epoch_ends = state.step_in_epoch == self.steps_per_epoch;
+                let last = state.step == self.steps.total;
+                let epoch_ends = state.step_in_epoch == self.steps.per_epoch;
                 if last || state.step.is_multiple_of(settings.logging.every_steps) {
                     let report = window.report(state, memory_in_use(&self.device));
                     self.reporter.report(&report)?;
@@ -330,7 +320,7 @@ impl<'a, M: Model> Trainer<'a, M> {
         });
         let progress = Progress {
             step,
-            total_steps: self.total_steps,
+            total_steps: self.steps.total,
             epoch,
         };
         let (model, update) = optimizers.step(model, gradient.gradients, progress);
@@ -401,7 +391,7 @@ impl<'a, M: Model> Trainer<'a, M> {
             majority_answer: answers.answers().get(majority).cloned().unwrap_or_default(),
             question_only_accuracy: None,
             steps: state.step,
-            total_steps: self.total_steps,
+            total_steps: self.steps.total,
             train_seconds: state.train_seconds,
             run_dir: self.run.run_dir.to_owned(),
         };
@@ -453,15 +443,15 @@ impl<'a, M: Model> Trainer<'a, M> {
         if epochs == 0 {
             return Ok(None);
         }
-        self.total_steps = self.total_steps.min(epochs * self.steps_per_epoch);
+        self.steps.total = self.steps.total.min(epochs * self.steps.per_epoch);
         self.reporter.report(&Event::QuestionOnly {
-            total_steps: self.total_steps,
+            total_steps: self.steps.total,
         })?;
         let (mut model, mut optimizers) = self.fresh(config);
         let mut step = 0;
         for epoch in 0..epochs {
             for batch in self.training.epoch(epoch as u64, 0)? {
-                if step == self.total_steps {
+                if step == self.steps.total {
                     break;
                 }
                 if self.run.stop.load(Ordering::Relaxed) {

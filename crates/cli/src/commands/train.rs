@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use config_schema::{Config, DatasetName};
 use data_pipeline::{DataError, easy_vqa};
-use trainer::{Dataset, Model, Run, device, train};
+use trainer::{Dataset, Model, Run, Steps, device, train};
 
 use crate::ActiveModel;
 use crate::args::TrainArgs;
@@ -75,7 +75,6 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     <ActiveModel as Model>::configure(config, vocabulary.len(), answers.len())
         .map_err(trainer::TrainError::Model)?;
     let samples = dataset.train.samples().len();
-    let steps = samples.div_ceil(config.effective_batch()) * config.training.epochs;
     if args.json {
         output::json(&serde_json::json!({
             "preset": settings.resolved.preset,
@@ -83,7 +82,7 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
             "reason": settings.reason,
             "effective_batch": config.effective_batch(),
             "training_samples": samples,
-            "steps": if config.training.max_steps > 0 { steps.min(config.training.max_steps) } else { steps },
+            "steps": Steps::of(config, samples).total,
             "config": config,
         }));
     } else {
