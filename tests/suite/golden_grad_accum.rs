@@ -7,7 +7,7 @@ use aoa_model::{
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use integration_tests::{Case, Gradients, LoadWeights, gradients_by_path, random_numbers};
-use trainer::{binary_cross_entropy, effective_gradient};
+use trainer::{Slicing, binary_cross_entropy, effective_gradient};
 
 /// The model of the golden case: AoA layers with residual connections, sum over positions, classifier.
 #[derive(Module, Debug)]
@@ -64,7 +64,11 @@ fn gradient(case: &Case, micro_batch: usize) -> (Gradients, f64) {
     let stack = load(case, &device);
     let x = case.tensor::<3>("input.x", &device);
     let targets = case.tensor::<2>("input.targets", &device);
-    let result = effective_gradient(&stack, case.size("batch"), micro_batch, |slice| {
+    let slicing = Slicing {
+        micro_batch,
+        parallel: 1,
+    };
+    let result = effective_gradient(&stack, case.size("batch"), slicing, |stack, slice| {
         let part = |tensor: Tensor<3>| tensor.narrow(0, slice.start, slice.len());
         stack.losses(
             part(x.clone()),

@@ -9,7 +9,7 @@ use data_pipeline::{
     Batch, Encoder, Loader, LoaderConfig, Order, Shapes, ShapesConfig, Source, Split,
 };
 use integration_tests::{Gradients, gradients_by_path, random_numbers};
-use trainer::{DeviceBatch, Model, Sight, effective_gradient};
+use trainer::{DeviceBatch, Model, Sight, Slicing, effective_gradient};
 
 /// An effective batch of 32 samples about 8 images.
 fn batch() -> (Batch, usize, usize) {
@@ -61,30 +61,54 @@ fn model(words: usize, answers: usize, device: &Device) -> Vqa {
     )
 }
 
-#[test]
-fn every_slicing_gives_the_same_gradient() {
-    let _guard = random_numbers();
-    let (batch, words, answers) = batch();
-    let device = Device::flex().autodiff();
-    let model = model(words, answers, &device);
-    let gradient = |micro_batch| -> (Gradients, f64) {
-        let result = effective_gradient(&model, batch.len(), micro_batch, |slice| {
+struct Fixture {
+    model: Vqa,
+    batch: Batch,
+    answers: usize,
+    device: Device,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let (batch, words, answers) = batch();
+        let device = Device::flex().autodiff();
+        Self {
+            model: model(words, answers, &device),
+            batch,
+            answers,
+            device,
+        }
+    }
+
+    fn gradient(&self, micro_batch: usize, parallel: usize) -> (Gradients, f64) {
+        let slicing = Slicing {
+            micro_batch,
+            parallel,
+        };
+        let (batch, answers, device) = (&self.batch, self.answers, &self.device);
+        let result = effective_gradient(&self.model, batch.len(), slicing, |model, slice| {
             model.losses(DeviceBatch::upload(
                 &batch.slice(slice),
                 answers,
                 Sight::Images,
-                &device,
+                device,
             ))
         });
         (
-            gradients_by_path(&model, &result.gradients, &str::to_owned),
+            gradients_by_path(&self.model, &result.gradients, &str::to_owned),
             result.loss,
         )
-    };
-    let (whole, loss) = gradient(32);
+    }
+}
+
+#[test]
+fn every_slicing_gives_the_same_gradient() {
+    let _guard = random_numbers();
+    let fixture = Fixture::new();
+    let (whole, loss) = fixture.gradient(32, 1);
     assert!(whole.len() > 20, "every parameter has a gradient");
     for micro_batch in [16, 8, 10, 1] {
-        let (sliced, sliced_loss) = gradient(micro_batch);
+        let (sliced, sliced_loss) = fixture.gradient(micro_batch, 1);
         assert!(
             (sliced_loss - loss).abs() <= 1e-5 * loss.abs(),
             "loss in slices of {micro_batch}"
@@ -99,6 +123,23 @@ fn every_slicing_gives_the_same_gradient() {
             assert!(
                 relative <= 1e-5,
                 "{name} in slices of {micro_batch}: {relative:e}"
+            );
+        }
+    }
+}
+
+/// Bit for bit: threads decide when a micro-batch is computed, not what is summed in which order.
+#[test]
+fn micro_batches_side_by_side_give_the_same_gradient() {
+    let _guard = random_numbers();
+    let fixture = Fixture::new();
+    for micro_batch in [16, 10] {
+        let one_by_one = fixture.gradient(micro_batch, 1);
+        for parallel in [2, 3, 8] {
+            assert_eq!(
+                fixture.gradient(micro_batch, parallel),
+                one_by_one,
+                "{parallel} of {micro_batch}"
             );
         }
     }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, error::Error, fmt, ops::Range, sync::Arc};
 
 use crate::source::{Origin, Source};
+use crate::warning::StatedKey;
 
 /// Texts longer than this are not read, in bytes. A configuration has a few kilobytes.
 pub const MAX_TEXT_BYTES: usize = 1 << 20;
@@ -130,19 +131,15 @@ pub enum Problem {
         /// The preset that the file extends.
         extends: String,
     },
-    /// The heads do not divide the hidden size.
-    #[error(
-        "`model.heads` = {heads} ({heads_origin}) does not divide `model.num_hid` = {num_hid} ({num_hid_origin})"
-    )]
-    HeadsDoNotDivide {
-        /// `model.heads`.
-        heads: usize,
-        /// Who stated it.
-        heads_origin: Origin,
-        /// `model.num_hid`.
-        num_hid: usize,
-        /// Who stated it.
-        num_hid_origin: Origin,
+    /// Two keys whose values cannot work together.
+    #[error("{first} {verb} {second}")]
+    Incompatible {
+        /// The key that asks too much.
+        first: StatedKey,
+        /// What it does to the other.
+        verb: &'static str,
+        /// The key in its way.
+        second: StatedKey,
     },
     /// One layer states both spellings of accumulation, and they differ.
     #[error(

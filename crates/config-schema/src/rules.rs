@@ -6,9 +6,11 @@ use crate::{
     Config,
     error::{ConfigError, Found, Problem, Report},
     layer::Statement,
+    render,
     resolve::Values,
     schema,
     source::Origin,
+    warning::StatedKey,
 };
 
 /// Two spellings of one fact: the micro-batches of one optimizer update.
@@ -57,44 +59,71 @@ pub(crate) fn derive_accumulation(
 
 /// Applies every rule whose keys are all known.
 pub(crate) fn check(config: &Config, values: &Values, report: &mut Report) {
-    if !report.incomplete {
-        heads_divide_hidden_size(config, values, report);
+    if report.incomplete {
+        return;
+    }
+    let (heads, num_hid) = (config.model.heads, config.model.num_hid);
+    if !num_hid.is_multiple_of(heads) {
+        let fitting = (1..=heads)
+            .rev()
+            .find(|heads| num_hid.is_multiple_of(*heads))
+            .unwrap_or(1);
+        let help = format!("model.heads = {fitting} would divide it");
+        let keys = ["model.heads", "model.num_hid"];
+        incompatible(keys, "does not divide", help, config, values, report);
+    }
+    if config.hardware.parallel_micro_batches > 1 && config.model.dropout > 0.0 {
+        let help = "the device has one generator of random numbers: compute one micro-batch at a time, or train \
+                    without dropout"
+            .to_owned();
+        let keys = ["hardware.parallel_micro_batches", "model.dropout"];
+        incompatible(
+            keys,
+            "cannot be combined with",
+            help,
+            config,
+            values,
+            report,
+        );
     }
 }
 
-fn heads_divide_hidden_size(config: &Config, values: &Values, report: &mut Report) {
-    let paths = ["model.heads", "model.num_hid"];
-    let (heads, num_hid) = (config.model.heads, config.model.num_hid);
-    if num_hid.is_multiple_of(heads) || paths.iter().any(|path| report.unknown.contains(path)) {
+/// Reports that two keys cannot work together, unless one of them is already known to be wrong.
+fn incompatible(
+    keys: [&'static str; 2],
+    verb: &'static str,
+    help: String,
+    config: &Config,
+    values: &Values,
+    report: &mut Report,
+) {
+    if keys.iter().any(|path| report.unknown.contains(path)) {
         return;
     }
-    let [heads_value, num_hid_value] = paths.map(|path| values.get(path));
-    let origin = |value: Option<&crate::resolve::Value>| {
-        value.map_or(Origin::Default, |value| value.origin.clone())
-    };
-    let problem = Problem::HeadsDoNotDivide {
-        heads,
-        heads_origin: origin(heads_value),
-        num_hid,
-        num_hid_origin: origin(num_hid_value),
-    };
+    let stated = keys.map(|path| values.get(path));
     // The statement of the higher layer is the one that broke what the lower had right.
-    let stated = [heads_value, num_hid_value]
+    let place = stated
         .into_iter()
         .flatten()
-        .filter_map(|value| value.stated.clone());
-    let place = stated
+        .filter_map(|value| value.stated.clone())
         .max_by_key(|(layer, _)| *layer)
         .map(|(_, place)| place);
-    let fitting = (1..=heads)
-        .rev()
-        .find(|heads| num_hid.is_multiple_of(*heads))
-        .unwrap_or(1);
+    let [first, second] = keys.map(|path| StatedKey {
+        key: path.to_owned(),
+        value: render::value_of(config, path).unwrap_or_default(),
+        origin: values
+            .get(path)
+            .map_or(Origin::Default, |value| value.origin.clone()),
+    });
     let (source, span) = place.unzip();
     report.errors.push(ConfigError {
         source,
         span,
-        problem,
-        help: Some(format!("model.heads = {fitting} would divide it")),
+        problem: Problem::Incompatible {
+            first,
+            verb,
+            second,
+        },
+        help: Some(help),
     });
 }

@@ -24,11 +24,18 @@ pub struct StatedKey {
     pub origin: Origin,
 }
 
+/// "`section.key = value` (origin)".
+impl fmt::Display for StatedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{} = {}` ({})", self.key, self.value, self.origin)
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, StatedKey { key, value, origin }) in self.keys.iter().enumerate() {
+        for (index, key) in self.keys.iter().enumerate() {
             let joint = if index == 0 { "" } else { " and " };
-            write!(f, "{joint}`{key} = {value}` ({origin})")?;
+            write!(f, "{joint}{key}")?;
         }
         let verb = if self.keys.len() == 1 { "is" } else { "are" };
         write!(f, " {verb} not yet in effect: {}", self.reason)

@@ -44,7 +44,7 @@ pub use dataset::{Dataset, evaluation_loader, training_loader, vocabulary_and_an
 pub use error::TrainError;
 pub use evaluate::{Accuracy, evaluate};
 pub use event::{Event, Observer, Summary};
-pub use gradient::{EffectiveGradient, effective_gradient};
+pub use gradient::{EffectiveGradient, Slicing, effective_gradient};
 pub use model::{Group, Model};
 pub use optimizers::{Optimizers, Update};
 pub use parameters::{count, materialize};

@@ -10,7 +10,7 @@ use crate::batch::DeviceBatch;
 
 /// A model that the trainer can train: implement it for a model of your own and name that model where the
 /// command line is wired.
-pub trait Model: Module + 'static {
+pub trait Model: Module + Sync + 'static {
     /// What the model is built from; saved with the run, so that a checkpoint can be opened by itself.
     type Config: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
 

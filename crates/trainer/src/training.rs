@@ -15,7 +15,7 @@ use crate::device::memory_in_use;
 use crate::error::TrainError;
 use crate::evaluate::{Accuracy, evaluate};
 use crate::event::{Event, Observer, Summary};
-use crate::gradient::effective_gradient;
+use crate::gradient::{Slicing, effective_gradient};
 use crate::model::Model;
 use crate::optim::Progress;
 use crate::optimizers::{Optimizers, Update};
@@ -301,11 +301,16 @@ impl<'a, M: Model> Trainer<'a, M> {
         sight: Sight,
     ) -> Result<(M, f64, Update), TrainError> {
         let settings = self.run.settings;
-        let (run_seed, micro_batch) = (settings.training.seed, settings.training.batch_size);
-        let gradient = effective_gradient(&model, batch.len(), micro_batch, |slice| {
+        let run_seed = settings.training.seed;
+        let slicing = Slicing {
+            micro_batch: settings.training.batch_size,
+            parallel: settings.hardware.parallel_micro_batches,
+        };
+        let (device, answers) = (&self.device, self.answers);
+        let gradient = effective_gradient(&model, batch.len(), slicing, |model, slice| {
             // Keyed by the first sample, so that the same samples meet the same dropout whenever they are
             // replayed as the same micro-batch.
-            self.device.seed(seed(
+            device.seed(seed(
                 run_seed,
                 Purpose::Dropout,
                 step as u64,
@@ -313,9 +318,9 @@ impl<'a, M: Model> Trainer<'a, M> {
             ));
             model.losses(DeviceBatch::upload(
                 &batch.slice(slice),
-                self.answers,
+                answers,
                 sight,
-                &self.device,
+                device,
             ))
         });
         let progress = Progress {

@@ -39,7 +39,7 @@ impl Default for Family {
 }
 
 /// The device that trains and how it is found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hardware {
     /// Where to train: "auto" (a GPU where there is one and the preset is for GPUs, otherwise the CPU), "cpu", "cuda" (the first
@@ -47,6 +47,20 @@ pub struct Hardware {
     pub device: Device,
     /// Path of the NVIDIA management library (libnvidia-ml) that the device probe loads. Empty: the system's.
     pub nvml_library: String,
+    /// Micro-batches computed at the same time, each on a thread of its own: uses more CPU cores and memory, changes
+    /// no result. On the CPU without dropout only, as its random numbers come from one generator.
+    #[schemars(range(min = 1, max = 256))]
+    pub parallel_micro_batches: usize,
+}
+
+impl Default for Hardware {
+    fn default() -> Self {
+        Self {
+            device: Device::default(),
+            nvml_library: String::new(),
+            parallel_micro_batches: 1,
+        }
+    }
 }
 
 /// How the model is measured while it trains.

@@ -450,7 +450,7 @@ fn environment() {
 fn values_that_cannot_work_together() {
     user(
         "model.heads = 5",
-        "user.toml:1:15: `model.heads` = 5 (user.toml:1) does not divide `model.num_hid` = 768 (preset 24gb, \
+        "user.toml:1:15: `model.heads = 5` (user.toml:1) does not divide `model.num_hid = 768` (preset 24gb, \
          configs/24gb.toml:21)",
         "5",
         "model.heads = 4",
@@ -461,7 +461,7 @@ fn values_that_cannot_work_together() {
     };
     check(
         &layers,
-        "--set:1:15: `model.heads` = 8 (user.toml:1) does not divide `model.num_hid` = 100 (--set model.num_hid=100)",
+        "--set:1:15: `model.heads = 8` (user.toml:1) does not divide `model.num_hid = 100` (--set model.num_hid=100)",
         "100",
         "model.heads = 5",
     );
@@ -471,6 +471,13 @@ fn values_that_cannot_work_together() {
          `memory_optimization.gradient_accumulation_steps` = 3 (user.toml:2) are one fact and must be equal",
         "3",
         "the other is derived",
+    );
+    user(
+        "hardware.parallel_micro_batches = 2",
+        "user.toml:1:35: `hardware.parallel_micro_batches = 2` (user.toml:1) cannot be combined with \
+         `model.dropout = 0.4` (preset 24gb, configs/24gb.toml:22)",
+        "2",
+        "one generator of random numbers",
     );
 }
 

@@ -12,7 +12,8 @@ const ACCUMULATION: [&str; 2] = [
     "memory_optimization.gradient_accumulation_steps",
 ];
 
-/// A value of a key as TOML. Hidden sizes and heads are powers of two, so that every mixture of layers divides.
+/// A value of a key as TOML. Hidden sizes and heads are powers of two, so that every mixture of layers divides; side by
+/// side is nothing computed, so that dropout may be anything.
 fn value(key: &'static Key) -> BoxedStrategy<String> {
     match key.path.as_str() {
         "model.num_hid" => (8..12_u32)
@@ -21,6 +22,7 @@ fn value(key: &'static Key) -> BoxedStrategy<String> {
         "model.heads" => (0..9_u32)
             .prop_map(|power| (1 << power).to_string())
             .boxed(),
+        "hardware.parallel_micro_batches" => Just("1".to_owned()).boxed(),
         "hardware.device" => prop_oneof![
             Just("'auto'".to_owned()),
             (0..9).prop_map(|index| format!("'cuda:{index}'"))
