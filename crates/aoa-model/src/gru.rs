@@ -18,8 +18,8 @@ pub struct GruConfig {
 /// One-directional gated recurrent unit (Cho et al., 2014) in the form that PyTorch computes: the reset
 /// gate is applied after the recurrent projection, `n = tanh(W_in x + b_in + r * (W_hn h + b_hn))`.
 ///
-/// Both projections hold their gates side by side in the order reset, update, new. The input projection
-/// of all tokens is one matrix product; only the recurrent one runs token by token.
+/// Both projections hold their gates side by side in the order reset, update, new. The input is projected token by
+/// token, too: to cut tokens out of a tensor costs a gradient of its full size each, and the tokens are the smaller one.
 #[derive(Module, Debug)]
 pub struct Gru {
     /// `[input, 3 * hidden]`
@@ -57,16 +57,14 @@ impl Gru {
     /// - `tokens`: `[batch, tokens, input]`
     /// - result: `[batch, tokens, hidden]`
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let [batch, length, _] = tokens.dims();
+        let tokens = tokens.swap_dims(0, 1); // [tokens, batch, input]
+        let [length, batch, _] = tokens.dims();
         let n = self.hidden;
-        let projected = self.input.forward(tokens); // [batch, tokens, 3 * hidden]
-        let mut state = Tensor::<2>::zeros([batch, n], &projected.device());
+        let mut state = Tensor::<2>::zeros([batch, n], &tokens.device());
         let mut states = Vec::with_capacity(length);
         for token in 0..length {
-            let x = projected
-                .clone()
-                .narrow(1, token, 1)
-                .reshape([batch, 3 * n]);
+            let x = tokens.clone().narrow(0, token, 1).squeeze_dim(0);
+            let x = self.input.forward(x); // [batch, 3 * hidden]
             let h = self.recurrent.forward(state.clone()); // [batch, 3 * hidden]
             let gates = sigmoid(x.clone().narrow(1, 0, 2 * n) + h.clone().narrow(1, 0, 2 * n));
             let reset = gates.clone().narrow(1, 0, n);

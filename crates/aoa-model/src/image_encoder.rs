@@ -16,7 +16,7 @@ const REGION_PIXELS: usize = 16;
 pub struct GridEncoderConfig {
     /// Height and width of the image, in pixels: a multiple of 16.
     pub image_size: usize,
-    /// Channels of the second stage; the first has half, the regions have twice as many.
+    /// Channels of the third stage; every stage has twice as many as the one before, the regions twice as many again.
     pub width: usize,
 }
 
@@ -64,7 +64,13 @@ impl GridEncoderConfig {
                 .with_initializer(RECTIFIED)
                 .init(device)
         };
-        let stages = [3, self.width / 2, self.width, channels, channels];
+        let stages = [
+            3,
+            self.width.div_ceil(4),
+            self.width.div_ceil(2),
+            self.width,
+            channels,
+        ];
         GridEncoder {
             reduce: stages
                 .windows(2)
