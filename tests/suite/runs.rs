@@ -12,13 +12,13 @@ use tempfile::TempDir;
 use toy_model::Toy;
 use trainer::{Checkpoints, Model, Run, Summary, TrainError, train};
 
-/// The CPU preset made small: 16 images, 128 samples, 8 steps an epoch.
+/// The CPU preset made small: 32 images, 128 samples, 8 steps an epoch.
 fn small(sets: &[&str]) -> Config {
     let base = [
-        "dataset.shapes_train_images=16",
-        "dataset.shapes_validation_images=4",
-        "dataset.shapes_test_images=4",
-        "dataset.shapes_questions_per_image=8",
+        "dataset.shapes_train_images=32",
+        "dataset.shapes_validation_images=8",
+        "dataset.shapes_test_images=8",
+        "dataset.shapes_questions_per_image=4",
         "dataset.image_size=32",
         "model.num_hid=16",
         "model.word_dim=8",
@@ -26,6 +26,8 @@ fn small(sets: &[&str]) -> Config {
         "model.heads=2",
         "model.dropout=0.2",
         "training.batch_size=16",
+        "training.update_freq=1",
+        "hardware.parallel_micro_batches=1",
         "training.epochs=2",
         "evaluation.question_only_epochs=0",
         "data_loading.image_group_size=1",

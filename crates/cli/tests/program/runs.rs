@@ -22,7 +22,7 @@ fn train_eval_and_ask() {
     let summary = last_line(&outcome.stdout);
     let accuracy = summary["test_accuracy"].as_f64().expect("an accuracy");
     assert!((0.0..=1.0).contains(&accuracy));
-    // 12 images with 8 questions, 16 samples a step, 2 epochs.
+    // 24 images with 4 questions, 16 samples a step, 2 epochs.
     assert_eq!(summary["steps"], 12);
     assert!(
         summary["train_seconds"]
@@ -218,7 +218,7 @@ fn completions_and_data() {
     let questions =
         fs::read_to_string(place.path().join("pictures/questions.json")).expect("questions.json");
     let questions: Vec<Value> = serde_json::from_str(&questions).expect("JSON");
-    assert_eq!(questions.len(), 16);
+    assert_eq!(questions.len(), 8);
 }
 
 /// Needs the public data set: `AOA_TEST_DATA` names the folder that `aoa data fetch` filled.

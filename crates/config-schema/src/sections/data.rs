@@ -51,7 +51,7 @@ pub struct Dataset {
     #[schemars(range(min = 1, max = 10_000_000))]
     pub shapes_test_images: usize,
     /// Questions asked about each image of `shapes`; every one is a sample.
-    #[schemars(range(min = 1, max = 20))]
+    #[schemars(range(min = 1, max = 5))]
     pub shapes_questions_per_image: usize,
 }
 
@@ -64,10 +64,10 @@ impl Default for Dataset {
             max_question_tokens: 40,
             validation_fraction: 0.05,
             shapes_seed: 1,
-            shapes_train_images: 4000,
-            shapes_validation_images: 200,
-            shapes_test_images: 500,
-            shapes_questions_per_image: 10,
+            shapes_train_images: 10_000,
+            shapes_validation_images: 400,
+            shapes_test_images: 1000,
+            shapes_questions_per_image: 4,
         }
     }
 }

@@ -5,8 +5,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::scene::{Colour, Object, Scene, Shape, any};
 
-/// Two objects are left, right, above or below of one another only if their centres lie this many pixels apart.
-const CLEARLY: f32 = 16.0;
+/// An object is the leftmost, rightmost, topmost or lowest only if all other centres lie this many pixels behind its own.
+const CLEARLY: f32 = 12.0;
 
 /// What a question asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,12 +124,10 @@ fn colour(scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(String, String)> {
     };
     let object = any_of(scene.objects.iter().filter(once), rng)?;
     let name = object.shape.name();
-    let question = match rng.random_range(0..3) {
-        0 => format!("what color is the {name}?"),
-        1 => format!("what is the color of the {name}?"),
-        _ => format!("which color does the {name} have?"),
-    };
-    Some((question, object.colour.name().to_owned()))
+    Some((
+        format!("what color is the {name}?"),
+        object.colour.name().to_owned(),
+    ))
 }
 
 /// Asked only of a colour that occurs once.
@@ -143,12 +141,10 @@ fn shape(scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(String, String)> {
     };
     let object = any_of(scene.objects.iter().filter(once), rng)?;
     let name = object.colour.name();
-    let question = match rng.random_range(0..3) {
-        0 => format!("what shape is the {name} object?"),
-        1 => format!("what is the shape of the {name} object?"),
-        _ => format!("which shape does the {name} object have?"),
-    };
-    Some((question, object.shape.name().to_owned()))
+    Some((
+        format!("what shape is the {name} object?"),
+        object.shape.name().to_owned(),
+    ))
 }
 
 /// The answer is drawn first, from those the scene allows, then what to count: every answer is about as frequent as
@@ -165,43 +161,52 @@ fn count(scene: &Scene, rng: &mut ChaCha8Rng) -> (String, String) {
     let answer = any(&answers, rng);
     counted.retain(|(count, _)| *count == answer);
     let (_, wanted) = any(&counted, rng);
-    let question = match rng.random_range(0..3) {
-        0 => format!("how many {wanted}s are there?"),
-        1 => format!("how many {wanted}s are in the image?"),
-        _ => format!("what is the number of {wanted}s?"),
-    };
-    (question, answer.to_string())
+    (format!("how many {wanted}s are there?"), answer.to_string())
 }
 
+/// Asks what the outermost object of a direction is, or whether it is this or that; "no" goes with a colour or shape that
+/// another object of the scene has.
 fn position(yes: bool, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(String, String)> {
-    let axis = rng.random_range(0..2);
-    let objects = &scene.objects;
-    let ordered = objects.iter().flat_map(|low| {
-        let high = objects.iter();
-        high.filter(move |high| high.centre[axis] - low.centre[axis] >= CLEARLY)
-            .map(move |high| (low, high))
-    });
-    let (low, high) = any_of(ordered, rng)?;
-    // The first object is the lower one of the axis in "left of" and "above", the higher one in the others.
-    let towards_low = rng.random_bool(0.5);
-    let relation = match (axis, towards_low) {
-        (0, true) => ["left of", "to the left of"],
-        (0, false) => ["right of", "to the right of"],
-        (_, true) => ["above", "higher than"],
-        (_, false) => ["below", "lower than"],
-    };
-    let (first, second) = if towards_low == yes {
-        (low, high)
-    } else {
-        (high, low)
-    };
-    let question = format!(
-        "is the {} {} the {}?",
-        Wanted::from(first),
-        any(&relation, rng),
-        Wanted::from(second)
+    let (place, axis, towards) = any(
+        &[
+            ("leftmost", 0, -1.0),
+            ("rightmost", 0, 1.0),
+            ("topmost", 1, -1.0),
+            ("lowest", 1, 1.0),
+        ],
+        rng,
     );
-    Some((question, yes_no(yes)))
+    let reach = |object: &Object| towards * object.centre[axis];
+    let outermost = scene
+        .objects
+        .iter()
+        .max_by(|a, b| reach(a).total_cmp(&reach(b)))?;
+    let others = || scene.objects.iter().filter(|o| *o != outermost);
+    if others().any(|other| reach(outermost) - reach(other) < CLEARLY) {
+        return None;
+    }
+    let (colour, shape) = (outermost.colour, outermost.shape);
+    Some(match rng.random_range(0..4) {
+        0 => (
+            format!("what color is the {place} object?"),
+            colour.name().to_owned(),
+        ),
+        1 => (
+            format!("what shape is the {place} object?"),
+            shape.name().to_owned(),
+        ),
+        2 => {
+            // Drawn whatever the answer, so that both answers are asked for in the same scenes.
+            let other = any_of(others().map(|o| o.colour).filter(|c| *c != colour), rng)?;
+            let named = if yes { colour } else { other }.name();
+            (format!("is the {place} object {named}?"), yes_no(yes))
+        }
+        _ => {
+            let other = any_of(others().map(|o| o.shape).filter(|s| *s != shape), rng)?;
+            let named = if yes { shape } else { other }.name();
+            (format!("is the {place} object a {named}?"), yes_no(yes))
+        }
+    })
 }
 
 /// Asks for a colour, a shape or both; for a colour or a shape only where both answers are possible, as which of them
@@ -219,12 +224,7 @@ fn existence(yes: bool, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(String, 
         return None;
     }
     let wanted = any(if yes { &there } else { &not_there }, rng);
-    let question = match rng.random_range(0..3) {
-        0 => format!("is there a {wanted}?"),
-        1 => format!("does the image contain a {wanted}?"),
-        _ => format!("is a {wanted} present?"),
-    };
-    Some((question, yes_no(yes)))
+    Some((format!("is there a {wanted}?"), yes_no(yes)))
 }
 
 fn any_of<T: Copy>(items: impl Iterator<Item = T>, rng: &mut ChaCha8Rng) -> Option<T> {

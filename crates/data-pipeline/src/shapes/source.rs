@@ -8,8 +8,9 @@ use crate::error::DataError;
 use crate::image::encode_png;
 use crate::sample::{Sample, Source, Split};
 
-/// Most questions about one image. A scene with two objects has few more that can be answered with yes.
-const MAX_QUESTIONS: usize = 20;
+/// Most questions about one image. Of the few that a scene of two objects allows, more would use up those with the one
+/// answer before those with the other.
+const MAX_QUESTIONS: usize = 5;
 
 /// Most images of a split: the lower bits of a random stream's number.
 const MAX_IMAGES: usize = 1 << 32;
@@ -21,15 +22,16 @@ pub struct ShapesConfig {
     pub seed: u64,
     /// Number of images in the split.
     pub images: usize,
-    /// Different questions about each image, at most 20.
+    /// Different questions about each image, at most 5.
     pub questions_per_image: usize,
 }
 
 /// One split of the `shapes` data set.
 ///
 /// An image is 64 x 64 pixels: two or three circles, squares and triangles in six colours, no two alike, on a light
-/// noisy ground. Questions ask for colour, shape, count (0 to 4), position (left, right, above, below) and existence;
-/// each has exactly one right answer, and yes/no questions have the answer yes in half of the cases.
+/// noisy ground. Questions ask for colour, shape, count (0 to 3), position relative to the other objects (the leftmost,
+/// rightmost, topmost or lowest one) and existence; each has exactly one right answer, and yes/no questions have the
+/// answer yes in half of the cases.
 ///
 /// Image i of a split depends on seed, split and i alone: not on how many images there are. The random streams of two
 /// splits have nothing in common.
@@ -66,7 +68,7 @@ impl Shapes {
                 "questions_per_image",
                 questions_per_image,
                 MAX_QUESTIONS,
-                "1 to 20",
+                "1 to 5",
             ),
         ] {
             if !(1..=limit).contains(&value) {
