@@ -33,8 +33,6 @@ fn pytorch_name(path: &str) -> String {
     path.replace(".aoa.", ".aoa.0.")
         .replace("classifier.hidden.", "classifier.main.0.")
         .replace("classifier.output.", "classifier.main.3.")
-        .replace(".direction", ".weight_v")
-        .replace(".gain", ".weight_g")
 }
 
 fn load(case: &Case, device: &Device) -> Stack {

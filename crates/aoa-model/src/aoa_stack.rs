@@ -9,12 +9,14 @@ use crate::attention::{AttentionOnAttention, AttentionOnAttentionConfig};
 /// Configuration of [`AoaStack`].
 #[derive(Config, Debug)]
 pub struct AoaStackConfig {
-    /// Channels of words and regions; a multiple of `heads`.
+    /// Channels of words and regions.
     pub dim: usize,
     /// Layers.
     pub layers: usize,
     /// Attention heads of a layer.
     pub heads: usize,
+    /// Channels of one head; `heads * dim_head` need not be `dim`.
+    pub dim_head: usize,
     /// Dropout on attention weights and on each layer's output.
     #[config(default = 0.0)]
     pub dropout: f64,
@@ -39,7 +41,7 @@ pub struct Refined {
 impl AoaStackConfig {
     /// Creates the stack with freshly drawn weights on `device`.
     pub fn init(&self, device: &Device) -> AoaStack {
-        let layer = AttentionOnAttentionConfig::new(self.dim, self.heads, self.dim / self.heads)
+        let layer = AttentionOnAttentionConfig::new(self.dim, self.heads, self.dim_head)
             .with_dropout(self.dropout)
             .with_output_dropout(self.dropout);
         AoaStack {
@@ -57,18 +59,18 @@ impl AoaStack {
     /// # Shapes
     ///
     /// - `words`: `[batch, words, dim]`
-    /// - `masked_words`: `[batch, words]`, true for padding
+    /// - `masked_words`: `[batch, words]`, true for padding; none: no word is masked
     /// - `regions`: `[images, regions, dim]`
     /// - `image_of`: `[batch]`, the image of each sample
     pub fn forward(
         &self,
         words: Tensor<3>,
-        masked_words: &Tensor<2, Bool>,
+        masked_words: Option<&Tensor<2, Bool>>,
         regions: Tensor<3>,
         image_of: Tensor<1, Int>,
     ) -> Refined {
         let words = self.layers.iter().fold(words, |words, layer| {
-            layer.forward(words.clone(), None, Some(masked_words.clone())) + words
+            layer.forward(words.clone(), None, masked_words.cloned()) + words
         });
         let mut layers = self.layers.iter();
         let Some(first) = layers.next() else {
@@ -78,11 +80,7 @@ impl AoaStack {
             };
         };
         let look = |layer: &AttentionOnAttention, regions: Tensor<3>| {
-            layer.forward(
-                regions.clone(),
-                Some(words.clone()),
-                Some(masked_words.clone()),
-            ) + regions
+            layer.forward(regions.clone(), Some(words.clone()), masked_words.cloned()) + regions
         };
         let regions = first.forward(regions.clone(), None, None) + regions;
         let regions = look(first, regions.select(0, image_of)); // [batch, regions, dim]

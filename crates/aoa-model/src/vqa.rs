@@ -103,9 +103,14 @@ impl FineBranchConfig {
             embedding: EmbeddingConfig::new(vocabulary, self.word_dim).init(device),
             gru: GruConfig::new(self.word_dim, self.hidden).init(device),
             region_projection: linear(region_channels, self.hidden).init(device),
-            stack: AoaStackConfig::new(self.hidden, self.aoa_layers, self.heads)
-                .with_dropout(self.dropout)
-                .init(device),
+            stack: AoaStackConfig::new(
+                self.hidden,
+                self.aoa_layers,
+                self.heads,
+                self.hidden / self.heads,
+            )
+            .with_dropout(self.dropout)
+            .init(device),
             fusion: BilinearAttentionConfig::new(self.hidden, GLIMPSES)
                 .with_dropout(self.dropout)
                 .init(device),
@@ -145,7 +150,7 @@ impl FineBranch {
             .gru
             .forward(self.dropout.forward(self.embedding.forward(questions)));
         let regions = self.region_projection.forward(regions); // [images, regions, hidden]
-        let refined = self.stack.forward(words, &masked, regions, image_of);
+        let refined = self.stack.forward(words, Some(&masked), regions, image_of);
         let joint = self
             .fusion
             .forward(refined.words, refined.regions, masked.clone());

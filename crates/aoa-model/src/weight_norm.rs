@@ -1,4 +1,4 @@
-//! Linear layer with a weight-normed matrix.
+//! Weight normalisation with one gain for a whole tensor, and the linear layer that uses it.
 
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
@@ -13,14 +13,14 @@ pub struct WeightNormLinearConfig {
     pub output: usize,
 }
 
-/// Linear layer whose matrix is `direction * gain / ||direction||` (Salimans and Kingma, 2016) with one gain for
+/// Linear layer whose matrix is `weight_v * weight_g / ||weight_v||` (Salimans and Kingma, 2016) with one gain for
 /// the whole matrix and the norm taken over the whole matrix, as bilinear attention networks use it.
 #[derive(Module, Debug)]
 pub struct WeightNormLinear {
-    /// `[input, output]`
-    pub direction: Param<Tensor<2>>,
-    /// `[1]`
-    pub gain: Param<Tensor<1>>,
+    /// Direction, `[input, output]`.
+    pub weight_v: Param<Tensor<2>>,
+    /// Gain, `[1]`.
+    pub weight_g: Param<Tensor<1>>,
     /// `[output]`
     pub bias: Param<Tensor<1>>,
 }
@@ -34,12 +34,10 @@ impl WeightNormLinearConfig {
             min: -bound,
             max: bound,
         };
-        let direction: Param<Tensor<2>> = uniform.init([self.input, self.output], device);
-        // Through plain data, so that the gain is a leaf of its own and not a function of the direction.
-        let gain = Tensor::from_data(norm(direction.val()).into_data(), device);
+        let weight_v: Param<Tensor<2>> = uniform.init([self.input, self.output], device);
         WeightNormLinear {
-            direction,
-            gain: Param::from_tensor(gain),
+            weight_g: gain(weight_v.val()),
+            weight_v,
             bias: uniform.init([self.output], device),
         }
     }
@@ -48,14 +46,29 @@ impl WeightNormLinearConfig {
 impl WeightNormLinear {
     /// `[.., input]` to `[.., output]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let direction = self.direction.val();
-        let scale = self.gain.val() / norm(direction.clone()); // [1]
-        let weight = direction * scale.unsqueeze();
-        burn::tensor::module::linear(x, weight, Some(self.bias.val()))
+        burn::tensor::module::linear(x, self.weight(), Some(self.bias.val()))
+    }
+
+    /// The matrix in use, `[input, output]`.
+    pub fn weight(&self) -> Tensor<2> {
+        weight_norm(self.weight_v.val(), self.weight_g.val())
     }
 }
 
-/// Frobenius norm, `[1]`.
-fn norm(matrix: Tensor<2>) -> Tensor<1> {
-    matrix.square().sum().sqrt()
+/// `direction * gain / ||direction||`, the norm taken over all entries; `gain`: `[1]`.
+pub(crate) fn weight_norm<const D: usize>(direction: Tensor<D>, gain: Tensor<1>) -> Tensor<D> {
+    let scale = gain / norm(direction.clone()); // [1]
+    direction * scale.unsqueeze::<D>()
+}
+
+/// The gain `[1]` with which the normed weight is the direction itself.
+pub(crate) fn gain<const D: usize>(direction: Tensor<D>) -> Param<Tensor<1>> {
+    let device = direction.device();
+    // Through plain data, so that the gain is a leaf of its own and not a function of the direction.
+    Param::from_tensor(Tensor::from_data(norm(direction).into_data(), &device))
+}
+
+/// Norm over all entries, `[1]`.
+fn norm<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    tensor.square().sum().sqrt()
 }
