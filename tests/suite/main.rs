@@ -1,6 +1,8 @@
 //! Tests that cross crates.
 
+mod fine_branch;
 mod golden_aoa;
+mod golden_cfr;
 mod golden_grad_accum;
 mod golden_optim;
 mod layering;

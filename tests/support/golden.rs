@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
@@ -232,11 +232,11 @@ fn values(data: &TensorData) -> Vec<f64> {
 }
 
 /// Replaces every weight of a module by the stored `weights.<name>`; matrices turn from PyTorch's `[out, in]` to
-/// Burn's `[in, out]`.
+/// Burn's `[in, out]`, embedding tables stay as they are. Dropout is switched off, as it was for the stored numbers.
 pub struct LoadWeights<'a> {
     case: &'a Case,
     rename: &'a dyn Fn(&str) -> String,
-    path: Vec<String>,
+    path: Path,
 }
 
 impl<'a> LoadWeights<'a> {
@@ -249,24 +249,28 @@ impl<'a> LoadWeights<'a> {
         module.map(&mut Self {
             case,
             rename,
-            path: Vec::new(),
+            path: Path::default(),
         })
     }
 }
 
 impl ModuleMapper for LoadWeights<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.enter(name, container_type);
     }
 
     fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+        self.path.exit();
+    }
+
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        flag.with_value(false)
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = format!("weights.{}", (self.rename)(&self.path.join(".")));
+        let name = format!("weights.{}", (self.rename)(&self.path.joined()));
         let value = param.val();
-        let stored = transposed(self.case.data(&name));
+        let stored = self.path.turned(self.case.data(&name));
         assert_eq!(
             stored.num_elements(),
             value.dims().iter().product::<usize>(),
@@ -276,7 +280,38 @@ impl ModuleMapper for LoadWeights<'_> {
             TensorData::new(stored.try_to_vec::<f32>().expect("f32"), value.dims()),
             &value.device(),
         );
-        Param::initialized(param.id, stored.require_grad())
+        Param::initialized(param.id, stored.set_require_grad(value.is_require_grad()))
+    }
+}
+
+/// Where a walk through a module is.
+#[derive(Default)]
+struct Path {
+    /// Field and the type that holds it, from the root on.
+    fields: Vec<(String, String)>,
+}
+
+impl Path {
+    fn enter(&mut self, name: &str, container_type: &str) {
+        self.fields
+            .push((name.to_owned(), container_type.to_owned()));
+    }
+
+    fn exit(&mut self) {
+        self.fields.pop();
+    }
+
+    fn joined(&self) -> String {
+        let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
+        names.join(".")
+    }
+
+    /// Between PyTorch's layout and Burn's of the tensor here: an embedding table is the same in both.
+    fn turned(&self, data: TensorData) -> TensorData {
+        match self.fields.last() {
+            Some((_, holder)) if holder == "Struct:Embedding" => data,
+            _ => transposed(data),
+        }
     }
 }
 
@@ -292,7 +327,7 @@ fn transposed(data: TensorData) -> TensorData {
     TensorData::new(turned.collect::<Vec<_>>(), [columns, rows])
 }
 
-/// Gradients of a module by PyTorch name and layout.
+/// Gradients of a module's trained weights by PyTorch name and layout.
 pub fn gradients_by_path<M: Module>(
     module: &M,
     gradients: &GradientsParams,
@@ -301,30 +336,33 @@ pub fn gradients_by_path<M: Module>(
     struct Collect<'a> {
         gradients: &'a GradientsParams,
         rename: &'a dyn Fn(&str) -> String,
-        path: Vec<String>,
+        path: Path,
         found: Gradients,
     }
     impl ModuleVisitor for Collect<'_> {
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_owned());
+        fn enter_module(&mut self, name: &str, container_type: &str) {
+            self.path.enter(name, container_type);
         }
         fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
+            self.path.exit();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let path = self.path.join(".");
+            if !param.is_require_grad() {
+                return;
+            }
+            let path = self.path.joined();
             let gradient = self
                 .gradients
                 .get::<D>(param.id)
                 .unwrap_or_else(|| panic!("{path} has no gradient"));
             self.found
-                .insert((self.rename)(&path), transposed(gradient.into_data()));
+                .insert((self.rename)(&path), self.path.turned(gradient.into_data()));
         }
     }
     let mut collect = Collect {
         gradients,
         rename,
-        path: Vec::new(),
+        path: Path::default(),
         found: Gradients::new(),
     };
     module.visit(&mut collect);

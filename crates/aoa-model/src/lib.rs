@@ -22,6 +22,7 @@
 mod aoa_stack;
 mod attention;
 mod bilinear;
+pub mod cfr;
 mod classifier;
 mod gru;
 mod image_encoder;

@@ -1,0 +1,71 @@
+//! Bilinear attention maps.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Tensor};
+
+use super::bc_net::{BcNet, BcNetConfig};
+
+/// Configuration of [`BiAttention`].
+#[derive(Config, Debug)]
+pub struct BiAttentionConfig {
+    /// Channels of the first sequence.
+    pub v_dim: usize,
+    /// Channels of the second sequence.
+    pub q_dim: usize,
+    /// Channels of the joint space.
+    pub h_dim: usize,
+    /// Attention maps.
+    pub glimpses: usize,
+    /// Factors of a joint channel.
+    #[config(default = 1)]
+    pub k: usize,
+    /// Dropout in front of the projections, and on the projected first sequence.
+    #[config(default = "[0.2, 0.5]")]
+    pub dropout: [f64; 2],
+}
+
+/// Attention maps over all pairs of positions of two sequences (Kim et al., "Bilinear Attention Networks", NeurIPS
+/// 2018, equation 5).
+#[derive(Module, Debug)]
+pub struct BiAttention {
+    logits: BcNet,
+}
+
+/// Attention maps of every sample.
+#[derive(Debug, Clone)]
+pub struct AttentionMaps {
+    /// `[batch, glimpses, i, j]`; every map sums to one over its cells.
+    pub weights: Tensor<4>,
+    /// `[batch, glimpses, i, j]`, before the softmax.
+    pub logits: Tensor<4>,
+}
+
+impl BiAttentionConfig {
+    /// Creates the module with freshly drawn weights on `device`.
+    pub fn init(&self, device: &Device) -> BiAttention {
+        let logits = BcNetConfig::new(self.v_dim, self.q_dim, self.h_dim)
+            .with_k(self.k)
+            .with_maps(Some(self.glimpses))
+            .with_normed(true)
+            .with_dropout(self.dropout)
+            .init(device);
+        BiAttention { logits }
+    }
+}
+
+impl BiAttention {
+    /// Attends from every position of `v` to every position of `q`.
+    ///
+    /// # Shapes
+    ///
+    /// - `v`: `[batch, i, v_dim]`
+    /// - `q`: `[batch, j, q_dim]`
+    pub fn forward(&self, v: Tensor<3>, q: Tensor<3>) -> AttentionMaps {
+        let logits = self.logits.forward(v, q);
+        let shape = logits.dims();
+        let weights = softmax(logits.clone().flatten::<3>(2, 3), 2).reshape(shape);
+        AttentionMaps { weights, logits }
+    }
+}
