@@ -5,6 +5,7 @@ mod golden_aoa;
 mod golden_cfr;
 mod golden_grad_accum;
 mod golden_optim;
+mod golden_swin;
 mod layering;
 mod runs;
 mod slicing;

@@ -29,6 +29,7 @@ mod image_encoder;
 mod init;
 mod vqa;
 mod weight_norm;
+pub mod xvlm;
 
 pub use aoa_stack::{AoaStack, AoaStackConfig, Refined};
 pub use attention::{AttentionOnAttention, AttentionOnAttentionConfig};

@@ -1,0 +1,3 @@
+//! X-VLM (Zeng et al., "Multi-Grained Vision Language Pre-Training", ICML 2022).
+
+pub mod swin;

@@ -1,0 +1,109 @@
+//! Self-attention within windows.
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::init::{SMALL_NORMAL, dense};
+
+/// Multi-head self-attention of the cells of a window, with a learned bias for each offset between two cells
+/// (Liu et al., 2021, equation 4): `softmax(q k^T / sqrt(d) + bias + mask) v`.
+#[derive(Module, Debug)]
+pub(super) struct WindowAttention {
+    /// `[channels, 3 * channels]`: queries, keys, values.
+    qkv: Linear,
+    /// `[heads, (2 * window - 1)^2]`, offsets row by row. Turned around like the matrix of a linear layer: `PyTorch` has
+    /// the heads last.
+    relative_position_bias_table: Param<Tensor<2>>,
+    proj: Linear,
+    /// `[window * window, 2 * window - 1]`, see [`offsets`]. A constant.
+    offsets: Tensor<2>,
+    heads: usize,
+}
+
+impl WindowAttention {
+    pub(super) fn new(channels: usize, heads: usize, window: usize, device: &Device) -> Self {
+        let reach = 2 * window - 1;
+        Self {
+            qkv: dense(channels, 3 * channels, device),
+            relative_position_bias_table: SMALL_NORMAL.init([heads, reach * reach], device),
+            proj: dense(channels, channels, device),
+            offsets: Tensor::from_data(offsets(window), device),
+            heads,
+        }
+    }
+
+    /// Attends within each window.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[batch * windows, cells, channels]`, the windows of an image next to each other
+    /// - `mask`: `[1, windows, 1, cells, cells]`, added to the scores
+    /// - result: `[batch * windows, cells, channels]`
+    pub(super) fn forward(&self, x: Tensor<3>, mask: Option<Tensor<5>>) -> Tensor<3> {
+        let [count, cells, channels] = x.dims();
+        let dim_head = channels / self.heads;
+        // [count, cells, 3, heads, dim_head]
+        let qkv = self
+            .qkv
+            .forward(x)
+            .reshape([count, cells, 3, self.heads, dim_head]);
+        // [count, heads, cells, dim_head]
+        let part = |index: usize| {
+            let part: Tensor<4> = qkv.clone().narrow(2, index, 1).squeeze_dim(2);
+            part.swap_dims(1, 2)
+        };
+        let query = part(0).mul_scalar((dim_head as f64).powf(-0.5));
+        let scores = query.matmul(part(1).swap_dims(2, 3)); // [count, heads, cells, cells]
+
+        let bias = match mask {
+            Some(mask) => self.position_bias() + mask,
+            None => self.position_bias(),
+        }; // [1, windows or 1, heads, cells, cells]
+        let windows = bias.dims()[1];
+        let scores = scores.reshape([count / windows, windows, self.heads, cells, cells]) + bias;
+
+        let weights = softmax(scores, 4).reshape([count, self.heads, cells, cells]);
+        let attended = weights
+            .matmul(part(2)) // [count, heads, cells, dim_head]
+            .swap_dims(1, 2)
+            .reshape([count, cells, channels]);
+        self.proj.forward(attended)
+    }
+
+    /// The bias of every pair of cells, `[1, 1, heads, cells, cells]`.
+    ///
+    /// The table is looked up by products with one-hot rows, along one axis after the other. They give exactly the
+    /// entries, as reading by index would; but the gradient of reading by index is a sum over all pairs that a GPU
+    /// kernel of Burn computes one after the other.
+    fn position_bias(&self) -> Tensor<5> {
+        let [pairs, reach] = self.offsets.dims();
+        let window = reach.div_ceil(2);
+        let offsets = self.offsets.clone().unsqueeze::<3>(); // [1, pairs, reach]
+        let table = self
+            .relative_position_bias_table
+            .val()
+            .reshape([self.heads, reach, reach]);
+        offsets
+            .clone()
+            .matmul(table)
+            .matmul(offsets.swap_dims(1, 2)) // [heads, pairs of rows, pairs of columns]
+            .reshape([self.heads, window, window, window, window])
+            .permute([0, 1, 3, 2, 4]) // [heads, query row, query column, key row, key column]
+            .reshape([1, 1, self.heads, pairs, pairs])
+    }
+}
+
+/// `[window * window, 2 * window - 1]`: row `query * window + key` is one at `query - key + window - 1`, where the bias
+/// of that offset along an axis is stored.
+fn offsets(window: usize) -> TensorData {
+    let reach = 2 * window - 1;
+    let mut rows = vec![0.0_f32; window * window * reach];
+    for query in 0..window {
+        for key in 0..window {
+            rows[(query * window + key) * reach + query + window - 1 - key] = 1.0;
+        }
+    }
+    TensorData::new(rows, [window * window, reach])
+}

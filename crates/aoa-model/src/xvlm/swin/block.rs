@@ -1,0 +1,95 @@
+//! A transformer block on windows.
+
+use burn::module::Module;
+use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::tensor::activation::gelu;
+use burn::tensor::{Device, Tensor};
+
+use super::attention::WindowAttention;
+use super::config::StageShape;
+use super::drop_path::DropPath;
+use super::init::dense;
+use super::window::{Shift, join, partition};
+
+/// Channels of the hidden layer for each channel of a block.
+const MLP_RATIO: usize = 4;
+
+/// Window attention and a two-layer perceptron, each normalised first and added to its input.
+#[derive(Module, Debug)]
+pub struct Block {
+    norm1: LayerNorm,
+    attn: WindowAttention,
+    drop_path: DropPath,
+    norm2: LayerNorm,
+    mlp: Mlp,
+    /// Rows and columns of a window.
+    window: usize,
+    shift: Option<Shift>,
+}
+
+impl Block {
+    pub(super) fn new(
+        shape: StageShape,
+        shift: Option<Shift>,
+        drop_path_rate: f64,
+        device: &Device,
+    ) -> Self {
+        let StageShape {
+            channels,
+            heads,
+            window,
+            ..
+        } = shape;
+        let norm = LayerNormConfig::new(channels);
+        Self {
+            norm1: norm.init(device),
+            attn: WindowAttention::new(channels, heads, window, device),
+            drop_path: DropPath::new(drop_path_rate),
+            norm2: norm.init(device),
+            mlp: Mlp::new(channels, device),
+            window,
+            shift,
+        }
+    }
+
+    /// `[batch, rows, columns, channels]` to the same.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let attended = self.attend(self.norm1.forward(x.clone()));
+        let x = x + self.drop_path.forward(attended);
+        let transformed = self.mlp.forward(self.norm2.forward(x.clone()));
+        x + self.drop_path.forward(transformed)
+    }
+
+    fn attend(&self, x: Tensor<4>) -> Tensor<4> {
+        let grid = x.dims();
+        let attend = |x, mask| {
+            let windows = self.attn.forward(partition(x, self.window), mask);
+            join(windows, grid, self.window)
+        };
+        match &self.shift {
+            Some(shift) => shift.revert(attend(shift.apply(x), Some(shift.mask()))),
+            None => attend(x, None),
+        }
+    }
+}
+
+/// Two linear layers with a GELU between them.
+#[derive(Module, Debug)]
+struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+}
+
+impl Mlp {
+    fn new(channels: usize, device: &Device) -> Self {
+        Self {
+            fc1: dense(channels, MLP_RATIO * channels, device),
+            fc2: dense(MLP_RATIO * channels, channels, device),
+        }
+    }
+
+    /// `[.., channels]` to the same.
+    fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.fc2.forward(gelu(self.fc1.forward(x)))
+    }
+}

@@ -1,0 +1,21 @@
+//! The image encoder: a Swin transformer (Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted
+//! Windows", ICCV 2021) in the form that X-VLM uses.
+//!
+//! Between the layers an image is a grid of cells, `[batch, rows, columns, channels]`.
+
+mod attention;
+mod block;
+mod config;
+mod drop_path;
+mod encoder;
+mod init;
+mod patches;
+mod resize;
+mod window;
+
+pub use block::Block;
+pub use config::{SwinConfig, SwinConfigError};
+pub use drop_path::DropPath;
+pub use encoder::{BUFFERS, Stage, Swin, pytorch_name};
+pub use patches::{PatchEmbedding, PatchMerging};
+pub use resize::{ResizeError, resize_bias_table};
