@@ -1,6 +1,6 @@
 //! Golden cases: numbers that the public PyTorch implementations computed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -187,6 +187,44 @@ impl Case {
         self.compare(&self.data(name), actual, self.tolerance("grad"))
     }
 
+    /// Compares the gradients of a module with the stored ones and returns their names; parameters that the case lists
+    /// as `no_grad` have none.
+    ///
+    /// # Panics
+    ///
+    /// When one differs by more than the case's tolerance for gradients, is missing, or should not be there.
+    pub fn assert_gradients<M: Module>(
+        &self,
+        module: &M,
+        gradients: &GradientsParams,
+        rename: &dyn Fn(&str) -> String,
+    ) -> BTreeSet<String> {
+        let without = self.entry.get("no_grad").and_then(Value::as_array);
+        let mut compared = BTreeSet::new();
+        for (path, gradient) in gradients_of_trained(module, gradients) {
+            let name = rename(&path);
+            if let Some(gradient) = gradient {
+                let stored = format!("grad.{name}");
+                self.assert_gradient(&stored, &gradient);
+                compared.insert(stored);
+            } else {
+                assert!(
+                    without.is_some_and(|without| without.contains(&Value::from(name))),
+                    "{} {path} has no gradient",
+                    self.name
+                );
+            }
+        }
+        compared
+    }
+
+    /// Weights that the case stores twice: second name and first name.
+    pub fn tied(&self) -> BTreeMap<String, String> {
+        self.entry.get("tied").map_or_else(BTreeMap::new, |tied| {
+            serde_json::from_value(tied.clone()).expect("tied maps names to names")
+        })
+    }
+
     fn compare(
         &self,
         stored: &TensorData,
@@ -333,11 +371,24 @@ pub fn gradients_by_path<M: Module>(
     gradients: &GradientsParams,
     rename: &dyn Fn(&str) -> String,
 ) -> Gradients {
+    gradients_of_trained(module, gradients)
+        .into_iter()
+        .map(|(path, gradient)| {
+            let gradient = gradient.unwrap_or_else(|| panic!("{path} has no gradient"));
+            (rename(&path), gradient)
+        })
+        .collect()
+}
+
+/// Path of each trained weight of a module, and its gradient in PyTorch's layout if the loss depends on it.
+fn gradients_of_trained<M: Module>(
+    module: &M,
+    gradients: &GradientsParams,
+) -> Vec<(String, Option<TensorData>)> {
     struct Collect<'a> {
         gradients: &'a GradientsParams,
-        rename: &'a dyn Fn(&str) -> String,
         path: Path,
-        found: Gradients,
+        found: Vec<(String, Option<TensorData>)>,
     }
     impl ModuleVisitor for Collect<'_> {
         fn enter_module(&mut self, name: &str, container_type: &str) {
@@ -350,20 +401,15 @@ pub fn gradients_by_path<M: Module>(
             if !param.is_require_grad() {
                 return;
             }
-            let path = self.path.joined();
-            let gradient = self
-                .gradients
-                .get::<D>(param.id)
-                .unwrap_or_else(|| panic!("{path} has no gradient"));
-            self.found
-                .insert((self.rename)(&path), self.path.turned(gradient.into_data()));
+            let gradient = self.gradients.get::<D>(param.id);
+            let gradient = gradient.map(|gradient| self.path.turned(gradient.into_data()));
+            self.found.push((self.path.joined(), gradient));
         }
     }
     let mut collect = Collect {
         gradients,
-        rename,
         path: Path::default(),
-        found: Gradients::new(),
+        found: Vec::new(),
     };
     module.visit(&mut collect);
     collect.found

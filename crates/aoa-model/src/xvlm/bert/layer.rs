@@ -1,0 +1,75 @@
+//! One layer of BERT.
+
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear};
+use burn::tensor::activation::gelu;
+use burn::tensor::{Device, Tensor};
+
+use super::attention::{Attention, Context};
+use super::init::{layer_norm, linear};
+use super::model::BertConfig;
+
+/// Dense layer, dropout, residual connection, layer normalisation: how each part of a layer ends.
+#[derive(Module, Debug)]
+pub(super) struct ResidualNorm {
+    /// `[input, hidden]`
+    dense: Linear,
+    layer_norm: LayerNorm,
+    dropout: Dropout,
+}
+
+impl ResidualNorm {
+    pub(super) fn init(input: usize, config: &BertConfig, device: &Device) -> Self {
+        Self {
+            dense: linear(input, config.hidden, device),
+            layer_norm: layer_norm(config.hidden, device),
+            dropout: DropoutConfig::new(config.hidden_dropout).init(),
+        }
+    }
+
+    /// - `x`: `[rows, tokens, input]`
+    /// - `residual` and result: `[rows, tokens, hidden]`
+    pub(super) fn forward(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
+        let x = self.dropout.forward(self.dense.forward(x));
+        self.layer_norm.forward(x + residual)
+    }
+}
+
+/// Self-attention, attention to a context in the layers that have it, feed-forward network.
+#[derive(Module, Debug)]
+pub(super) struct Layer {
+    attention: Attention,
+    crossattention: Option<Attention>,
+    /// `[hidden, intermediate]`
+    intermediate: Linear,
+    output: ResidualNorm,
+}
+
+impl Layer {
+    pub(super) fn init(config: &BertConfig, fuses: bool, device: &Device) -> Self {
+        Self {
+            attention: Attention::init(config, config.hidden, device),
+            crossattention: fuses.then(|| Attention::init(config, config.context_width, device)),
+            intermediate: linear(config.hidden, config.intermediate, device),
+            output: ResidualNorm::init(config.intermediate, config, device),
+        }
+    }
+
+    /// - `x` and result: `[rows, tokens, hidden]`
+    /// - `mask`: `[rows, 1, 1 or tokens, tokens]`
+    /// - `context`: looked at by a layer with cross-attention
+    pub(super) fn forward(
+        &self,
+        x: Tensor<3>,
+        mask: Tensor<4>,
+        context: Option<&Context>,
+    ) -> Tensor<3> {
+        let x = self.attention.attend_self(x, mask);
+        let x = match (&self.crossattention, context) {
+            (Some(crossattention), Some(context)) => crossattention.attend(x, context),
+            _ => x,
+        };
+        let inner = gelu(self.intermediate.forward(x.clone())); // [rows, tokens, intermediate]
+        self.output.forward(inner, x)
+    }
+}
