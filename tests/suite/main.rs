@@ -4,6 +4,7 @@ mod fine_branch;
 mod golden_aoa;
 mod golden_bert;
 mod golden_cfr;
+mod golden_fusion;
 mod golden_grad_accum;
 mod golden_optim;
 mod golden_swin;

@@ -13,6 +13,10 @@ const TOKEN_TYPES: usize = 2;
 
 /// Sum of word, position and type embedding, normalised.
 #[derive(Module, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "these are the names in checkpoints"
+)]
 pub(super) struct Embeddings {
     /// `[vocabulary, hidden]`
     word_embeddings: Embedding,
