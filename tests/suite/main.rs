@@ -8,6 +8,7 @@ mod golden_fusion;
 mod golden_grad_accum;
 mod golden_optim;
 mod golden_swin;
+mod golden_tokenizer;
 mod layering;
 mod runs;
 mod slicing;

@@ -87,6 +87,28 @@ pub enum DataError {
         path: PathBuf,
     },
 
+    /// A word-piece vocabulary lacks a token that every text needs.
+    #[error("`{}`: there is no token `{token}`", path.display())]
+    MissingToken {
+        /// The file.
+        path: PathBuf,
+        /// The token.
+        token: &'static str,
+    },
+
+    /// A `tokenizer.json` describes a tokenizer of another kind.
+    #[error("`{}`, {key}: expected {expected}, found {found}", path.display())]
+    TokenizerKind {
+        /// The file.
+        path: PathBuf,
+        /// Where it says so.
+        key: &'static str,
+        /// What an uncased BERT tokenizer has there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+
     /// The training samples hold no word or no answer to build a list from.
     #[error("{samples} training samples hold no {what}")]
     NothingToList {
@@ -261,6 +283,10 @@ impl DataError {
                 suggestion: Some(suggestion),
                 ..
             } => Some(format!("did you mean `{suggestion}`?")),
+            Self::MissingToken { .. } | Self::TokenizerKind { .. } => Some(
+                "use `vocab.txt` or `tokenizer.json` of an uncased BERT, such as `bert-base-uncased`"
+                    .to_owned(),
+            ),
             Self::Program { .. } => {
                 Some("install Python 3 with pip, or name another Python program".to_owned())
             }

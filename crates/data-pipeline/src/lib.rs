@@ -58,4 +58,7 @@ pub use image::{IMAGE_MEAN, IMAGE_STD, ImageError, MAX_PIXELS, RgbImage, normali
 pub use loader::{Epoch, Loader, LoaderConfig, Order};
 pub use sample::{Sample, Source, Split};
 pub use shapes::{Shapes, ShapesConfig};
-pub use text::{AnswerList, PAD, UNKNOWN, Vocabulary, tokenize};
+pub use text::{
+    AnswerList, PAD, SpecialTokens, UNKNOWN, Vocabulary, WordPiece, WordPieceForm, pre_question,
+    tokenize,
+};
