@@ -1,5 +1,8 @@
 use std::ops::Range;
 
+use crate::encoder::{EncodedText, Encoder};
+use crate::text::{Pieces, TokenTable};
+
 /// Samples as numbers: an effective batch from the loader, or a slice of one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
@@ -19,23 +22,42 @@ pub struct Batch {
     pub questions: Vec<u32>,
     /// Tokens of each question that are not padding, `[batch]`.
     pub question_lengths: Vec<usize>,
-    /// Right answers of each sample as (answer index, score), `[batch]`.
+    /// Word pieces of the questions, `[batch, max_pieces]`, where the encoder has a tokenizer.
+    pub pieces: Option<TokenTable>,
+    /// Right answers of each sample as (answer index, score), `[batch]`: what a classifier learns.
     pub targets: Vec<Vec<(usize, f32)>>,
+    /// The same answers as (answer index, weight), `[batch]`: what a decoder learns to write.
+    pub weights: Vec<Vec<(usize, f32)>>,
 }
 
 impl Batch {
-    pub(crate) fn empty(epoch: u64, index: usize, image_size: usize) -> Self {
+    pub(crate) fn empty(epoch: u64, index: usize, encoder: &Encoder) -> Self {
         Self {
             epoch,
             index,
             samples: Vec::new(),
             images: Vec::new(),
             image_of: Vec::new(),
-            image_size,
+            image_size: encoder.image_size,
             questions: Vec::new(),
             question_lengths: Vec::new(),
+            pieces: encoder.pieces.as_ref().map(Pieces::questions),
             targets: Vec::new(),
+            weights: Vec::new(),
         }
+    }
+
+    /// Adds a sample about the image of a row.
+    pub(crate) fn push(&mut self, sample: usize, image: usize, text: EncodedText) {
+        self.samples.push(sample);
+        self.image_of.push(image);
+        self.questions.extend(text.question);
+        self.question_lengths.push(text.question_length);
+        if let (Some(table), Some(row)) = (&mut self.pieces, text.pieces) {
+            table.push(&row);
+        }
+        self.targets.push(text.targets);
+        self.weights.push(text.weights);
     }
 
     /// Number of samples.
@@ -95,7 +117,9 @@ impl Batch {
             image_size: self.image_size,
             questions: self.questions[range.start * tokens..range.end * tokens].to_vec(),
             question_lengths: self.question_lengths[range.clone()].to_vec(),
-            targets: self.targets[range].to_vec(),
+            pieces: self.pieces.as_ref().map(|rows| rows.select(range.clone())),
+            targets: self.targets[range.clone()].to_vec(),
+            weights: self.weights[range].to_vec(),
         }
     }
 }

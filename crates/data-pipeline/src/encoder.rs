@@ -2,7 +2,7 @@ use crate::batch::Batch;
 use crate::error::DataError;
 use crate::image::{ImageError, RgbImage};
 use crate::sample::Sample;
-use crate::text::{AnswerList, Vocabulary, tokenize};
+use crate::text::{AnswerList, Pieces, Vocabulary, tokenize};
 
 /// How questions, answers and images become numbers: what a run saves to be able to ask again later.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,10 +15,21 @@ pub struct Encoder {
     pub max_question_tokens: usize,
     /// Side of the square an image is resized to, in pixels.
     pub image_size: usize,
+    /// Word pieces of questions and answers, for a model that reads and writes them.
+    pub pieces: Option<Pieces>,
+}
+
+/// What a sample says, as numbers.
+pub(crate) struct EncodedText {
+    pub(crate) question: Vec<u32>,
+    pub(crate) question_length: usize,
+    pub(crate) pieces: Option<Vec<u32>>,
+    pub(crate) targets: Vec<(usize, f32)>,
+    pub(crate) weights: Vec<(usize, f32)>,
 }
 
 impl Encoder {
-    /// An encoder with the words and answers of the training samples.
+    /// An encoder with the words and answers of the training samples, and without word pieces.
     ///
     /// # Errors
     /// When the samples hold no word or no answer.
@@ -32,6 +43,7 @@ impl Encoder {
             answers: AnswerList::build(training)?,
             max_question_tokens,
             image_size,
+            pieces: None,
         })
     }
 
@@ -61,20 +73,33 @@ impl Encoder {
         Ok(image.resize(self.image_size, self.image_size)?.pixels)
     }
 
+    pub(crate) fn text(&self, sample: &Sample) -> EncodedText {
+        let question = &sample.question;
+        let (tokens, length) = self.vocabulary.encode(question, self.max_question_tokens);
+        let pieces = self.pieces.as_ref();
+        EncodedText {
+            question: tokens,
+            question_length: length,
+            pieces: pieces.map(|pieces| pieces.question(question)),
+            targets: self.answers.targets(sample),
+            weights: self.answers.weights(sample),
+        }
+    }
+
     /// A batch of questions about one image, without answers.
     ///
     /// # Errors
     /// [`ImageError`] when the bytes cannot be decoded or resized.
     pub fn ask(&self, encoded: &[u8], questions: &[&str]) -> Result<Batch, ImageError> {
-        let mut batch = Batch::empty(0, 0, self.image_size);
+        let mut batch = Batch::empty(0, 0, self);
         batch.images = self.pixels(encoded)?;
-        for (sample, question) in questions.iter().enumerate() {
-            let (tokens, length) = self.vocabulary.encode(question, self.max_question_tokens);
-            batch.samples.push(sample);
-            batch.image_of.push(0);
-            batch.questions.extend(tokens);
-            batch.question_lengths.push(length);
-            batch.targets.push(Vec::new());
+        for (number, question) in questions.iter().enumerate() {
+            let asked = Sample {
+                image: 0,
+                question: (*question).to_owned(),
+                answers: Vec::new(),
+            };
+            batch.push(number, 0, self.text(&asked));
         }
         Ok(batch)
     }

@@ -109,6 +109,15 @@ pub enum DataError {
         found: String,
     },
 
+    /// Two answers of a list are the same to a tokenizer.
+    #[error("answers `{first}` and `{second}` consist of the same word pieces")]
+    SameAnswer {
+        /// The one.
+        first: String,
+        /// The other.
+        second: String,
+    },
+
     /// The training samples hold no word or no answer to build a list from.
     #[error("{samples} training samples hold no {what}")]
     NothingToList {
@@ -285,6 +294,10 @@ impl DataError {
             } => Some(format!("did you mean `{suggestion}`?")),
             Self::MissingToken { .. } | Self::TokenizerKind { .. } => Some(
                 "use `vocab.txt` or `tokenizer.json` of an uncased BERT, such as `bert-base-uncased`"
+                    .to_owned(),
+            ),
+            Self::SameAnswer { .. } => Some(
+                "write them alike in the data set, or give a vocabulary with pieces for both"
                     .to_owned(),
             ),
             Self::Program { .. } => {

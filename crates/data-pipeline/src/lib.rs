@@ -56,9 +56,9 @@ pub use encoder::Encoder;
 pub use error::DataError;
 pub use image::{IMAGE_MEAN, IMAGE_STD, ImageError, MAX_PIXELS, RgbImage, normalise};
 pub use loader::{Epoch, Loader, LoaderConfig, Order};
-pub use sample::{Sample, Source, Split};
+pub use sample::{Answer, Sample, Source, Split};
 pub use shapes::{Shapes, ShapesConfig};
 pub use text::{
-    AnswerList, PAD, SpecialTokens, UNKNOWN, Vocabulary, WordPiece, WordPieceForm, pre_question,
-    tokenize,
+    AnswerList, PAD, Pieces, SpecialTokens, TokenTable, UNKNOWN, Vocabulary, WordPiece,
+    WordPieceForm, pre_question, tokenize,
 };

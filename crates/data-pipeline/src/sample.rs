@@ -18,8 +18,63 @@ pub struct Sample {
     pub image: usize,
     /// The question as asked.
     pub question: String,
-    /// Right answers, each with its score in `0.0..=1.0`.
-    pub answers: Vec<(String, f32)>,
+    /// Right answers, each once.
+    pub answers: Vec<Answer>,
+}
+
+/// A right answer to a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The answer.
+    pub text: String,
+    /// How right it is, `0.0..=1.0`: the target of a classifier, and what giving the answer earns.
+    pub score: f32,
+    /// Its part in what a decoder learns to write, `0.0..=1.0`; the weights of a sample's answers sum to 1.
+    pub weight: f32,
+}
+
+impl Answer {
+    /// The one answer to a question.
+    pub fn only(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            score: 1.0,
+            weight: 1.0,
+        }
+    }
+
+    /// What annotators answered, each distinct answer once, in order of first appearance.
+    ///
+    /// The score is that of VQA (Antol et al., 2015) as Kim et al. (2018) train with it: 0.3 for each annotator, 1 from
+    /// four on. The weight is the share of the annotators, as Zeng et al. (2022) have it.
+    ///
+    /// ```
+    /// let given = ["red", "pink", "red", "red", "red", "rose", "red", "red", "pink", "red"];
+    /// let answers = data_pipeline::Answer::of_annotators(given);
+    /// assert_eq!(answers[1].text, "pink");
+    /// assert_eq!((answers[1].score, answers[1].weight), (0.6, 0.2));
+    /// ```
+    pub fn of_annotators<T: AsRef<str>>(given: impl IntoIterator<Item = T>) -> Vec<Self> {
+        let mut counts: Vec<(String, u16)> = Vec::new();
+        let mut annotators = 0.0;
+        for answer in given {
+            let answer = answer.as_ref();
+            annotators += 1.0;
+            match counts.iter_mut().find(|(known, _)| known == answer) {
+                Some((_, count)) => *count = count.saturating_add(1),
+                None => counts.push((answer.to_owned(), 1)),
+            }
+        }
+        let answer = |(text, count): (String, u16)| {
+            let count = f32::from(count);
+            Self {
+                text,
+                score: (3.0 * count / 10.0).min(1.0),
+                weight: count / annotators,
+            }
+        };
+        counts.into_iter().map(answer).collect()
+    }
 }
 
 /// One split of a data set: samples, and the encoded images they are about.

@@ -1,6 +1,6 @@
 //! Slicing a batch into micro-batches.
 
-use data_pipeline::{Batch, Encoder, Sample};
+use data_pipeline::{Answer, Batch, Encoder, Sample, TokenTable};
 use proptest::prelude::*;
 
 const BYTES: usize = 2 * 2 * 3;
@@ -18,7 +18,14 @@ fn batch(image_of: &[usize]) -> Batch {
         image_size: 2,
         questions: places.clone().flat_map(|place| [place as u32; 3]).collect(),
         question_lengths: places.clone().map(|place| place % 3 + 1).collect(),
-        targets: places.map(|place| vec![(place, 0.5)]).collect(),
+        pieces: Some(TokenTable {
+            ids: places.clone().flat_map(|place| [place as u32, 9]).collect(),
+            lengths: places.clone().map(|place| place % 2 + 1).collect(),
+            width: 2,
+            pad: 9,
+        }),
+        targets: places.clone().map(|place| vec![(place, 0.5)]).collect(),
+        weights: places.map(|place| vec![(place, 0.25)]).collect(),
     }
 }
 
@@ -31,7 +38,13 @@ fn a_slice_keeps_only_its_images_in_order_of_first_use() {
     assert_eq!(slice.images, [[3; BYTES], [1; BYTES]].concat());
     assert_eq!(slice.questions, [3, 3, 3, 4, 4, 4, 5, 5, 5]);
     assert_eq!(slice.question_lengths, [1, 2, 3]);
+    let pieces = slice.pieces.expect("as the batch has them");
+    assert_eq!(
+        (pieces.rows(), pieces.row(0), pieces.row(1)),
+        (3, &[3, 9][..], &[4][..])
+    );
     assert_eq!(slice.targets, [[(3, 0.5)], [(4, 0.5)], [(5, 0.5)]]);
+    assert_eq!(slice.weights, [[(3, 0.25)], [(4, 0.25)], [(5, 0.25)]]);
     assert!(batch(&[0, 1]).slice(1..1).is_empty());
 }
 
@@ -67,7 +80,7 @@ fn questions_about_one_image_are_one_batch() {
     let sample = Sample {
         image: 0,
         question: "what is this".to_owned(),
-        answers: vec![("dog".to_owned(), 1.0)],
+        answers: vec![Answer::only("dog")],
     };
     let encoder = Encoder::build(&[sample], 4, 8).expect("words and answers");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/formats/rgb.png");

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use data_pipeline::{DataError, EasyVqa, Encoder, Loader, LoaderConfig, Order, Source, Split};
+use data_pipeline::{
+    Answer, DataError, EasyVqa, Encoder, Loader, LoaderConfig, Order, Source, Split,
+};
 use tempfile::TempDir;
 
 const ANSWERS: &str = "circle\nred\nrectangle\nyes\nno\n";
@@ -70,7 +72,7 @@ fn validation_is_whole_images_taken_from_training() {
     }
     let first = &train.samples()[0];
     assert_eq!(first.question, "what shape is it?");
-    assert_eq!(first.answers, [("circle".to_owned(), 1.0)]);
+    assert_eq!(first.answers, [Answer::only("circle")]);
     let bytes = train.encoded_image(3).expect("an image");
     assert_eq!(bytes, fs::read(train.image_name(3)).expect("its file"));
 }

@@ -84,7 +84,7 @@ fn answers_are_balanced() {
     let mut counts = BTreeMap::<&str, usize>::new();
     for sample in shapes.samples() {
         assert_eq!(sample.answers.len(), 1);
-        *counts.entry(&sample.answers[0].0).or_default() += 1;
+        *counts.entry(&sample.answers[0].text).or_default() += 1;
     }
     let mut left = counts.clone();
     for (answers, least, most) in [

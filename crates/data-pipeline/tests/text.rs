@@ -3,16 +3,27 @@
 use std::path::Path;
 
 use data_pipeline::{
-    AnswerList, DataError, Encoder, PAD, Sample, UNKNOWN, Vocabulary, accuracy_of_constant,
+    Answer, AnswerList, DataError, Encoder, PAD, Sample, UNKNOWN, Vocabulary, accuracy_of_constant,
     majority_answer, tokenize,
 };
 use proptest::prelude::*;
+
+fn answer(text: &str, score: f32) -> Answer {
+    Answer {
+        text: text.to_owned(),
+        score,
+        weight: score / 2.0,
+    }
+}
 
 fn sample(question: &str, answers: &[(&str, f32)]) -> Sample {
     Sample {
         image: 0,
         question: question.to_owned(),
-        answers: answers.iter().map(|(a, s)| ((*a).to_owned(), *s)).collect(),
+        answers: answers
+            .iter()
+            .map(|(text, score)| answer(text, *score))
+            .collect(),
     }
 }
 
@@ -82,6 +93,7 @@ fn answers_are_counted_by_sample_and_need_a_score() {
     assert_eq!(list.index("red"), Some(1));
     assert_eq!(list.index("never"), None);
     assert_eq!(list.targets(&samples[1]), [(0, 0.6), (1, 0.3)]);
+    assert_eq!(list.weights(&samples[1]), [(0, 0.3), (1, 0.15)]);
 }
 
 #[test]

@@ -57,6 +57,7 @@ impl<M: Model> Trained<M> {
             answers,
             max_question_tokens: settings.dataset.max_question_tokens,
             image_size: settings.dataset.image_size,
+            pieces: None,
         };
         Ok(Self {
             model: best.load_model(M::init(&model, device))?,

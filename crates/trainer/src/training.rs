@@ -139,6 +139,7 @@ impl<'a, M: Model> Trainer<'a, M> {
             answers: blueprint.answers.clone(),
             max_question_tokens: settings.dataset.max_question_tokens,
             image_size: settings.dataset.image_size,
+            pieces: None,
         });
         let training = training_loader(settings, dataset.train.clone(), encoder.clone())?;
         let validation = evaluation_loader(settings, dataset.validation.clone(), encoder.clone())?;

@@ -49,8 +49,8 @@ fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
     ];
     for (name, source) in splits {
         let mut answers = BTreeMap::<&str, usize>::new();
-        for (answer, _) in source.samples().iter().flat_map(|sample| &sample.answers) {
-            *answers.entry(answer).or_default() += 1;
+        for answer in source.samples().iter().flat_map(|sample| &sample.answers) {
+            *answers.entry(&answer.text).or_default() += 1;
         }
         let (samples, images) = (source.samples().len(), source.image_count());
         if json {
@@ -107,7 +107,10 @@ fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<
             .iter()
             .filter(|sample| sample.image == image);
         questions.extend(about.map(|sample| {
-            let answers: BTreeMap<_, _> = sample.answers.iter().cloned().collect();
+            let answers: BTreeMap<_, _> = {
+                let answers = sample.answers.iter();
+                answers.map(|answer| (&answer.text, answer.score)).collect()
+            };
             serde_json::json!({ "image": file, "question": sample.question, "answers": answers })
         }));
     }

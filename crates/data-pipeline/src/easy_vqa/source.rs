@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::read::Layout;
 use crate::error::DataError;
-use crate::sample::{Sample, Source, Split};
+use crate::sample::{Answer, Sample, Source, Split};
 
 /// One split of the `easy-vqa` data set, read from its folder.
 ///
@@ -77,7 +77,7 @@ impl EasyVqa {
                 Some(Sample {
                     image: *position.get(&entry.2)?,
                     question: entry.0,
-                    answers: vec![(entry.1, 1.0)],
+                    answers: vec![Answer::only(entry.1)],
                 })
             })
             .collect();

@@ -73,8 +73,7 @@ impl Epoch {
     }
 
     fn batch(&mut self, len: usize) -> Result<Batch, DataError> {
-        let size = self.preparer.encoder.image_size;
-        let mut assembly = Assembly::new(self.number, self.index, size);
+        let mut assembly = Assembly::new(self.number, self.index, &self.preparer.encoder);
         while assembly.len() < len {
             assembly.add(self.chunk()?);
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::store::{Pixels, Store};
 use crate::batch::Batch;
-use crate::encoder::Encoder;
+use crate::encoder::{EncodedText, Encoder};
 use crate::error::DataError;
 use crate::sample::Source;
 
@@ -30,19 +30,11 @@ pub(super) struct Chunk {
 struct Prepared {
     sample: usize,
     image: usize,
-    question: Vec<u32>,
-    question_length: usize,
-    targets: Vec<(usize, f32)>,
+    text: EncodedText,
 }
 
 impl Preparer {
     pub(super) fn prepare(&self, samples: &[usize]) -> Result<Chunk, DataError> {
-        let Encoder {
-            vocabulary,
-            answers,
-            max_question_tokens,
-            ..
-        } = self.encoder.as_ref();
         let stored = self.source.samples();
         let mut images = HashMap::new();
         let mut prepared = Vec::with_capacity(samples.len());
@@ -52,14 +44,10 @@ impl Preparer {
             if let Entry::Vacant(new) = images.entry(image) {
                 new.insert(self.image(image)?);
             }
-            let (question, question_length) =
-                vocabulary.encode(&sample.question, *max_question_tokens);
             prepared.push(Prepared {
                 sample: index,
                 image,
-                question,
-                question_length,
-                targets: answers.targets(sample),
+                text: self.encoder.text(sample),
             });
         }
         Ok(Chunk {
@@ -85,9 +73,9 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    pub(super) fn new(epoch: u64, index: usize, image_size: usize) -> Self {
+    pub(super) fn new(epoch: u64, index: usize, encoder: &Encoder) -> Self {
         Self {
-            batch: Batch::empty(epoch, index, image_size),
+            batch: Batch::empty(epoch, index, encoder),
             rows: HashMap::new(),
         }
     }
@@ -100,11 +88,7 @@ impl Assembly {
                 chunk.images[&prepared.image].append_to(&mut batch.images);
                 next
             });
-            batch.samples.push(prepared.sample);
-            batch.image_of.push(row);
-            batch.questions.extend(prepared.question);
-            batch.question_lengths.push(prepared.question_length);
-            batch.targets.push(prepared.targets);
+            batch.push(prepared.sample, row, prepared.text);
         }
     }
 

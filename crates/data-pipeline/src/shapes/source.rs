@@ -6,7 +6,7 @@ use super::render::render;
 use super::scene::{Scene, any};
 use crate::error::DataError;
 use crate::image::encode_png;
-use crate::sample::{Sample, Source, Split};
+use crate::sample::{Answer, Sample, Source, Split};
 
 /// Most questions about one image. Of the few that a scene of two objects allows, more would use up those with the one
 /// answer before those with the other.
@@ -88,7 +88,7 @@ impl Shapes {
             samples.extend(questions.into_iter().map(|(question, answer)| Sample {
                 image,
                 question,
-                answers: vec![(answer, 1.0)],
+                answers: vec![Answer::only(answer)],
             }));
             scenes.push(scene);
         }

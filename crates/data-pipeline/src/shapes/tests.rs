@@ -7,7 +7,7 @@ use super::render::render;
 use super::scene::{Colour, Object, SIDE, Scene, Shape};
 use super::source::{Shapes, ShapesConfig};
 use crate::image::RgbImage;
-use crate::sample::{Source, Split};
+use crate::sample::{Answer, Source, Split};
 use crate::text::tokenize;
 
 fn shapes(split: Split) -> Shapes {
@@ -121,7 +121,7 @@ fn every_question_has_the_one_right_answer() {
         for sample in shapes.samples() {
             let (topic, right) = answer(&shapes.scenes()[sample.image], &sample.question)
                 .unwrap_or_else(|| panic!("ambiguous: {}", sample.question));
-            assert_eq!(sample.answers, [(right, 1.0)], "{}", sample.question);
+            assert_eq!(sample.answers, [Answer::only(right)], "{}", sample.question);
             topics[Topic::ALL
                 .iter()
                 .position(|t| *t == topic)
@@ -144,7 +144,7 @@ fn yes_and_no_are_balanced() {
     // Topic and what is named, to (questions, yes).
     let mut counts = BTreeMap::<String, (f64, f64)>::new();
     for sample in shapes.samples() {
-        let yes = match sample.answers[0].0.as_str() {
+        let yes = match sample.answers[0].text.as_str() {
             "yes" => 1.0,
             "no" => 0.0,
             _ => continue,

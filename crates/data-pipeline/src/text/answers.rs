@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::words::WordList;
 use crate::error::DataError;
-use crate::sample::Sample;
+use crate::sample::{Answer, Sample};
 
 /// The answers a model can give, each with its index.
 ///
@@ -18,9 +18,10 @@ impl AnswerList {
     pub fn build(samples: &[Sample]) -> Result<Self, DataError> {
         let scored = samples.iter().flat_map(|sample| &sample.answers);
         WordList::by_count(
+            &[],
             scored
-                .filter(|(_, score)| *score > 0.0)
-                .map(|(answer, _)| answer.clone()),
+                .filter(|answer| answer.score > 0.0)
+                .map(|answer| answer.text.clone()),
         )
         .map(Self)
         .ok_or(DataError::NothingToList {
@@ -47,9 +48,18 @@ impl AnswerList {
 
     /// The answers of a sample that are in the list, as (answer index, score). Others cannot be given, nor learned.
     pub fn targets(&self, sample: &Sample) -> Vec<(usize, f32)> {
+        self.listed(sample, |answer| answer.score)
+    }
+
+    /// The same with the weights to write the answers with, as (answer index, weight).
+    pub fn weights(&self, sample: &Sample) -> Vec<(usize, f32)> {
+        self.listed(sample, |answer| answer.weight)
+    }
+
+    fn listed(&self, sample: &Sample, value: impl Fn(&Answer) -> f32) -> Vec<(usize, f32)> {
         let answers = sample.answers.iter();
         answers
-            .filter_map(|(answer, score)| Some((self.index(answer)?, *score)))
+            .filter_map(|answer| Some((self.index(&answer.text)?, value(answer))))
             .collect()
     }
 
@@ -68,10 +78,6 @@ impl AnswerList {
 
     /// A list of one answer a line; `path` is named in errors.
     pub(crate) fn from_lines(text: &str, path: &Path) -> Result<Self, DataError> {
-        let lines = text
-            .lines()
-            .map(|line| line.trim_end().to_owned())
-            .collect();
-        WordList::from_words(lines, path).map(Self)
+        WordList::from_lines(text, path).map(Self)
     }
 }

@@ -1,7 +1,9 @@
 //! Questions and answers as numbers.
 
 mod answers;
+mod pieces;
 mod pre_question;
+mod token_table;
 mod tokenizer;
 mod vocabulary;
 mod wordpiece;
@@ -9,7 +11,9 @@ mod wordpiece_file;
 mod words;
 
 pub use answers::AnswerList;
+pub use pieces::Pieces;
 pub use pre_question::pre_question;
+pub use token_table::TokenTable;
 pub use tokenizer::tokenize;
 pub use vocabulary::{PAD, UNKNOWN, Vocabulary};
 pub use wordpiece::{SpecialTokens, WordPiece, WordPieceForm};

@@ -26,7 +26,8 @@ impl Vocabulary {
     /// # Errors
     /// When no question holds a word.
     pub fn build(samples: &[Sample]) -> Result<Self, DataError> {
-        WordList::by_count(samples.iter().flat_map(|sample| tokenize(&sample.question)))
+        let words = samples.iter().flat_map(|sample| tokenize(&sample.question));
+        WordList::by_count(&[], words)
             .map(Self)
             .ok_or(DataError::NothingToList {
                 what: "word",

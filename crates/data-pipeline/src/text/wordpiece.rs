@@ -4,9 +4,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 use unicode_normalization::UnicodeNormalization;
 
+use super::pre_question::pre_question;
 use super::wordpiece_file;
 use super::words::WordList;
 use crate::error::DataError;
+use crate::sample::Sample;
 
 /// A word of more characters is unknown as a whole.
 const LONGEST_WORD: usize = 100;
@@ -16,6 +18,9 @@ const CONTINUED: &str = "##";
 
 /// Tokens that are recognised in a text when they are written like this.
 pub(super) const WRITTEN: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+
+/// Tokens in front of a vocabulary built from a data set.
+const FRONT: [&str; 4] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];
 
 /// Punctuation (all that is neither letter, digit, space nor control character in ASCII, and Unicode's category P) and
 /// ideographs: each is a word of its own. A character class without its brackets.
@@ -81,7 +86,51 @@ impl WordPiece {
     /// When the file cannot be read, is not what its ending says, describes another tokenizer, holds a token twice, or
     /// lacks one of `[PAD]`, `[UNK]`, `[CLS]` and `[SEP]`.
     pub fn read(path: &Path, form: WordPieceForm) -> Result<Self, DataError> {
-        let pieces = wordpiece_file::read(path)?;
+        Self::new(wordpiece_file::read(path)?, path, form)
+    }
+
+    /// Reads the text of a `vocab.txt`, such as [`WordPiece::to_text`] wrote; `path` is named in errors.
+    ///
+    /// # Errors
+    /// When it holds a token twice, or lacks one of `[PAD]`, `[UNK]`, `[CLS]` and `[SEP]`.
+    pub fn from_text(text: &str, path: &Path, form: WordPieceForm) -> Result<Self, DataError> {
+        Self::new(WordList::from_lines(text, path)?, path, form)
+    }
+
+    /// A vocabulary of a data set's own, for models whose tables are to be small: the special tokens from `[PAD]`, which
+    /// is 0, on, then every whole word of the samples' questions, as [`pre_question`] cleans them, and of their answers,
+    /// by descending count, equal counts alphabetically. Any other word is `[UNK]`.
+    ///
+    /// # Errors
+    /// When the samples hold no word.
+    pub fn build(training: &[Sample], form: WordPieceForm) -> Result<Self, DataError> {
+        let texts = training.iter().flat_map(|sample| {
+            let answers = sample.answers.iter().map(|answer| answer.text.clone());
+            answers.chain([pre_question(&sample.question, usize::MAX)])
+        });
+        let known = texts.flat_map(|text| {
+            let plain = SPECIAL.split(&text).flat_map(words);
+            plain
+                .filter(|word| word.chars().count() <= LONGEST_WORD)
+                .collect::<Vec<_>>()
+        });
+        let pieces = WordList::by_count(&FRONT, known).ok_or(DataError::NothingToList {
+            what: "word",
+            samples: training.len(),
+        })?;
+        Ok(Self {
+            pieces,
+            special: SpecialTokens {
+                pad: 0,
+                unknown: 1,
+                start: 2,
+                end: 3,
+            },
+            form,
+        })
+    }
+
+    fn new(pieces: WordList, path: &Path, form: WordPieceForm) -> Result<Self, DataError> {
         let id = |token: &'static str| {
             let missing = || DataError::MissingToken {
                 path: path.to_owned(),
@@ -103,6 +152,12 @@ impl WordPiece {
             special,
             form,
         })
+    }
+
+    /// The tokens by id, one a line: the text of `vocab.txt`.
+    pub fn to_text(&self) -> String {
+        let lines = self.pieces.words().iter();
+        lines.flat_map(|piece| [piece.as_str(), "\n"]).collect()
     }
 
     /// Number of tokens: the rows of an embedding table.
@@ -144,12 +199,8 @@ impl WordPiece {
     }
 
     fn push_words(&self, text: &str, ids: &mut Vec<u32>) {
-        // Letter by letter, as the reference does: a capital sigma never becomes a final one.
-        let lower = text.chars().flat_map(char::to_lowercase);
-        let decomposed: String = lower.nfd().collect();
-        let plain = REMOVED.replace_all(&decomposed, "");
-        for word in WORD.find_iter(&plain) {
-            match self.pieces_of(word.as_str()) {
+        for word in words(text) {
+            match self.pieces_of(&word) {
                 Some(pieces) => ids.extend(pieces),
                 None => ids.push(self.special.unknown),
             }
@@ -179,4 +230,14 @@ impl WordPiece {
         }
         Some(pieces)
     }
+}
+
+/// Lower-cased words without accents; punctuation and ideographs are words of their own.
+fn words(text: &str) -> Vec<String> {
+    // Letter by letter, as the reference does: a capital sigma never becomes a final one.
+    let lower = text.chars().flat_map(char::to_lowercase);
+    let decomposed: String = lower.nfd().collect();
+    let plain = REMOVED.replace_all(&decomposed, "");
+    let words = WORD.find_iter(&plain).map(|word| word.as_str().to_owned());
+    words.collect()
 }

@@ -15,15 +15,11 @@ pub(super) fn read(path: &Path) -> Result<WordList, DataError> {
         path: path.to_owned(),
         source,
     })?;
-    let tokens = if path.extension().is_some_and(|ending| ending == "json") {
-        let json = serde_json::from_str(&text).map_err(|error| DataError::json(path, &error))?;
-        tokens(&TokenizerJson { path, json })?
-    } else {
-        text.lines()
-            .map(|line| line.trim_end().to_owned())
-            .collect()
-    };
-    WordList::from_words(tokens, path)
+    if path.extension().is_none_or(|ending| ending != "json") {
+        return WordList::from_lines(&text, path);
+    }
+    let json = serde_json::from_str(&text).map_err(|error| DataError::json(path, &error))?;
+    WordList::from_words(tokens(&TokenizerJson { path, json })?, path)
 }
 
 /// The format of the `tokenizers` library.

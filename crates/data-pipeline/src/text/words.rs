@@ -12,17 +12,27 @@ pub(super) struct WordList {
 }
 
 impl WordList {
-    /// The distinct words by descending count, then alphabetically; nothing for no words.
-    pub(super) fn by_count(words: impl IntoIterator<Item = String>) -> Option<Self> {
+    /// The words of `front`, then the distinct words by descending count, equal counts alphabetically; nothing where
+    /// there are none to count.
+    pub(super) fn by_count(
+        front: &[&str],
+        words: impl IntoIterator<Item = String>,
+    ) -> Option<Self> {
         let mut counts = HashMap::<String, usize>::new();
         for word in words {
             *counts.entry(word).or_default() += 1;
         }
         let mut counted: Vec<_> = counts.into_iter().collect();
         counted.sort_unstable_by(|(a, m), (b, n)| (Reverse(m), a).cmp(&(Reverse(n), b)));
-        let words: Vec<_> = counted.into_iter().map(|(word, _)| word).collect();
+        if counted.is_empty() {
+            return None;
+        }
+        let front = front.iter().map(|word| (*word).to_owned());
+        let words: Vec<_> = front
+            .chain(counted.into_iter().map(|(word, _)| word))
+            .collect();
         let positions = words.iter().cloned().zip(0..).collect();
-        (!words.is_empty()).then_some(Self { words, positions })
+        Some(Self { words, positions })
     }
 
     pub(super) fn words(&self) -> &[String] {
@@ -47,6 +57,12 @@ impl WordList {
         let words: Vec<String> =
             serde_json::from_str(text).map_err(|error| DataError::json(path, &error))?;
         Self::from_words(words, path)
+    }
+
+    /// One word a line.
+    pub(super) fn from_lines(text: &str, path: &Path) -> Result<Self, DataError> {
+        let lines = text.lines().map(|line| line.trim_end().to_owned());
+        Self::from_words(lines.collect(), path)
     }
 
     /// # Errors

@@ -39,6 +39,13 @@ fn a_batch_holds_what_its_samples_say() {
             assert_eq!(batch.questions[place * 5..][..5], tokens);
             assert_eq!(batch.question_lengths[place], length);
             assert_eq!(batch.targets[place], encoder.answers.targets(sample));
+            assert_eq!(batch.weights[place], encoder.answers.weights(sample));
+            let pieces = encoder
+                .pieces
+                .as_ref()
+                .expect("as the source's encoder has them");
+            let table = batch.pieces.as_ref().expect("there is a tokenizer");
+            assert_eq!(table.row(place), pieces.question(&sample.question));
         }
         assert_eq!(batch.unique_images(), seen.len());
     }

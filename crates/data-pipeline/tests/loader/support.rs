@@ -3,7 +3,10 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use data_pipeline::{Batch, DataError, Encoder, Loader, LoaderConfig, Order, Sample, Source};
+use data_pipeline::{
+    Answer, Batch, DataError, Encoder, Loader, LoaderConfig, Order, Pieces, Sample, Source,
+    WordPiece, WordPieceForm,
+};
 
 /// Side of the images.
 pub(crate) const SIDE: usize = 8;
@@ -32,10 +35,10 @@ impl Numbers {
         let sample = |number: usize| Sample {
             image: number / 3 % images,
             question: format!("what is number {number} of {samples}?"),
-            answers: vec![
-                (format!("answer {}", number % 7), 1.0),
-                (format!("rare {number}"), 0.3),
-            ],
+            answers: Answer::of_annotators(vec![
+                format!("answer {}", number % 7),
+                format!("rare {number}"),
+            ]),
         };
         Self {
             samples: (0..samples).map(sample).collect(),
@@ -56,7 +59,10 @@ impl Numbers {
 
     pub(crate) fn encoder(&self) -> Arc<Encoder> {
         let known = &self.samples[..self.samples.len().div_ceil(2)];
-        Arc::new(Encoder::build(known, 5, SIDE).expect("words and answers"))
+        let mut encoder = Encoder::build(known, 5, SIDE).expect("words and answers");
+        let tokenizer = WordPiece::build(known, WordPieceForm::Xvlm).expect("words");
+        encoder.pieces = Pieces::new(tokenizer, 6, &encoder.answers).ok();
+        Arc::new(encoder)
     }
 }
 

@@ -1,0 +1,153 @@
+//! Questions and answers as word pieces.
+
+use std::path::Path;
+
+use data_pipeline::{
+    Answer, AnswerList, DataError, Encoder, Pieces, Sample, WordPiece, WordPieceForm,
+};
+use proptest::prelude::*;
+
+fn sample(question: &str, answers: &[&str]) -> Sample {
+    Sample {
+        image: 0,
+        question: question.to_owned(),
+        answers: answers.iter().map(|text| Answer::only(*text)).collect(),
+    }
+}
+
+fn samples() -> Vec<Sample> {
+    vec![
+        sample("What COLOUR is the T-shirt?", &["dark red", "red"]),
+        sample("what is it, a cat (or a dog)?", &["dog"]),
+        sample("is it red?", &["yes", "no [SEP]"]),
+    ]
+}
+
+fn built() -> WordPiece {
+    WordPiece::build(&samples(), WordPieceForm::Xvlm).expect("words")
+}
+
+/// The tokenizer and the pieces of the samples' answers.
+fn pieces(max_pieces: usize) -> (AnswerList, Pieces) {
+    let answers = AnswerList::build(&samples()).expect("answers");
+    let pieces = Pieces::new(built(), max_pieces, &answers).expect("distinct answers");
+    (answers, pieces)
+}
+
+fn words(tokenizer: &WordPiece, ids: &[u32]) -> String {
+    let text = tokenizer.to_text();
+    let all: Vec<_> = text.lines().collect();
+    let words: Vec<_> = ids.iter().map(|id| all[*id as usize]).collect();
+    words.join(" ")
+}
+
+#[test]
+fn a_built_vocabulary_has_the_words_by_count_then_alphabet() {
+    assert_eq!(
+        built().to_text().lines().collect::<Vec<_>>(),
+        [
+            "[PAD]", "[UNK]", "[CLS]", "[SEP]", "is", "red", "a", "dog", "it", "what", "cat",
+            "colour", "dark", "no", "or", "shirt", "t", "the", "yes"
+        ]
+    );
+    let none = WordPiece::build(&[sample("?!", &[])], WordPieceForm::Xvlm).expect_err("no word");
+    assert_eq!(none.to_string(), "1 training samples hold no word");
+}
+
+#[test]
+fn a_built_vocabulary_does_not_know_other_words() {
+    let tokenizer = built();
+    for (text, expected) in [
+        ("what is it", "[CLS] what is it"),
+        ("cats redder dogma", "[CLS] [UNK] [UNK] [UNK]"),
+        ("is [SEP]red", "[CLS] is [SEP] red"),
+        ("##t [MASK] 猫", "[CLS] [UNK] [UNK] t [UNK] [UNK]"),
+    ] {
+        let ids = tokenizer.encode(text, usize::MAX);
+        assert_eq!(words(&tokenizer, &ids), expected);
+    }
+}
+
+#[test]
+fn questions_are_cleaned_and_cut_and_have_no_end_token() {
+    for (max_pieces, expected) in [
+        (9, "[CLS] what colour is the t shirt"),
+        (3, "[CLS] what colour"),
+        (1, "[CLS]"),
+    ] {
+        let (_, pieces) = pieces(max_pieces);
+        let ids = pieces.question("What colour is the T-shirt?!");
+        assert_eq!(words(pieces.tokenizer(), &ids), expected);
+    }
+}
+
+#[test]
+fn the_table_of_answers_has_a_row_for_each() {
+    let (answers, pieces) = pieces(9);
+    let table = pieces.answers();
+    assert_eq!((table.rows(), table.width), (answers.len(), 4));
+    for (row, answer) in answers.answers().iter().enumerate() {
+        let written = words(pieces.tokenizer(), table.row(row));
+        assert_eq!(written, format!("[CLS] {answer} [SEP]"));
+        let padding = &table.ids[row * 4 + table.lengths[row]..(row + 1) * 4];
+        assert!(
+            padding
+                .iter()
+                .all(|id| *id == pieces.tokenizer().special().pad)
+        );
+    }
+}
+
+#[test]
+fn answers_that_would_be_written_alike_are_refused() {
+    for (first, second) in [("Blue", "blue"), ("sale", "salé"), ("t - shirt", "t-shirt")] {
+        let samples = [sample("what?", &[first, second])];
+        let answers = AnswerList::build(&samples).expect("answers");
+        let tokenizer = WordPiece::build(&samples, WordPieceForm::Xvlm).expect("words");
+        let error = Pieces::new(tokenizer, 9, &answers).expect_err("alike");
+        let expected = format!("answers `{first}` and `{second}` consist of the same word pieces");
+        assert_eq!(error.to_string(), expected);
+        assert!(error.hint().is_some());
+    }
+    // Unknown words look alike, too.
+    let answers = AnswerList::build(&[sample("q", &["猫", "犬"])]).expect("answers");
+    let refused = Pieces::new(built(), 9, &answers);
+    assert!(matches!(refused, Err(DataError::SameAnswer { .. })));
+    let refused = Pieces::new(built(), 0, &answers);
+    assert!(matches!(refused, Err(DataError::Setting { .. })));
+}
+
+#[test]
+fn asked_questions_have_pieces_where_the_encoder_has_a_tokenizer() {
+    let mut encoder = Encoder::build(&samples(), 9, 8).expect("words and answers");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/formats/rgb.png");
+    let image = std::fs::read(path).expect("fixture");
+    let questions = ["is it red?", "Is it?"];
+    let without = encoder.ask(&image, &questions).expect("a whole PNG");
+    assert_eq!(without.pieces, None);
+
+    encoder.pieces = Some(pieces(5).1);
+    let batch = encoder.ask(&image, &questions).expect("a whole PNG");
+    let table = batch.pieces.expect("there is a tokenizer");
+    assert_eq!((table.rows(), table.width, table.pad), (2, 5, 0));
+    assert_eq!(table.lengths, [4, 3]);
+    let tokenizer = built();
+    assert_eq!(words(&tokenizer, &table.ids[..5]), "[CLS] is it red [PAD]");
+    assert_eq!(words(&tokenizer, table.row(1)), "[CLS] is it");
+}
+
+proptest! {
+    #[test]
+    fn a_built_vocabulary_survives_saving_and_knows_its_words(
+        texts in prop::collection::vec("(\\PC|\\s|cat){1,30}", 1..6),
+    ) {
+        let samples: Vec<_> = texts.iter().map(|text| sample("what", &[text])).collect();
+        let tokenizer = WordPiece::build(&samples, WordPieceForm::Xvlm).expect("a word");
+        let read = WordPiece::from_text(&tokenizer.to_text(), Path::new("vocab.txt"), WordPieceForm::Xvlm);
+        prop_assert_eq!(&read.expect("as written"), &tokenizer);
+        for text in &texts {
+            let ids = tokenizer.encode(text, usize::MAX);
+            prop_assert!(!ids.contains(&tokenizer.special().unknown), "{:?}", text);
+        }
+    }
+}
