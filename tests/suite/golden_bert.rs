@@ -198,15 +198,15 @@ fn golden_bert_question_answering() {
         let image_states = whole.vision_encoder.forward(image.clone());
         case.assert_output("output.image_embeds", &image_states.to_data());
         let images = Context::new(image_states.clone(), None, None);
-        let states = model.question_states(&questions, &images);
-        case.assert_output("output.question_states", &states.to_data());
+        let read = model.read(questions.clone(), &images);
+        case.assert_output("output.question_states", &read.states.to_data());
 
         // The same images in reverse order, and each question pointing at its own.
         let count = questions.ids.dims()[0] as i64;
         let own = Tensor::arange(0..count, &device).flip([0]);
         let reversed = Context::new(image_states.flip([0]), None, Some(own));
-        let same = model.question_states(&questions, &reversed);
-        case.assert_output("output.question_states", &same.to_data());
+        let same = model.read(questions, &reversed);
+        case.assert_output("output.question_states", &same.states.to_data());
 
         let answers = WeightedAnswers {
             tokens: tokens(&case, "answer_ids", "answer_mask", &device),
@@ -214,7 +214,7 @@ fn golden_bert_question_answering() {
             question_of: question_of(&case.data("input.answers_per_question"), &device),
         };
         // The reference takes the mean over the questions.
-        let loss = model.losses(&questions, &images, answers).mean();
+        let loss = model.losses(&read, answers).mean();
         case.assert_output("output.loss", &loss.to_data());
         // A scalar, which Burn has as one axis of length 1.
         let cotangent: Vec<f32> = case.data("cotangent").iter().collect();
@@ -226,10 +226,9 @@ fn golden_bert_question_answering() {
         case.assert_gradient("grad_input.image", &gradient.into_data());
 
         let candidates = tokens(&case, "candidate_ids", "candidate_mask", &device);
-        let context = Context::new(states, Some(questions.masked.clone()), None);
-        let first = model.first_words(&context, &candidates);
+        let first = model.first_words(&read, &candidates);
         case.assert_output("output.first_token_probs", &first.exp().to_data());
-        let ranked = model.rank(&questions, &images, &candidates);
+        let ranked = model.rank(&read, &candidates);
         case.assert_output("output.topk_ids", &ranked.candidates.to_data());
         case.assert_output("output.topk_probs", &ranked.probabilities.to_data());
     }

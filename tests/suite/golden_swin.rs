@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use aoa_model::ImageEncoderError;
 use aoa_model::xvlm::swin::{
-    BUFFERS, DropPath, ResizeError, Swin, SwinConfig, SwinConfigError, pytorch_name,
-    resize_bias_table,
+    BUFFERS, DropPath, ResizeError, Swin, SwinConfig, pytorch_name, resize_bias_table,
 };
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
@@ -134,36 +134,36 @@ fn golden_swin_configurations_that_do_not_fit() {
     };
     assert_eq!(with(|_| ()), Ok(()));
     assert_eq!(SwinConfig::xvlm_base().validate(), Ok(()));
-    let table: [(Change, SwinConfigError); 11] = [
-        (|c| c.window = 0, SwinConfigError::Zero { key: "window" }),
+    let table: [(Change, ImageEncoderError); 11] = [
+        (|c| c.window = 0, ImageEncoderError::Zero { key: "window" }),
         (
             |c| c.patch_size = 0,
-            SwinConfigError::Zero { key: "patch_size" },
+            ImageEncoderError::Zero { key: "patch_size" },
         ),
         (
             |c| c.image_size = 18,
-            SwinConfigError::Patches {
+            ImageEncoderError::Patches {
                 image_size: 18,
                 patch_size: 4,
             },
         ),
         (
             |c| c.heads = vec![2],
-            SwinConfigError::Stages {
+            ImageEncoderError::Stages {
                 depths: 2,
                 heads: 1,
             },
         ),
         (
             |c| (c.depths, c.heads) = (vec![], vec![]),
-            SwinConfigError::Stages {
+            ImageEncoderError::Stages {
                 depths: 0,
                 heads: 0,
             },
         ),
         (
             |c| c.heads[1] = 3,
-            SwinConfigError::Heads {
+            ImageEncoderError::Heads {
                 stage: 1,
                 channels: 16,
                 heads: 3,
@@ -171,7 +171,7 @@ fn golden_swin_configurations_that_do_not_fit() {
         ),
         (
             |c| c.heads[0] = 0,
-            SwinConfigError::Heads {
+            ImageEncoderError::Heads {
                 stage: 0,
                 channels: 8,
                 heads: 0,
@@ -179,7 +179,7 @@ fn golden_swin_configurations_that_do_not_fit() {
         ),
         (
             |c| c.window = 3,
-            SwinConfigError::Windows {
+            ImageEncoderError::Windows {
                 stage: 0,
                 resolution: 4,
                 window: 3,
@@ -187,7 +187,7 @@ fn golden_swin_configurations_that_do_not_fit() {
         ),
         (
             |c| c.image_size = 20,
-            SwinConfigError::Windows {
+            ImageEncoderError::Windows {
                 stage: 0,
                 resolution: 5,
                 window: 2,
@@ -195,14 +195,14 @@ fn golden_swin_configurations_that_do_not_fit() {
         ),
         (
             |c| (c.image_size, c.window) = (20, 5),
-            SwinConfigError::Merging {
+            ImageEncoderError::Merging {
                 stage: 0,
                 resolution: 5,
             },
         ),
         (
             |c| c.drop_path_rate = 1.0,
-            SwinConfigError::DropPath { rate: 1.0 },
+            ImageEncoderError::DropPath { rate: 1.0 },
         ),
     ];
     for (change, error) in table {

@@ -12,3 +12,4 @@ mod golden_tokenizer;
 mod layering;
 mod runs;
 mod slicing;
+mod two_branches;

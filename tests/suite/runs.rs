@@ -12,8 +12,10 @@ use tempfile::TempDir;
 use toy_model::Toy;
 use trainer::{Checkpoints, Model, Run, Summary, TrainError, train};
 
+use crate::two_branches::BOTH;
+
 /// The CPU preset made small: 32 images, 128 samples, 8 steps an epoch.
-fn small(sets: &[&str]) -> Config {
+pub fn small(sets: &[&str]) -> Config {
     let base = [
         "dataset.shapes_train_images=32",
         "dataset.shapes_validation_images=8",
@@ -127,6 +129,21 @@ fn a_resumed_run_is_the_same_run_bit_for_bit() {
             whole.summary.validation_accuracy
         );
     }
+}
+
+#[test]
+fn a_run_with_both_branches_resumes_bit_for_bit_and_reports_each() {
+    let settings = small(&BOTH);
+    let whole = finish(&settings);
+    let branches: Vec<_> = whole.summary.branch_accuracy.keys().copied().collect();
+    assert_eq!(branches, ["coarse", "fine"]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run_dir = folder.path().join("run");
+    start::<Vqa>(&settings, &run_dir, false, Some(5)).expect("the part ends well");
+    let summary = start::<Vqa>(&settings, &run_dir, true, None).expect("the rest ends well");
+    assert_eq!(newest_weights::<Vqa>(&run_dir), whole.weights());
+    assert_eq!(losses(&run_dir), whole.losses());
+    assert_eq!(summary.branch_accuracy, whole.summary.branch_accuracy);
 }
 
 #[test]

@@ -52,21 +52,17 @@ impl AnswerFusion {
         (branches * weights.unsqueeze()).sum_dim(1).squeeze_dim(1)
     }
 
-    /// Training loss of every sample, `[batch]`: `fusion_ratio * loss(fused) + sum of loss(branch)`.
-    ///
-    /// `loss` gives the loss of every sample for scores: `[batch, answers]` to `[batch]`.
-    ///
-    /// # Panics
-    ///
-    /// When there are not as many branches as configured.
-    pub fn losses(
+    /// Training loss of every sample, `[batch]`: `fusion_ratio * fused + sum of branches`, from the loss of the fused
+    /// answer and those of the branches, `[batch]` each.
+    pub fn loss(
         &self,
-        branches: &[Tensor<2>],
-        loss: impl Fn(Tensor<2>) -> Tensor<1>,
+        fused: Tensor<1>,
+        branches: impl IntoIterator<Item = Tensor<1>>,
     ) -> Tensor<1> {
-        let fused = loss(self.forward(branches)).mul_scalar(self.fusion_ratio);
         branches
-            .iter()
-            .fold(fused, |sum, branch| sum + loss(branch.clone()))
+            .into_iter()
+            .fold(fused.mul_scalar(self.fusion_ratio), |sum, branch| {
+                sum + branch
+            })
     }
 }

@@ -1,107 +1,149 @@
-//! A small convolutional image encoder that turns an image into region features.
+//! The image encoders to choose from.
 
 use burn::config::Config;
-use burn::module::{Initializer, Module, Param};
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{LayerNorm, LayerNormConfig, PaddingConfig2d};
-use burn::tensor::activation::relu;
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::init::RECTIFIED;
+use crate::grid_encoder::{GridEncoder, GridEncoderConfig};
+use crate::xvlm::swin::{Swin, SwinConfig};
 
-/// Pixels of the image that one region covers along an axis.
-const REGION_PIXELS: usize = 16;
-/// Configuration of [`GridEncoder`].
+/// Configuration of [`ImageEncoder`].
 #[derive(Config, Debug)]
-pub struct GridEncoderConfig {
-    /// Height and width of the image, in pixels: a multiple of 16.
-    pub image_size: usize,
-    /// Channels of the third stage; every stage has twice as many as the one before, the regions twice as many again.
-    pub width: usize,
+pub enum ImageEncoderConfig {
+    /// A small convolutional one, which learns from few images.
+    Grid(GridEncoderConfig),
+    /// That of X-VLM.
+    Swin(SwinConfig),
 }
 
-/// Convolutional encoder that gives a grid of region features, one for every 16 x 16 pixels.
-///
-/// Four 3 x 3 convolutions with stride 2 and a residual one, each followed by a rectifier; then layer normalisation and
-/// a learned embedding of the grid position. Small strides first: a stem of large patches learns shapes several times
-/// more slowly. Nothing in it is computed over the batch, so its result does not depend on how a batch is sliced.
+/// Why a configuration describes no image encoder.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ImageEncoderError {
+    /// A size is zero.
+    #[error("{key} must be at least 1")]
+    Zero {
+        /// The field.
+        key: &'static str,
+    },
+    /// The image is not made of whole patches.
+    #[error("an image of {image_size} pixels does not divide into patches of {patch_size}")]
+    Patches {
+        /// Height and width of the image, in pixels.
+        image_size: usize,
+        /// Height and width of a patch, in pixels.
+        patch_size: usize,
+    },
+    /// There is no stage, or depths and heads speak of different numbers of them.
+    #[error("there are {depths} depths and {heads} head counts; each stage needs one of either")]
+    Stages {
+        /// Entries of `depths`.
+        depths: usize,
+        /// Entries of `heads`.
+        heads: usize,
+    },
+    /// The heads of a stage do not share its channels evenly.
+    #[error("stage {stage} has {channels} channels, which {heads} heads do not divide")]
+    Heads {
+        /// Index of the stage, from 0.
+        stage: usize,
+        /// Its channels.
+        channels: usize,
+        /// Its heads.
+        heads: usize,
+    },
+    /// The grid of a stage is not made of whole windows.
+    #[error(
+        "stage {stage} has {resolution} x {resolution} cells, which windows of {window} do not divide"
+    )]
+    Windows {
+        /// Index of the stage, from 0.
+        stage: usize,
+        /// Rows and columns of its grid.
+        resolution: usize,
+        /// Rows and columns of a window.
+        window: usize,
+    },
+    /// The grid of a stage cannot be halved for the next one.
+    #[error("stage {stage} has {resolution} x {resolution} cells, which cannot be merged in pairs")]
+    Merging {
+        /// Index of the stage, from 0.
+        stage: usize,
+        /// Rows and columns of its grid.
+        resolution: usize,
+    },
+    /// The drop path rate is no probability below one.
+    #[error("drop_path_rate is {rate}, but must lie in 0 <= rate < 1")]
+    DropPath {
+        /// The rate.
+        rate: f64,
+    },
+}
+
+/// Encodes images as states, one for each cell of a grid.
 #[derive(Module, Debug)]
-pub struct GridEncoder {
-    reduce: Vec<Conv2d>,
-    mix: Conv2d,
-    norm: LayerNorm,
-    /// `[regions, channels]`
-    position: Param<Tensor<2>>,
+pub enum ImageEncoder {
+    /// See [`GridEncoder`].
+    Grid(GridEncoder),
+    /// See [`Swin`].
+    Swin(Swin),
 }
 
-impl GridEncoderConfig {
-    /// Channels of a region feature.
+impl ImageEncoderConfig {
+    /// Channels of a state.
     pub fn channels(&self) -> usize {
-        2 * self.width
+        match self {
+            Self::Grid(config) => config.channels(),
+            Self::Swin(config) => config.channels(),
+        }
     }
 
-    /// Regions of an image.
-    pub fn regions(&self) -> usize {
-        (self.image_size / REGION_PIXELS).pow(2)
+    /// Checks that the sizes fit together.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that does not fit, with its numbers.
+    pub fn validate(&self) -> Result<(), ImageEncoderError> {
+        match self {
+            Self::Grid(config) => config.validate(),
+            Self::Swin(config) => config.validate(),
+        }
     }
 
     /// Creates the encoder with freshly drawn weights on `device`.
     ///
     /// # Panics
     ///
-    /// When `image_size` is not a positive multiple of 16.
-    pub fn init(&self, device: &Device) -> GridEncoder {
-        assert!(
-            self.image_size > 0 && self.image_size.is_multiple_of(REGION_PIXELS),
-            "the grid encoder needs an image size that is a multiple of {REGION_PIXELS}, not {}",
-            self.image_size
-        );
-        let channels = self.channels();
-        let conv = |from, to, stride| {
-            Conv2dConfig::new([from, to], [3, 3])
-                .with_stride([stride; 2])
-                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-                .with_initializer(RECTIFIED)
-                .init(device)
-        };
-        let stages = [
-            3,
-            self.width.div_ceil(4),
-            self.width.div_ceil(2),
-            self.width,
-            channels,
-        ];
-        GridEncoder {
-            reduce: stages
-                .windows(2)
-                .map(|stage| conv(stage[0], stage[1], 2))
-                .collect(),
-            mix: conv(channels, channels, 1),
-            norm: LayerNormConfig::new(channels).init(device),
-            position: Initializer::Normal {
-                mean: 0.0,
-                std: 0.5,
-            }
-            .init([self.regions(), channels], device),
+    /// When [`validate`](Self::validate) finds an error.
+    pub fn init(&self, device: &Device) -> ImageEncoder {
+        match self {
+            Self::Grid(config) => ImageEncoder::Grid(config.init(device)),
+            Self::Swin(config) => ImageEncoder::Swin(config.init(device)),
         }
     }
 }
 
-impl GridEncoder {
-    /// Encodes images.
+impl ImageEncoder {
+    /// States of the images: `[images, 3, height, width]` to `[images, states, channels]`.
     ///
-    /// # Shapes
+    /// # Panics
     ///
-    /// - `images`: `[images, 3, height, width]`, normalised
-    /// - result: `[images, regions, channels]`
+    /// When the images have another size than the configuration says.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
-        // [images, channels, height / 16, width / 16]
-        let x = self
-            .reduce
-            .iter()
-            .fold(images, |x, conv| relu(conv.forward(x)));
-        let x = x.clone() + relu(self.mix.forward(x));
-        let x = x.flatten::<3>(2, 3).swap_dims(1, 2); // [images, regions, channels]
-        self.norm.forward(x) + self.position.val().unsqueeze()
+        match self {
+            Self::Grid(encoder) => encoder.forward(images),
+            Self::Swin(encoder) => encoder.forward(images),
+        }
+    }
+
+    /// The states that stand for a part of the image each, `[images, cells, channels]`: all but the mean that [`Swin`]
+    /// puts in front.
+    pub fn cells(&self, states: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Grid(_) => states,
+            Self::Swin(_) => {
+                let cells = states.dims()[1] - 1;
+                states.narrow(1, 1, cells)
+            }
+        }
     }
 }

@@ -1,169 +1,267 @@
-//! The whole model: image encoder and fine branch.
+//! The whole model: image encoder, fine branch, coarse branch, and their fusion.
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, Linear};
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::{Device, Int, Tensor};
 
-use crate::aoa_stack::{AoaStack, AoaStackConfig};
-use crate::bilinear::{BilinearAttention, BilinearAttentionConfig};
-use crate::classifier::{Classifier, ClassifierConfig};
-use crate::gru::{Gru, GruConfig};
-use crate::image_encoder::{GridEncoder, GridEncoderConfig};
-use crate::init::linear;
+use crate::cfr::FineInput;
+use crate::fine::{FineBranch, FineBranchConfig};
+use crate::fusion::{AnswerFusion, AnswerFusionConfig};
+use crate::image_encoder::{ImageEncoder, ImageEncoderConfig};
+use crate::loss::{binary_cross_entropy, cross_entropy_of_probabilities};
+use crate::xvlm::bert::{Context, Tokens};
+use crate::xvlm::{ReadQuestions, WeightedAnswers, XVlm, XVlmConfig};
 
-/// Attention maps of the bilinear fusion.
-const GLIMPSES: usize = 2;
-
-/// Configuration of [`Vqa`].
+/// Configuration of [`Vqa`]: at least one branch, and what it looks at.
 #[derive(Config, Debug)]
 pub struct VqaConfig {
-    /// Words of the vocabulary, padding (id 0) and unknown included.
-    pub vocabulary: usize,
     /// Answers of the answer list.
     pub answers: usize,
-    /// The image encoder.
-    pub image_encoder: GridEncoderConfig,
+    /// The image encoder. A fine branch alone does without where the data set has region features.
+    pub image_encoder: Option<ImageEncoderConfig>,
     /// The fine branch.
-    pub fine: FineBranchConfig,
+    pub fine: Option<FineBranchConfig>,
+    /// The coarse branch.
+    pub coarse: Option<XVlmConfig>,
+    /// Weight of the fused answer in the loss, where there are two branches.
+    #[config(default = 0.1)]
+    pub fusion_ratio: f64,
+    /// Whether image encoder and coarse branch are trained. If not, they have no gradient, keep no activations and drop
+    /// nothing out.
+    #[config(default = true)]
+    pub tune_xvlm: bool,
 }
 
-/// Configuration of [`FineBranch`].
-#[derive(Config, Debug)]
-pub struct FineBranchConfig {
-    /// Channels of a word embedding.
-    pub word_dim: usize,
-    /// Hidden size: channels of words, regions and the joint feature.
-    pub hidden: usize,
-    /// AoA layers.
-    pub aoa_layers: usize,
-    /// Attention heads; divides `hidden`.
-    pub heads: usize,
-    /// Dropout throughout the branch.
-    pub dropout: f64,
-}
-
-/// What the model looks at.
+/// What the model looks at. Images, regions and statistical words are given once each, whatever the number of questions
+/// about them.
 #[derive(Debug, Clone)]
 pub struct VqaInput {
-    /// `[images, 3, height, width]`, normalised; every distinct image once.
-    pub images: Tensor<4>,
+    /// `[images, 3, height, width]`, normalised; looked at by an image encoder.
+    pub images: Option<Tensor<4>>,
     /// `[batch]`: the image of each sample.
     pub image_of: Tensor<1, Int>,
-    /// `[batch, words]`: word ids, padded with 0 at the end.
+    /// `[batch, words]`: word ids, padded with 0; read by the fine branch, as are entities and statistical words.
     pub questions: Tensor<2, Int>,
+    /// `[batch, entities]`: word ids of the entities of the question, padded with 0.
+    pub entities: Option<Tensor<2, Int>>,
+    /// `[images, regions, channels]`: region features; without them the cells of the image encoder take their place.
+    pub regions: Option<Tensor<3>>,
+    /// `[images, statistical words]`: word ids, padded with 0.
+    pub statistical_words: Option<Tensor<2, Int>>,
+    /// What the coarse branch reads.
+    pub pieces: Option<WordPieces>,
 }
 
-/// Image encoder and fine branch.
+/// Texts of the coarse branch as word pieces, padded with 0.
+#[derive(Debug, Clone)]
+pub struct WordPieces {
+    /// `[batch, pieces]`
+    pub questions: Tensor<2, Int>,
+    /// `[answers, pieces]`: the answer list.
+    pub answers: Tensor<2, Int>,
+}
+
+/// What the model is to answer.
+#[derive(Debug, Clone)]
+pub struct VqaTargets {
+    /// `[batch, answers]`: soft target of every answer, 0 to 1.
+    pub scores: Tensor<2>,
+    /// `[right answers]`: every right answer of every sample, as a row of the answer list.
+    pub right: Tensor<1, Int>,
+    /// `[right answers]`: the sample of each.
+    pub sample_of: Tensor<1, Int>,
+    /// `[right answers]`: how much each counts in generation.
+    pub weights: Tensor<1>,
+}
+
+/// What the model answers.
+#[derive(Debug, Clone)]
+pub struct VqaOutput {
+    /// Probability of every answer, `[batch, answers]`.
+    pub probabilities: Tensor<2>,
+    /// The same from each branch by itself, where there are two.
+    pub branches: Vec<(&'static str, Tensor<2>)>,
+}
+
+/// Visual question answering in two branches (Nguyen et al., "Coarse-to-Fine Reasoning for Visual Question Answering",
+/// 2022) whose coarse one is X-VLM (Zeng et al., ICML 2022).
+///
+/// The fine branch classifies, the coarse one generates and ranks. Both give a probability to every answer, and a
+/// weighted mean of the two, with weights learned for every answer, is the answer of the model.
 #[derive(Module, Debug)]
 pub struct Vqa {
-    /// Gives region features; trained as its own parameter group.
-    pub image_encoder: GridEncoder,
+    /// Encodes images for both branches.
+    pub image_encoder: Option<ImageEncoder>,
     /// Answers from words and regions.
-    pub fine: FineBranch,
+    pub fine: Option<FineBranch>,
+    /// Answers word by word.
+    pub coarse: Option<XVlm>,
+    /// Joins the branches, where there are two.
+    pub fusion: Option<AnswerFusion>,
+    tune_xvlm: bool,
 }
 
-/// Fine branch: word embedding and GRU, AoA stack, bilinear fusion, classifier.
-#[derive(Module, Debug)]
-pub struct FineBranch {
-    embedding: Embedding,
-    gru: Gru,
-    region_projection: Linear,
-    stack: AoaStack,
-    fusion: BilinearAttention,
-    classifier: Classifier,
-    dropout: Dropout,
+/// What the branches make of a batch.
+struct Understood<'a> {
+    /// Logits of the fine branch, `[batch, answers]`.
+    fine: Option<Tensor<2>>,
+    coarse: Option<Read<'a>>,
+}
+
+/// Questions as the coarse branch has read them, and the answers it may give.
+struct Read<'a> {
+    branch: &'a XVlm,
+    questions: ReadQuestions,
+    candidates: Tokens,
 }
 
 impl VqaConfig {
     /// Creates the model with freshly drawn weights on `device`.
+    ///
+    /// # Panics
+    ///
+    /// When the sizes of a part do not fit together.
     pub fn init(&self, device: &Device) -> Vqa {
+        let image_encoder = self.image_encoder.as_ref().map(|part| part.init(device));
+        let fine = self.fine.as_ref().map(|part| part.init(device));
+        let coarse = self.coarse.as_ref().map(|part| part.init(device));
+        let fusion = AnswerFusionConfig::new(2, self.answers, self.fusion_ratio);
         Vqa {
-            image_encoder: self.image_encoder.init(device),
-            fine: self.fine.init(
-                self.vocabulary,
-                self.image_encoder.channels(),
-                self.answers,
-                device,
-            ),
+            fusion: (fine.is_some() && coarse.is_some()).then(|| fusion.init(device)),
+            image_encoder: image_encoder.map(|part| self.tuned(part)),
+            fine,
+            coarse: coarse.map(|part| self.tuned(part)),
+            tune_xvlm: self.tune_xvlm,
         }
     }
-}
 
-impl FineBranchConfig {
-    /// Creates the branch for region features of `region_channels` channels.
-    pub fn init(
-        &self,
-        vocabulary: usize,
-        region_channels: usize,
-        answers: usize,
-        device: &Device,
-    ) -> FineBranch {
-        FineBranch {
-            embedding: EmbeddingConfig::new(vocabulary, self.word_dim).init(device),
-            gru: GruConfig::new(self.word_dim, self.hidden).init(device),
-            region_projection: linear(region_channels, self.hidden).init(device),
-            stack: AoaStackConfig::new(
-                self.hidden,
-                self.aoa_layers,
-                self.heads,
-                self.hidden / self.heads,
-            )
-            .with_dropout(self.dropout)
-            .init(device),
-            fusion: BilinearAttentionConfig::new(self.hidden, GLIMPSES)
-                .with_dropout(self.dropout)
-                .init(device),
-            classifier: ClassifierConfig::new(self.hidden, 2 * self.hidden, answers)
-                .with_dropout(self.dropout)
-                .init(device),
-            dropout: DropoutConfig::new(self.dropout).init(),
-        }
+    fn tuned<M: Module>(&self, part: M) -> M {
+        if self.tune_xvlm { part } else { part.freeze() }
     }
 }
 
 impl Vqa {
-    /// Logits of the answers, `[batch, answers]`.
-    pub fn forward(&self, input: VqaInput) -> Tensor<2> {
-        let regions = self.image_encoder.forward(input.images);
-        self.fine.forward(input.questions, regions, input.image_of)
+    /// Loss of each sample, `[batch]`: that of the fine branch (binary cross-entropy over the answer list), that of the
+    /// coarse branch where it is trained (negative log-likelihood of the right answers), and where there are both
+    /// branches, a fraction of the binary cross-entropy of the fused answer.
+    ///
+    /// The fused answer teaches the fine branch and the fusion. It takes the coarse branch as it is: ranking candidates
+    /// with all activations kept would need more memory than the rest of the model.
+    ///
+    /// # Panics
+    ///
+    /// When an input is missing that a part needs.
+    pub fn losses(&self, input: VqaInput, targets: VqaTargets) -> Tensor<1> {
+        let understood = self.understand(input);
+        let mut losses = Vec::new();
+        if let Some(logits) = &understood.fine {
+            losses.push(binary_cross_entropy(logits.clone(), targets.scores.clone()));
+        }
+        if let Some(read) = &understood.coarse
+            && self.tune_xvlm
+        {
+            let right = WeightedAnswers {
+                tokens: read.candidates.select(targets.right),
+                weights: targets.weights,
+                question_of: targets.sample_of,
+            };
+            losses.push(read.branch.losses(&read.questions, right));
+        }
+        if let (
+            Some(fusion),
+            Understood {
+                fine: Some(fine),
+                coarse: Some(read),
+            },
+        ) = (&self.fusion, understood)
+        {
+            let coarse = Tensor::from_inner(read.probabilities());
+            let fused = fusion.forward(&[sigmoid(fine), coarse]);
+            return fusion.loss(
+                cross_entropy_of_probabilities(fused, targets.scores),
+                losses,
+            );
+        }
+        losses
+            .pop()
+            .unwrap_or_else(|| panic!("a model has a branch that is trained"))
+    }
+
+    /// Answers the questions.
+    ///
+    /// # Panics
+    ///
+    /// When an input is missing that a part needs.
+    pub fn forward(&self, input: VqaInput) -> VqaOutput {
+        match (&self.fusion, self.understand(input)) {
+            (
+                Some(fusion),
+                Understood {
+                    fine: Some(fine),
+                    coarse: Some(read),
+                },
+            ) => {
+                let branches = [sigmoid(fine.clone()), read.probabilities()];
+                let fused = fusion.forward(&branches);
+                let [_, coarse] = branches;
+                VqaOutput {
+                    probabilities: fused.clone() / fused.sum_dim(1),
+                    branches: vec![("fine", softmax(fine, 1)), ("coarse", coarse)],
+                }
+            }
+            (_, Understood { fine, coarse }) => VqaOutput {
+                probabilities: fine
+                    .map(|logits| softmax(logits, 1))
+                    .or_else(|| coarse.map(|read| read.probabilities()))
+                    .unwrap_or_else(|| panic!("a model has a branch")),
+                branches: Vec::new(),
+            },
+        }
+    }
+
+    fn understand(&self, input: VqaInput) -> Understood<'_> {
+        let encoded = self.image_encoder.as_ref().map(|encoder| {
+            let images = input.images.unwrap_or_else(|| missing("images"));
+            (encoder, encoder.forward(images))
+        });
+        let coarse = self.coarse.as_ref().map(|branch| {
+            let pieces = input.pieces.unwrap_or_else(|| missing("word pieces"));
+            let (_, states) = encoded.as_ref().unwrap_or_else(|| missing("image states"));
+            let images = Context::new(states.clone(), None, Some(input.image_of.clone()));
+            Read {
+                branch,
+                questions: branch.read(Tokens::padded(pieces.questions), &images),
+                candidates: Tokens::padded(pieces.answers),
+            }
+        });
+        let fine = self.fine.as_ref().map(|branch| {
+            let regions = input.regions.or_else(|| {
+                let (encoder, states) = encoded?;
+                Some(encoder.cells(states))
+            });
+            branch.forward(FineInput {
+                question: input.questions,
+                entities: input.entities,
+                image_of: input.image_of,
+                regions: regions.unwrap_or_else(|| missing("regions")),
+                statistical_words: input.statistical_words,
+            })
+        });
+        Understood { fine, coarse }
     }
 }
 
-impl FineBranch {
-    /// Logits of the answers.
-    ///
-    /// # Shapes
-    ///
-    /// - `questions`: `[batch, words]`
-    /// - `regions`: `[images, regions, channels]`
-    /// - `image_of`: `[batch]`
-    /// - result: `[batch, answers]`
-    pub fn forward(
-        &self,
-        questions: Tensor<2, Int>,
-        regions: Tensor<3>,
-        image_of: Tensor<1, Int>,
-    ) -> Tensor<2> {
-        let masked: Tensor<2, Bool> = questions.clone().equal_elem(0); // [batch, words]
-        let words = self
-            .gru
-            .forward(self.dropout.forward(self.embedding.forward(questions)));
-        let regions = self.region_projection.forward(regions); // [images, regions, hidden]
-        let refined = self.stack.forward(words, Some(&masked), regions, image_of);
-        let joint = self
-            .fusion
-            .forward(refined.words, refined.regions, masked.clone());
-
-        let [batch, words, hidden] = joint.dims();
-        let padding = masked
-            .reshape([batch, words, 1])
-            .expand([batch, words, hidden]);
-        self.classifier.forward(
-            joint
-                .mask_fill(padding, 0.0)
-                .sum_dim(1)
-                .reshape([batch, hidden]),
+impl Read<'_> {
+    /// Probability of every candidate, `[batch, answers]`, without a graph and without dropout.
+    fn probabilities(&self) -> Tensor<2> {
+        self.branch.valid().probabilities(
+            &self.questions.clone().without_autodiff(),
+            &self.candidates.clone().without_autodiff(),
         )
     }
+}
+
+fn missing<T>(input: &str) -> T {
+    panic!("the model needs {input}, and there are none")
 }

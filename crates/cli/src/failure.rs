@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use config_schema::{ConfigError, ConfigErrors};
+use config_schema::{ConfigError, ConfigErrors, FixedKey};
 use data_pipeline::DataError;
 use gpu_probe::{ChooseError, ProbeError};
 use miette::{
@@ -27,6 +27,22 @@ pub enum Failure {
         path: PathBuf,
         /// Why not.
         source: io::Error,
+    },
+    /// What was set on top of a run would make it another one.
+    #[error(
+        "{} keeps {}",
+        run_dir.display(),
+        fixed
+            .iter()
+            .map(|fixed| format!("`{} = {}` (not {})", fixed.key, fixed.is, fixed.asked))
+            .collect::<Vec<_>>()
+            .join(", ")
+    )]
+    AnotherRun {
+        /// The run.
+        run_dir: PathBuf,
+        /// What differs.
+        fixed: Vec<FixedKey>,
     },
     /// There is no such preset.
     #[error("there is no preset \"{name}\"")]
@@ -68,7 +84,10 @@ impl Failure {
     /// The documented exit code.
     pub fn exit_code(&self) -> ExitCode {
         let code = match self {
-            Self::Configuration(_) | Self::Config { .. } | Self::Preset { .. } => 2,
+            Self::Configuration(_)
+            | Self::Config { .. }
+            | Self::AnotherRun { .. }
+            | Self::Preset { .. } => 2,
             Self::Data(_) | Self::File { .. } => 3,
             Self::Choice(_) | Self::Probe(_) => 4,
             Self::NoRun => 5,
@@ -107,6 +126,10 @@ impl Failure {
     fn help(&self) -> Option<String> {
         match self {
             Self::Preset { known, .. } => Some(format!("the presets are {}", known.join(", "))),
+            Self::AnotherRun { .. } => Some(
+                "leave these out, in the arguments and in the environment, or start a run of its own"
+                    .to_owned(),
+            ),
             Self::Choice(error) => Some(error.hint()),
             Self::Data(error) | Self::Train(TrainError::Data(error)) => error.hint(),
             Self::Train(error) => error.help().map(str::to_owned),

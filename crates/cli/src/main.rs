@@ -22,6 +22,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let args = args::Args::parse();
     match commands::run(args.command) {
+        Ok(_) if output::lost() => ExitCode::FAILURE,
         Ok(code) => code,
         Err(failure) => {
             output::failure(&failure);

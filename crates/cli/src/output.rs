@@ -1,19 +1,41 @@
 //! The only place that prints: data on standard output, everything else on standard error.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
 use crate::failure::Failure;
 
+/// Whether some data could not be written.
+static LOST: AtomicBool = AtomicBool::new(false);
+
 /// Prints a line of data. A reader that has gone away is no reason to fail.
 pub fn line(text: impl AsRef<str>) {
-    let _ = writeln!(io::stdout().lock(), "{}", text.as_ref());
+    data(format!("{}\n", text.as_ref()));
 }
 
 /// Prints text of data as it is.
 pub fn text(text: impl AsRef<str>) {
-    let _ = write!(io::stdout().lock(), "{}", text.as_ref());
+    data(text);
+}
+
+fn data(text: impl AsRef<str>) {
+    let mut output = io::stdout().lock();
+    let written = output
+        .write_all(text.as_ref().as_bytes())
+        .and_then(|()| output.flush());
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        note(format!("cannot write to standard output: {error}"));
+    }
+}
+
+/// Whether some data was lost on the way out, for another reason than a reader that has gone away.
+pub fn lost() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// Prints a value as one line of JSON.

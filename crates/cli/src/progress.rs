@@ -1,5 +1,6 @@
 //! Shows a run while it goes on.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -154,10 +155,14 @@ impl Position {
                 step,
                 split,
                 accuracy,
+                branches,
                 samples,
             } => {
+                let alone = each_branch(branches, |name, accuracy| {
+                    format!(", {name} alone {accuracy}")
+                });
                 format!(
-                    "step {step}: {split} accuracy {} on {samples} samples",
+                    "step {step}: {split} accuracy {}{alone} on {samples} samples",
                     percent(*accuracy)
                 )
             }
@@ -220,13 +225,28 @@ fn describe_summary(summary: &Summary) -> String {
         let run_dir = summary.run_dir.display();
         return format!("{steps}\nstopped; go on with `aoa train --resume {run_dir}`");
     }
+    let alone = each_branch(&summary.branch_accuracy, |name, accuracy| {
+        format!("\n  {accuracy}  of the {name} branch alone")
+    });
     format!(
-        "{steps}\ntest accuracy  {}\n  {}  with the question only\n  {}  by always answering \"{}\"",
+        "{steps}\ntest accuracy  {}{alone}\n  {}  with the question only\n  {}  by always answering \"{}\"",
         shown(summary.test_accuracy),
         shown(summary.question_only_accuracy),
         percent(summary.majority_accuracy),
         summary.majority_answer,
     )
+}
+
+/// A phrase for each branch and its accuracy; nothing where a model has one branch only.
+fn each_branch(
+    branches: &BTreeMap<&'static str, f64>,
+    phrase: impl Fn(&str, String) -> String,
+) -> String {
+    let phrases: Vec<_> = branches
+        .iter()
+        .map(|(name, accuracy)| phrase(name, percent(*accuracy)))
+        .collect();
+    phrases.concat()
 }
 
 /// A share as a percentage.

@@ -2,10 +2,12 @@
 
 use std::env;
 use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
 
 use config_schema::{
-    Device, Hardware, Layers, Resolved, Source, preset_summaries, presets, resolve, stated_preset,
+    Device, Hardware, Layers, MAX_TEXT_BYTES, Resolved, Source, fixed_differences,
+    preset_summaries, presets, resolve, stated_preset,
 };
 use gpu_probe::{Candidate, DeviceRequest, Driver, Inventory, choose_preset, probe};
 
@@ -59,7 +61,17 @@ impl ConfigArgs {
     }
 
     fn layers(&self) -> Result<Layers, Failure> {
-        let user = self.config.as_deref().map(read_source).transpose()?;
+        Ok(Layers {
+            preset: self.preset.clone(),
+            fallback_preset: "cpu".to_owned(),
+            user: self.config.as_deref().map(read_source).transpose()?,
+            environment: environment(),
+            sets: self.sets(),
+        })
+    }
+
+    /// Assignments on top of all else.
+    fn sets(&self) -> Vec<String> {
         let string = |key: &str, value: &Option<String>| {
             value
                 .as_ref()
@@ -69,17 +81,11 @@ impl ConfigArgs {
             string("dataset.name", &self.dataset),
             string("dataset.root", &self.data_root),
         ];
-        Ok(Layers {
-            preset: self.preset.clone(),
-            fallback_preset: "cpu".to_owned(),
-            user,
-            environment: environment(),
-            sets: shorthands
-                .into_iter()
-                .flatten()
-                .chain(self.set.iter().cloned())
-                .collect(),
-        })
+        shorthands
+            .into_iter()
+            .flatten()
+            .chain(self.set.iter().cloned())
+            .collect()
     }
 }
 
@@ -88,26 +94,33 @@ pub fn hardware(args: &ConfigArgs) -> Result<Hardware, Failure> {
     Ok(resolve(&args.layers()?, &lookup)?.config.hardware)
 }
 
-/// The configuration of a run that exists, with what is set on top of it.
-pub fn of_run(
-    run_dir: &Path,
-    data_root: Option<&String>,
-    sets: &[String],
-) -> Result<Settings, Failure> {
+/// The configuration of a run that exists, with what is set on top of it, which must not make it another run.
+pub fn of_run(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings, Failure> {
     let text = trainer::read_config(run_dir)?;
-    let user = Source::new(run_dir.join(trainer::CONFIG).display().to_string(), text);
-    let root =
-        data_root.map(|root| format!("dataset.root={}", serde_json::Value::from(root.as_str())));
-    let layers = Layers {
-        preset: None,
+    let own = Layers {
+        user: Some(Source::new(
+            run_dir.join(trainer::CONFIG).display().to_string(),
+            text,
+        )),
         fallback_preset: "cpu".to_owned(),
-        user: Some(user),
+        ..Layers::default()
+    };
+    let asked = Layers {
         environment: environment(),
-        sets: root.into_iter().chain(sets.iter().cloned()).collect(),
+        sets: on_top.sets(),
+        ..own.clone()
     };
     // The run's file states every key, so the preset that it names need not exist any more.
     let nothing_below = |name: &str| Some(Source::new(name, ""));
-    let resolved = resolve(&layers, &nothing_below)?;
+    let resolved = resolve(&asked, &nothing_below)?;
+    let own = resolve(&own, &nothing_below)?;
+    let fixed = fixed_differences(&own.config, &resolved.config);
+    if !fixed.is_empty() {
+        return Err(Failure::AnotherRun {
+            run_dir: run_dir.to_owned(),
+            fixed,
+        });
+    }
     let inventory = inventory(&resolved.config.hardware.nvml_library)?;
     let (device, found) = device_for(&resolved, &inventory);
     Ok(Settings {
@@ -185,11 +198,28 @@ pub fn lookup(name: &str) -> Option<Source> {
 }
 
 fn read_source(path: &Path) -> Result<Source, Failure> {
-    let text = fs::read_to_string(path).map_err(|source| Failure::Config {
+    let text = read_bounded(path, MAX_TEXT_BYTES as u64)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+    let text = text.map_err(|source| Failure::Config {
         path: path.to_owned(),
         source,
     })?;
     Ok(Source::new(path.display().to_string(), text))
+}
+
+/// Reads a file of at most `limit` bytes; what has no end is refused, too.
+pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?
+        .take(limit + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it has more than {limit} bytes"),
+        ));
+    }
+    Ok(bytes)
 }
 
 /// The only reader of the environment. A variable that is not UTF-8 cannot be a configuration key.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sections::{
     Checkpoint, DataLoading, Dataset, Evaluation, Family, Hardware, Logging, MemoryOptimization,
-    Model, Optimizer, Precision, PresetInfo, Schedule, Training,
+    Model, Optimizer, Precision, PresetInfo, Schedule, Training, Xvlm,
 };
 
 /// Everything that decides a run, one field a section.
@@ -24,8 +24,10 @@ pub struct Config {
     pub hardware: Hardware,
     /// The data set, and the size to which its images and questions are cut.
     pub dataset: Dataset,
-    /// Size of the model.
+    /// The branches of the model, and the size of the fine one.
     pub model: Model,
+    /// Size of X-VLM.
+    pub xvlm: Xvlm,
     /// Micro-batch, learning rates and length of the run.
     pub training: Training,
     /// Adamax for the fine branch, `AdamW` for the encoders.

@@ -43,6 +43,7 @@ mod overrides;
 pub mod presets;
 mod render;
 mod resolve;
+mod resume;
 mod rules;
 mod schema;
 mod sections;
@@ -56,11 +57,12 @@ pub use error::{ConfigError, ConfigErrors, MAX_DEPTH, MAX_ERRORS, MAX_TEXT_BYTES
 pub use presets::{PresetSummary, preset_summaries};
 pub use render::{default_toml, to_toml};
 pub use resolve::{Layers, Resolved, resolve, stated_preset};
+pub use resume::{FixedKey, fixed_differences};
 pub use schema::{Bounds, Key, Kind, Section, json_schema, keys, sections};
 pub use sections::{
-    Checkpoint, DataLoading, Dataset, DatasetName, Evaluation, Family, Hardware, Logging,
-    MemoryOptimization, Model, Optimizer, OptimizerForm, Precision, PrecisionMode, PresetInfo,
-    Schedule, ScheduleKind, Training,
+    Branches, Checkpoint, DataLoading, Dataset, DatasetName, Evaluation, Family, FineForm,
+    Hardware, ImageEncoder, Logging, MemoryOptimization, Model, Optimizer, OptimizerForm,
+    Precision, PrecisionMode, PresetInfo, Schedule, ScheduleKind, Training, Xvlm,
 };
 pub use source::{Origin, Source};
 pub use values::{Device, DeviceMemory, MalformedValue};

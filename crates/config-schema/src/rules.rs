@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Config,
+    Branches, Config, FineForm, ImageEncoder,
     error::{ConfigError, Found, Problem, Report},
     layer::Statement,
     render,
@@ -62,29 +62,75 @@ pub(crate) fn check(config: &Config, values: &Values, report: &mut Report) {
     if report.incomplete {
         return;
     }
-    let (heads, num_hid) = (config.model.heads, config.model.num_hid);
-    if !num_hid.is_multiple_of(heads) {
-        let fitting = (1..=heads)
-            .rev()
-            .find(|heads| num_hid.is_multiple_of(*heads))
-            .unwrap_or(1);
-        let help = format!("model.heads = {fitting} would divide it");
-        let keys = ["model.heads", "model.num_hid"];
-        incompatible(keys, "does not divide", help, config, values, report);
+    let (model, xvlm) = (&config.model, &config.xvlm);
+    let fine = model.branches != Branches::Coarse;
+    let coarse = model.branches != Branches::Fine;
+    let heads = [
+        (
+            ["model.heads", "model.num_hid"],
+            [model.heads, model.num_hid],
+        ),
+        (
+            ["xvlm.text_heads", "xvlm.text_hidden"],
+            [xvlm.text_heads, xvlm.text_hidden],
+        ),
+    ];
+    for (keys, [heads, hidden]) in heads {
+        if !hidden.is_multiple_of(heads) {
+            let fitting = (1..=heads)
+                .rev()
+                .find(|heads| hidden.is_multiple_of(*heads))
+                .unwrap_or(1);
+            let help = format!("{} = {fitting} would divide it", keys[0]);
+            incompatible(keys, "does not divide", help, config, values, report);
+        }
     }
-    if config.hardware.parallel_micro_batches > 1 && config.model.dropout > 0.0 {
-        let help = "the device has one generator of random numbers: compute one micro-batch at a time, or train \
-                    without dropout"
-            .to_owned();
-        let keys = ["hardware.parallel_micro_batches", "model.dropout"];
+    if coarse && xvlm.fusion_layer >= xvlm.text_layers {
+        let help = "a layer must be left that looks at the image".to_owned();
+        let keys = ["xvlm.fusion_layer", "xvlm.text_layers"];
+        incompatible(keys, "is not below", help, config, values, report);
+    }
+    if !fine && !config.training.tune_xvlm {
+        let help = "train the coarse branch, or add the fine one".to_owned();
+        let keys = ["training.tune_xvlm", "model.branches"];
         incompatible(
             keys,
-            "cannot be combined with",
+            "leaves nothing to train of",
             help,
             config,
             values,
             report,
         );
+    }
+    if config.hardware.parallel_micro_batches > 1 {
+        let swin = model.image_encoder == ImageEncoder::Swin;
+        let dropouts = [
+            ("model.dropout", fine, model.dropout),
+            (
+                "model.fusion_dropout",
+                fine && model.fine_form == FineForm::Cfr,
+                model.fusion_dropout[0].max(model.fusion_dropout[1]),
+            ),
+            ("xvlm.dropout", coarse, xvlm.dropout),
+            ("xvlm.drop_path_rate", swin, xvlm.drop_path_rate),
+        ];
+        let dropout = dropouts
+            .into_iter()
+            .find(|(_, used, probability)| *used && *probability > 0.0);
+        if let Some((key, _, _)) = dropout {
+            let help = "the device has one generator of random numbers: compute one micro-batch at a time, or train \
+                        without dropout"
+                .to_owned();
+            let keys = ["hardware.parallel_micro_batches", key];
+            incompatible(
+                keys,
+                "cannot be combined with",
+                help,
+                config,
+                values,
+                report,
+            );
+        }
     }
 }
 

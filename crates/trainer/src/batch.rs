@@ -1,7 +1,7 @@
 //! Batches on the device.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use data_pipeline::{Batch, IMAGE_MEAN, IMAGE_STD};
+use data_pipeline::{Batch, Encoder, IMAGE_MEAN, IMAGE_STD};
 
 /// A micro-batch on the device.
 #[derive(Debug, Clone)]
@@ -14,6 +14,30 @@ pub struct DeviceBatch {
     pub questions: Tensor<2, Int>,
     /// `[batch, answers]`: soft target of every answer, 0 to 1.
     pub targets: Tensor<2>,
+    /// The right answers one by one, for a model that generates them.
+    pub right: RightAnswers,
+    /// The texts as word pieces, where the run has a word-piece vocabulary.
+    pub pieces: Option<WordPieces>,
+}
+
+/// Every right answer of every sample of a micro-batch.
+#[derive(Debug, Clone)]
+pub struct RightAnswers {
+    /// `[right answers]`: rows of the answer list.
+    pub answers: Tensor<1, Int>,
+    /// `[right answers]`: the sample of each.
+    pub sample_of: Tensor<1, Int>,
+    /// `[right answers]`: how much each counts; those of a sample sum to 1 at most.
+    pub weights: Tensor<1>,
+}
+
+/// Texts as word pieces, padded at the end with 0.
+#[derive(Debug, Clone)]
+pub struct WordPieces {
+    /// `[batch, pieces]`
+    pub questions: Tensor<2, Int>,
+    /// `[answers, pieces]`: the answer list.
+    pub answers: Tensor<2, Int>,
 }
 
 /// What the model is shown of the images.
@@ -27,8 +51,9 @@ pub enum Sight {
 
 impl DeviceBatch {
     /// Moves a batch to the device. Images travel as bytes and are normalised there.
-    pub fn upload(batch: &Batch, answers: usize, sight: Sight, device: &Device) -> Self {
+    pub fn upload(batch: &Batch, encoder: &Encoder, sight: Sight, device: &Device) -> Self {
         let samples = batch.len();
+        let answers = encoder.answers.len();
         let words = batch.questions.len() / samples.max(1);
         let size = batch.image_size;
 
@@ -41,11 +66,6 @@ impl DeviceBatch {
             }
             Sight::Blind => (Tensor::zeros([1, 3, size, size], device), vec![0; samples]),
         };
-        let questions = batch
-            .questions
-            .iter()
-            .map(|&word| i64::from(word))
-            .collect::<Vec<_>>();
         let mut targets = vec![0.0_f32; samples * answers];
         for (row, answered) in batch.targets.iter().enumerate() {
             for &(answer, score) in answered {
@@ -55,10 +75,50 @@ impl DeviceBatch {
         Self {
             images,
             image_of: Tensor::from_data(TensorData::new(image_of, [samples]), device),
-            questions: Tensor::from_data(TensorData::new(questions, [samples, words]), device),
+            questions: table(&batch.questions, words, device),
             targets: Tensor::from_data(TensorData::new(targets, [samples, answers]), device),
+            right: RightAnswers::upload(batch, device),
+            pieces: batch.pieces.as_ref().zip(encoder.pieces.as_ref()).map(
+                |(questions, pieces)| WordPieces {
+                    questions: table(&questions.ids, questions.width, device),
+                    answers: table(&pieces.answers().ids, pieces.answers().width, device),
+                },
+            ),
         }
     }
+}
+
+impl RightAnswers {
+    fn upload(batch: &Batch, device: &Device) -> Self {
+        let each = || {
+            batch
+                .weights
+                .iter()
+                .enumerate()
+                .flat_map(|(sample, right)| {
+                    right
+                        .iter()
+                        .map(move |&(answer, weight)| (sample, answer, weight))
+                })
+        };
+        let ids = |ids: Vec<i64>| {
+            let shape = [ids.len()];
+            Tensor::from_data(TensorData::new(ids, shape), device)
+        };
+        let weights: Vec<f32> = each().map(|(_, _, weight)| weight).collect();
+        Self {
+            answers: ids(each().map(|(_, answer, _)| answer as i64).collect()),
+            sample_of: ids(each().map(|(sample, _, _)| sample as i64).collect()),
+            weights: Tensor::from_floats(weights.as_slice(), device),
+        }
+    }
+}
+
+/// Rows of `width` token ids, `[rows, width]`.
+fn table(ids: &[u32], width: usize, device: &Device) -> Tensor<2, Int> {
+    let rows = ids.len() / width.max(1);
+    let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
+    Tensor::from_data(TensorData::new(ids, [rows, width]), device)
 }
 
 /// `[images, height, width, 3]` bytes to `[images, 3, height, width]`, `(byte / 255 - mean) / std`.

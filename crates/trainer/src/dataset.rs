@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use config_schema::{Config, DatasetName};
+use config_schema::{Branches, Config, DatasetName};
 use data_pipeline::{
-    AnswerList, DataError, EasyVqa, Encoder, Loader, LoaderConfig, Order, Shapes, ShapesConfig,
-    Source, Split, Vocabulary,
+    DataError, EasyVqa, Encoder, Loader, LoaderConfig, Order, Pieces, Shapes, ShapesConfig, Source,
+    Split, WordPiece, WordPieceForm,
 };
 
 use crate::randomness::{Purpose, seed};
@@ -66,16 +66,23 @@ impl Dataset {
     }
 }
 
-/// Vocabulary and answers of the training split.
+/// How the texts and images of a run become numbers: with the words and answers of its training split, and with word
+/// pieces where the model has a coarse branch.
 ///
 /// # Errors
 ///
-/// When it has no word or no answer.
-pub fn vocabulary_and_answers(train: &dyn Source) -> Result<(Vocabulary, AnswerList), DataError> {
-    Ok((
-        Vocabulary::build(train.samples())?,
-        AnswerList::build(train.samples())?,
-    ))
+/// When the split has no word or no answer, and when the word-piece vocabulary cannot be read or used.
+pub fn training_encoder(settings: &Config, train: &dyn Source) -> Result<Encoder, DataError> {
+    let tokens = settings.dataset.max_question_tokens;
+    let mut encoder = Encoder::build(train.samples(), tokens, settings.dataset.image_size)?;
+    if settings.model.branches != Branches::Fine {
+        let tokenizer = match settings.xvlm.vocabulary.as_str() {
+            "" => WordPiece::build(train.samples(), WordPieceForm::Xvlm),
+            path => WordPiece::read(Path::new(path), WordPieceForm::Xvlm),
+        }?;
+        encoder.pieces = Some(Pieces::new(tokenizer, tokens, &encoder.answers)?);
+    }
+    Ok(encoder)
 }
 
 /// Loader of the training split: effective batches in keyed order.

@@ -1,5 +1,6 @@
 //! What a run reports while it goes on.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -66,6 +67,8 @@ pub enum Event {
         split: &'static str,
         /// Mean score of the model's first answer, 0 to 1.
         accuracy: f64,
+        /// The same of each of the model's branches by itself; empty where it has one only.
+        branches: BTreeMap<&'static str, f64>,
         /// Samples evaluated.
         samples: usize,
     },
@@ -91,6 +94,8 @@ pub struct Summary {
     /// Mean score of the best checkpoint's first answer on the test split, 0 to 1; absent when the run was
     /// stopped before its last step.
     pub test_accuracy: Option<f64>,
+    /// The same of each of the model's branches by itself; empty where it has one only.
+    pub branch_accuracy: BTreeMap<&'static str, f64>,
     /// Best validation accuracy, 0 to 1.
     pub validation_accuracy: Option<f64>,
     /// Test accuracy of always giving the most common training answer, 0 to 1.

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use config_schema::Config;
+use data_pipeline::Encoder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -14,16 +15,12 @@ pub trait Model: Module + Sync + 'static {
     /// What the model is built from; saved with the run, so that a checkpoint can be opened by itself.
     type Config: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
 
-    /// The model's configuration for a run.
+    /// The model's configuration for a run on data of a certain shape.
     ///
     /// # Errors
     ///
     /// A sentence for the user when the settings do not describe a model that can be built.
-    fn configure(
-        settings: &Config,
-        vocabulary: usize,
-        answers: usize,
-    ) -> Result<Self::Config, String>;
+    fn configure(settings: &Config, data: &DataShape) -> Result<Self::Config, String>;
 
     /// Creates the model with freshly drawn weights on `device`.
     fn init(config: &Self::Config, device: &Device) -> Self;
@@ -32,11 +29,45 @@ pub trait Model: Module + Sync + 'static {
     /// over the batch and must not depend on what else is in it.
     fn losses(&self, batch: DeviceBatch) -> Tensor<1>;
 
-    /// Probability of every answer, `[batch, answers]`.
-    fn probabilities(&self, batch: DeviceBatch) -> Tensor<2>;
+    /// What the model answers.
+    fn answer(&self, batch: DeviceBatch) -> ModelOutput;
 
     /// The group that the parameter at `path` (`module.submodule.weight`) is optimized in.
     fn group(path: &str) -> Group;
+}
+
+/// What a model must know of the data before it can be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataShape {
+    /// Word ids, padding and unknown among them.
+    pub vocabulary: usize,
+    /// Answers of the answer list.
+    pub answers: usize,
+    /// Tokens of the word-piece vocabulary; none where the run has no word pieces.
+    pub word_pieces: Option<usize>,
+}
+
+impl DataShape {
+    /// The shape of what an encoder makes.
+    pub fn of(encoder: &Encoder) -> Self {
+        Self {
+            vocabulary: encoder.vocabulary.len(),
+            answers: encoder.answers.len(),
+            word_pieces: encoder
+                .pieces
+                .as_ref()
+                .map(|pieces| pieces.tokenizer().len()),
+        }
+    }
+}
+
+/// What a model answers.
+#[derive(Debug, Clone)]
+pub struct ModelOutput {
+    /// Probability of every answer, `[batch, answers]`.
+    pub probabilities: Tensor<2>,
+    /// The same from each of the model's branches by itself, where it has several; empty otherwise.
+    pub branches: Vec<(&'static str, Tensor<2>)>,
 }
 
 /// Parameter groups; each has its own optimizer, base learning rate and schedule.

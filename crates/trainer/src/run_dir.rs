@@ -1,10 +1,13 @@
 //! The folder that a run writes to.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use data_pipeline::{AnswerList, Vocabulary};
+use config_schema::Config;
+use data_pipeline::{AnswerList, Encoder, Pieces, Vocabulary, WordPiece, WordPieceForm};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,7 +18,9 @@ use crate::error::TrainError;
 pub const CONFIG: &str = "config.toml";
 const VOCABULARY: &str = "vocabulary.json";
 const ANSWERS: &str = "answers.json";
+const WORD_PIECES: &str = "vocab.txt";
 const MODEL: &str = "model.json";
+const SEAL: &str = "seal.json";
 const METRICS: &str = "metrics.jsonl";
 const SUMMARY: &str = "summary.json";
 const LOCK: &str = ".lock";
@@ -28,13 +33,14 @@ pub struct RunDir {
     _lock: File,
 }
 
+/// Checksum of each file by its name.
+type Seal = BTreeMap<String, u32>;
+
 /// What a checkpoint needs beside it to be used.
 #[derive(Debug, Clone)]
 pub struct Blueprint<C> {
-    /// Word ids.
-    pub vocabulary: Vocabulary,
-    /// Answer indices.
-    pub answers: AnswerList,
+    /// How texts and images become numbers.
+    pub encoder: Arc<Encoder>,
     /// The model's configuration.
     pub model: C,
 }
@@ -107,9 +113,26 @@ impl RunDir {
         &self,
         blueprint: &Blueprint<C>,
     ) -> Result<(), TrainError> {
-        self.write_text(VOCABULARY, &blueprint.vocabulary.to_json())?;
-        self.write_text(ANSWERS, &blueprint.answers.to_json())?;
-        self.write_json(MODEL, &blueprint.model)
+        let encoder = &blueprint.encoder;
+        self.write_text(VOCABULARY, &encoder.vocabulary.to_json())?;
+        self.write_text(ANSWERS, &encoder.answers.to_json())?;
+        if let Some(pieces) = &encoder.pieces {
+            self.write_text(WORD_PIECES, &pieces.tokenizer().to_text())?;
+        }
+        self.write_json(MODEL, &blueprint.model)?;
+        self.seal()
+    }
+
+    /// Writes down the checksum of every file that decides what a checkpoint means.
+    fn seal(&self) -> Result<(), TrainError> {
+        let mut seal = Seal::new();
+        for name in [CONFIG, VOCABULARY, ANSWERS, WORD_PIECES, MODEL] {
+            let path = self.path.join(name);
+            if path.exists() {
+                seal.insert(name.to_owned(), crc32fast::hash(read(&path)?.as_bytes()));
+            }
+        }
+        self.write_json(SEAL, &seal)
     }
 
     /// Appends a line to `metrics.jsonl`.
@@ -201,18 +224,37 @@ impl RunDir {
 /// # Errors
 ///
 /// When a file is missing or does not hold what it should.
-pub fn read_blueprint<C: DeserializeOwned>(run_dir: &Path) -> Result<Blueprint<C>, TrainError> {
-    require(run_dir, CONFIG)?;
+pub fn read_blueprint<C: DeserializeOwned>(
+    run_dir: &Path,
+    settings: &Config,
+) -> Result<Blueprint<C>, TrainError> {
+    let seal = read_seal(run_dir)?;
     let vocabulary = run_dir.join(VOCABULARY);
     let answers = run_dir.join(ANSWERS);
     let model = run_dir.join(MODEL);
+    let read = |path: &Path| read_sealed(path, &seal);
     let invalid = |error: serde_json::Error| TrainError::Invalid {
         path: model.clone(),
         reason: error.to_string(),
     };
+    let answers = AnswerList::from_json(&read(&answers)?, &answers)?;
+    let word_pieces = run_dir.join(WORD_PIECES);
+    let tokens = settings.dataset.max_question_tokens;
+    let pieces = if seal.contains_key(WORD_PIECES) {
+        let text = read(&word_pieces)?;
+        let tokenizer = WordPiece::from_text(&text, &word_pieces, WordPieceForm::Xvlm)?;
+        Some(Pieces::new(tokenizer, tokens, &answers)?)
+    } else {
+        None
+    };
     Ok(Blueprint {
-        vocabulary: Vocabulary::from_json(&read(&vocabulary)?, &vocabulary)?,
-        answers: AnswerList::from_json(&read(&answers)?, &answers)?,
+        encoder: Arc::new(Encoder {
+            vocabulary: Vocabulary::from_json(&read(&vocabulary)?, &vocabulary)?,
+            answers,
+            max_question_tokens: tokens,
+            image_size: settings.dataset.image_size,
+            pieces,
+        }),
         model: serde_json::from_str(&read(&model)?).map_err(invalid)?,
     })
 }
@@ -224,7 +266,30 @@ pub fn read_blueprint<C: DeserializeOwned>(run_dir: &Path) -> Result<Blueprint<C
 /// When there is none.
 pub fn read_config(run_dir: &Path) -> Result<String, TrainError> {
     require(run_dir, CONFIG)?;
-    read(&run_dir.join(CONFIG))
+    read_sealed(&run_dir.join(CONFIG), &read_seal(run_dir)?)
+}
+
+fn read_seal(run_dir: &Path) -> Result<Seal, TrainError> {
+    require(run_dir, SEAL)?;
+    let path = run_dir.join(SEAL);
+    serde_json::from_str(&read(&path)?).map_err(|error| TrainError::Invalid {
+        path,
+        reason: error.to_string(),
+    })
+}
+
+/// Reads a file that must be as it was when the run began: a checkpoint means nothing without it.
+fn read_sealed(path: &Path, seal: &Seal) -> Result<String, TrainError> {
+    let text = read(path)?;
+    let name = path.file_name().and_then(|name| name.to_str());
+    let expected = name.and_then(|name| seal.get(name));
+    if expected == Some(&crc32fast::hash(text.as_bytes())) {
+        return Ok(text);
+    }
+    Err(TrainError::Invalid {
+        path: path.to_owned(),
+        reason: "it was changed since the run began".to_owned(),
+    })
 }
 
 fn require(run_dir: &Path, file: &'static str) -> Result<(), TrainError> {

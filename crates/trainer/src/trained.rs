@@ -43,25 +43,14 @@ impl<M: Model> Trained<M> {
     ///
     /// When the folder is not a run or has no whole checkpoint.
     pub fn open(run_dir: &Path, settings: &Config, device: &Device) -> Result<Self, TrainError> {
-        let Blueprint {
-            vocabulary,
-            answers,
-            model,
-        } = read_blueprint::<M::Config>(run_dir)?;
+        let Blueprint { encoder, model } = read_blueprint::<M::Config>(run_dir, settings)?;
         let (best, rejected) = Checkpoints::of(run_dir).best();
         let Some(best) = best else {
             return Err(TrainError::no_checkpoint(run_dir, rejected));
         };
-        let encoder = Encoder {
-            vocabulary,
-            answers,
-            max_question_tokens: settings.dataset.max_question_tokens,
-            image_size: settings.dataset.image_size,
-            pieces: None,
-        };
         Ok(Self {
             model: best.load_model(M::init(&model, device))?,
-            encoder: Arc::new(encoder),
+            encoder,
             device: device.clone(),
             step: best.state.step,
             rejected,
@@ -84,7 +73,7 @@ impl<M: Model> Trained<M> {
         evaluate(
             &self.model,
             &loader,
-            self.encoder.answers.len(),
+            &self.encoder,
             Sight::Images,
             &self.device,
         )
@@ -108,10 +97,11 @@ impl<M: Model> Trained<M> {
             source,
         })?;
         let answers = &self.encoder.answers;
-        let batch = DeviceBatch::upload(&batch, answers.len(), Sight::Images, &self.device);
+        let batch = DeviceBatch::upload(&batch, &self.encoder, Sight::Images, &self.device);
         let probabilities: Vec<f64> = self
             .model
-            .probabilities(batch)
+            .answer(batch)
+            .probabilities
             .into_data()
             .iter::<f64>()
             .collect();

@@ -1,5 +1,6 @@
 //! The training loop.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +11,13 @@ use data_pipeline::{Batch, Encoder, Loader, accuracy_of_constant, majority_answe
 
 use crate::batch::{DeviceBatch, Sight};
 use crate::checkpoint::{Best, Checkpoints, Rejected, RunState};
-use crate::dataset::{Dataset, evaluation_loader, training_loader, vocabulary_and_answers};
+use crate::dataset::{Dataset, evaluation_loader, training_encoder, training_loader};
 use crate::device::memory_in_use;
 use crate::error::TrainError;
 use crate::evaluate::{Accuracy, evaluate};
 use crate::event::{Event, Observer, Summary};
 use crate::gradient::{Slicing, effective_gradient};
-use crate::model::Model;
+use crate::model::{DataShape, Model};
 use crate::optim::Progress;
 use crate::optimizers::{Optimizers, Update};
 use crate::parameters::{count, materialize};
@@ -57,7 +58,10 @@ pub struct Run<'a> {
 pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
     let dataset = Dataset::open(run.settings)?;
     let (blueprint, run_dir) = if run.resume {
-        (read_blueprint(run.run_dir)?, RunDir::reopen(run.run_dir)?)
+        (
+            read_blueprint(run.run_dir, run.settings)?,
+            RunDir::reopen(run.run_dir)?,
+        )
     } else {
         begin::<M>(run, &dataset)?
     };
@@ -68,7 +72,7 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
     if run.resume {
         (model, state) = trainer.restore(model, &mut optimizers)?;
     }
-    trainer.report_start(&model, &blueprint, &state)?;
+    trainer.report_start(&model, &state)?;
     let (model, finished) = trainer.learn(model, optimizers, &mut state)?;
     trainer.conclude(finished.then_some(model), &blueprint.model, &state)
 }
@@ -77,12 +81,10 @@ fn begin<M: Model>(
     run: &Run,
     dataset: &Dataset,
 ) -> Result<(Blueprint<M::Config>, RunDir), TrainError> {
-    let (vocabulary, answers) = vocabulary_and_answers(dataset.train.as_ref())?;
-    let model =
-        M::configure(run.settings, vocabulary.len(), answers.len()).map_err(TrainError::Model)?;
+    let encoder = training_encoder(run.settings, dataset.train.as_ref())?;
+    let model = M::configure(run.settings, &DataShape::of(&encoder)).map_err(TrainError::Model)?;
     let blueprint = Blueprint {
-        vocabulary,
-        answers,
+        encoder: Arc::new(encoder),
         model,
     };
     let run_dir = RunDir::create(run.run_dir, run.config_text)?;
@@ -118,7 +120,6 @@ struct Trainer<'a, M> {
     device: Device,
     checkpoints: Checkpoints,
     encoder: Arc<Encoder>,
-    answers: usize,
     training: Loader,
     validation: Loader,
     steps: Steps,
@@ -134,13 +135,7 @@ impl<'a, M: Model> Trainer<'a, M> {
         reporter: Reporter<'a>,
     ) -> Result<Self, TrainError> {
         let settings = run.settings;
-        let encoder = Arc::new(Encoder {
-            vocabulary: blueprint.vocabulary.clone(),
-            answers: blueprint.answers.clone(),
-            max_question_tokens: settings.dataset.max_question_tokens,
-            image_size: settings.dataset.image_size,
-            pieces: None,
-        });
+        let encoder = blueprint.encoder.clone();
         let training = training_loader(settings, dataset.train.clone(), encoder.clone())?;
         let validation = evaluation_loader(settings, dataset.validation.clone(), encoder.clone())?;
         let steps = Steps::of(settings, dataset.train.samples().len());
@@ -148,7 +143,6 @@ impl<'a, M: Model> Trainer<'a, M> {
             run,
             device: run.device.clone().autodiff(),
             checkpoints: Checkpoints::of(run.run_dir),
-            answers: blueprint.answers.len(),
             dataset,
             encoder,
             training,
@@ -195,12 +189,7 @@ impl<'a, M: Model> Trainer<'a, M> {
         Ok((model, newest.state))
     }
 
-    fn report_start(
-        &mut self,
-        model: &M,
-        blueprint: &Blueprint<M::Config>,
-        state: &RunState,
-    ) -> Result<(), TrainError> {
+    fn report_start(&mut self, model: &M, state: &RunState) -> Result<(), TrainError> {
         let splits = [
             &self.dataset.train,
             &self.dataset.validation,
@@ -212,8 +201,8 @@ impl<'a, M: Model> Trainer<'a, M> {
             device: self.run.device_name.to_owned(),
             dataset: settings.dataset.name.to_string(),
             samples: splits.map(|split| split.samples().len()),
-            vocabulary: blueprint.vocabulary.len(),
-            answers: self.answers,
+            vocabulary: self.encoder.vocabulary.len(),
+            answers: self.encoder.answers.len(),
             parameters: count(model),
             effective_batch: settings.effective_batch(),
             micro_batch: settings.training.batch_size,
@@ -307,7 +296,7 @@ impl<'a, M: Model> Trainer<'a, M> {
             micro_batch: settings.training.batch_size,
             parallel: settings.hardware.parallel_micro_batches,
         };
-        let (device, answers) = (&self.device, self.answers);
+        let (device, encoder) = (&self.device, &self.encoder);
         let gradient = effective_gradient(&model, batch.len(), slicing, |model, slice| {
             // Keyed by the first sample, so that the same samples meet the same dropout whenever they are
             // replayed as the same micro-batch.
@@ -319,7 +308,7 @@ impl<'a, M: Model> Trainer<'a, M> {
             ));
             model.losses(DeviceBatch::upload(
                 &batch.slice(slice),
-                answers,
+                encoder,
                 sight,
                 device,
             ))
@@ -341,10 +330,14 @@ impl<'a, M: Model> Trainer<'a, M> {
     }
 
     fn validate(&mut self, model: &M, state: &mut RunState) -> Result<(), TrainError> {
-        let Accuracy { accuracy, samples } = evaluate(
+        let Accuracy {
+            accuracy,
+            branches,
+            samples,
+        } = evaluate(
             model,
             &self.validation,
-            self.answers,
+            &self.encoder,
             Sight::Images,
             &self.device,
         )?;
@@ -358,6 +351,7 @@ impl<'a, M: Model> Trainer<'a, M> {
             step: state.step,
             split: "validation",
             accuracy,
+            branches,
             samples,
         })
     }
@@ -392,6 +386,7 @@ impl<'a, M: Model> Trainer<'a, M> {
         let majority = majority_answer(self.dataset.train.samples(), answers);
         let mut summary = Summary {
             test_accuracy: None,
+            branch_accuracy: BTreeMap::new(),
             validation_accuracy: state.best.map(|best| best.accuracy),
             majority_accuracy: accuracy_of_constant(self.dataset.test.samples(), answers, majority),
             majority_answer: answers.answers().get(majority).cloned().unwrap_or_default(),
@@ -408,16 +403,21 @@ impl<'a, M: Model> Trainer<'a, M> {
                 self.encoder.clone(),
             )?;
             let best = self.load_best(model)?;
-            let Accuracy { accuracy, samples } =
-                evaluate(&best, &test, self.answers, Sight::Images, &self.device)?;
+            let Accuracy {
+                accuracy,
+                branches,
+                samples,
+            } = evaluate(&best, &test, &self.encoder, Sight::Images, &self.device)?;
             drop(best);
             self.reporter.report(&Event::Evaluation {
                 step: state.step,
                 split: "test",
                 accuracy,
+                branches: branches.clone(),
                 samples,
             })?;
             summary.test_accuracy = Some(accuracy);
+            summary.branch_accuracy = branches;
             summary.question_only_accuracy = self.question_only(config, &test)?;
         }
         self.reporter.report(&Event::Summary(summary.clone()))?;
@@ -469,7 +469,7 @@ impl<'a, M: Model> Trainer<'a, M> {
                 self.reporter.observer.tick(step);
             }
         }
-        let accuracy = evaluate(&model, test, self.answers, Sight::Blind, &self.device)?;
+        let accuracy = evaluate(&model, test, &self.encoder, Sight::Blind, &self.device)?;
         Ok(Some(accuracy.accuracy))
     }
 }

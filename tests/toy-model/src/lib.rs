@@ -8,7 +8,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 use config_schema::Config;
 use serde::{Deserialize, Serialize};
-use trainer::{DeviceBatch, Group, Model, binary_cross_entropy};
+use trainer::{DataShape, DeviceBatch, Group, Model, ModelOutput, binary_cross_entropy};
 
 /// What the toy model is built from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,14 +44,10 @@ impl Toy {
 impl Model for Toy {
     type Config = ToyConfig;
 
-    fn configure(
-        settings: &Config,
-        vocabulary: usize,
-        answers: usize,
-    ) -> Result<ToyConfig, String> {
+    fn configure(settings: &Config, data: &DataShape) -> Result<ToyConfig, String> {
         Ok(ToyConfig {
-            words: vocabulary,
-            answers,
+            words: data.vocabulary,
+            answers: data.answers,
             dim: settings.model.word_dim,
         })
     }
@@ -67,8 +63,11 @@ impl Model for Toy {
         binary_cross_entropy(self.logits(&batch), batch.targets)
     }
 
-    fn probabilities(&self, batch: DeviceBatch) -> Tensor<2> {
-        softmax(self.logits(&batch), 1)
+    fn answer(&self, batch: DeviceBatch) -> ModelOutput {
+        ModelOutput {
+            probabilities: softmax(self.logits(&batch), 1),
+            branches: Vec::new(),
+        }
     }
 
     fn group(_path: &str) -> Group {

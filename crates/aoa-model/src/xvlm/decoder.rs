@@ -63,6 +63,12 @@ impl AnswerDecoder {
         }
     }
 
+    /// How many logits [`loss`](Self::loss) computes for so many rows of the length of `tokens`.
+    pub(super) fn logits_of(&self, rows: usize, tokens: &Tokens) -> usize {
+        let predicted = tokens.ids.dims()[1].saturating_sub(1);
+        rows * predicted * self.bert.word_table().dims()[0]
+    }
+
     /// Logits of the word after each token, `[rows, tokens, vocabulary]`.
     pub fn logits(&self, answers: &Tokens, question: &Context) -> Tensor<3> {
         self.words(self.bert.forward_causal(answers, Some(question)))

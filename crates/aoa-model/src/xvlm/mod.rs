@@ -6,4 +6,4 @@ pub mod swin;
 mod vqa;
 
 pub use decoder::{AnswerDecoder, IGNORED_LABEL, TIED, token_loss};
-pub use vqa::{QUESTION_TOKENS, RankedAnswers, WeightedAnswers, XVlm, XVlmConfig};
+pub use vqa::{QUESTION_TOKENS, RankedAnswers, ReadQuestions, WeightedAnswers, XVlm, XVlmConfig};

@@ -1,15 +1,20 @@
 //! Question answering: question and image to a generated or ranked answer.
 
+use std::ops::Range;
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::activation::{log_softmax, softmax};
-use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Bool, Device, IndexingUpdateOp, Int, Tensor};
 
 use super::bert::{Bert, BertConfig, Context, PADDING_ID, Tokens};
 use super::decoder::{AnswerDecoder, IGNORED_LABEL};
 
 /// Tokens of the longest question of the published recipe; longer ones are cut.
 pub const QUESTION_TOKENS: usize = 40;
+
+/// Logits of answer words that ranking computes at once: 64 MiB of them.
+const LOGITS_AT_ONCE: usize = 1 << 24;
 
 /// Configuration of [`XVlm`].
 #[derive(Config, Debug)]
@@ -30,6 +35,15 @@ pub struct XVlm {
     text_encoder: Bert,
     text_decoder: AnswerDecoder,
     k_test: usize,
+}
+
+/// Questions as the text encoder has read them while it looked at their images.
+#[derive(Debug, Clone)]
+pub struct ReadQuestions {
+    /// `[questions, tokens, hidden]`
+    pub states: Tensor<3>,
+    /// `[questions, tokens]`: true for padding.
+    pub masked: Tensor<2, Bool>,
 }
 
 /// Answers to learn from.
@@ -78,27 +92,43 @@ impl XVlmConfig {
     }
 }
 
+impl ReadQuestions {
+    /// The same without a graph behind it.
+    #[must_use]
+    pub fn without_autodiff(self) -> Self {
+        Self {
+            states: self.states.without_autodiff(),
+            masked: self.masked.without_autodiff(),
+        }
+    }
+
+    /// What an answer looks at; `of_row` as in [`Context::new`].
+    fn context(&self, of_row: Option<Tensor<1, Int>>) -> Context {
+        Context::new(self.states.clone(), Some(self.masked.clone()), of_row)
+    }
+
+    fn some(&self, questions: Range<usize>) -> Self {
+        let (start, count) = (questions.start, questions.len());
+        Self {
+            states: self.states.clone().narrow(0, start, count),
+            masked: self.masked.clone().narrow(0, start, count),
+        }
+    }
+}
+
 impl XVlm {
-    /// States of the questions, `[questions, tokens, hidden]`.
-    ///
-    /// `images` has states `[images, image_tokens, vision_width]`.
-    pub fn question_states(&self, questions: &Tokens, images: &Context) -> Tensor<3> {
-        self.text_encoder.forward(questions, Some(images))
+    /// Reads questions while looking at `images`, whose states are `[images, image_tokens, vision_width]`.
+    pub fn read(&self, questions: Tokens, images: &Context) -> ReadQuestions {
+        ReadQuestions {
+            states: self.text_encoder.forward(&questions, Some(images)),
+            masked: questions.masked,
+        }
     }
 
     /// Loss of each question, `[questions]`: the weighted sum over its answers of their negative log-likelihood.
-    pub fn losses(
-        &self,
-        questions: &Tokens,
-        images: &Context,
-        answers: WeightedAnswers,
-    ) -> Tensor<1> {
-        let count = questions.ids.dims()[0];
-        let context = Context::new(
-            self.question_states(questions, images),
-            Some(questions.masked.clone()),
-            Some(answers.question_of.clone()),
-        );
+    pub fn losses(&self, questions: &ReadQuestions, answers: WeightedAnswers) -> Tensor<1> {
+        let count = questions.states.dims()[0];
+        let context = questions.context(Some(answers.question_of.clone()));
         let loss = self
             .text_decoder
             .loss(&answers.tokens, labels(&answers.tokens), &context);
@@ -116,26 +146,29 @@ impl XVlm {
     /// The likelihood of the whole text has that of the first word in it, so the first word counts twice, as it does in
     /// the published results.
     ///
-    /// The largest tensors are `questions * k_test * (tokens - 1) * vocabulary` numbers.
+    /// The largest tensors are `k_test * (tokens - 1) * vocabulary` numbers: one question is ranked at a time where
+    /// several would need more than [`LOGITS_AT_ONCE`].
     ///
     /// # Panics
     ///
     /// When there is no candidate, or they have fewer than two tokens.
-    pub fn rank(&self, questions: &Tokens, images: &Context, candidates: &Tokens) -> RankedAnswers {
-        let context = Context::new(
-            self.question_states(questions, images),
-            Some(questions.masked.clone()),
-            None,
-        );
-        let first = self.first_words(&context, candidates);
+    pub fn rank(&self, questions: &ReadQuestions, candidates: &Tokens) -> RankedAnswers {
+        let first = self.first_words(questions, candidates);
         let [count, available] = first.dims();
         let k = self.k_test.min(available);
         let (first, chosen) = first.topk_with_indices(k, 1); // [questions, k]
 
-        // Consecutive rows share a question, so its states need not be repeated.
-        let rows = candidates.select(chosen.clone().reshape([count * k]));
-        let loss = self.text_decoder.loss(&rows, labels(&rows), &context);
-        let scores = first - loss.reshape([count, k]);
+        let at_once = (LOGITS_AT_ONCE / self.text_decoder.logits_of(k, candidates)).max(1);
+        let losses = (0..count).step_by(at_once).map(|start| {
+            let some = start..count.min(start + at_once);
+            let rows = chosen.clone().narrow(0, start, some.len());
+            let rows = candidates.select(rows.reshape([some.len() * k]));
+            // Consecutive rows share a question, so its states need not be repeated.
+            let context = questions.some(some.clone()).context(None);
+            let loss = self.text_decoder.loss(&rows, labels(&rows), &context);
+            loss.reshape([some.len(), k])
+        });
+        let scores = first - Tensor::cat(losses.collect(), 0);
         let (probabilities, order) = softmax(scores, 1).sort_descending_with_indices(1);
         RankedAnswers {
             candidates: chosen.gather(1, order),
@@ -143,14 +176,30 @@ impl XVlm {
         }
     }
 
+    /// Probability of every candidate, `[questions, candidates]`: as [`rank`](Self::rank) gives it, and 0 for those that
+    /// are not ranked.
+    ///
+    /// # Panics
+    ///
+    /// As [`rank`](Self::rank).
+    pub fn probabilities(&self, questions: &ReadQuestions, candidates: &Tokens) -> Tensor<2> {
+        let ranked = self.rank(questions, candidates);
+        let shape = [questions.states.dims()[0], candidates.ids.dims()[0]];
+        Tensor::zeros(shape, &ranked.probabilities.device()).scatter(
+            1,
+            ranked.candidates,
+            ranked.probabilities,
+            IndexingUpdateOp::Add,
+        )
+    }
+
     /// Log-probability of each candidate's first word, `[questions, candidates]`.
     ///
-    /// - `questions`: states `[questions, tokens, hidden]`
-    /// - `candidates`: `[candidates, tokens]`, all of which begin with the same start token
-    pub fn first_words(&self, questions: &Context, candidates: &Tokens) -> Tensor<2> {
+    /// The candidates `[candidates, tokens]` all begin with the same start token.
+    pub fn first_words(&self, questions: &ReadQuestions, candidates: &Tokens) -> Tensor<2> {
         let start = candidates.ids.clone().slice([0..1, 0..1]);
-        let start = Tokens::padded(start.expand([questions.contexts(), 1]));
-        let logits = self.text_decoder.logits(&start, questions); // [questions, 1, vocabulary]
+        let start = Tokens::padded(start.expand([questions.states.dims()[0], 1]));
+        let logits = self.text_decoder.logits(&start, &questions.context(None)); // [questions, 1, vocabulary]
         let words = candidates.ids.clone().narrow(1, 1, 1).squeeze_dim(1); // [candidates]
         log_softmax(logits.squeeze_dim::<2>(1), 1).select(1, words)
     }

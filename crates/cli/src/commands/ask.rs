@@ -1,22 +1,23 @@
-use std::fs;
-
 use trainer::{Trained, device};
 
 use crate::ActiveModel;
-use crate::args::AskArgs;
+use crate::args::{AskArgs, ConfigArgs};
 use crate::commands::{run_dir, warn_of};
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::percent;
-use crate::settings::of_run;
+use crate::settings::{of_run, read_bounded};
+
+/// A larger file is no picture that somebody asks about.
+const MAX_IMAGE_BYTES: u64 = 256 << 20;
 
 pub fn run(args: &AskArgs) -> Result<(), Failure> {
-    let image = fs::read(&args.image).map_err(|source| Failure::File {
+    let image = read_bounded(&args.image, MAX_IMAGE_BYTES).map_err(|source| Failure::File {
         path: args.image.clone(),
         source,
     })?;
     let run_dir = run_dir(args.run.as_ref())?;
-    let settings = of_run(&run_dir, None, &[])?;
+    let settings = of_run(&run_dir, &ConfigArgs::default())?;
     let device = device::open(&settings.device)?;
     let trained = Trained::<ActiveModel>::open(&run_dir, &settings.resolved.config, &device)?;
     warn_of(&trained.rejected);

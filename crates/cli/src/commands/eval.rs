@@ -1,7 +1,7 @@
 use trainer::{Trained, device};
 
 use crate::ActiveModel;
-use crate::args::EvalArgs;
+use crate::args::{ConfigArgs, EvalArgs};
 use crate::commands::{run_dir, warn_of};
 use crate::failure::Failure;
 use crate::output;
@@ -10,7 +10,13 @@ use crate::settings::of_run;
 
 pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let run_dir = run_dir(args.run_dir.as_ref())?;
-    let settings = of_run(&run_dir, args.data_root.as_ref(), &[])?;
+    let settings = of_run(
+        &run_dir,
+        &ConfigArgs {
+            data_root: args.data_root.clone(),
+            ..ConfigArgs::default()
+        },
+    )?;
     let config = &settings.resolved.config;
     let trained = Trained::<ActiveModel>::open(&run_dir, config, &device::open(&settings.device)?)?;
     warn_of(&trained.rejected);
@@ -18,7 +24,7 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let split = args.split.name();
     if args.json {
         output::json(&serde_json::json!({
-            "split": split, "accuracy": result.accuracy, "samples": result.samples, "step": trained.step,
+            "split": split, "accuracy": result.accuracy, "branches": result.branches, "samples": result.samples, "step": trained.step,
         }));
     } else {
         let accuracy = percent(result.accuracy);
@@ -26,6 +32,12 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
             "{split} accuracy {accuracy} on {} samples, step {}",
             result.samples, trained.step
         ));
+        for (branch, accuracy) in &result.branches {
+            output::line(format!(
+                "  {}  of the {branch} branch alone",
+                percent(*accuracy)
+            ));
+        }
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use config_schema::{Config, DatasetName};
 use data_pipeline::{DataError, easy_vqa};
-use trainer::{Dataset, Model, Run, Steps, device, train};
+use trainer::{DataShape, Dataset, Model, Run, Steps, device, train};
 
 use crate::ActiveModel;
 use crate::args::TrainArgs;
@@ -20,7 +20,7 @@ const INTERRUPTED: u8 = 130;
 
 pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     let settings = match &args.resume {
-        Some(run_dir) => of_run(run_dir, args.config.data_root.as_ref(), &args.config.set)?,
+        Some(run_dir) => of_run(run_dir, &args.config)?,
         None => args.config.settings()?,
     };
     let Settings {
@@ -59,7 +59,10 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         },
         observer.as_mut(),
     )?;
-    let interrupted = summary.steps < summary.total_steps && stop.load(Ordering::Relaxed);
+    let unmeasured =
+        config.evaluation.question_only_epochs > 0 && summary.question_only_accuracy.is_none();
+    let unfinished = summary.steps < summary.total_steps || unmeasured;
+    let interrupted = unfinished && stop.load(Ordering::Relaxed);
     Ok(if interrupted {
         ExitCode::from(INTERRUPTED)
     } else {
@@ -71,8 +74,8 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
 fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let config = &settings.resolved.config;
     let dataset = Dataset::open(config)?;
-    let (vocabulary, answers) = trainer::vocabulary_and_answers(dataset.train.as_ref())?;
-    <ActiveModel as Model>::configure(config, vocabulary.len(), answers.len())
+    let encoder = trainer::training_encoder(config, dataset.train.as_ref())?;
+    <ActiveModel as Model>::configure(config, &DataShape::of(&encoder))
         .map_err(trainer::TrainError::Model)?;
     let samples = dataset.train.samples().len();
     if args.json {

@@ -150,8 +150,89 @@ fn files_that_arguments_name() {
     }
     place.fails(5, &["no usable checkpoint", "model.bpk"], &["eval", "run"]);
     place.fails(5, &["no usable checkpoint"], &["train", "--resume", "run"]);
-    place.file("run/vocabulary.json", "[1, 2");
-    place.fails(3, &["vocabulary.json"], &["eval", "run"]);
+}
+
+#[test]
+fn a_run_whose_files_were_changed() {
+    let place = Place::new();
+    place.ok(&small_training(&[]));
+    place.file("shapes.png", png(&place));
+    let ask = ["ask", "what?", "--image", "shapes.png", "--run", "run"];
+    place.ok(&ask);
+    for file in [
+        "config.toml",
+        "vocabulary.json",
+        "answers.json",
+        "model.json",
+    ] {
+        let path = place.path().join("run").join(file);
+        let whole = fs::read(&path).expect("a file of the run");
+        for damaged in [&b"[\"a\"]"[..], b"", &whole[..whole.len() - 1]] {
+            fs::write(&path, damaged).expect("write");
+            let words = [file, "changed since the run began"];
+            place.fails(5, &words, &ask);
+            place.fails(5, &words, &["eval", "run"]);
+            place.fails(5, &words, &["train", "--resume", "run"]);
+        }
+        fs::write(&path, whole).expect("write");
+    }
+    place.ok(&ask);
+}
+
+#[test]
+fn a_resumed_run_is_not_made_another() {
+    let place = Place::new();
+    place.ok(&small_training(&["--stop-after", "1"]));
+    for (set, key) in [
+        ("training.lr=0.1", "training.lr"),
+        ("dataset.image_size=128", "dataset.image_size"),
+        ("training.batch_size=1", "training.batch_size"),
+        ("dataset.name=easy-vqa", "dataset.name"),
+    ] {
+        place.fails(
+            2,
+            &[key, "keeps"],
+            &["train", "--resume", "run", "--set", set],
+        );
+    }
+    place.fails(
+        2,
+        &["dataset.name"],
+        &["train", "--resume", "run", "--dataset", "easy-vqa"],
+    );
+    place.ok(&[
+        "train",
+        "--resume",
+        "run",
+        "--set",
+        "logging.every_steps=3",
+        "--stop-after",
+        "1",
+    ]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_is_lost_and_input_without_end() {
+    let place = Place::new();
+    let full = fs::File::create("/dev/full").expect("/dev/full");
+    let status = place
+        .command(&["presets", "list"])
+        .stdout(full)
+        .status()
+        .expect("it runs");
+    assert_eq!(status.code(), Some(1));
+    place.fails(
+        2,
+        &["/dev/zero", "more than"],
+        &["train", "--dry-run", "--config", "/dev/zero"],
+    );
+    place.ok(&small_training(&[]));
+    place.fails(
+        3,
+        &["/dev/zero", "more than"],
+        &["ask", "what?", "--image", "/dev/zero", "--run", "run"],
+    );
 }
 
 #[test]

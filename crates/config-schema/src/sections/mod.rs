@@ -4,8 +4,12 @@ mod data;
 mod model;
 mod run;
 mod training;
+mod xvlm;
 
 pub use data::{DataLoading, Dataset, DatasetName};
-pub use model::{MemoryOptimization, Model, Precision, PrecisionMode};
+pub use model::{
+    Branches, FineForm, ImageEncoder, MemoryOptimization, Model, Precision, PrecisionMode,
+};
 pub use run::{Checkpoint, Evaluation, Family, Hardware, Logging, PresetInfo};
 pub use training::{Optimizer, OptimizerForm, Schedule, ScheduleKind, Training};
+pub use xvlm::Xvlm;

@@ -1,11 +1,56 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Size of the model.
+/// The branches a model may have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Branches {
+    /// Bilinear attention and attention on attention over words and regions, and a classifier.
+    Fine,
+    /// X-VLM: reads the question while looking at the image, then generates and ranks answers.
+    Coarse,
+    /// Both, joined by weights that are learned for every answer.
+    #[default]
+    Both,
+}
+
+/// Forms of the fine branch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FineForm {
+    /// A smaller one that learns from few samples.
+    Compact,
+    /// As published for coarse-to-fine reasoning.
+    #[default]
+    Cfr,
+}
+
+/// The image encoders.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageEncoder {
+    /// A small convolutional one, which learns from few images.
+    Grid,
+    /// That of X-VLM.
+    #[default]
+    Swin,
+}
+
+/// The branches of the model, and the size of the fine one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Model {
-    /// Attention-on-attention layers in each stack. Parameters, time and activation memory grow in proportion.
+    /// Which branches there are: "fine", "coarse" or "both".
+    pub branches: Branches,
+    /// Form of the fine branch: "cfr", as published, or "compact", which learns faster on small data sets.
+    pub fine_form: FineForm,
+    /// What encodes images for both branches: "swin", sized by the keys of `xvlm`, or "grid", sized by `image_width`.
+    pub image_encoder: ImageEncoder,
+    /// Weight of the fused answer in the loss of "both"; either branch has weight 1.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub fusion_ratio: f64,
+    /// Attention-on-attention layers, shared by question and image. Parameters, time and activation memory grow in
+    /// proportion.
     #[schemars(range(min = 1, max = 64))]
     pub aoa_layers: usize,
     /// Hidden size of the fine branch. Parameters grow with its square. `heads` must divide it.
@@ -14,13 +59,20 @@ pub struct Model {
     /// Attention heads; each works on `num_hid / heads` channels.
     #[schemars(range(min = 1, max = 256))]
     pub heads: usize,
-    /// Probability of dropping a unit in training. Larger values regularise more and train slower.
+    /// Bilinear attention maps that join question and image, one after the other.
+    #[schemars(range(min = 1, max = 64))]
+    pub glimpses: usize,
+    /// Probability of dropping a unit of the attention-on-attention layers and the classifier in training. Larger values
+    /// regularise more and train slower.
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub dropout: f64,
-    /// Size of a word embedding.
+    /// The same in the bilinear attention of the form "cfr": in front of its projections, and on its attention maps.
+    #[schemars(inner(range(min = 0.0, max = 0.999_999)))]
+    pub fusion_dropout: [f64; 2],
+    /// Channels of a table of word embeddings; the form "cfr" has two.
     #[schemars(range(min = 1, max = 16_384))]
     pub word_dim: usize,
-    /// Channels of the image encoder. Its time and activation memory grow in proportion or faster.
+    /// Channels of the image encoder "grid". Its time and activation memory grow in proportion or faster.
     #[schemars(range(min = 1, max = 8192))]
     pub image_width: usize,
 }
@@ -28,10 +80,16 @@ pub struct Model {
 impl Default for Model {
     fn default() -> Self {
         Self {
+            branches: Branches::Both,
+            fine_form: FineForm::Cfr,
+            image_encoder: ImageEncoder::Swin,
+            fusion_ratio: 0.1,
             aoa_layers: 4,
             num_hid: 768,
             heads: 8,
+            glimpses: 2,
             dropout: 0.4,
+            fusion_dropout: [0.2, 0.5],
             word_dim: 300,
             image_width: 128,
         }

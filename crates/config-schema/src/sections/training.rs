@@ -12,12 +12,15 @@ pub struct Training {
     /// stated: as that key, and 1 where neither is stated. Effective batch = `batch_size` × `update_freq`.
     #[schemars(range(min = 1, max = 4096))]
     pub update_freq: Option<usize>,
-    /// Peak learning rate of everything but the image and text encoders of X-VLM.
+    /// Peak learning rate of the fine branch and the fusion.
     #[schemars(range(max = 10.0), extend("exclusiveMinimum" = 0.0))]
     pub lr: f64,
-    /// Peak learning rate of the encoders. 0 freezes them.
+    /// Peak learning rate of image encoder and coarse branch. 0 freezes them.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub xvlm_lr: f64,
+    /// Whether image encoder and coarse branch are trained. Off: they keep neither gradients nor optimizer state nor
+    /// activations, which is most of the memory.
+    pub tune_xvlm: bool,
     /// Passes over the training split.
     #[schemars(range(min = 1, max = 100_000))]
     pub epochs: usize,
@@ -36,6 +39,7 @@ impl Default for Training {
             update_freq: None,
             lr: 2.5e-4,
             xvlm_lr: 5e-5,
+            tune_xvlm: true,
             epochs: 20,
             max_steps: 0,
             seed: 1,

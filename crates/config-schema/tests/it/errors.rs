@@ -479,6 +479,33 @@ fn values_that_cannot_work_together() {
         "2",
         "one generator of random numbers",
     );
+    let parallel = "hardware.parallel_micro_batches = 2\nmodel.dropout = 0.0\n";
+    user(
+        &format!("{parallel}model.fusion_dropout = [0.0, 0.0]\nxvlm.dropout = 0.0"),
+        "user.toml:1:35: `hardware.parallel_micro_batches = 2` (user.toml:1) cannot be combined with \
+         `xvlm.drop_path_rate = 0.1` (default)",
+        "2",
+        "one generator of random numbers",
+    );
+    user(
+        "xvlm.text_heads = 7",
+        "user.toml:1:19: `xvlm.text_heads = 7` (user.toml:1) does not divide `xvlm.text_hidden = 768` (default)",
+        "7",
+        "xvlm.text_heads = 6",
+    );
+    user(
+        "xvlm.fusion_layer = 12",
+        "user.toml:1:21: `xvlm.fusion_layer = 12` (user.toml:1) is not below `xvlm.text_layers = 12` (default)",
+        "12",
+        "looks at the image",
+    );
+    user(
+        "training.tune_xvlm = false\nmodel.branches = 'coarse'",
+        "user.toml:2:18: `training.tune_xvlm = false` (user.toml:1) leaves nothing to train of \
+         `model.branches = \"coarse\"` (user.toml:2)",
+        "'coarse'",
+        "add the fine one",
+    );
 }
 
 /// A rule is not applied to a value that nobody wrote: here the default of 8 heads, while 768 % 7 is what was meant.

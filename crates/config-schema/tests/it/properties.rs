@@ -12,8 +12,8 @@ const ACCUMULATION: [&str; 2] = [
     "memory_optimization.gradient_accumulation_steps",
 ];
 
-/// A value of a key as TOML. Hidden sizes and heads are powers of two, so that every mixture of layers divides; side by
-/// side is nothing computed, so that dropout may be anything.
+/// A value of a key as TOML. Hidden sizes and heads are such that every mixture of layers divides, and so with all keys
+/// that must fit together; side by side is nothing computed, so that dropout may be anything.
 fn value(key: &'static Key) -> BoxedStrategy<String> {
     match key.path.as_str() {
         "model.num_hid" => (8..12_u32)
@@ -22,6 +22,15 @@ fn value(key: &'static Key) -> BoxedStrategy<String> {
         "model.heads" => (0..9_u32)
             .prop_map(|power| (1 << power).to_string())
             .boxed(),
+        "xvlm.text_hidden" => (1..9_u32)
+            .prop_map(|times| (times * 768).to_string())
+            .boxed(),
+        "xvlm.text_heads" => proptest::sample::select(vec!["1", "2", "3", "6", "12", "48"])
+            .prop_map(str::to_owned)
+            .boxed(),
+        "xvlm.text_layers" => (12..=128_u32).prop_map(|layers| layers.to_string()).boxed(),
+        "xvlm.fusion_layer" => (0..12_u32).prop_map(|layer| layer.to_string()).boxed(),
+        "training.tune_xvlm" => Just("true".to_owned()).boxed(),
         "hardware.parallel_micro_batches" => Just("1".to_owned()).boxed(),
         "hardware.device" => prop_oneof![
             Just("'auto'".to_owned()),

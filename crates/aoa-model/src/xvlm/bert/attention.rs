@@ -53,11 +53,6 @@ impl Context {
             of_row,
         }
     }
-
-    /// How many contexts there are.
-    pub(in crate::xvlm) fn contexts(&self) -> usize {
-        self.states.dims()[0]
-    }
 }
 
 /// Multi-head scaled dot-product attention (Vaswani et al., 2017), a dense layer, residual and normalisation.

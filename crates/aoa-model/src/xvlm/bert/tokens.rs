@@ -36,6 +36,15 @@ impl Tokens {
         }
     }
 
+    /// The same without autodiff.
+    #[must_use]
+    pub fn without_autodiff(self) -> Self {
+        Self {
+            ids: self.ids.without_autodiff(),
+            masked: self.masked.without_autodiff(),
+        }
+    }
+
     /// Added to attention scores so that each token looks at all tokens: `[rows, 1, 1, tokens]`.
     pub(super) fn full_mask(&self) -> Tensor<4> {
         let [rows, tokens] = self.masked.dims();

@@ -2,6 +2,8 @@
 
 use burn::config::Config;
 
+use crate::image_encoder::ImageEncoderError;
+
 /// Configuration of [`Swin`](super::Swin).
 #[derive(Config, Debug)]
 pub struct SwinConfig {
@@ -21,69 +23,6 @@ pub struct SwinConfig {
     /// Drop path rate of the last block; it rises linearly from 0 at the first.
     #[config(default = 0.1)]
     pub drop_path_rate: f64,
-}
-
-/// Why a [`SwinConfig`] describes no encoder.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum SwinConfigError {
-    /// A size is zero.
-    #[error("{key} must be at least 1")]
-    Zero {
-        /// The field.
-        key: &'static str,
-    },
-    /// The image is not made of whole patches.
-    #[error("an image of {image_size} pixels does not divide into patches of {patch_size}")]
-    Patches {
-        /// Height and width of the image, in pixels.
-        image_size: usize,
-        /// Height and width of a patch, in pixels.
-        patch_size: usize,
-    },
-    /// There is no stage, or depths and heads speak of different numbers of them.
-    #[error("there are {depths} depths and {heads} head counts; each stage needs one of either")]
-    Stages {
-        /// Entries of `depths`.
-        depths: usize,
-        /// Entries of `heads`.
-        heads: usize,
-    },
-    /// The heads of a stage do not share its channels evenly.
-    #[error("stage {stage} has {channels} channels, which {heads} heads do not divide")]
-    Heads {
-        /// Index of the stage, from 0.
-        stage: usize,
-        /// Its channels.
-        channels: usize,
-        /// Its heads.
-        heads: usize,
-    },
-    /// The grid of a stage is not made of whole windows.
-    #[error(
-        "stage {stage} has {resolution} x {resolution} cells, which windows of {window} do not divide"
-    )]
-    Windows {
-        /// Index of the stage, from 0.
-        stage: usize,
-        /// Rows and columns of its grid.
-        resolution: usize,
-        /// Rows and columns of a window.
-        window: usize,
-    },
-    /// The grid of a stage cannot be halved for the next one.
-    #[error("stage {stage} has {resolution} x {resolution} cells, which cannot be merged in pairs")]
-    Merging {
-        /// Index of the stage, from 0.
-        stage: usize,
-        /// Rows and columns of its grid.
-        resolution: usize,
-    },
-    /// The drop path rate is no probability below one.
-    #[error("drop_path_rate is {rate}, but must lie in 0 <= rate < 1")]
-    DropPath {
-        /// The rate.
-        rate: f64,
-    },
 }
 
 /// Sizes of one stage.
@@ -135,7 +74,7 @@ impl SwinConfig {
     /// # Errors
     ///
     /// The first thing that does not fit, with its numbers.
-    pub fn validate(&self) -> Result<(), SwinConfigError> {
+    pub fn validate(&self) -> Result<(), ImageEncoderError> {
         let sizes = [
             ("image_size", self.image_size),
             ("patch_size", self.patch_size),
@@ -143,29 +82,29 @@ impl SwinConfig {
             ("embed_dim", self.embed_dim),
         ];
         if let Some((key, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
-            return Err(SwinConfigError::Zero { key });
+            return Err(ImageEncoderError::Zero { key });
         }
         if !self.image_size.is_multiple_of(self.patch_size) {
-            return Err(SwinConfigError::Patches {
+            return Err(ImageEncoderError::Patches {
                 image_size: self.image_size,
                 patch_size: self.patch_size,
             });
         }
         if self.depths.is_empty() || self.depths.len() != self.heads.len() {
-            return Err(SwinConfigError::Stages {
+            return Err(ImageEncoderError::Stages {
                 depths: self.depths.len(),
                 heads: self.heads.len(),
             });
         }
         if !(0.0..1.0).contains(&self.drop_path_rate) {
-            return Err(SwinConfigError::DropPath {
+            return Err(ImageEncoderError::DropPath {
                 rate: self.drop_path_rate,
             });
         }
         (0..self.depths.len()).try_for_each(|stage| self.validate_stage(stage))
     }
 
-    fn validate_stage(&self, stage: usize) -> Result<(), SwinConfigError> {
+    fn validate_stage(&self, stage: usize) -> Result<(), ImageEncoderError> {
         let StageShape {
             resolution,
             window,
@@ -174,21 +113,21 @@ impl SwinConfig {
             ..
         } = self.stage(stage);
         if !channels.is_multiple_of(heads) {
-            return Err(SwinConfigError::Heads {
+            return Err(ImageEncoderError::Heads {
                 stage,
                 channels,
                 heads,
             });
         }
         if !resolution.is_multiple_of(window) {
-            return Err(SwinConfigError::Windows {
+            return Err(ImageEncoderError::Windows {
                 stage,
                 resolution,
                 window,
             });
         }
         if stage + 1 < self.depths.len() && !resolution.is_multiple_of(2) {
-            return Err(SwinConfigError::Merging { stage, resolution });
+            return Err(ImageEncoderError::Merging { stage, resolution });
         }
         Ok(())
     }

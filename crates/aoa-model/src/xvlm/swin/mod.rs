@@ -14,7 +14,7 @@ mod resize;
 mod window;
 
 pub use block::Block;
-pub use config::{SwinConfig, SwinConfigError};
+pub use config::SwinConfig;
 pub use drop_path::DropPath;
 pub use encoder::{BUFFERS, Stage, Swin, pytorch_name};
 pub use patches::{PatchEmbedding, PatchMerging};

@@ -1,0 +1,114 @@
+//! A fine branch for small data sets.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, Linear};
+use burn::tensor::{Bool, Device, Int, Tensor};
+
+use crate::aoa_stack::{AoaStack, AoaStackConfig};
+use crate::bilinear::{BilinearAttention, BilinearAttentionConfig};
+use crate::classifier::{Classifier, ClassifierConfig};
+use crate::gru::{Gru, GruConfig};
+use crate::init::linear;
+
+/// Configuration of [`CompactBranch`].
+#[derive(Config, Debug)]
+pub struct CompactBranchConfig {
+    /// Word ids, padding (id 0) among them.
+    pub vocabulary: usize,
+    /// Channels of a region feature.
+    pub region_dim: usize,
+    /// Answers.
+    pub answers: usize,
+    /// Channels of a word embedding.
+    pub word_dim: usize,
+    /// Hidden size: channels of words, regions and the joint feature.
+    pub hidden: usize,
+    /// AoA layers.
+    pub aoa_layers: usize,
+    /// Attention heads; divides `hidden`.
+    pub heads: usize,
+    /// Attention maps of the bilinear fusion.
+    pub glimpses: usize,
+    /// Dropout throughout the branch.
+    pub dropout: f64,
+}
+
+/// A small fine branch that learns from few samples: word embedding and GRU, AoA stack, bilinear fusion, classifier.
+///
+/// It differs from the published one ([`cfr::FineBranch`](crate::cfr::FineBranch)) in what makes it learn fast: padding is
+/// masked throughout, layers begin at the size of their signal, and what a glimpse adds is normalised first.
+#[derive(Module, Debug)]
+pub struct CompactBranch {
+    embedding: Embedding,
+    gru: Gru,
+    region_projection: Linear,
+    stack: AoaStack,
+    fusion: BilinearAttention,
+    classifier: Classifier,
+    dropout: Dropout,
+}
+
+impl CompactBranchConfig {
+    /// Creates the branch with freshly drawn weights on `device`.
+    pub fn init(&self, device: &Device) -> CompactBranch {
+        CompactBranch {
+            embedding: EmbeddingConfig::new(self.vocabulary, self.word_dim).init(device),
+            gru: GruConfig::new(self.word_dim, self.hidden).init(device),
+            region_projection: linear(self.region_dim, self.hidden).init(device),
+            stack: AoaStackConfig::new(
+                self.hidden,
+                self.aoa_layers,
+                self.heads,
+                self.hidden / self.heads,
+            )
+            .with_dropout(self.dropout)
+            .init(device),
+            fusion: BilinearAttentionConfig::new(self.hidden, self.glimpses)
+                .with_dropout(self.dropout)
+                .init(device),
+            classifier: ClassifierConfig::new(self.hidden, 2 * self.hidden, self.answers)
+                .with_dropout(self.dropout)
+                .init(device),
+            dropout: DropoutConfig::new(self.dropout).init(),
+        }
+    }
+}
+
+impl CompactBranch {
+    /// Logits of the answers.
+    ///
+    /// # Shapes
+    ///
+    /// - `questions`: `[batch, words]`
+    /// - `regions`: `[images, regions, channels]`
+    /// - `image_of`: `[batch]`
+    /// - result: `[batch, answers]`
+    pub fn forward(
+        &self,
+        questions: Tensor<2, Int>,
+        regions: Tensor<3>,
+        image_of: Tensor<1, Int>,
+    ) -> Tensor<2> {
+        let masked: Tensor<2, Bool> = questions.clone().equal_elem(0); // [batch, words]
+        let words = self
+            .gru
+            .forward(self.dropout.forward(self.embedding.forward(questions)));
+        let regions = self.region_projection.forward(regions); // [images, regions, hidden]
+        let refined = self.stack.forward(words, Some(&masked), regions, image_of);
+        let joint = self
+            .fusion
+            .forward(refined.words, refined.regions, masked.clone());
+
+        let [batch, words, hidden] = joint.dims();
+        let padding = masked
+            .reshape([batch, words, 1])
+            .expand([batch, words, hidden]);
+        self.classifier.forward(
+            joint
+                .mask_fill(padding, 0.0)
+                .sum_dim(1)
+                .reshape([batch, hidden]),
+        )
+    }
+}

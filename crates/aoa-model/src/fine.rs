@@ -1,0 +1,87 @@
+//! The fine branches to choose from.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::cfr;
+use crate::compact::{CompactBranch, CompactBranchConfig};
+
+/// Configuration of [`FineBranch`].
+#[derive(Config, Debug)]
+pub enum FineBranchConfig {
+    /// For small data sets.
+    Compact(CompactBranchConfig),
+    /// As published. Its vocabulary has one word less than there are word ids, since padding is none.
+    Cfr(cfr::FineBranchConfig),
+}
+
+/// Classifies the answer from words and regions.
+#[derive(Module, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a model has one, and its weights dwarf it"
+)]
+pub enum FineBranch {
+    /// See [`CompactBranch`].
+    Compact(CompactBranch),
+    /// See [`cfr::FineBranch`].
+    Cfr(CfrBranch),
+}
+
+/// The published branch, and how its word ids differ.
+#[derive(Module, Debug)]
+pub struct CfrBranch {
+    /// The branch.
+    pub branch: cfr::FineBranch,
+    /// Word ids, padding among them.
+    word_ids: usize,
+}
+
+impl FineBranchConfig {
+    /// Creates the branch with freshly drawn weights on `device`.
+    pub fn init(&self, device: &Device) -> FineBranch {
+        match self {
+            Self::Compact(config) => FineBranch::Compact(config.init(device)),
+            Self::Cfr(config) => FineBranch::Cfr(CfrBranch {
+                branch: config.init(device),
+                word_ids: config.words + 1,
+            }),
+        }
+    }
+}
+
+impl FineBranch {
+    /// Logits of the answers, `[batch, answers]`. Word ids are padded with 0.
+    ///
+    /// # Panics
+    ///
+    /// When entities or statistical words are given to a branch that has no part for them, or the other way round.
+    pub fn forward(&self, input: cfr::FineInput) -> Tensor<2> {
+        match self {
+            Self::Compact(branch) => {
+                assert!(
+                    input.entities.is_none() && input.statistical_words.is_none(),
+                    "the compact branch reads questions and regions only"
+                );
+                branch.forward(input.question, input.regions, input.image_of)
+            }
+            Self::Cfr(CfrBranch { branch, word_ids }) => {
+                let padded_last = |words| padded_last(words, *word_ids);
+                branch.forward(cfr::FineInput {
+                    question: padded_last(input.question),
+                    entities: input.entities.map(padded_last),
+                    statistical_words: input.statistical_words.map(padded_last),
+                    ..input
+                })
+            }
+        }
+    }
+}
+
+/// Word ids whose padding is 0 to the published ones, whose padding is the last.
+fn padded_last(words: Tensor<2, Int>, word_ids: usize) -> Tensor<2, Int> {
+    words
+        .add_scalar(word_ids as i64 - 1)
+        .remainder_scalar(word_ids as i64)
+}
