@@ -7,12 +7,7 @@ use integration_tests::Case;
 use trainer::optim::{AdamW, AdamWForm, Adamax, Progress, Schedule, clip_by_global_norm};
 
 /// Steps one parameter through the case and compares it with the stored one after each step.
-fn check_parameter<const D: usize, O: Optimizer>(
-    case: &Case,
-    name: &str,
-    optimizer: &O,
-    rate_factor: f64,
-) {
+fn check_parameter<const D: usize, O: Optimizer>(case: &Case, name: &str, optimizer: &O) {
     let device = Device::flex();
     let rates: Vec<f64> = case.data("input.lr").iter::<f64>().collect();
     let gradients = rows(case, &format!("input.grads.{name}"));
@@ -22,7 +17,7 @@ fn check_parameter<const D: usize, O: Optimizer>(
     for (rate, gradient) in rates.iter().zip(gradients) {
         let gradient =
             Tensor::<1>::from_floats(gradient.as_slice(), &device).reshape(parameter.dims());
-        (parameter, state) = optimizer.step(rate * rate_factor, parameter, gradient, state);
+        (parameter, state) = optimizer.step(*rate, parameter, gradient, state);
         steps.push(parameter.clone().reshape([1, -1]));
     }
     case.assert_output(
@@ -42,7 +37,7 @@ fn rows(case: &Case, name: &str) -> Vec<Vec<f32>> {
         .collect()
 }
 
-fn check<O: Optimizer>(case: &Case, optimizer: impl Fn(&str) -> (O, f64)) {
+fn check<O: Optimizer>(case: &Case, optimizer: impl Fn(&str) -> O) {
     let parameters: Vec<_> = case
         .names()
         .into_iter()
@@ -50,10 +45,10 @@ fn check<O: Optimizer>(case: &Case, optimizer: impl Fn(&str) -> (O, f64)) {
         .collect();
     assert!(!parameters.is_empty());
     for name in parameters {
-        let (optimizer, factor) = optimizer(&name);
+        let optimizer = optimizer(&name);
         match case.data(&format!("input.params.{name}")).shape().len() {
-            1 => check_parameter::<1, O>(case, &name, &optimizer, factor),
-            2 => check_parameter::<2, O>(case, &name, &optimizer, factor),
+            1 => check_parameter::<1, O>(case, &name, &optimizer),
+            2 => check_parameter::<2, O>(case, &name, &optimizer),
             rank => panic!("{name} has rank {rank}"),
         }
     }
@@ -77,16 +72,11 @@ fn golden_optim_adamax() {
         let [beta_1, beta_2] = betas(&case);
         let epsilon = case.number("eps") as f32;
         let weight_decay = case.number("weight_decay") as f32;
-        check(&case, |_| {
-            (
-                Adamax {
-                    beta_1,
-                    beta_2,
-                    epsilon,
-                    weight_decay,
-                },
-                1.0,
-            )
+        check(&case, |_| Adamax {
+            beta_1,
+            beta_2,
+            epsilon,
+            weight_decay,
         });
     }
 }
@@ -97,17 +87,13 @@ fn golden_optim_adamw_of_pytorch() {
     let [beta_1, beta_2] = betas(&case);
     let epsilon = case.number("eps") as f32;
     let weight_decay = case.number("weight_decay") as f32;
-    check(&case, |_| {
-        (
-            AdamW {
-                beta_1,
-                beta_2,
-                epsilon,
-                weight_decay,
-                form: AdamWForm::Torch,
-            },
-            1.0,
-        )
+    check(&case, |_| AdamW {
+        beta_1,
+        beta_2,
+        epsilon,
+        weight_decay,
+        rate_factor: 1.0,
+        form: AdamWForm::Torch,
     });
 }
 
@@ -117,26 +103,19 @@ fn golden_optim_adamw_of_xvlm() {
     let [beta_1, beta_2] = betas(&case);
     let epsilon = case.number("eps") as f32;
     check(&case, |name| {
-        let weight_decay = if listed(&case, "no_decay", name) {
-            0.0
-        } else {
-            case.number("weight_decay") as f32
-        };
-        let factor = if listed(&case, "large_lr", name) {
-            case.number("lr_mult")
-        } else {
-            1.0
-        };
-        (
-            AdamW {
-                beta_1,
-                beta_2,
-                epsilon,
-                weight_decay,
-                form: AdamWForm::Xvlm,
-            },
-            factor,
-        )
+        let or = |listed, special, usual| if listed { special } else { usual };
+        AdamW {
+            beta_1,
+            beta_2,
+            epsilon,
+            weight_decay: or(
+                listed(&case, "no_decay", name),
+                0.0,
+                case.number("weight_decay"),
+            ) as f32,
+            rate_factor: or(listed(&case, "large_lr", name), case.number("lr_mult"), 1.0),
+            form: AdamWForm::Xvlm,
+        }
     });
 }
 

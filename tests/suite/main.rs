@@ -7,6 +7,7 @@ mod golden_cfr;
 mod golden_fusion;
 mod golden_grad_accum;
 mod golden_optim;
+mod golden_optim_groups;
 mod golden_swin;
 mod golden_tokenizer;
 mod layering;

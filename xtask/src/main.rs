@@ -1,6 +1,11 @@
 //! `cargo xtask`: trains, tests and checks the workspace.
-#![expect(clippy::print_stderr, reason = "it prints what it runs")]
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "it prints what it runs and what it measures"
+)]
 
+mod bench;
 mod steps;
 
 use std::ffi::OsString;
@@ -34,6 +39,9 @@ enum Command {
     },
     /// Check the presets: every one resolves, and the tables that depend on them are right
     Presets,
+    /// Measure speed and memory, beside PyTorch where there is one
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Everything that must pass before a change lands
     Ci,
 }
@@ -43,6 +51,7 @@ fn main() -> ExitCode {
         Command::Train { args } => train(args),
         Command::Test { args } => test(args),
         Command::Presets => presets(),
+        Command::Bench(bench) => bench::run(bench),
         Command::Ci => ci(),
     };
     match outcome {

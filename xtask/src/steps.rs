@@ -94,7 +94,8 @@ pub fn short_training_run() -> Outcome {
     })
 }
 
-fn cargo_path() -> OsString {
+/// The cargo that started this task.
+pub fn cargo_path() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 

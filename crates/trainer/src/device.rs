@@ -65,6 +65,11 @@ fn wgpu() -> Option<Device> {
     None
 }
 
+/// Whether tensors on this device are numbers in host memory.
+pub(crate) fn is_cpu(device: &Device) -> bool {
+    cpu().as_ref() == Some(device)
+}
+
 /// Bytes in use: the allocator pool of a GPU device, else the resident memory of this process. None where
 /// neither can be read.
 pub fn memory_in_use(device: &Device) -> Option<u64> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use burn::module::{ModuleVisitor, Param};
+use burn::module::{ModuleVisitor, Param, ParamGroup};
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
 use burn::tensor::Tensor;
 use config_schema::{Config, OptimizerForm, ScheduleKind};
@@ -51,6 +51,7 @@ impl Optimizers {
             beta_2: optimizer.xvlm_betas[1] as f32,
             epsilon: optimizer.xvlm_eps as f32,
             weight_decay: optimizer.xvlm_weight_decay as f32,
+            rate_factor: 1.0,
             form: match optimizer.xvlm_form {
                 OptimizerForm::Xvlm => AdamWForm::Xvlm,
                 OptimizerForm::Torch => AdamWForm::Torch,
@@ -66,7 +67,7 @@ impl Optimizers {
                 },
                 GroupOptimizer {
                     group: Group::Xvlm,
-                    optimizer: adamw.into(),
+                    optimizer: in_xvlm_groups(&adamw),
                     base_rate: settings.training.xvlm_lr,
                     schedule: schedule(settings, settings.schedule.xvlm),
                 },
@@ -116,6 +117,37 @@ impl Optimizers {
             own.optimizer = own.optimizer.clone().load_record(record);
         }
     }
+}
+
+/// Factor of the learning rate of parameters that pre-training did not make.
+const FRESH_RATE_FACTOR: f64 = 2.0;
+
+/// The parameter groups that X-VLM is trained in: neither biases (bias tables included) nor layer normalisations decay,
+/// and the keys and values of the decoder's cross-attention, which no pre-training checkpoint holds, learn faster.
+fn in_xvlm_groups(adamw: &AdamW) -> ModuleOptimizer {
+    let undecayed = |adamw: &AdamW| AdamW {
+        weight_decay: 0.0,
+        ..adamw.clone()
+    };
+    let fresh = AdamW {
+        rate_factor: FRESH_RATE_FACTOR,
+        ..adamw.clone()
+    };
+    let optimizer = ModuleOptimizer::from(adamw.clone()).with_group(
+        ParamGroup::from_any_predicates(vec!["bias", ".gamma", ".beta"]),
+        undecayed(adamw),
+        None,
+    );
+    // The last group that a parameter is in decides.
+    [".key.", ".value."]
+        .into_iter()
+        .fold(optimizer, |optimizer, projection| {
+            let place = vec!["text_decoder.", ".crossattention.", projection];
+            let bias = [place.clone(), vec!["bias"]].concat();
+            optimizer
+                .with_group(ParamGroup::from_predicates(place), fresh.clone(), None)
+                .with_group(ParamGroup::from_predicates(bias), undecayed(&fresh), None)
+        })
 }
 
 fn schedule(settings: &Config, kind: ScheduleKind) -> Schedule {

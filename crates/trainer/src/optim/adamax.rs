@@ -1,6 +1,8 @@
 use burn::optim::{AdaptiveMomentumState, LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
 
+use super::rule::{Number, Rule, next_step, step};
+
 /// Adamax (Kingma and Ba, "Adam", 2015, section 7.1) in the form that PyTorch computes.
 ///
 /// `m = b1 m + (1 - b1) g`, `u = max(b2 u, |g| + eps)`, `p -= lr / (1 - b1^t) * m / u`; weight decay is
@@ -18,6 +20,44 @@ pub struct Adamax {
     pub weight_decay: f32,
 }
 
+impl Adamax {
+    /// The rule of step `time`, counted from 1.
+    pub(super) fn rule(&self, lr: LearningRate, time: usize) -> impl Rule {
+        let correction = 1.0 - f64::from(self.beta_1).powf(time as f64);
+        AdamaxRule {
+            beta_1: self.beta_1,
+            beta_2: self.beta_2,
+            epsilon: self.epsilon,
+            weight_decay: self.weight_decay,
+            rate: (lr / correction) as f32,
+        }
+    }
+}
+
+struct AdamaxRule {
+    beta_1: f32,
+    beta_2: f32,
+    epsilon: f32,
+    weight_decay: f32,
+    /// Corrected for the first moment's start at zero.
+    rate: f32,
+}
+
+impl Rule for AdamaxRule {
+    fn update<N: Number>(&self, parameter: N, gradient: N, [m, u]: [N; 2]) -> (N, [N; 2]) {
+        let gradient = if self.weight_decay == 0.0 {
+            gradient
+        } else {
+            gradient + parameter.clone().times(self.weight_decay)
+        };
+        let magnitude = gradient.clone().magnitude().plus(self.epsilon);
+        let m = m.times(self.beta_1) + gradient.times(1.0 - self.beta_1);
+        let u = u.times(self.beta_2).or_larger(magnitude);
+        let update = (m.clone() / u.clone()).times(self.rate);
+        (parameter - update, [m, u])
+    }
+}
+
 impl Optimizer for Adamax {
     type State<const D: usize> = AdaptiveMomentumState<D>;
 
@@ -28,30 +68,8 @@ impl Optimizer for Adamax {
         grad: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
-        let grad = if self.weight_decay == 0.0 {
-            grad
-        } else {
-            grad + tensor.clone().mul_scalar(self.weight_decay)
-        };
-        let magnitude = grad.clone().abs().add_scalar(self.epsilon);
-        let fresh = grad.mul_scalar(1.0 - self.beta_1);
-        let (time, moment_1, moment_2) = match state {
-            Some(state) => (
-                state.time + 1,
-                state.moment_1.mul_scalar(self.beta_1) + fresh,
-                state.moment_2.mul_scalar(self.beta_2).max_pair(magnitude),
-            ),
-            None => (1, fresh, magnitude),
-        };
-        let correction = 1.0 - f64::from(self.beta_1).powf(time as f64);
-        let update = moment_1.clone() / moment_2.clone();
-        let state = AdaptiveMomentumState {
-            time,
-            moment_1,
-            moment_2,
-            max_moment_2: None,
-        };
-        (tensor - update.mul_scalar(lr / correction), Some(state))
+        let rule = self.rule(lr, next_step(state.as_ref()));
+        step(&rule, tensor, grad, state)
     }
 
     fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {

@@ -1,6 +1,8 @@
 use burn::optim::{AdaptiveMomentumState, LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
 
+use super::rule::{Number, Rule, next_step, step};
+
 /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019), in the two forms in use.
 #[derive(Debug, Clone)]
 pub struct AdamW {
@@ -12,6 +14,8 @@ pub struct AdamW {
     pub epsilon: f32,
     /// Decoupled weight decay, in units of the learning rate.
     pub weight_decay: f32,
+    /// Factor of the learning rate, which is that of all parameters together.
+    pub rate_factor: f64,
     /// Where epsilon and the decay enter.
     pub form: AdamWForm,
 }
@@ -26,6 +30,66 @@ pub enum AdamWForm {
     Xvlm,
 }
 
+impl AdamW {
+    /// The rule of step `time`, counted from 1.
+    pub(super) fn rule(&self, lr: LearningRate, time: usize) -> impl Rule {
+        let lr = lr * self.rate_factor;
+        let correction = |beta: f32| 1.0 - f64::from(beta).powf(time as f64);
+        let correction_1 = correction(self.beta_1);
+        let correction_2 = correction(self.beta_2).sqrt();
+        AdamWRule {
+            beta_1: self.beta_1,
+            beta_2: self.beta_2,
+            epsilon: self.epsilon,
+            kept: (1.0 - lr * f64::from(self.weight_decay)) as f32,
+            form: match self.form {
+                AdamWForm::Torch => Corrected::Denominator {
+                    by: correction_2 as f32,
+                    rate: (lr / correction_1) as f32,
+                },
+                AdamWForm::Xvlm => Corrected::Rate((lr * correction_2 / correction_1) as f32),
+            },
+        }
+    }
+}
+
+struct AdamWRule {
+    beta_1: f32,
+    beta_2: f32,
+    epsilon: f32,
+    /// What weight decay leaves of a parameter.
+    kept: f32,
+    form: Corrected,
+}
+
+/// What is corrected for the second moment's start at zero; the rate is corrected for the first moment's.
+enum Corrected {
+    /// [`AdamWForm::Torch`]
+    Denominator { by: f32, rate: f32 },
+    /// [`AdamWForm::Xvlm`]
+    Rate(f32),
+}
+
+impl Rule for AdamWRule {
+    fn update<N: Number>(&self, parameter: N, gradient: N, [m, v]: [N; 2]) -> (N, [N; 2]) {
+        let square = gradient.clone() * gradient.clone();
+        let m = m.times(self.beta_1) + gradient.times(1.0 - self.beta_1);
+        let v = v.times(self.beta_2) + square.times(1.0 - self.beta_2);
+        let root = v.clone().root();
+        let parameter = match self.form {
+            Corrected::Denominator { by, rate } => {
+                let update = m.clone() / root.times(1.0 / by).plus(self.epsilon);
+                parameter.times(self.kept) - update.times(rate)
+            }
+            Corrected::Rate(rate) => {
+                let update = m.clone() / root.plus(self.epsilon);
+                (parameter - update.times(rate)).times(self.kept)
+            }
+        };
+        (parameter, [m, v])
+    }
+}
+
 impl Optimizer for AdamW {
     type State<const D: usize> = AdaptiveMomentumState<D>;
 
@@ -36,41 +100,8 @@ impl Optimizer for AdamW {
         grad: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
-        let fresh_1 = grad.clone().mul_scalar(1.0 - self.beta_1);
-        let fresh_2 = grad.square().mul_scalar(1.0 - self.beta_2);
-        let (time, moment_1, moment_2) = match state {
-            Some(state) => (
-                state.time + 1,
-                state.moment_1.mul_scalar(self.beta_1) + fresh_1,
-                state.moment_2.mul_scalar(self.beta_2) + fresh_2,
-            ),
-            None => (1, fresh_1, fresh_2),
-        };
-        let steps = time as f64;
-        let correction_1 = 1.0 - f64::from(self.beta_1).powf(steps);
-        let correction_2 = (1.0 - f64::from(self.beta_2).powf(steps)).sqrt();
-        let kept = 1.0 - lr * f64::from(self.weight_decay);
-        let denominator = moment_2.clone().sqrt();
-        let tensor = match self.form {
-            AdamWForm::Torch => {
-                let denominator = denominator
-                    .div_scalar(correction_2)
-                    .add_scalar(self.epsilon);
-                let update = moment_1.clone() / denominator;
-                tensor.mul_scalar(kept) - update.mul_scalar(lr / correction_1)
-            }
-            AdamWForm::Xvlm => {
-                let update = moment_1.clone() / denominator.add_scalar(self.epsilon);
-                (tensor - update.mul_scalar(lr * correction_2 / correction_1)).mul_scalar(kept)
-            }
-        };
-        let state = AdaptiveMomentumState {
-            time,
-            moment_1,
-            moment_2,
-            max_moment_2: None,
-        };
-        (tensor, Some(state))
+        let rule = self.rule(lr, next_step(state.as_ref()));
+        step(&rule, tensor, grad, state)
     }
 
     fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {

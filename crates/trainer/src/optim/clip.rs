@@ -2,6 +2,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{ElementConversion, Tensor};
 
+use super::host::{HostTensor, scale, sum_of_squares};
+
 /// Added to the norm before dividing by it, as PyTorch's `clip_grad_norm_` does.
 const EPSILON: f64 = 1e-6;
 
@@ -12,57 +14,82 @@ pub struct GradientNorm(pub f64);
 /// Scales every gradient by `min(1, max_norm / (norm + 1e-6))`, where the norm is that of all gradients of
 /// `model` together; with `max_norm` 0 only the norm is taken.
 ///
-/// The norm is summed on the device and read once. When it is not finite the gradients stay as they are,
-/// and the caller decides.
+/// The squares are summed where the gradients are, and on a GPU read once. When the norm is not finite the gradients
+/// stay as they are, and the caller decides.
 pub fn clip_by_global_norm<M: Module>(
     model: &M,
     gradients: GradientsParams,
     max_norm: f64,
 ) -> (GradientsParams, GradientNorm) {
     let mut squares = SumOfSquares {
-        gradients: &gradients,
-        total: None,
+        gradients,
+        on_host: 0.0,
+        on_device: None,
     };
     model.visit(&mut squares);
-    let norm = squares
-        .total
-        .map_or(0.0, |total| total.into_scalar::<f32>().elem::<f64>().sqrt());
+    let on_device = squares
+        .on_device
+        .map_or(0.0, |sum| sum.into_scalar::<f32>().elem::<f64>());
+    let norm = (squares.on_host + on_device).sqrt();
+    let gradients = squares.gradients;
     let factor = max_norm / (norm + EPSILON);
     if max_norm == 0.0 || !norm.is_finite() || factor >= 1.0 {
         return (gradients, GradientNorm(norm));
     }
-    let mut scale = Scale { gradients, factor };
+    let mut scale = Scale {
+        gradients,
+        factor: factor as f32,
+    };
     model.visit(&mut scale);
     (scale.gradients, GradientNorm(norm))
 }
 
-struct SumOfSquares<'a> {
-    gradients: &'a GradientsParams,
-    total: Option<Tensor<1>>,
+struct SumOfSquares {
+    gradients: GradientsParams,
+    on_host: f64,
+    on_device: Option<Tensor<1>>,
 }
 
-impl ModuleVisitor for SumOfSquares<'_> {
+impl ModuleVisitor for SumOfSquares {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            let square = gradient.square().sum();
-            self.total = Some(match self.total.take() {
-                Some(total) => total + square,
-                None => square,
-            });
-        }
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else {
+            return;
+        };
+        let gradient = match HostTensor::take([gradient]) {
+            Ok([mut gradient]) => {
+                self.on_host += sum_of_squares(gradient.numbers());
+                gradient.into_tensor()
+            }
+            Err([gradient]) => {
+                let square = gradient.clone().square().sum();
+                self.on_device = Some(match self.on_device.take() {
+                    Some(sum) => sum + square,
+                    None => square,
+                });
+                gradient
+            }
+        };
+        self.gradients.register(param.id, gradient);
     }
 }
 
 struct Scale {
     gradients: GradientsParams,
-    factor: f64,
+    factor: f32,
 }
 
 impl ModuleVisitor for Scale {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            self.gradients
-                .register(param.id, gradient.mul_scalar(self.factor));
-        }
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else {
+            return;
+        };
+        let gradient = match HostTensor::take([gradient]) {
+            Ok([mut gradient]) => {
+                scale(gradient.numbers(), self.factor);
+                gradient.into_tensor()
+            }
+            Err([gradient]) => gradient.mul_scalar(self.factor),
+        };
+        self.gradients.register(param.id, gradient);
     }
 }

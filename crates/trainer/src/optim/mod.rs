@@ -3,6 +3,8 @@
 mod adamax;
 mod adamw;
 mod clip;
+mod host;
+mod rule;
 mod schedule;
 
 pub use adamax::Adamax;

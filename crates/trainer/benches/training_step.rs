@@ -1,0 +1,200 @@
+//! Whole training steps at full size, for `cargo xtask bench training-step`: X-VLM base as published and the fine branch of
+//! the 24gb preset. Arguments: micro-batch and steps. The result is a line of JSON.
+//!
+//! `crates/aoa-model/benches/peer/training_step.py` takes the same steps.
+#![expect(clippy::print_stdout, reason = "its result is its output")]
+
+use std::time::Instant;
+
+use aoa_model::cfr::{FineBranch, FineBranchConfig, FineInput};
+use aoa_model::xvlm::bert::{Context, Tokens};
+use aoa_model::xvlm::swin::{Swin, SwinConfig};
+use aoa_model::xvlm::{WeightedAnswers, XVlm, XVlmConfig};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use config_schema::Config;
+use trainer::optim::Progress;
+use trainer::{
+    DeviceBatch, Group, Model, Optimizers, Slicing, binary_cross_entropy, effective_gradient,
+    materialize,
+};
+
+/// The program's allocator; see `cli`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const WORDS: usize = 20_000;
+const ANSWERS: usize = 3_129;
+const QUESTION_TOKENS: usize = 40;
+const ANSWER_TOKENS: usize = 6;
+const ANSWERS_PER_QUESTION: usize = 2;
+
+/// Both branches, each with its own loss.
+#[derive(Module, Debug)]
+struct FullSize {
+    vision_encoder: Swin,
+    xvlm: XVlm,
+    fine: FineBranch,
+}
+
+impl Model for FullSize {
+    type Config = ();
+
+    fn configure(_settings: &Config, _vocabulary: usize, _answers: usize) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn init((): &(), device: &Device) -> Self {
+        let swin = SwinConfig::xvlm_base();
+        let fine = FineBranchConfig::new(WORDS, 300, swin.channels(), 768, ANSWERS, 4, 8, 96, 2)
+            .with_dropout(0.4);
+        Self {
+            xvlm: XVlmConfig::base(swin.channels()).init(device),
+            vision_encoder: swin.init(device),
+            fine: fine.init(device),
+        }
+    }
+
+    /// The questions are read as pieces and as words, and the answers are made of their beginnings.
+    fn losses(&self, batch: DeviceBatch) -> Tensor<1> {
+        let device = batch.questions.device();
+        let samples = batch.questions.dims()[0];
+        let states = self.vision_encoder.forward(batch.images); // [images, 1 + cells, channels]
+        let cells = states.dims()[1] - 1;
+        let beginnings = batch.questions.clone().narrow(1, 0, ANSWER_TOKENS);
+        let answers = WeightedAnswers {
+            tokens: Tokens::padded(Tensor::cat(vec![beginnings; ANSWERS_PER_QUESTION], 0)),
+            weights: Tensor::full([samples * ANSWERS_PER_QUESTION], 0.5, &device),
+            question_of: Tensor::<1, Int>::arange(0..samples as i64, &device)
+                .repeat_dim(0, ANSWERS_PER_QUESTION),
+        };
+        let coarse = self.xvlm.losses(
+            &Tokens::padded(batch.questions.clone()),
+            &Context::new(states.clone(), None, Some(batch.image_of.clone())),
+            answers,
+        );
+        let logits = self.fine.forward(FineInput {
+            question: batch.questions,
+            entities: None,
+            image_of: batch.image_of,
+            regions: states.narrow(1, 1, cells),
+            statistical_words: None,
+        });
+        coarse + binary_cross_entropy(logits, batch.targets)
+    }
+
+    fn probabilities(&self, batch: DeviceBatch) -> Tensor<2> {
+        self.losses(batch).unsqueeze()
+    }
+
+    fn group(path: &str) -> Group {
+        if path.starts_with("fine.") {
+            Group::Fine
+        } else {
+            Group::Xvlm
+        }
+    }
+}
+
+fn batch(samples: usize, device: &Device) -> DeviceBatch {
+    let shape = [samples, QUESTION_TOKENS];
+    let ids = Tensor::<2>::random(shape, Distribution::Uniform(1.0, WORDS as f64), device);
+    DeviceBatch {
+        images: Tensor::random(
+            [samples, 3, 480, 480],
+            Distribution::Normal(0.0, 1.0),
+            device,
+        ),
+        image_of: Tensor::arange(0..samples as i64, device),
+        questions: ids.int(),
+        targets: Tensor::zeros([samples, ANSWERS], device).slice_fill([0..samples, 5..6], 1.0),
+    }
+}
+
+fn main() {
+    let mut numbers = std::env::args().filter_map(|argument| argument.parse::<usize>().ok());
+    let (samples, steps) = (numbers.next().unwrap_or(1), numbers.next().unwrap_or(2));
+    let device = Device::flex().autodiff();
+    device.seed(0);
+    let mut model = FullSize::init(&(), &device);
+    materialize(&model);
+    let parameters = parameters(&model);
+    let mut optimizers = Optimizers::new(&Config::default());
+    let batch = batch(samples, &device);
+    let slicing = Slicing {
+        micro_batch: samples,
+        parallel: 1,
+    };
+
+    let mut seconds = Vec::new();
+    for step in 1..=steps {
+        let clock = now();
+        let gradient = effective_gradient(&model, samples, slicing, |model, _| {
+            model.losses(batch.clone())
+        });
+        let at = Progress {
+            step,
+            total_steps: 1_000,
+            epoch: 0,
+        };
+        let (updated, update) = optimizers.step(model, gradient.gradients, at);
+        assert!(
+            update.norm.0.is_finite(),
+            "the gradient is {}",
+            update.norm.0
+        );
+        model = updated;
+        seconds.push(clock.elapsed().as_secs_f64());
+    }
+    let result = serde_json::json!({
+        "parameters": parameters,
+        "seconds": seconds,
+        "peak_bytes": peak_bytes(),
+    });
+    println!("{result}");
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark measures time, and the trainer's clock is private to it"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Numbers in each of the four parts that the model is known by.
+fn parameters(model: &FullSize) -> serde_json::Value {
+    #[derive(Default)]
+    struct Count {
+        path: Vec<String>,
+        parts: std::collections::BTreeMap<&'static str, usize>,
+    }
+    impl ModuleVisitor for Count {
+        fn enter_module(&mut self, name: &str, _container_type: &str) {
+            self.path.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let part = ["vision_encoder", "text_encoder", "text_decoder", "fine"]
+                .into_iter()
+                .find(|part| self.path.iter().take(2).any(|name| name == part));
+            let count = self.parts.entry(part.unwrap_or("other")).or_default();
+            *count += param.shape().num_elements();
+        }
+    }
+    let mut count = Count::default();
+    model.visit(&mut count);
+    serde_json::json!(count.parts)
+}
+
+/// The most memory that this process ever had, as the kernel counts it.
+fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
+}

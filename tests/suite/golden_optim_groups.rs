@@ -1,0 +1,147 @@
+//! Which parameters of X-VLM decay and which learn faster, against the public implementation.
+
+use std::collections::BTreeMap;
+
+use aoa_model::xvlm::bert::{self, BertConfig};
+use aoa_model::xvlm::swin::{self, Swin, SwinConfig};
+use aoa_model::xvlm::{XVlm, XVlmConfig};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+use config_schema::{Config, OptimizerForm, ScheduleKind};
+use integration_tests::{Case, random_numbers};
+use trainer::optim::Progress;
+use trainer::{DeviceBatch, Group, Model, Optimizers};
+
+/// The model of the case, of which only the tree of parameters matters here.
+#[derive(Module, Debug)]
+struct Tree {
+    vision_encoder: Swin,
+    xvlm: XVlm,
+}
+
+impl Model for Tree {
+    type Config = ();
+
+    fn configure(_settings: &Config, _vocabulary: usize, _answers: usize) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn init((): &(), device: &Device) -> Self {
+        let text = BertConfig::new(60, 32, 4, 4, 64, 16, 2, 24);
+        Self {
+            vision_encoder: SwinConfig::new(64, 4, 12, vec![2, 2], vec![2, 4]).init(device),
+            xvlm: XVlmConfig::new(text, 2).init(device),
+        }
+    }
+
+    fn losses(&self, batch: DeviceBatch) -> Tensor<1> {
+        batch.targets.sum_dim(1).squeeze_dim(1)
+    }
+
+    fn probabilities(&self, batch: DeviceBatch) -> Tensor<2> {
+        batch.targets
+    }
+
+    fn group(_path: &str) -> Group {
+        Group::Xvlm
+    }
+}
+
+/// Names as the public implementation has them.
+fn pytorch_name(path: &str) -> String {
+    match path.strip_prefix("xvlm.") {
+        Some(path) => bert::pytorch_name(path),
+        None => swin::pytorch_name(path),
+    }
+}
+
+/// Sets every number of a model to one.
+struct Ones;
+
+impl ModuleMapper for Ones {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|tensor| tensor.ones_like().require_grad())
+    }
+}
+
+/// Gradients of one for every parameter.
+#[derive(Default)]
+struct UnitGradients(GradientsParams);
+
+impl ModuleVisitor for UnitGradients {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let gradient = param.val().inner().ones_like();
+        self.0.register(param.id, gradient);
+    }
+}
+
+/// The first number of every parameter, by its public name.
+#[derive(Default)]
+struct Firsts {
+    path: Vec<String>,
+    found: BTreeMap<String, f32>,
+}
+
+impl ModuleVisitor for Firsts {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let first = param.val().into_data().iter().next();
+        let name = pytorch_name(&self.path.join("."));
+        self.found
+            .insert(name, first.expect("no parameter is empty"));
+    }
+}
+
+#[test]
+fn golden_optim_xvlm_groups() {
+    let _guard = random_numbers();
+    let case = Case::named("optim_xvlm_groups").json();
+    let number = |value: &serde_json::Value| value.as_f64().expect("a number");
+
+    let mut settings = Config::default();
+    settings.training.xvlm_lr = number(&case["lr"]);
+    settings.schedule.xvlm = ScheduleKind::Constant;
+    settings.optimizer.xvlm_form = OptimizerForm::Xvlm;
+    settings.optimizer.clip_norm = 0.0;
+    // Large, so that single precision tells the groups apart.
+    let exaggerated = 1e6;
+    settings.optimizer.xvlm_weight_decay = number(&case["weight_decay"]) * exaggerated;
+
+    let model = Tree::init(&(), &Device::flex().autodiff()).map(&mut Ones);
+    let mut gradients = UnitGradients::default();
+    model.visit(&mut gradients);
+    let at = Progress {
+        step: 0,
+        total_steps: 1,
+        epoch: 0,
+    };
+    let (model, _) = Optimizers::new(&settings).step(model, gradients.0, at);
+    let mut stepped = Firsts::default();
+    model.visit(&mut stepped);
+
+    let mut compared = 0;
+    for group in case["groups"].as_array().expect("groups") {
+        let rate = number(&group["lr"]);
+        let decay = number(&group["weight_decay"]) * exaggerated;
+        // The first update of a parameter is its rate, whatever the gradient; then it decays.
+        let expected = (1.0 - rate) * (1.0 - rate * decay);
+        for name in group["params"].as_array().expect("names") {
+            let name = name.as_str().expect("a name");
+            let found = f64::from(stepped.found[name]);
+            assert!(
+                (found - expected).abs() < 1e-6,
+                "{name}: {found} instead of {expected}"
+            );
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, stepped.found.len());
+}

@@ -1,0 +1,79 @@
+//! `cargo xtask bench`: speed and memory, beside eager PyTorch where there is one.
+
+mod parts;
+mod peer;
+mod training_step;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::steps::{Failure, Outcome};
+
+use peer::Peer;
+
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Time parts of the model and the optimizers
+    Model(Model),
+    /// Time training steps of the model at full size, and measure its peak memory
+    TrainingStep(TrainingStep),
+}
+
+#[derive(Debug, Args)]
+pub struct Model {
+    #[command(flatten)]
+    python: Python,
+    /// Measurements of each part; ours and PyTorch's take turns
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+    /// Parts to time [default: all]
+    parts: Vec<parts::Part>,
+}
+
+#[derive(Debug, Args)]
+pub struct TrainingStep {
+    #[command(flatten)]
+    python: Python,
+    /// Samples of a micro-batch
+    #[arg(long, default_value_t = 1)]
+    micro_batch: usize,
+    /// Steps, the first of which warms up
+    #[arg(long, default_value_t = 4)]
+    steps: usize,
+}
+
+#[derive(Debug, Args)]
+struct Python {
+    /// A Python that has PyTorch, to compare with; no part of this project depends on it
+    #[arg(long)]
+    python: Option<PathBuf>,
+}
+
+pub fn run(bench: Bench) -> Outcome {
+    match bench {
+        Bench::Model(Model {
+            python,
+            rounds,
+            parts,
+        }) => parts::run(python.peer().as_ref(), rounds, &parts),
+        Bench::TrainingStep(TrainingStep {
+            python,
+            micro_batch,
+            steps,
+        }) => training_step::run(python.peer().as_ref(), micro_batch, steps),
+    }
+}
+
+impl Python {
+    fn peer(self) -> Option<Peer> {
+        Peer::find(self.python)
+    }
+}
+
+fn failure(message: String) -> Failure {
+    Failure {
+        code: 1,
+        step: Some(message),
+    }
+}
