@@ -44,6 +44,7 @@ struct AdamaxRule {
 }
 
 impl Rule for AdamaxRule {
+    #[inline]
     fn update<N: Number>(&self, parameter: N, gradient: N, [m, u]: [N; 2]) -> (N, [N; 2]) {
         let gradient = if self.weight_decay == 0.0 {
             gradient

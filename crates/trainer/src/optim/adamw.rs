@@ -71,6 +71,7 @@ enum Corrected {
 }
 
 impl Rule for AdamWRule {
+    #[inline]
     fn update<N: Number>(&self, parameter: N, gradient: N, [m, v]: [N; 2]) -> (N, [N; 2]) {
         let square = gradient.clone() * gradient.clone();
         let m = m.times(self.beta_1) + gradient.times(1.0 - self.beta_1);

@@ -34,23 +34,29 @@ pub(super) trait Number:
     fn or_larger(self, other: Self) -> Self;
 }
 
+// Inlined, so that the compiler sees the whole rule and puts it into vector registers.
 impl Number for f32 {
+    #[inline]
     fn times(self, factor: f32) -> Self {
         self * factor
     }
 
+    #[inline]
     fn plus(self, term: f32) -> Self {
         self + term
     }
 
+    #[inline]
     fn magnitude(self) -> Self {
         self.abs()
     }
 
+    #[inline]
     fn root(self) -> Self {
         self.sqrt()
     }
 
+    #[inline]
     fn or_larger(self, other: Self) -> Self {
         self.max(other)
     }
