@@ -9,10 +9,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("config-schema", &[]),
     ("gpu-probe", &[]),
     ("data-pipeline", &[]),
-    ("aoa-model", &[]),
+    ("weight-files", &[]),
+    ("aoa-model", &["weight-files"]),
     (
         "trainer",
-        &["config-schema", "gpu-probe", "data-pipeline", "aoa-model"],
+        &[
+            "config-schema",
+            "gpu-probe",
+            "data-pipeline",
+            "aoa-model",
+            "weight-files",
+        ],
     ),
     (
         "cli",
@@ -22,6 +29,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "gpu-probe",
             "data-pipeline",
             "aoa-model",
+            "weight-files",
         ],
     ),
     ("xtask", &["gpu-probe"]),

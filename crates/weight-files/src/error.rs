@@ -1,0 +1,130 @@
+//! What can be wrong with a file of weights.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::Dtype;
+
+/// A file of weights cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use {} as a file of weights", path.display())]
+pub struct WeightFileError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong.
+    #[source]
+    pub fault: Fault,
+}
+
+/// What is wrong with a file of weights.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The system cannot read or write it.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It begins like no format that is read.
+    #[error("it is neither a PyTorch checkpoint nor a safetensors file")]
+    UnknownFormat,
+    /// It ends too early, or points behind its end.
+    #[error("{what} lies outside the file, which has {file} bytes")]
+    Outside {
+        /// What is not there.
+        what: &'static str,
+        /// Length of the file, in bytes.
+        file: u64,
+    },
+    /// A part is longer than any real file needs.
+    #[error("{what} has {bytes} bytes; up to {limit} are read")]
+    TooLong {
+        /// The part.
+        what: &'static str,
+        /// Its length, in bytes.
+        bytes: u64,
+        /// What is read at most, in bytes.
+        limit: u64,
+    },
+    /// The archive around a checkpoint is broken.
+    #[error("the zip archive is broken: {what}")]
+    Archive {
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The archive has no such entry.
+    #[error("the zip archive has no entry {entry}")]
+    NoEntry {
+        /// Name of the entry.
+        entry: String,
+    },
+    /// An entry of the archive is compressed or encrypted, which `PyTorch` does not do.
+    #[error(
+        "the zip archive's entry {entry} is compressed or encrypted, which PyTorch does not do"
+    )]
+    Packed {
+        /// Name of the entry.
+        entry: String,
+    },
+    /// The numbers are stored most significant byte first.
+    #[error(
+        "its numbers are big-endian, which is not read; save it again on a little-endian machine"
+    )]
+    BigEndian,
+    /// The pickle is broken, or is not what `torch.save` writes.
+    #[error("the pickle is broken at byte {at}: {what}")]
+    Pickle {
+        /// Bytes in front of the instruction.
+        at: usize,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// The pickle asks for a function or class that no file of weights needs.
+    #[error("the pickle wants to use {function}, which is refused; save the state dict alone")]
+    Forbidden {
+        /// Python name of the function or class.
+        function: String,
+    },
+    /// The elements of a tensor have a type that is not read.
+    #[error("tensors of {storage} are not read")]
+    Storage {
+        /// Python name of the storage.
+        storage: String,
+    },
+    /// There is no dictionary of tensors.
+    #[error("it holds no state dict, but: {}", keys.join(", "))]
+    NoStateDict {
+        /// What it holds instead, at most ten.
+        keys: Vec<String>,
+    },
+    /// A tensor does not fit what the file stores of it.
+    #[error("tensor {name}: {what}")]
+    Tensor {
+        /// Name of the tensor.
+        name: String,
+        /// What does not fit.
+        what: &'static str,
+    },
+    /// The header of a safetensors file cannot be understood.
+    #[error("the safetensors header is broken")]
+    Header(#[from] serde_json::Error),
+    /// A safetensors file is shorter or longer than its header says.
+    #[error("its header describes {described} bytes of tensors, but {stored} follow")]
+    Length {
+        /// Bytes that the header describes.
+        described: u64,
+        /// Bytes behind the header.
+        stored: u64,
+    },
+    /// There is no such tensor.
+    #[error("it has no tensor {name}")]
+    NoTensor {
+        /// The name that was asked for.
+        name: String,
+    },
+    /// The tensor holds no floating-point numbers.
+    #[error("tensor {name} holds {dtype}, not floating-point numbers")]
+    NotFloats {
+        /// Name of the tensor.
+        name: String,
+        /// What it holds.
+        dtype: Dtype,
+    },
+}

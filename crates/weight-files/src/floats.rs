@@ -1,0 +1,25 @@
+//! Floating-point numbers of any width as `f32`.
+
+use half::{bf16, f16};
+
+use crate::Dtype;
+
+/// Little-endian numbers as `f32`; `None` for types that are no floating-point numbers.
+pub(crate) fn decode(bytes: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
+    Some(match dtype {
+        Dtype::F32 => numbers(bytes, f32::from_le_bytes),
+        Dtype::F64 => numbers(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
+        Dtype::F16 => numbers(bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
+        Dtype::BF16 => numbers(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+        _ => return None,
+    })
+}
+
+fn numbers<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    bytes
+        .as_chunks()
+        .0
+        .iter()
+        .map(|bytes| read(*bytes))
+        .collect()
+}

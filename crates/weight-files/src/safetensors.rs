@@ -1,0 +1,54 @@
+//! Headers of safetensors files.
+
+use std::collections::BTreeMap;
+
+use safetensors::tensor::Metadata;
+
+use crate::error::Fault;
+use crate::file::{Stored, TensorInfo};
+use crate::source::Source;
+
+/// The longest header that is read, in bytes: room for thirty thousand tensors. Parsing one that is made to do harm takes
+/// less than a hundred times as much memory.
+pub const LONGEST_HEADER: u64 = 4 << 20;
+
+/// Bytes of the number in front of the header.
+const PREFIX: u64 = 8;
+
+/// Whether a file that begins with these bytes may be a safetensors file: a length and an opening brace.
+pub(crate) fn recognise(start: &[u8]) -> bool {
+    start.get(PREFIX as usize) == Some(&b'{')
+}
+
+/// The tensors of a file. Element types, shapes and extents agree, and the extents cover the file.
+pub(crate) fn read(source: &Source) -> Result<BTreeMap<String, Stored>, Fault> {
+    let prefix = source.read(0, PREFIX, "the length of the header")?;
+    let length = u64::from_le_bytes(*prefix.first_chunk().unwrap_or(&[0; PREFIX as usize]));
+    if length > LONGEST_HEADER {
+        return Err(Fault::TooLong {
+            what: "the safetensors header",
+            bytes: length,
+            limit: LONGEST_HEADER,
+        });
+    }
+    let header = source.read(PREFIX, length, "the safetensors header")?;
+    // Refuses shapes that overflow, and extents that overlap, leave gaps or disagree with the shapes.
+    let metadata: Metadata = serde_json::from_slice(&header)?;
+    let start = PREFIX + length;
+    let (described, stored) = (metadata.data_len() as u64, source.len() - start);
+    if described != stored {
+        return Err(Fault::Length { described, stored });
+    }
+    let tensors = metadata.tensors().into_iter().map(|(name, info)| {
+        let tensor = Stored {
+            info: TensorInfo {
+                dtype: info.dtype,
+                shape: info.shape.clone(),
+            },
+            start: start + info.data_offsets.0 as u64,
+            strides: None,
+        };
+        (name, tensor)
+    });
+    Ok(tensors.collect())
+}

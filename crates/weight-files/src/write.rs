@@ -1,0 +1,109 @@
+//! Writing safetensors files.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use safetensors::tensor::{Metadata, TensorInfo};
+
+use crate::Dtype;
+use crate::error::{Fault, WeightFileError};
+
+/// Numbers of a safetensors file start at a multiple of this, in bytes.
+const ALIGNMENT: usize = 8;
+
+/// A tensor to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorBytes {
+    /// Type of the elements.
+    pub dtype: Dtype,
+    /// Length of each axis; a scalar has none.
+    pub shape: Vec<usize>,
+    /// The elements in row-major order, little-endian.
+    pub bytes: Vec<u8>,
+}
+
+impl TensorBytes {
+    /// A tensor of single-precision numbers.
+    pub fn from_f32(shape: Vec<usize>, values: &[f32]) -> Self {
+        Self {
+            dtype: Dtype::F32,
+            shape,
+            bytes: values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
+        }
+    }
+
+    /// A tensor of integers.
+    pub fn from_i64(shape: Vec<usize>, values: &[i64]) -> Self {
+        Self {
+            dtype: Dtype::I64,
+            shape,
+            bytes: values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
+        }
+    }
+}
+
+/// Writes tensors to a safetensors file, which appears under its name only when all of it is on the disk.
+///
+/// # Errors
+///
+/// When the file system refuses, or a tensor has another number of elements than its shape says.
+pub fn write_safetensors(
+    path: &Path,
+    tensors: &BTreeMap<String, TensorBytes>,
+) -> Result<(), WeightFileError> {
+    write(path, tensors).map_err(|fault| WeightFileError {
+        path: path.to_owned(),
+        fault,
+    })
+}
+
+fn write(path: &Path, tensors: &BTreeMap<String, TensorBytes>) -> Result<(), Fault> {
+    // Wide elements first, so that all of them are aligned.
+    let mut order: Vec<_> = tensors.iter().collect();
+    order.sort_by_key(|(_, tensor)| Reverse(tensor.dtype));
+
+    let mut end = 0;
+    let infos = order.iter().map(|(name, tensor)| {
+        let start = end;
+        end += tensor.bytes.len();
+        let info = TensorInfo {
+            dtype: tensor.dtype,
+            shape: tensor.shape.clone(),
+            data_offsets: (start, end),
+        };
+        ((*name).clone(), info)
+    });
+    let metadata = Metadata::new(None, infos.collect()).map_err(io::Error::other)?;
+    let mut header = serde_json::to_vec(&metadata)?;
+    header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
+
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let staged = tempfile::Builder::new()
+        .prefix(".partial-")
+        .tempfile_in(folder.unwrap_or(Path::new(".")))?
+        .into_temp_path();
+    // A file made anew has the usual permissions, which a temporary one has not.
+    fs::remove_file(&staged)?;
+    let mut file = BufWriter::new(File::create_new(&staged)?);
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(&header)?;
+    for (_, tensor) in order {
+        file.write_all(&tensor.bytes)?;
+    }
+    file.into_inner()
+        .map_err(io::IntoInnerError::into_error)?
+        .sync_all()?;
+    staged.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}

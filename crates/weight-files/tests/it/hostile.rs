@@ -1,0 +1,290 @@
+//! Checkpoints that are broken, or made to do harm.
+
+use weight_files::{Fault, LONGEST_PICKLE, WeightFile};
+
+use crate::archive::{checkpoint, zip, zip_with_method};
+use crate::memory::peak_of;
+use crate::pickle::{call, dict, function, int, storage, tensor, tensor_in, text, tuple, whole};
+
+/// Opens a file that cannot be read, within the memory that its length allows.
+fn fault(bytes: Vec<u8>) -> Fault {
+    let allowed = 128 * bytes.len() + (1 << 16);
+    let (opened, peak) = peak_of(|| WeightFile::from_bytes("hostile", bytes));
+    assert!(peak <= allowed, "{peak} bytes, {allowed} allowed");
+    match opened {
+        Err(error) => error.fault,
+        Ok(file) => panic!("{} tensors", file.tensors().count()),
+    }
+}
+
+fn check(pickle: &[u8], expected: &str) {
+    let found = fault(checkpoint(pickle)).to_string();
+    assert!(found.contains(expected), "{found}, not {expected}");
+}
+
+/// A state dict of one tensor, with something beside it.
+fn beside(value: Vec<u8>) -> Vec<u8> {
+    whole(&dict(&[("x", tensor(0, &[2], &[1])), ("y", value)]))
+}
+
+#[test]
+fn a_pickle_that_wants_to_run_something_is_refused() {
+    for (module, name) in [
+        ("os", "system"),
+        ("posix", "system"),
+        ("nt", "system"),
+        ("subprocess", "Popen"),
+        ("builtins", "eval"),
+        ("__builtin__", "exec"),
+        ("builtins", "getattr"),
+        ("torchvision.models", "resnet18"),
+        ("my_project.model", "Net"),
+        ("", ""),
+    ] {
+        let refused = format!("wants to use {module}.{name}, which is refused");
+        check(
+            &beside(call(&function(module, name), &[text("touch harm")])),
+            &refused,
+        );
+        // By its name on the stack, as later protocols do.
+        check(
+            &beside([text(module), text(name), b"\x93".to_vec()].concat()),
+            &refused,
+        );
+    }
+}
+
+#[test]
+fn what_is_called_is_never_run() {
+    // All of this is common beside weights.
+    let harmless = [
+        call(&function("torch", "device"), &[text("cuda")]),
+        call(&function("numpy.core.multiarray", "scalar"), &[int(1)]),
+        call(&function("argparse", "Namespace"), &[]),
+        [
+            function("collections", "defaultdict"),
+            b")R(".to_vec(),
+            text("a"),
+            b"Nu".to_vec(),
+        ]
+        .concat(),
+        [function("argparse", "Namespace"), b")\x81}b".to_vec()].concat(),
+    ];
+    for value in harmless {
+        let file = checkpoint(&beside(value));
+        let file = WeightFile::from_bytes("harmless", file).expect("it is read");
+        assert_eq!(file.tensors().count(), 1);
+        assert_eq!(file.ignored(), ["y"]);
+    }
+}
+
+#[test]
+fn a_broken_pickle_is_refused() {
+    check(b"", "at byte 0: it ends too early");
+    check(b"\x80\x02}", "at byte 3: it ends too early");
+    check(
+        b"\x80\x02}X\xff\xff\xff\xffab.",
+        "at byte 3: it ends too early",
+    );
+    check(b"\x80\x02\xff.", "no such instruction");
+    check(b"\x80\x02.", "more values than there are");
+    check(b"(.", "more values than there are");
+    check(b"t.", "there is no mark");
+    check(b"h\x05.", "recalls what was not stored");
+    check(b"ctorch\nFloatStorage", "a name does not end");
+    check(b"}]s.", "more values than there are");
+    check(b"K\x01K\x02a.", "no list");
+    check(b"](K\x01K\x02u.", "no dictionary");
+    check(b"}(K\x01u.", "a key has no value");
+    check(b"K\x01.", "it holds no state dict");
+    check(
+        &whole(&dict(&[("epoch", int(3)), ("model", int(4))])),
+        "but: epoch, model",
+    );
+    check(&whole(b"K\x01Q"), "a storage is no tuple");
+    check(
+        &whole(&[tuple(&[int(1)]), b"Q".to_vec()].concat()),
+        "too few fields",
+    );
+    check(
+        &whole(&storage("FloatStorage", "0", -1)),
+        "less than no elements",
+    );
+    check(
+        &whole(&storage("FloatStorage", &"0".repeat(65), 1)),
+        "fields of the wrong kind",
+    );
+    check(
+        &whole(&storage("ComplexDoubleStorage", "0", 1)),
+        "tensors of torch.ComplexDoubleStorage",
+    );
+    check(
+        &whole(&call(&function("torch._utils", "_rebuild_tensor"), &[])),
+        "too few fields",
+    );
+}
+
+#[test]
+fn a_tensor_that_is_not_there_is_refused() {
+    let one = |tensor: Vec<u8>| whole(&dict(&[("x", tensor)]));
+    check(
+        &one(tensor(0, &[17], &[1])),
+        "tensor x: it reaches beyond its storage",
+    );
+    check(&one(tensor(15, &[2], &[1])), "beyond its storage");
+    check(&one(tensor(0, &[2, 2], &[1, 15])), "beyond its storage");
+    check(&one(tensor(0, &[2], &[i64::MAX])), "beyond its storage");
+    check(&one(tensor(i64::MAX, &[0], &[1])), "beyond its storage");
+    check(
+        &one(tensor(-1, &[1], &[1])),
+        "begins in front of its storage",
+    );
+    check(&one(tensor(0, &[-1], &[1])), "something else than sizes");
+    check(&one(tensor(0, &[1], &[])), "different numbers of axes");
+    check(&one(tensor(0, &[1; 9], &[1; 9])), "too many axes");
+    // One number that claims to be many.
+    check(&one(tensor(0, &[1 << 40], &[0])), "larger than the file");
+    check(
+        &one(tensor(0, &[1 << 32, 1 << 32], &[0, 0])),
+        "larger than the file",
+    );
+    check(
+        &one(tensor(0, &[i64::MAX, i64::MAX, 0], &[0, 0, 0])),
+        "larger than the file",
+    );
+    let of = |storage: Vec<u8>| one(tensor_in(&storage, 0, &[1], &[1]));
+    check(
+        &of(storage("FloatStorage", "0", 17)),
+        "shorter than the pickle says",
+    );
+    check(
+        &of(storage("FloatStorage", "0", i64::MAX)),
+        "shorter than the pickle says",
+    );
+    check(&of(storage("FloatStorage", "4", 1)), "no entry a/data/4");
+    check(
+        &of(storage("FloatStorage", "../data.pkl", 1)),
+        "no entry a/data/../data.pkl",
+    );
+}
+
+#[test]
+fn a_small_pickle_does_not_grow() {
+    let many = |unit: &[u8], bytes: usize| unit.repeat(bytes / unit.len());
+    let most = LONGEST_PICKLE as usize - 1024;
+    // A million of the values that take most memory for their bytes.
+    for unit in [&b"]"[..], b"}", b")", b"N\x85", b"K\x01", b"U\x00"] {
+        check(
+            &many(unit, most),
+            "more values than a file of weights needs",
+        );
+    }
+    for unit in [&b"N"[..], b"("] {
+        check(&many(unit, most), "it ends too early");
+    }
+    check(
+        &[&b"N"[..], &many(b"\x94", most)].concat(),
+        "it ends too early",
+    );
+    // Tuples in tuples, and a value twice in each of forty tuples.
+    check(
+        &whole(&[&b"N"[..], &many(b"\x85", 1 << 19)].concat()),
+        "it holds no state dict",
+    );
+    check(
+        &whole(&[&b")q\x00"[..], &b"h\x00h\x00\x86q\x00".repeat(40)].concat()),
+        "no state dict",
+    );
+    // A long name for many values, and a long list for many dictionaries.
+    let name = [text(&"n".repeat(1 << 20)), b"q\x00".to_vec()].concat();
+    check(
+        &whole(&[&name[..], b"}", &many(b"h\x00Ns", 1 << 20)].concat()),
+        "it holds no state dict",
+    );
+    let pairs = many(b"NN\x86", 1 << 18);
+    let list = [
+        &b"("[..],
+        &pairs,
+        b"lq\x00",
+        &function("collections", "OrderedDict"),
+        b"q\x01",
+    ]
+    .concat();
+    let copies = many(b"h\x01h\x00\x85R", 1 << 18);
+    check(
+        &whole(&[list, copies].concat()),
+        "a list is copied too often",
+    );
+    // And one that is too long.
+    check(&many(b"N", most + 2048), "bytes; up to 4194304 are read");
+}
+
+#[test]
+fn a_name_for_many_tensors_is_stored_once() {
+    let name = [text(&"n".repeat(1 << 20)), b"q\x00".to_vec()].concat();
+    let one = [tensor(0, &[2], &[1]), b"q\x01".to_vec()].concat();
+    let again = b"h\x00h\x01s".repeat(1 << 16);
+    let pickle = [&name[..], &one, b"}", &again].concat();
+    let bytes = checkpoint(&whole(&pickle));
+    let allowed = 16 * bytes.len();
+    let (file, peak) = peak_of(|| WeightFile::from_bytes("long", bytes).expect("it is read"));
+    assert_eq!(file.tensors().count(), 1);
+    assert!(peak < allowed, "{peak} bytes");
+}
+
+#[test]
+fn a_broken_archive_is_refused() {
+    let good = checkpoint(&beside(int(1)));
+    assert!(WeightFile::from_bytes("good", good.clone()).is_ok());
+    for length in 0..good.len() {
+        fault(good[..length].to_vec());
+    }
+    let pickle = beside(int(1));
+    let storage = [0; 64];
+    let entries: [(&str, &[u8]); 3] = [
+        ("a/data.pkl", &pickle),
+        ("a/byteorder", b"little"),
+        ("a/data/0", &storage),
+    ];
+    let refused = |bytes: Vec<u8>, expected: &str| {
+        let found = fault(bytes).to_string();
+        assert!(found.contains(expected), "{found}, not {expected}");
+    };
+    refused(
+        zip_with_method(&entries, 8),
+        "entry a/byteorder is compressed or encrypted",
+    );
+    refused(zip(&entries[1..]), "no entry data.pkl");
+    refused(zip(&entries[..2]), "no entry a/data/0");
+    refused(
+        zip(&[entries[0], ("a/byteorder", b"big"), entries[2]]),
+        "big-endian",
+    );
+    refused(
+        zip(&[]),
+        "neither a PyTorch checkpoint nor a safetensors file",
+    );
+
+    // Lengths and offsets that lead out of the file, in the directory and behind it.
+    let directory = good
+        .windows(4)
+        .position(|bytes| bytes == b"PK\x01\x02")
+        .expect("a directory");
+    let end = good.len() - 22;
+    for (at, length) in [
+        (directory + 20, 8),
+        (directory + 42, 4),
+        (end + 12, 4),
+        (end + 16, 4),
+    ] {
+        for value in [0x80, 0xfe, 0xff] {
+            let mut bad = good.clone();
+            bad[at..at + length].fill(value);
+            fault(bad);
+        }
+    }
+    // A number of entries that is stored elsewhere, and is not.
+    let mut bad = good.clone();
+    bad[end + 10..end + 12].fill(0xff);
+    refused(bad, "a record is not where it should be");
+}

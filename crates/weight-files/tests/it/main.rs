@@ -1,0 +1,9 @@
+//! Files of weights as they should be, and as they should not be.
+
+mod archive;
+mod formats;
+mod hostile;
+mod memory;
+mod mutated;
+mod pickle;
+mod safetensors;

@@ -1,0 +1,124 @@
+//! Safetensors files that are broken, or made to do harm.
+
+use std::collections::BTreeMap;
+
+use weight_files::{Fault, LONGEST_HEADER, TensorBytes, WeightFile, write_safetensors};
+
+use crate::memory::peak_of;
+
+fn file(header: &str, data: &[u8]) -> Vec<u8> {
+    [
+        &(header.len() as u64).to_le_bytes()[..],
+        header.as_bytes(),
+        data,
+    ]
+    .concat()
+}
+
+fn fault(bytes: Vec<u8>) -> Fault {
+    let allowed = 128 * bytes.len() + (1 << 16);
+    let (opened, peak) = peak_of(|| WeightFile::from_bytes("hostile", bytes));
+    assert!(peak <= allowed, "{peak} bytes, {allowed} allowed");
+    match opened {
+        Err(error) => error.fault,
+        Ok(file) => panic!("{} tensors", file.tensors().count()),
+    }
+}
+
+#[test]
+fn a_broken_safetensors_file_is_refused() {
+    let good = file(
+        r#"{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#,
+        &[0; 8],
+    );
+    assert!(WeightFile::from_bytes("good", good.clone()).is_ok());
+    for length in 0..good.len() {
+        fault(good[..length].to_vec());
+    }
+    for header in [
+        r#"{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,9]}}"#,
+        r#"{"x":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#,
+        r#"{"x":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#,
+        r#"{"x":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#,
+        r#"{"x":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#,
+        r#"{"x":{"dtype":"F33","shape":[2],"data_offsets":[0,8]}}"#,
+        r#"{"x":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}}"#,
+        r#"{"x":{"dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,8]}}"#,
+        r#"{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"y":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#,
+        r#"{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
+        r#"{"x":[]}"#,
+        "{",
+    ] {
+        fault(file(header, &[0; 8]));
+    }
+    let deep = format!("{{\"x\":{}", "[".repeat(1 << 20));
+    assert!(matches!(fault(file(&deep, &[])), Fault::Header(_)));
+    // The thing that takes most memory for its bytes.
+    let wide = format!("{{\"x\":{{\"shape\":[{}0]}}}}", "0,".repeat(1 << 20));
+    assert!(matches!(fault(file(&wide, &[])), Fault::Header(_)));
+    for length in [LONGEST_HEADER + 1, u64::MAX] {
+        let mut bytes = good.clone();
+        bytes[..8].copy_from_slice(&length.to_le_bytes());
+        assert!(matches!(fault(bytes), Fault::TooLong { bytes, .. } if bytes == length));
+    }
+}
+
+#[test]
+fn a_file_is_read_as_it_was_written() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("weights.safetensors");
+    let tensors = BTreeMap::from([
+        (
+            "a".to_owned(),
+            TensorBytes::from_f32(vec![2, 3], &[1.5, -0.0, f32::MIN, 4.0, 5.0, 6.0]),
+        ),
+        (
+            "b.index".to_owned(),
+            TensorBytes::from_i64(vec![2], &[i64::MIN, 7]),
+        ),
+        (
+            "c".to_owned(),
+            TensorBytes::from_f32(vec![], &[f32::MIN_POSITIVE]),
+        ),
+        ("d".to_owned(), TensorBytes::from_f32(vec![0, 4], &[])),
+    ]);
+    write_safetensors(&path, &tensors).expect("it is written");
+    // Again, over the one that is there.
+    write_safetensors(&path, &tensors).expect("it is written");
+    let file = WeightFile::open(&path).expect("it is read");
+    assert_eq!(file.tensors().count(), tensors.len());
+    for (name, tensor) in &tensors {
+        let info = file.tensor(name).expect("it is there");
+        assert_eq!(
+            (info.dtype, &info.shape),
+            (tensor.dtype, &tensor.shape),
+            "{name}"
+        );
+        match file.floats(name) {
+            Ok(floats) => assert_eq!(TensorBytes::from_f32(info.shape.clone(), &floats), *tensor),
+            Err(error) => {
+                assert!(matches!(error.fault, Fault::NotFloats { .. }) && name == "b.index");
+            }
+        }
+    }
+    let files = std::fs::read_dir(folder.path())
+        .expect("the folder")
+        .count();
+    assert_eq!(files, 1, "nothing is left beside it");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let wrong = BTreeMap::from([("a".to_owned(), TensorBytes::from_f32(vec![3], &[1.0]))]);
+    let path = folder.path().join("weights.safetensors");
+    assert!(write_safetensors(&path, &wrong).is_err());
+    let nowhere = folder.path().join("absent").join("weights.safetensors");
+    assert!(write_safetensors(&nowhere, &BTreeMap::new()).is_err());
+    assert_eq!(
+        std::fs::read_dir(folder.path())
+            .expect("the folder")
+            .count(),
+        0
+    );
+}
