@@ -10,6 +10,7 @@ mod golden_optim;
 mod golden_optim_groups;
 mod golden_swin;
 mod golden_tokenizer;
+mod golden_weights;
 mod layering;
 mod runs;
 mod slicing;

@@ -77,6 +77,17 @@ impl Case {
         }
     }
 
+    /// Its file.
+    pub fn file(&self) -> PathBuf {
+        folder().join(self.entry["file"].as_str().expect("a case names its file"))
+    }
+
+    /// Names that the case lists under `key`.
+    pub fn list(&self, key: &str) -> BTreeSet<String> {
+        serde_json::from_value(self.entry[key].clone())
+            .unwrap_or_else(|error| panic!("{} {key}: {error}", self.name))
+    }
+
     /// The whole file as JSON, for the cases that are.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).expect("the case is JSON")

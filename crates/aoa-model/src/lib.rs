@@ -42,6 +42,7 @@ mod init;
 mod loss;
 mod vqa;
 mod weight_norm;
+pub mod weights;
 pub mod xvlm;
 
 pub use aoa_stack::{AoaStack, AoaStackConfig, Refined};

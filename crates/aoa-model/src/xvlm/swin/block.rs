@@ -23,8 +23,8 @@ pub struct Block {
     norm2: LayerNorm,
     mlp: Mlp,
     /// Rows and columns of a window.
-    window: usize,
-    shift: Option<Shift>,
+    pub(super) window: usize,
+    pub(super) shift: Option<Shift>,
 }
 
 impl Block {

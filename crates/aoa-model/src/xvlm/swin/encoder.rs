@@ -9,10 +9,6 @@ use super::config::SwinConfig;
 use super::patches::{PatchEmbedding, PatchMerging};
 use super::window::Shift;
 
-/// Last parts of the names of buffers that a `PyTorch` checkpoint stores among the weights. They follow from the
-/// configuration, so they are computed here and need not be read.
-pub const BUFFERS: [&str; 2] = ["relative_position_index", "attn_mask"];
-
 /// The name that a `PyTorch` checkpoint has for the parameter at `path` of a [`Swin`].
 ///
 /// All matrices, bias tables included, are stored there with their axes swapped.

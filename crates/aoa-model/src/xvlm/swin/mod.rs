@@ -5,6 +5,7 @@
 
 mod attention;
 mod block;
+mod buffers;
 mod config;
 mod drop_path;
 mod encoder;
@@ -14,8 +15,9 @@ mod resize;
 mod window;
 
 pub use block::Block;
+pub use buffers::BUFFERS;
 pub use config::SwinConfig;
 pub use drop_path::DropPath;
-pub use encoder::{BUFFERS, Stage, Swin, pytorch_name};
+pub use encoder::{Stage, Swin, pytorch_name};
 pub use patches::{PatchEmbedding, PatchMerging};
 pub use resize::{ResizeError, resize_bias_table};
