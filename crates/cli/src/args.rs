@@ -17,7 +17,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   2    wrong arguments or configuration
-  3    the data set or an image cannot be read
+  3    the data set, an image or a file of weights cannot be read
   4    the device is not available, or no preset fits it
   5    a run directory or checkpoint cannot be read or written
   6    training diverged
@@ -47,6 +47,11 @@ pub enum Command {
     Data {
         #[command(subcommand)]
         command: DataCommand,
+    },
+    /// Look at files of weights, and turn them into others
+    Weights {
+        #[command(subcommand)]
+        command: WeightsCommand,
     },
     /// Print a completion script for a shell
     Completions {
@@ -200,6 +205,18 @@ pub enum DataCommand {
         /// The folder
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WeightsCommand {
+    /// List the tensors of a PyTorch checkpoint or safetensors file
+    Inspect {
+        /// The file
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

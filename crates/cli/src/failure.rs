@@ -13,6 +13,7 @@ use miette::{
 };
 use thiserror::Error;
 use trainer::TrainError;
+use weight_files::WeightFileError;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -72,6 +73,9 @@ pub enum Failure {
         /// Why not.
         source: io::Error,
     },
+    /// A file of weights cannot be read or written.
+    #[error(transparent)]
+    Weights(#[from] WeightFileError),
     /// No run directory was named, and there is none.
     #[error("there is no run under runs/")]
     NoRun,
@@ -88,7 +92,7 @@ impl Failure {
             | Self::Config { .. }
             | Self::AnotherRun { .. }
             | Self::Preset { .. } => 2,
-            Self::Data(_) | Self::File { .. } => 3,
+            Self::Data(_) | Self::File { .. } | Self::Weights(_) => 3,
             Self::Choice(_) | Self::Probe(_) => 4,
             Self::NoRun => 5,
             Self::Signals(_) => 1,

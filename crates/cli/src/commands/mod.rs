@@ -7,6 +7,7 @@ mod eval;
 mod presets;
 mod probe;
 mod train;
+mod weights;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Presets { command } => presets::run(&command)?,
         Command::Config { command } => config::run(&command)?,
         Command::Data { command } => data::run(&command)?,
+        Command::Weights { command } => weights::run(&command)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "aoa", &mut script);

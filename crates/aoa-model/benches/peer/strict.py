@@ -1,0 +1,86 @@
+"""Loads an exported X-VLM into the PyTorch model, strictly, and compares what it computes with a golden case.
+
+    python strict.py ../../../../tests/golden/xvlm_vqa.safetensors exported.safetensors
+
+It needs PyTorch and `xvlm.py` beside it.
+"""
+
+import json
+import struct
+import sys
+
+import numpy
+import torch
+
+import xvlm
+
+DTYPES = {"F32": numpy.float32, "I64": numpy.int64}
+
+
+def read(path):
+    """Metadata and tensors of a safetensors file."""
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+        data = file.read()
+    metadata = header.pop("__metadata__", {})
+
+    def tensor(info):
+        start, end = info["data_offsets"]
+        values = numpy.frombuffer(data[start:end], DTYPES[info["dtype"]])
+        return torch.from_numpy(values.copy()).reshape(info["shape"])
+
+    return metadata, {name: tensor(info) for name, info in header.items()}
+
+
+def build(config):
+    """The model of a case, with the buffers that the public model stores."""
+    sizes = {key: json.loads(value) for key, value in config.items() if value[0] in "[0123456789"}
+    vision = xvlm.Swin(
+        *(sizes[key] for key in ("image_res", "window_size", "embed_dim", "depths", "num_heads"))
+    )
+    keys = "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings"
+    bert = [sizes[key] for key in [*keys.split(), "fusion_layer", "vision_width", "num_dec_layers"]]
+    model = xvlm.XVlm(vision, *bert)
+    for module in model.modules():
+        module._non_persistent_buffers_set.clear()
+        if isinstance(module, xvlm.Embeddings):
+            ids = torch.arange(sizes["max_position_embeddings"]).expand(1, -1)
+            module.register_buffer("position_ids", ids.clone())
+    return model.eval()
+
+
+def main(golden, exported):
+    config, case = read(golden)
+    _, state_dict = read(exported)
+    model = build(config)
+    buffers = {name: value.clone() for name, value in model.named_buffers()}
+    model.load_state_dict(state_dict, strict=True)
+    print(f"{len(state_dict)} tensors, loaded strictly")
+    for name, value in buffers.items():
+        assert torch.equal(model.get_buffer(name), value), name
+    print(f"{len(buffers)} buffers, equal to those PyTorch computes")
+
+    def given(*names):
+        return [case[f"input.{name}"] for name in names]
+
+    with torch.no_grad():
+        (image,) = given("image")
+        question = given("question_ids", "question_mask")
+        images = model.vision_encoder(image)
+        (counts,) = given("answers_per_question")
+        question_of = torch.arange(len(counts)).repeat_interleave(counts)
+        answers = [*given("answer_ids", "answer_mask", "answer_weights"), question_of]
+        outputs = {
+            "image_embeds": images,
+            "question_states": model.text_encoder(*question, images),
+            "loss": model.losses(images, question, answers).mean(),
+        }
+    for name, output in outputs.items():
+        difference = (output - case[f"output.{name}"]).abs().max().item()
+        print(f"{name}: differs from the golden numbers by {difference:.1e}")
+        assert difference < 1e-4, name
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
