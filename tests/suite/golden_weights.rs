@@ -119,20 +119,14 @@ fn outputs(case: &Case, vision: &Swin, xvlm: &XVlm) -> Vec<(&'static str, Tensor
         weights: case.tensor("input.answer_weights", &device),
         question_of: Tensor::<1, Int>::from_ints(&question_of[..], &device),
     };
-    let ranked = xvlm.rank(
-        &questions,
-        &images,
-        &tokens("candidate_ids", "candidate_mask"),
-    );
+    let read = xvlm.read(questions, &images);
+    let ranked = xvlm.rank(&read, &tokens("candidate_ids", "candidate_mask"));
     vec![
         ("output.image_embeds", states.into_data()),
-        (
-            "output.question_states",
-            xvlm.question_states(&questions, &images).into_data(),
-        ),
+        ("output.question_states", read.states.to_data()),
         (
             "output.loss",
-            xvlm.losses(&questions, &images, answers).mean().into_data(),
+            xvlm.losses(&read, answers).mean().into_data(),
         ),
         ("output.topk_ids", ranked.candidates.into_data()),
         ("output.topk_probs", ranked.probabilities.into_data()),

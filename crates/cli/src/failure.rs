@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use aoa_model::weights::NoSuchPart;
 use config_schema::{ConfigError, ConfigErrors, FixedKey};
 use data_pipeline::DataError;
 use gpu_probe::{ChooseError, ProbeError};
@@ -76,6 +77,15 @@ pub enum Failure {
     /// A file of weights cannot be read or written.
     #[error(transparent)]
     Weights(#[from] WeightFileError),
+    /// The model has no such part.
+    #[error(transparent)]
+    Part(#[from] NoSuchPart),
+    /// A checkpoint does not have all of the model.
+    #[error("{} does not have all of the model", path.display())]
+    Incomplete {
+        /// The checkpoint.
+        path: PathBuf,
+    },
     /// No run directory was named, and there is none.
     #[error("there is no run under runs/")]
     NoRun,
@@ -92,9 +102,9 @@ impl Failure {
             | Self::Config { .. }
             | Self::AnotherRun { .. }
             | Self::Preset { .. } => 2,
-            Self::Data(_) | Self::File { .. } | Self::Weights(_) => 3,
+            Self::Data(_) | Self::File { .. } | Self::Weights(_) | Self::Incomplete { .. } => 3,
             Self::Choice(_) | Self::Probe(_) => 4,
-            Self::NoRun => 5,
+            Self::NoRun | Self::Part(_) => 5,
             Self::Signals(_) => 1,
             Self::Train(error) => match error {
                 TrainError::Model(_) => 2,
@@ -137,6 +147,11 @@ impl Failure {
             Self::Choice(error) => Some(error.hint()),
             Self::Data(error) | Self::Train(TrainError::Data(error)) => error.hint(),
             Self::Train(error) => error.help().map(str::to_owned),
+            Self::Incomplete { .. } => Some(
+                "nothing was written; see what is missing and mis-shaped, and set the sizes of the [xvlm] section to those \
+                 of the file"
+                    .to_owned(),
+            ),
             Self::NoRun => Some("train one with `aoa train`, or name a run directory".to_owned()),
             _ => None,
         }

@@ -57,6 +57,11 @@ impl<M: Model> Trained<M> {
         })
     }
 
+    /// The model.
+    pub fn model(&self) -> &M {
+        &self.model
+    }
+
     /// Evaluates on a split of the run's data set.
     ///
     /// # Errors

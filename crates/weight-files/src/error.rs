@@ -89,7 +89,7 @@ pub enum Fault {
         storage: String,
     },
     /// There is no dictionary of tensors.
-    #[error("it holds no state dict, but: {}", keys.join(", "))]
+    #[error("it holds no state dict{}", only(keys))]
     NoStateDict {
         /// What it holds instead, at most ten.
         keys: Vec<String>,
@@ -127,4 +127,11 @@ pub enum Fault {
         /// What it holds.
         dtype: Dtype,
     },
+}
+
+fn only(keys: &[String]) -> String {
+    if keys.is_empty() {
+        return String::new();
+    }
+    format!(", only: {}", keys.join(", "))
 }

@@ -10,6 +10,7 @@ mod import;
 mod layout;
 mod names;
 mod report;
+mod vqa;
 mod xvlm;
 
 pub use export::Export;
@@ -17,5 +18,6 @@ pub use fine::{export_fine_branch, load_fine_branch};
 pub use import::Import;
 pub use names::Names;
 pub use report::{Interpolated, MisShaped, Report};
+pub use vqa::{LoadError, NoSuchPart, PublishedPart, export_part, load_part};
 pub use weight_files::{Dtype, TensorBytes, WeightFile, WeightFileError, write_safetensors};
-pub use xvlm::{export_xvlm, load_xvlm};
+pub use xvlm::{export_xvlm, load_xvlm, xvlm_vocabulary};

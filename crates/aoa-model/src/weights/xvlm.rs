@@ -12,6 +12,7 @@ use crate::xvlm::{TIED, XVlm, bert, swin};
 const VISION: &str = "vision_encoder.";
 const ENCODER: &str = "text_encoder.";
 const DECODER: &str = "text_decoder.";
+const WORDS: &str = "embeddings.word_embeddings.weight";
 const LAYER: &str = "encoder.layer.";
 const POSITIONS: &str = ".position_embeddings.weight";
 const POSITION_IDS: &str = ".position_ids";
@@ -53,6 +54,13 @@ pub fn export_xvlm(vision_encoder: &Swin, xvlm: &XVlm) -> BTreeMap<String, Tenso
         export.add_second_name(format!("{DECODER}{second}"), &format!("{DECODER}{first}"));
     }
     export.into_tensors()
+}
+
+/// Rows of the word table of a checkpoint, if it has one: tokens of its word-piece vocabulary.
+pub fn xvlm_vocabulary(file: &WeightFile) -> Option<usize> {
+    let names = names(file);
+    let table = names.sources.get(&format!("{ENCODER}{WORDS}"))?;
+    file.tensor(table)?.shape.first().copied()
 }
 
 fn vision_name(path: &str) -> String {

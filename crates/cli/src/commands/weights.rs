@@ -1,16 +1,113 @@
 use std::path::Path;
 
+use aoa_model::weights::{
+    LoadError, PublishedPart, Report, export_part, load_part, xvlm_vocabulary,
+};
+use config_schema::{Branches, ImageEncoder};
 use serde_json::json;
-use weight_files::WeightFile;
+use trainer::randomness::{Purpose, seed};
+use trainer::{DataShape, Model, TrainError, Trained, device};
+use weight_files::{WeightFile, write_safetensors};
 
-use crate::args::WeightsCommand;
+use crate::ActiveModel;
+use crate::args::{PartArg, WeightsCommand};
+use crate::commands::{run_dir, warn_of};
 use crate::failure::Failure;
 use crate::output;
+use crate::settings::{Settings, of_run};
 
 pub fn run(command: &WeightsCommand) -> Result<(), Failure> {
     match command {
         WeightsCommand::Inspect { file, json } => inspect(file, *json),
+        WeightsCommand::Export {
+            run_dir: named,
+            to,
+            part,
+        } => export(&run_dir(named.as_ref())?, to, *part),
+        WeightsCommand::Import {
+            file,
+            to,
+            run,
+            config,
+            json,
+        } => {
+            let settings = match run {
+                Some(run) => of_run(run, None, &[])?,
+                None => config.settings()?,
+            };
+            import(file, to, settings, *json)
+        }
     }
+}
+
+fn export(run_dir: &Path, to: &Path, part: PartArg) -> Result<(), Failure> {
+    let settings = of_run(run_dir, None, &[])?;
+    let device = device::open(&settings.device)?;
+    let trained = Trained::<ActiveModel>::open(run_dir, &settings.resolved.config, &device)?;
+    warn_of(&trained.rejected);
+    let tensors = export_part(part.into(), trained.model())?;
+    write_safetensors(to, &tensors)?;
+    output::note(format!(
+        "{} tensors of step {} in {}",
+        tensors.len(),
+        trained.step,
+        to.display()
+    ));
+    Ok(())
+}
+
+fn import(path: &Path, to: &Path, settings: Settings, json: bool) -> Result<(), Failure> {
+    let file = WeightFile::open(path)?;
+    let mut config = settings.resolved.config;
+    config.model.branches = Branches::Coarse;
+    config.model.image_encoder = ImageEncoder::Swin;
+    let shape = DataShape {
+        vocabulary: 1,
+        answers: 1,
+        word_pieces: Some(xvlm_vocabulary(&file).unwrap_or(1)),
+    };
+    let parts = ActiveModel::configure(&config, &shape).map_err(TrainError::Model)?;
+    let device = device::open(&settings.device)?;
+    // What the file does not have is drawn, and drawn again as it was.
+    device.seed(seed(config.training.seed, Purpose::Weights, 0, 0));
+    let model = <ActiveModel as Model>::init(&parts, &device);
+    let (model, report) =
+        load_part(&file, PublishedPart::Xvlm, model).map_err(|error| match error {
+            LoadError::NoSuchPart(error) => Failure::Part(error),
+            LoadError::File(error) => Failure::Weights(error),
+        })?;
+    if json {
+        output::json(&as_json(&report));
+    } else {
+        output::line(report.to_string());
+    }
+    if !report.is_complete() {
+        return Err(Failure::Incomplete {
+            path: path.to_owned(),
+        });
+    }
+    write_safetensors(to, &export_part(PublishedPart::Xvlm, &model)?)?;
+    Ok(())
+}
+
+fn as_json(report: &Report) -> serde_json::Value {
+    let interpolated = report.interpolated.iter();
+    let interpolated =
+        interpolated.map(|table| json!({ "name": table.name, "from": table.from, "to": table.to }));
+    let mis_shaped = report.mis_shaped.iter();
+    let mis_shaped =
+        mis_shaped.map(|one| json!({ "name": one.name, "file": one.file, "model": one.model }));
+    json!({
+        "complete": report.is_complete(),
+        "loaded": report.loaded,
+        "interpolated": interpolated.collect::<Vec<_>>(),
+        "fresh": report.fresh,
+        "missing": report.missing,
+        "mis_shaped": mis_shaped.collect::<Vec<_>>(),
+        "implied": report.implied,
+        "unexpected": report.unexpected,
+        "ignored": report.ignored,
+    })
 }
 
 fn inspect(path: &Path, json: bool) -> Result<(), Failure> {
@@ -48,7 +145,7 @@ fn inspect(path: &Path, json: bool) -> Result<(), Failure> {
         ));
     }
     output::line(format!(
-        "{} tensors, {parameters} numbers, {bytes} bytes; {}",
+        "{} tensors, {parameters} parameters, {bytes} bytes; {}",
         file.tensors().count(),
         file.format()
     ));

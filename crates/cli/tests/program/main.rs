@@ -4,3 +4,4 @@ mod bad_input;
 mod devices;
 mod runs;
 mod support;
+mod weights;

@@ -99,7 +99,7 @@ fn a_broken_pickle_is_refused() {
     check(b"K\x01.", "it holds no state dict");
     check(
         &whole(&dict(&[("epoch", int(3)), ("model", int(4))])),
-        "but: epoch, model",
+        "it holds no state dict, only: epoch, model",
     );
     check(&whole(b"K\x01Q"), "a storage is no tuple");
     check(

@@ -1,0 +1,172 @@
+//! Files of weights: looking at them, taking them from a run, and fitting them to a configuration.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::support::{Place, small_training};
+
+/// A checkpoint that PyTorch wrote.
+fn checkpoint() -> String {
+    let path: PathBuf = [
+        env!("CARGO_MANIFEST_DIR"),
+        "../../tests/golden/xvlm_vqa_checkpoint.pth",
+    ]
+    .iter()
+    .collect();
+    path.display().to_string()
+}
+
+/// A small X-VLM.
+const XVLM: [&str; 28] = [
+    "--set",
+    "hardware.parallel_micro_batches=1",
+    "--set",
+    "model.branches=coarse",
+    "--set",
+    "model.image_encoder=swin",
+    "--set",
+    "xvlm.embed_dim=8",
+    "--set",
+    "xvlm.depths=[2, 2]",
+    "--set",
+    "xvlm.image_heads=[2, 2]",
+    "--set",
+    "xvlm.window=4",
+    "--set",
+    "xvlm.text_hidden=16",
+    "--set",
+    "xvlm.text_layers=2",
+    "--set",
+    "xvlm.text_heads=2",
+    "--set",
+    "xvlm.text_intermediate=32",
+    "--set",
+    "xvlm.fusion_layer=1",
+    "--set",
+    "xvlm.decoder_layers=1",
+    "--stop-after",
+    "1",
+];
+
+#[test]
+fn a_checkpoint_is_inspected() {
+    let place = Place::new();
+    let file = checkpoint();
+    let found: Value =
+        serde_json::from_str(&place.ok(&["weights", "inspect", &file, "--json"]).stdout)
+            .expect("JSON");
+    let tensors = found["tensors"].as_array().expect("tensors");
+    assert_eq!(tensors.len(), 222);
+    let table = tensors
+        .iter()
+        .find(|tensor| tensor["name"] == "text_encoder.embeddings.word_embeddings.weight");
+    let table = table.expect("the word table");
+    assert_eq!(table["shape"], serde_json::json!([60, 32]));
+    assert_eq!(
+        (&table["dtype"], &table["parameters"]),
+        (&"F32".into(), &1920.into())
+    );
+    let all = |key: &str| {
+        tensors
+            .iter()
+            .map(|one| one[key].as_u64().expect("a number"))
+            .sum::<u64>()
+    };
+    assert_eq!(found["parameters"], all("parameters"));
+    assert_eq!(found["ignored"], serde_json::json!(["config"]));
+
+    let text = place.ok(&["weights", "inspect", &file]).stdout;
+    assert_eq!(text.lines().count(), tensors.len() + 1);
+    assert!(text.ends_with("PyTorch checkpoint\n"), "{text}");
+}
+
+#[test]
+fn a_file_that_holds_no_weights_is_refused() {
+    let place = Place::new();
+    place.file("evil.pth", b"PK\x03\x04, but not really");
+    place.file("text.safetensors", "no weights");
+    let words = ["evil.pth as a file of weights", "the zip archive is broken"];
+    place.fails(3, &words, &["weights", "inspect", "evil.pth"]);
+    let import = [
+        "weights",
+        "import",
+        "evil.pth",
+        "--to",
+        "out.safetensors",
+        "--preset",
+        "cpu",
+    ];
+    place.fails(3, &words, &import);
+    let neither = ["neither a PyTorch checkpoint nor a safetensors file"];
+    place.fails(3, &neither, &["weights", "inspect", "text.safetensors"]);
+    place.fails(3, &["absent.pth"], &["weights", "inspect", "absent.pth"]);
+}
+
+#[test]
+fn weights_leave_a_run_and_come_back() {
+    let place = Place::new();
+    place.ok(&small_training(&XVLM));
+    place.ok(&["weights", "export", "run", "--to", "run.safetensors"]);
+    let import = [
+        "weights",
+        "import",
+        "run.safetensors",
+        "--run",
+        "run",
+        "--to",
+        "again.safetensors",
+        "--json",
+    ];
+    let report: Value = serde_json::from_str(&place.ok(&import).stdout).expect("JSON");
+    assert_eq!(report["complete"], true);
+    for list in [
+        "interpolated",
+        "fresh",
+        "missing",
+        "mis_shaped",
+        "unexpected",
+        "ignored",
+    ] {
+        assert_eq!(report[list], serde_json::json!([]), "{list}");
+    }
+    let read = |name: &str| fs::read(place.path().join(name)).expect("it is there");
+    assert_eq!(read("run.safetensors"), read("again.safetensors"));
+
+    let words = ["the model has no fine branch"];
+    place.fails(
+        5,
+        &words,
+        &[
+            "weights",
+            "export",
+            "run",
+            "--part",
+            "fine",
+            "--to",
+            "fine.safetensors",
+        ],
+    );
+    // A checkpoint of other sizes: everything that does not fit is named, and nothing is written.
+    let file = checkpoint();
+    let import = [
+        "weights",
+        "import",
+        &file,
+        "--run",
+        "run",
+        "--to",
+        "other.safetensors",
+    ];
+    let outcome = place.run(&import);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+    let wrong =
+        "mis-shaped text_encoder.embeddings.LayerNorm.bias: [32] in the file, [16] in the model";
+    assert!(
+        outcome.stdout.lines().any(|line| line == wrong),
+        "{}",
+        outcome.stdout
+    );
+    assert!(!Path::new(&place.path().join("other.safetensors")).exists());
+}
