@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor};
 use config_schema::{Config, OptimizerForm, ScheduleKind};
 use integration_tests::{Case, random_numbers};
 use trainer::optim::Progress;
-use trainer::{DeviceBatch, Group, Model, Optimizers};
+use trainer::{DataShape, DeviceBatch, Group, Model, ModelOutput, Optimizers};
 
 /// The model of the case, of which only the tree of parameters matters here.
 #[derive(Module, Debug)]
@@ -23,7 +23,7 @@ struct Tree {
 impl Model for Tree {
     type Config = ();
 
-    fn configure(_settings: &Config, _vocabulary: usize, _answers: usize) -> Result<(), String> {
+    fn configure(_settings: &Config, _data: &DataShape) -> Result<(), String> {
         Ok(())
     }
 
@@ -39,8 +39,11 @@ impl Model for Tree {
         batch.targets.sum_dim(1).squeeze_dim(1)
     }
 
-    fn probabilities(&self, batch: DeviceBatch) -> Tensor<2> {
-        batch.targets
+    fn answer(&self, batch: DeviceBatch) -> ModelOutput {
+        ModelOutput {
+            probabilities: batch.targets,
+            branches: Vec::new(),
+        }
     }
 
     fn group(_path: &str) -> Group {

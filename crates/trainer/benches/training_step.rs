@@ -15,8 +15,8 @@ use burn::tensor::{Device, Distribution, Int, Tensor};
 use config_schema::Config;
 use trainer::optim::Progress;
 use trainer::{
-    DeviceBatch, Group, Model, Optimizers, Slicing, binary_cross_entropy, effective_gradient,
-    materialize,
+    DataShape, DeviceBatch, Group, Model, ModelOutput, Optimizers, RightAnswers, Slicing,
+    binary_cross_entropy, effective_gradient, materialize,
 };
 
 /// The program's allocator; see `cli`.
@@ -40,7 +40,7 @@ struct FullSize {
 impl Model for FullSize {
     type Config = ();
 
-    fn configure(_settings: &Config, _vocabulary: usize, _answers: usize) -> Result<(), String> {
+    fn configure(_settings: &Config, _data: &DataShape) -> Result<(), String> {
         Ok(())
     }
 
@@ -68,11 +68,11 @@ impl Model for FullSize {
             question_of: Tensor::<1, Int>::arange(0..samples as i64, &device)
                 .repeat_dim(0, ANSWERS_PER_QUESTION),
         };
-        let coarse = self.xvlm.losses(
-            &Tokens::padded(batch.questions.clone()),
+        let read = self.xvlm.read(
+            Tokens::padded(batch.questions.clone()),
             &Context::new(states.clone(), None, Some(batch.image_of.clone())),
-            answers,
         );
+        let coarse = self.xvlm.losses(&read, answers);
         let logits = self.fine.forward(FineInput {
             question: batch.questions,
             entities: None,
@@ -83,8 +83,11 @@ impl Model for FullSize {
         coarse + binary_cross_entropy(logits, batch.targets)
     }
 
-    fn probabilities(&self, batch: DeviceBatch) -> Tensor<2> {
-        self.losses(batch).unsqueeze()
+    fn answer(&self, batch: DeviceBatch) -> ModelOutput {
+        ModelOutput {
+            probabilities: self.losses(batch).unsqueeze(),
+            branches: Vec::new(),
+        }
     }
 
     fn group(path: &str) -> Group {
@@ -108,6 +111,13 @@ fn batch(samples: usize, device: &Device) -> DeviceBatch {
         image_of: Tensor::arange(0..samples as i64, device),
         questions: ids.int(),
         targets: Tensor::zeros([samples, ANSWERS], device).slice_fill([0..samples, 5..6], 1.0),
+        // The model makes its own.
+        right: RightAnswers {
+            answers: Tensor::zeros([0], device),
+            sample_of: Tensor::zeros([0], device),
+            weights: Tensor::zeros([0], device),
+        },
+        pieces: None,
     }
 }
 

@@ -10,7 +10,7 @@ use trainer::{DataShape, Model, TrainError, Trained, device};
 use weight_files::{WeightFile, write_safetensors};
 
 use crate::ActiveModel;
-use crate::args::{PartArg, WeightsCommand};
+use crate::args::{ConfigArgs, PartArg, WeightsCommand};
 use crate::commands::{run_dir, warn_of};
 use crate::failure::Failure;
 use crate::output;
@@ -32,7 +32,7 @@ pub fn run(command: &WeightsCommand) -> Result<(), Failure> {
             json,
         } => {
             let settings = match run {
-                Some(run) => of_run(run, None, &[])?,
+                Some(run) => of_run(run, &ConfigArgs::default())?,
                 None => config.settings()?,
             };
             import(file, to, settings, *json)
@@ -41,7 +41,7 @@ pub fn run(command: &WeightsCommand) -> Result<(), Failure> {
 }
 
 fn export(run_dir: &Path, to: &Path, part: PartArg) -> Result<(), Failure> {
-    let settings = of_run(run_dir, None, &[])?;
+    let settings = of_run(run_dir, &ConfigArgs::default())?;
     let device = device::open(&settings.device)?;
     let trained = Trained::<ActiveModel>::open(run_dir, &settings.resolved.config, &device)?;
     warn_of(&trained.rejected);
