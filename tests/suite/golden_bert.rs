@@ -8,20 +8,7 @@ use aoa_model::xvlm::{AnswerDecoder, TIED, WeightedAnswers, XVlm, XVlmConfig};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use integration_tests::{Case, LoadWeights, gradient_of, random_numbers};
-
-fn config(case: &Case, context_width: &str) -> BertConfig {
-    BertConfig::new(
-        case.size("vocab_size"),
-        case.size("hidden_size"),
-        case.size("num_hidden_layers"),
-        case.size("num_attention_heads"),
-        case.size("intermediate_size"),
-        case.size("max_position_embeddings"),
-        case.size("fusion_layer"),
-        case.size(context_width),
-    )
-}
+use integration_tests::{Case, LoadWeights, bert_config, gradient_of, random_numbers};
 
 /// The token ids `input.<ids>` with their mask `input.<mask>`.
 fn tokens(case: &Case, ids: &str, mask: &str, device: &Device) -> Tokens {
@@ -84,7 +71,7 @@ fn golden_bert_encoder() {
         if case.has("output.logits") {
             continue;
         }
-        let bert = config(&case, "encoder_width").init(&device);
+        let bert = bert_config(&case, case.size("encoder_width")).init(&device);
         let bert = LoadWeights::into_module(bert, &case, &pytorch_name);
         let tokens = tokens(&case, "ids", "mask", &device);
         let image = case.has("input.image_embeds").then(|| {
@@ -117,7 +104,7 @@ fn golden_bert_decoder() {
     let _guard = random_numbers();
     let device = Device::flex().autodiff();
     for case in Case::all("xvlm_bert_decoder") {
-        let decoder = AnswerDecoder::init(&config(&case, "encoder_width"), &device);
+        let decoder = AnswerDecoder::init(&bert_config(&case, case.size("encoder_width")), &device);
         let decoder = LoadWeights::into_module(decoder, &case, &pytorch_name);
         let answers = tokens(&case, "ids", "mask", &device);
         let labels = case.ints("input.labels", &device);
@@ -175,8 +162,11 @@ fn whole(case: &Case, device: &Device) -> Whole {
         sizes("num_heads"),
     )
     .with_drop_path_rate(0.0);
-    let xvlm = XVlmConfig::new(config(case, "vision_width"), case.size("num_dec_layers"))
-        .with_k_test(case.size("k_test"));
+    let xvlm = XVlmConfig::new(
+        bert_config(case, case.size("vision_width")),
+        case.size("num_dec_layers"),
+    )
+    .with_k_test(case.size("k_test"));
     let model = Whole {
         vision_encoder: vision.init(device),
         xvlm: xvlm.init(device),

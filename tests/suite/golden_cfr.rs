@@ -1,14 +1,14 @@
 //! The fine branch and its parts against the public implementation.
 
 use aoa_model::cfr::{
-    BanFusionConfig, BcNetConfig, BiAttentionConfig, CounterConfig, FcNetConfig, FineBranchConfig,
-    FineInput, ImageSide, QuestionEmbeddingConfig, WordEmbeddingConfig, pytorch_name,
+    BanFusionConfig, BcNetConfig, BiAttentionConfig, CounterConfig, FcNetConfig, FineInput,
+    ImageSide, QuestionEmbeddingConfig, WordEmbeddingConfig, pytorch_name,
 };
 use aoa_model::{ClassifierActivation, ClassifierConfig};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
-use integration_tests::{Case, LoadWeights, gradients_by_path, random_numbers};
+use integration_tests::{Case, LoadWeights, fine_branch_config, gradients_by_path, random_numbers};
 
 /// What is compared while a case's module runs, and the loss that its outputs make.
 struct Check<'a> {
@@ -281,21 +281,11 @@ fn golden_cfr_fine_branches() {
         let words = case
             .has("input.semantic_words")
             .then(|| check.ids("semantic_words"));
-        let config = FineBranchConfig::new(
-            case.size("ntoken"),
-            case.size("emb_dim"),
-            case.size("v_dim"),
-            case.size("num_hid"),
-            case.size("num_answers"),
-            case.size("aoa_layers"),
-            case.size("heads"),
-            case.size("dim_head"),
-            case.size("gamma"),
-        )
-        .with_entity_weight(entities.is_some().then(|| case.number("omega_q")))
-        .with_statistical_weight(words.is_some().then(|| case.number("omega_v")))
-        .with_train_second(case.has("grad.w_emb.emb_.weight"))
-        .with_activation(activation(&case));
+        let config = fine_branch_config(&case)
+            .with_entity_weight(entities.is_some().then(|| case.number("omega_q")))
+            .with_statistical_weight(words.is_some().then(|| case.number("omega_v")))
+            .with_train_second(case.has("grad.w_emb.emb_.weight"))
+            .with_activation(activation(&case));
         let branch = check.load(config.init(&check.device));
 
         let question = check.ids("question");

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use aoa_model::cfr::{FineBranch, FineBranchConfig, FineInput};
+use aoa_model::cfr::{FineBranch, FineInput};
 use aoa_model::weights::{
     Dtype, Interpolated, MisShaped, Report, TensorBytes, WeightFile, export_fine_branch,
     export_xvlm, load_fine_branch, load_xvlm, write_safetensors,
 };
-use aoa_model::xvlm::bert::{BertConfig, Context, Tokens};
+use aoa_model::xvlm::bert::{Context, Tokens};
 use aoa_model::xvlm::swin::{Swin, SwinConfig};
 use aoa_model::xvlm::{WeightedAnswers, XVlm, XVlmConfig};
 use burn::module::Module;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use integration_tests::{Case, random_numbers};
+use integration_tests::{Case, bert_config, fine_branch_config, random_numbers};
 use tempfile::TempDir;
 
 /// Swin and X-VLM of a case with fresh weights, for images of `size` pixels and windows of `window` cells.
@@ -26,16 +26,7 @@ fn fresh(case: &Case, size: &str, window: &str, device: &Device) -> (Swin, XVlm)
         sizes("depths"),
         sizes("num_heads"),
     );
-    let text = BertConfig::new(
-        case.size("vocab_size"),
-        case.size("hidden_size"),
-        case.size("num_hidden_layers"),
-        case.size("num_attention_heads"),
-        case.size("intermediate_size"),
-        case.size("max_position_embeddings"),
-        case.size("fusion_layer"),
-        vision.channels(),
-    );
+    let text = bert_config(case, vision.channels());
     let decoder_layers = case.size("num_hidden_layers") - case.size("fusion_layer");
     let xvlm = XVlmConfig::new(text, decoder_layers).with_k_test(case.size("k_test"));
     (vision.init(device), xvlm.init(device))
@@ -359,20 +350,10 @@ fn golden_weights_keep_parameters_trained_or_frozen() {
 }
 
 fn fine_branch(case: &Case) -> FineBranch {
-    FineBranchConfig::new(
-        case.size("ntoken"),
-        case.size("emb_dim"),
-        case.size("v_dim"),
-        case.size("num_hid"),
-        case.size("num_answers"),
-        case.size("aoa_layers"),
-        case.size("heads"),
-        case.size("dim_head"),
-        case.size("gamma"),
-    )
-    .with_entity_weight(Some(case.number("omega_q")))
-    .with_statistical_weight(Some(case.number("omega_v")))
-    .init(&Device::flex())
+    fine_branch_config(case)
+        .with_entity_weight(Some(case.number("omega_q")))
+        .with_statistical_weight(Some(case.number("omega_v")))
+        .init(&Device::flex())
 }
 
 #[test]

@@ -107,10 +107,9 @@ fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<
             .iter()
             .filter(|sample| sample.image == image);
         questions.extend(about.map(|sample| {
-            let answers: BTreeMap<_, _> = {
-                let answers = sample.answers.iter();
-                answers.map(|answer| (&answer.text, answer.score)).collect()
-            };
+            let answers = sample.answers.iter();
+            let answers: BTreeMap<_, _> =
+                answers.map(|answer| (&answer.text, answer.score)).collect();
             serde_json::json!({ "image": file, "question": sample.question, "answers": answers })
         }));
     }

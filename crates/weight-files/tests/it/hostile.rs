@@ -1,21 +1,10 @@
 //! Checkpoints that are broken, or made to do harm.
 
-use weight_files::{Fault, LONGEST_PICKLE, WeightFile};
+use weight_files::{LONGEST_PICKLE, WeightFile};
 
 use crate::archive::{checkpoint, zip, zip_with_method};
-use crate::memory::peak_of;
+use crate::memory::{fault, peak_of};
 use crate::pickle::{call, dict, function, int, storage, tensor, tensor_in, text, tuple, whole};
-
-/// Opens a file that cannot be read, within the memory that its length allows.
-fn fault(bytes: Vec<u8>) -> Fault {
-    let allowed = 128 * bytes.len() + (1 << 16);
-    let (opened, peak) = peak_of(|| WeightFile::from_bytes("hostile", bytes));
-    assert!(peak <= allowed, "{peak} bytes, {allowed} allowed");
-    match opened {
-        Err(error) => error.fault,
-        Ok(file) => panic!("{} tensors", file.tensors().count()),
-    }
-}
 
 fn check(pickle: &[u8], expected: &str) {
     let found = fault(checkpoint(pickle)).to_string();

@@ -3,6 +3,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use weight_files::{Fault, WeightFile};
+
 /// Counts the bytes that each thread holds.
 struct Counting;
 
@@ -71,4 +73,15 @@ fn the_peak_is_counted() {
     });
     assert_eq!(kept.len(), 1 << 10);
     assert!((1 << 20..(1 << 20) + 4096).contains(&peak), "{peak}");
+}
+
+/// Opens a file that cannot be read, within the memory that its length allows.
+pub fn fault(bytes: Vec<u8>) -> Fault {
+    let allowed = 128 * bytes.len() + (1 << 16);
+    let (opened, peak) = peak_of(|| WeightFile::from_bytes("hostile", bytes));
+    assert!(peak <= allowed, "{peak} bytes, {allowed} allowed");
+    match opened {
+        Err(error) => error.fault,
+        Ok(file) => panic!("{} tensors", file.tensors().count()),
+    }
 }

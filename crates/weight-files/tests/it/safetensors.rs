@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use weight_files::{Fault, LONGEST_HEADER, TensorBytes, WeightFile, write_safetensors};
 
-use crate::memory::peak_of;
+use crate::memory::fault;
 
 fn file(header: &str, data: &[u8]) -> Vec<u8> {
     [
@@ -13,16 +13,6 @@ fn file(header: &str, data: &[u8]) -> Vec<u8> {
         data,
     ]
     .concat()
-}
-
-fn fault(bytes: Vec<u8>) -> Fault {
-    let allowed = 128 * bytes.len() + (1 << 16);
-    let (opened, peak) = peak_of(|| WeightFile::from_bytes("hostile", bytes));
-    assert!(peak <= allowed, "{peak} bytes, {allowed} allowed");
-    match opened {
-        Err(error) => error.fault,
-        Ok(file) => panic!("{} tensors", file.tensors().count()),
-    }
 }
 
 #[test]
