@@ -277,3 +277,22 @@ fn a_broken_archive_is_refused() {
     bad[end + 10..end + 12].fill(0xff);
     refused(bad, "a record is not where it should be");
 }
+
+#[test]
+fn an_old_checkpoint_whose_storages_are_not_those_of_its_pickle_is_refused() {
+    let good = include_bytes!("files/legacy.pth");
+    for length in 0..good.len() {
+        fault(good[..length].to_vec());
+    }
+    // The number of elements in front of the storage of twelve.
+    let count = 12_u64.to_le_bytes();
+    let at = good
+        .windows(8)
+        .rposition(|bytes| bytes == count)
+        .expect("a count");
+    for wrong in [0, 11, 13, u64::MAX] {
+        let mut bad = good.to_vec();
+        bad[at..at + 8].copy_from_slice(&wrong.to_le_bytes());
+        assert!(matches!(fault(bad), Fault::Outside { .. }));
+    }
+}
