@@ -6,6 +6,7 @@ use serde_json::Value;
 
 /// Every crate with all that it may depend on, from the leaves up. Tests may look at anything.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("allocator", &[]),
     ("config-schema", &[]),
     ("gpu-probe", &[]),
     ("data-pipeline", &[]),
@@ -24,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "allocator",
             "trainer",
             "config-schema",
             "gpu-probe",

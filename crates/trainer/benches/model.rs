@@ -16,16 +16,13 @@ use burn::optim::{GradientsParams, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use trainer::optim::{AdamW, AdamWForm, Adamax, clip_by_global_norm};
 
-/// The program's allocator; see `cli`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const BATCH: usize = 8;
 
 /// Runs a part once and returns the seconds.
 type Part = Box<dyn FnMut() -> f64>;
 
 fn main() {
+    allocator::keep_freed_memory(); // as the program does
     let device = Device::flex().autodiff();
     device.seed(0);
     let mut made = HashMap::new();

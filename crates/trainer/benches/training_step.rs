@@ -11,19 +11,16 @@ use aoa_model::xvlm::bert::{Context, Tokens};
 use aoa_model::xvlm::swin::{Swin, SwinConfig};
 use aoa_model::xvlm::{WeightedAnswers, XVlm, XVlmConfig};
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Distribution, Int, Tensor};
+use burn::tensor::{Device, Distribution, Tensor};
 use config_schema::Config;
 use trainer::optim::Progress;
 use trainer::{
     DataShape, DeviceBatch, Group, Model, ModelOutput, Optimizers, RightAnswers, Slicing,
-    binary_cross_entropy, effective_gradient, materialize,
+    WordPieces, binary_cross_entropy, effective_gradient, materialize,
 };
 
-/// The program's allocator; see `cli`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const WORDS: usize = 20_000;
+const WORD_PIECES: usize = 30_522;
 const ANSWERS: usize = 3_129;
 const QUESTION_TOKENS: usize = 40;
 const ANSWER_TOKENS: usize = 6;
@@ -55,23 +52,17 @@ impl Model for FullSize {
         }
     }
 
-    /// The questions are read as pieces and as words, and the answers are made of their beginnings.
     fn losses(&self, batch: DeviceBatch) -> Tensor<1> {
-        let device = batch.questions.device();
-        let samples = batch.questions.dims()[0];
         let states = self.vision_encoder.forward(batch.images); // [images, 1 + cells, channels]
         let cells = states.dims()[1] - 1;
-        let beginnings = batch.questions.clone().narrow(1, 0, ANSWER_TOKENS);
+        let images = Context::new(states.clone(), None, Some(batch.image_of.clone()));
+        let pieces = batch.pieces.expect("the batch has word pieces");
         let answers = WeightedAnswers {
-            tokens: Tokens::padded(Tensor::cat(vec![beginnings; ANSWERS_PER_QUESTION], 0)),
-            weights: Tensor::full([samples * ANSWERS_PER_QUESTION], 0.5, &device),
-            question_of: Tensor::<1, Int>::arange(0..samples as i64, &device)
-                .repeat_dim(0, ANSWERS_PER_QUESTION),
+            tokens: Tokens::padded(pieces.answers).select(batch.right.answers),
+            weights: batch.right.weights,
+            question_of: batch.right.sample_of,
         };
-        let read = self.xvlm.read(
-            Tokens::padded(batch.questions.clone()),
-            &Context::new(states.clone(), None, Some(batch.image_of.clone())),
-        );
+        let read = self.xvlm.read(Tokens::padded(pieces.questions), &images);
         let coarse = self.xvlm.losses(&read, answers);
         let logits = self.fine.forward(FineInput {
             question: batch.questions,
@@ -100,28 +91,33 @@ impl Model for FullSize {
 }
 
 fn batch(samples: usize, device: &Device) -> DeviceBatch {
-    let shape = [samples, QUESTION_TOKENS];
-    let ids = Tensor::<2>::random(shape, Distribution::Uniform(1.0, WORDS as f64), device);
+    let ids = |rows: usize, columns: usize, below: usize| {
+        let uniform = Distribution::Uniform(1.0, below as f64);
+        Tensor::<2>::random([rows, columns], uniform, device).int()
+    };
+    let right = samples * ANSWERS_PER_QUESTION;
+    let images = Distribution::Normal(0.0, 1.0);
     DeviceBatch {
-        images: Tensor::random(
-            [samples, 3, 480, 480],
-            Distribution::Normal(0.0, 1.0),
-            device,
-        ),
+        images: Tensor::random([samples, 3, 480, 480], images, device),
         image_of: Tensor::arange(0..samples as i64, device),
-        questions: ids.int(),
+        questions: ids(samples, QUESTION_TOKENS, WORDS),
         targets: Tensor::zeros([samples, ANSWERS], device).slice_fill([0..samples, 5..6], 1.0),
-        // The model makes its own.
         right: RightAnswers {
-            answers: Tensor::zeros([0], device),
-            sample_of: Tensor::zeros([0], device),
-            weights: Tensor::zeros([0], device),
+            answers: Tensor::arange(0..right as i64, device),
+            sample_of: Tensor::arange(0..samples as i64, device)
+                .repeat_dim(0, ANSWERS_PER_QUESTION)
+                .sort(0),
+            weights: Tensor::full([right], 0.5, device),
         },
-        pieces: None,
+        pieces: Some(WordPieces {
+            questions: ids(samples, QUESTION_TOKENS, WORD_PIECES),
+            answers: ids(right, ANSWER_TOKENS, WORD_PIECES),
+        }),
     }
 }
 
 fn main() {
+    allocator::keep_freed_memory(); // as the program does
     let mut numbers = std::env::args().filter_map(|argument| argument.parse::<usize>().ok());
     let (samples, steps) = (numbers.next().unwrap_or(1), numbers.next().unwrap_or(2));
     let device = Device::flex().autodiff();
