@@ -40,6 +40,7 @@ mod gru;
 mod image_encoder;
 mod init;
 mod loss;
+mod ops;
 mod vqa;
 mod weight_norm;
 pub mod weights;

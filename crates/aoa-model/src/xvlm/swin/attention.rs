@@ -2,10 +2,10 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::init::{SMALL_NORMAL, dense};
+use crate::ops::window_attention;
 
 /// Multi-head self-attention of the cells of a window, with a learned bias for each offset between two cells
 /// (Liu et al., 2021, equation 4): `softmax(q k^T / sqrt(d) + bias + mask) v`.
@@ -39,9 +39,9 @@ impl WindowAttention {
     /// # Shapes
     ///
     /// - `x`: `[batch * windows, cells, channels]`, the windows of an image next to each other
-    /// - `mask`: `[1, windows, 1, cells, cells]`, added to the scores
+    /// - `mask`: `[windows, cells, cells]`, added to the scores
     /// - result: `[batch * windows, cells, channels]`
-    pub(super) fn forward(&self, x: Tensor<3>, mask: Option<Tensor<5>>) -> Tensor<3> {
+    pub(super) fn forward(&self, x: Tensor<3>, mask: Option<Tensor<3>>) -> Tensor<3> {
         let [count, cells, channels] = x.dims();
         let dim_head = channels / self.heads;
         // [count, cells, 3, heads, dim_head]
@@ -49,35 +49,17 @@ impl WindowAttention {
             .qkv
             .forward(x)
             .reshape([count, cells, 3, self.heads, dim_head]);
-        // [count, heads, cells, dim_head]
-        let part = |index: usize| {
-            let part: Tensor<4> = qkv.clone().narrow(2, index, 1).squeeze_dim(2);
-            part.swap_dims(1, 2)
-        };
-        let query = part(0).mul_scalar((dim_head as f64).powf(-0.5));
-        let scores = query.matmul(part(1).swap_dims(2, 3)); // [count, heads, cells, cells]
-
-        let bias = match mask {
-            Some(mask) => self.position_bias() + mask,
-            None => self.position_bias(),
-        }; // [1, windows or 1, heads, cells, cells]
-        let windows = bias.dims()[1];
-        let scores = scores.reshape([count / windows, windows, self.heads, cells, cells]) + bias;
-
-        let weights = softmax(scores, 4).reshape([count, self.heads, cells, cells]);
-        let attended = weights
-            .matmul(part(2)) // [count, heads, cells, dim_head]
-            .swap_dims(1, 2)
-            .reshape([count, cells, channels]);
+        let mask = mask.unwrap_or_else(|| Tensor::zeros([1, cells, cells], &qkv.device()));
+        let attended = window_attention(qkv, self.position_bias(), mask);
         self.proj.forward(attended)
     }
 
-    /// The bias of every pair of cells, `[1, 1, heads, cells, cells]`.
+    /// The bias of every pair of cells, `[heads, cells, cells]`.
     ///
     /// The table is looked up by products with one-hot rows, along one axis after the other. They give exactly the
     /// entries, as reading by index would; but the gradient of reading by index is a sum over all pairs that a GPU
     /// kernel of Burn computes one after the other.
-    fn position_bias(&self) -> Tensor<5> {
+    fn position_bias(&self) -> Tensor<3> {
         let [pairs, reach] = self.offsets.dims();
         let window = reach.div_ceil(2);
         let offsets = self.offsets.clone().unsqueeze::<3>(); // [1, pairs, reach]
@@ -91,7 +73,7 @@ impl WindowAttention {
             .matmul(offsets.swap_dims(1, 2)) // [heads, pairs of rows, pairs of columns]
             .reshape([self.heads, window, window, window, window])
             .permute([0, 1, 3, 2, 4]) // [heads, query row, query column, key row, key column]
-            .reshape([1, 1, self.heads, pairs, pairs])
+            .reshape([self.heads, pairs, pairs])
     }
 }
 

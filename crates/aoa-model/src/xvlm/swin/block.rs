@@ -2,7 +2,6 @@
 
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 
 use super::attention::WindowAttention;
@@ -10,6 +9,7 @@ use super::config::StageShape;
 use super::drop_path::DropPath;
 use super::init::dense;
 use super::window::{Shift, join, partition};
+use crate::ops::gelu_linear;
 
 /// Channels of the hidden layer for each channel of a block.
 const MLP_RATIO: usize = 4;
@@ -90,6 +90,6 @@ impl Mlp {
 
     /// `[.., channels]` to the same.
     fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.fc2.forward(gelu(self.fc1.forward(x)))
+        gelu_linear(self.fc1.forward(x), &self.fc2)
     }
 }

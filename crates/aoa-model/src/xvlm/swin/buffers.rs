@@ -27,10 +27,8 @@ impl Swin {
                     rows_of_pairs(block.window),
                 ));
                 if let Some(shift) = &block.shift {
-                    let scores = shift.mask(); // [1, windows, 1, cells, cells]
-                    let [_, windows, _, cells, _] = scores.dims();
-                    let scores = scores.reshape([windows, cells, cells]);
-                    buffers.push((format!("{path}.{mask}"), scores.into_data()));
+                    let scores = shift.mask().into_data();
+                    buffers.push((format!("{path}.{mask}"), scores));
                 }
             }
         }

@@ -31,9 +31,9 @@ pub(super) fn join(windows: Tensor<3>, grid: [usize; 4], window: usize) -> Tenso
 pub(super) struct Shift {
     /// Cells along either axis.
     cells: usize,
-    /// `[1, windows, 1, cells, cells]`, where cells are those of one window: added to the attention scores. A constant
+    /// `[windows, cells, cells]`, where cells are those of one window: added to the attention scores. A constant
     /// that the shifted blocks of a stage share.
-    mask: Tensor<5>,
+    mask: Tensor<3>,
 }
 
 impl Shift {
@@ -50,8 +50,8 @@ impl Shift {
         })
     }
 
-    /// Scores to add, `[1, windows, 1, cells, cells]`.
-    pub(super) fn mask(&self) -> Tensor<5> {
+    /// Scores to add, `[windows, cells, cells]`.
+    pub(super) fn mask(&self) -> Tensor<3> {
         self.mask.clone()
     }
 
@@ -90,5 +90,5 @@ fn mask(resolution: usize, window: usize, shift: usize) -> TensorData {
             );
         }
     }
-    TensorData::new(values, [1, across * across, 1, area, area])
+    TensorData::new(values, [across * across, area, area])
 }

@@ -1,0 +1,9 @@
+//! Operations with a backward pass of their own, which keeps less than the steps that they are made of would.
+//!
+//! Each is a trait on Burn's backends: the plain operation, what the CPU backend does better, and the rule for the gradient.
+
+mod gelu_linear;
+mod window_attention;
+
+pub(crate) use gelu_linear::gelu_linear;
+pub(crate) use window_attention::window_attention;
