@@ -197,10 +197,13 @@ pub enum DataCommand {
     Export {
         #[command(flatten)]
         config: ConfigArgs,
-        /// Part of the data set
+        /// Part of the data set, for pictures
         #[arg(long, default_value = "test")]
         split: SplitArg,
-        /// Images to write
+        /// What to write
+        #[arg(long, default_value = "pictures")]
+        format: ExportFormat,
+        /// Images to write, of each part
         #[arg(long, default_value_t = 5, value_name = "N")]
         count: usize,
         /// The folder
@@ -275,6 +278,14 @@ pub enum FetchName {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ExportFormat {
+    /// Images and `questions.json` of one part, to look at
+    Pictures,
+    /// All parts as a data set for `dataset.name=folder`, with every input that the data set can have
+    Folder,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum SplitArg {
     /// Learned from
     Train,
@@ -297,10 +308,6 @@ impl From<SplitArg> for data_pipeline::Split {
 impl SplitArg {
     /// Its name in the output.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Validation => "validation",
-            Self::Test => "test",
-        }
+        data_pipeline::Split::from(self).name()
     }
 }

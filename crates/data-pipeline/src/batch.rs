@@ -1,7 +1,8 @@
 use std::ops::Range;
 
 use crate::encoder::{EncodedText, Encoder};
-use crate::text::{Pieces, TokenTable};
+use crate::inputs::Regions;
+use crate::text::{PAD, Pieces, TokenTable};
 
 /// Samples as numbers: an effective batch from the loader, or a slice of one.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,8 +13,13 @@ pub struct Batch {
     pub index: usize,
     /// Indices of the samples in their source, `[batch]`.
     pub samples: Vec<usize>,
-    /// Every distinct image once, in order of first use, `[unique_images, image_size, image_size, 3]`.
+    /// Every distinct image once, in order of first use, `[unique_images, image_size, image_size, 3]`; empty where the
+    /// encoder's inputs have no images.
     pub images: Vec<u8>,
+    /// Region features of every distinct image, in the same order, where the encoder's inputs have them.
+    pub regions: Option<Regions>,
+    /// Statistical words of every distinct image, likewise, `[unique_images, statistical_words]`.
+    pub statistical_words: Option<TokenTable>,
     /// Which of the images each sample is about, `[batch]`.
     pub image_of: Vec<usize>,
     /// Side of an image in pixels.
@@ -24,6 +30,8 @@ pub struct Batch {
     pub question_lengths: Vec<usize>,
     /// Word pieces of the questions, `[batch, max_pieces]`, where the encoder has a tokenizer.
     pub pieces: Option<TokenTable>,
+    /// Words of the questions' entities, `[batch, entities]`, where the encoder's inputs have them.
+    pub entities: Option<TokenTable>,
     /// Right answers of each sample as (answer index, score), `[batch]`: what a classifier learns.
     pub targets: Vec<Vec<(usize, f32)>>,
     /// The same answers as (answer index, weight), `[batch]`: what a decoder learns to write.
@@ -32,16 +40,20 @@ pub struct Batch {
 
 impl Batch {
     pub(crate) fn empty(epoch: u64, index: usize, encoder: &Encoder) -> Self {
+        let words = |width: Option<usize>| width.map(|width| TokenTable::new(width, PAD));
         Self {
             epoch,
             index,
             samples: Vec::new(),
             images: Vec::new(),
+            regions: encoder.inputs.regions.map(Regions::new),
+            statistical_words: words(encoder.inputs.statistical_words),
             image_of: Vec::new(),
             image_size: encoder.image_size,
             questions: Vec::new(),
             question_lengths: Vec::new(),
             pieces: encoder.pieces.as_ref().map(Pieces::questions),
+            entities: words(encoder.inputs.entities),
             targets: Vec::new(),
             weights: Vec::new(),
         }
@@ -54,6 +66,9 @@ impl Batch {
         self.questions.extend(text.question);
         self.question_lengths.push(text.question_length);
         if let (Some(table), Some(row)) = (&mut self.pieces, text.pieces) {
+            table.push(&row);
+        }
+        if let (Some(table), Some(row)) = (&mut self.entities, text.entities) {
             table.push(&row);
         }
         self.targets.push(text.targets);
@@ -72,20 +87,12 @@ impl Batch {
 
     /// Number of distinct images.
     pub fn unique_images(&self) -> usize {
-        self.images
-            .len()
-            .checked_div(self.image_bytes())
-            .unwrap_or(0)
+        self.image_of.iter().max().map_or(0, |last| last + 1)
     }
 
     /// Tokens of a question, padding among them.
     pub fn max_question_tokens(&self) -> usize {
         self.questions.len().checked_div(self.len()).unwrap_or(0)
-    }
-
-    /// Bytes of one image.
-    fn image_bytes(&self) -> usize {
-        self.image_size * self.image_size * 3
     }
 
     /// The samples of a range, with the images they use in order of first use.
@@ -94,30 +101,45 @@ impl Batch {
     /// When the range reaches beyond the samples, as slices do.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
-        let (tokens, bytes) = (self.max_question_tokens(), self.image_bytes());
-        let mut images = Vec::new();
+        let tokens = self.max_question_tokens();
+        // The images used, and where each of all images comes among them.
+        let mut used = Vec::new();
         let mut row_of = vec![None; self.unique_images()];
-        let mut rows = 0;
         let image_of = self.image_of[range.clone()]
             .iter()
-            .map(|&old| {
-                *row_of[old].get_or_insert_with(|| {
-                    images.extend_from_slice(&self.images[old * bytes..(old + 1) * bytes]);
-                    rows += 1;
-                    rows - 1
+            .map(|&image| {
+                *row_of[image].get_or_insert_with(|| {
+                    used.push(image);
+                    used.len() - 1
                 })
             })
             .collect();
+        let bytes = self
+            .images
+            .len()
+            .checked_div(self.unique_images())
+            .unwrap_or(0);
+        let pixels = |&image: &usize| &self.images[image * bytes..][..bytes];
+        let of_samples = |table: &TokenTable| table.select(range.clone());
         Self {
             epoch: self.epoch,
             index: self.index,
             samples: self.samples[range.clone()].to_vec(),
-            images,
+            images: used.iter().map(pixels).collect::<Vec<_>>().concat(),
+            regions: self
+                .regions
+                .as_ref()
+                .map(|all| all.select(used.iter().copied())),
+            statistical_words: self
+                .statistical_words
+                .as_ref()
+                .map(|all| all.select(used.iter().copied())),
             image_of,
             image_size: self.image_size,
             questions: self.questions[range.start * tokens..range.end * tokens].to_vec(),
             question_lengths: self.question_lengths[range.clone()].to_vec(),
-            pieces: self.pieces.as_ref().map(|rows| rows.select(range.clone())),
+            pieces: self.pieces.as_ref().map(of_samples),
+            entities: self.entities.as_ref().map(of_samples),
             targets: self.targets[range.clone()].to_vec(),
             weights: self.weights[range].to_vec(),
         }

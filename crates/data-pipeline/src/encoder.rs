@@ -1,13 +1,14 @@
 use crate::batch::Batch;
 use crate::error::DataError;
 use crate::image::{ImageError, RgbImage};
-use crate::sample::Sample;
-use crate::text::{AnswerList, Pieces, Vocabulary, tokenize};
+use crate::inputs::Inputs;
+use crate::sample::{Sample, Source};
+use crate::text::{AnswerList, Pieces, UNKNOWN, Vocabulary, tokenize};
 
 /// How questions, answers and images become numbers: what a run saves to be able to ask again later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoder {
-    /// Words of the training questions.
+    /// Words of the training split.
     pub vocabulary: Vocabulary,
     /// Answers the model can give.
     pub answers: AnswerList,
@@ -15,6 +16,8 @@ pub struct Encoder {
     pub max_question_tokens: usize,
     /// Side of the square an image is resized to, in pixels.
     pub image_size: usize,
+    /// What batches carry beside the questions. It may be less than the data set has.
+    pub inputs: Inputs,
     /// Word pieces of questions and answers, for a model that reads and writes them.
     pub pieces: Option<Pieces>,
 }
@@ -24,25 +27,27 @@ pub(crate) struct EncodedText {
     pub(crate) question: Vec<u32>,
     pub(crate) question_length: usize,
     pub(crate) pieces: Option<Vec<u32>>,
+    pub(crate) entities: Option<Vec<u32>>,
     pub(crate) targets: Vec<(usize, f32)>,
     pub(crate) weights: Vec<(usize, f32)>,
 }
 
 impl Encoder {
-    /// An encoder with the words and answers of the training samples, and without word pieces.
+    /// An encoder with the words, answers and inputs of the training split, and without word pieces.
     ///
     /// # Errors
     /// When the samples hold no word or no answer.
     pub fn build(
-        training: &[Sample],
+        training: &dyn Source,
         max_question_tokens: usize,
         image_size: usize,
     ) -> Result<Self, DataError> {
         Ok(Self {
             vocabulary: Vocabulary::build(training)?,
-            answers: AnswerList::build(training)?,
+            answers: AnswerList::build(training.samples())?,
             max_question_tokens,
             image_size,
+            inputs: training.inputs(),
             pieces: None,
         })
     }
@@ -81,23 +86,35 @@ impl Encoder {
             question: tokens,
             question_length: length,
             pieces: pieces.map(|pieces| pieces.question(question)),
+            entities: self
+                .inputs
+                .entities
+                .map(|_| self.vocabulary.tokens(&sample.entities)),
             targets: self.answers.targets(sample),
             weights: self.answers.weights(sample),
         }
     }
 
-    /// A batch of questions about one image, without answers.
+    /// A batch of questions about one image, without answers and without region features. The words a data set would have
+    /// for image and question are unknown.
     ///
     /// # Errors
     /// [`ImageError`] when the bytes cannot be decoded or resized.
     pub fn ask(&self, encoded: &[u8], questions: &[&str]) -> Result<Batch, ImageError> {
-        let mut batch = Batch::empty(0, 0, self);
-        batch.images = self.pixels(encoded)?;
+        let mut batch = Batch {
+            images: self.pixels(encoded)?,
+            regions: None,
+            ..Batch::empty(0, 0, self)
+        };
+        if let Some(table) = &mut batch.statistical_words {
+            table.push(&[UNKNOWN]);
+        }
         for (number, question) in questions.iter().enumerate() {
             let asked = Sample {
                 image: 0,
                 question: (*question).to_owned(),
                 answers: Vec::new(),
+                entities: Vec::new(),
             };
             batch.push(number, 0, self.text(&asked));
         }

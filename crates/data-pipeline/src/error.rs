@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::image::ImageError;
+use crate::inputs::RegionShape;
 
 /// Everything that can go wrong between a data set and a batch.
 ///
@@ -153,6 +154,41 @@ pub enum DataError {
         image: PathBuf,
     },
 
+    /// A line of a file has the wrong content.
+    #[error("`{}`, line {line}: expected {expected}, found `{found}`", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What it should have.
+        expected: &'static str,
+        /// The line, or the part of it that is wrong.
+        found: String,
+    },
+
+    /// A line names an image that is not there, or whose features are not.
+    #[error("`{}`, line {line}: `{}` is missing", path.display(), file.display())]
+    MissingFile {
+        /// The file of questions.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What should be there.
+        file: PathBuf,
+    },
+
+    /// A file has the wrong content.
+    #[error("`{}`: expected {expected}, found {found}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What it should have.
+        expected: String,
+        /// What it has.
+        found: String,
+    },
+
     /// An image could not be decoded or resized.
     #[error("cannot use image `{image}`")]
     Image {
@@ -218,6 +254,24 @@ pub enum DataError {
         images: usize,
     },
 
+    /// A split lacks an input that the model is given.
+    #[error("this part of the data set has no {input}")]
+    MissingInput {
+        /// The input.
+        input: &'static str,
+    },
+
+    /// Region features have another shape than all others.
+    #[error("regions of `{of}`: expected {expected} features, found {found}")]
+    RegionShape {
+        /// Path or name of the image.
+        of: String,
+        /// Regions and features of a region, as elsewhere.
+        expected: RegionShape,
+        /// Regions and features of a region, here.
+        found: RegionShape,
+    },
+
     /// An image was asked for that its source does not have.
     #[error("there is no image {image}: there are {images}")]
     NoSuchImage {
@@ -251,8 +305,13 @@ pub enum DataError {
 impl DataError {
     /// A parser's error, named by file and place.
     pub(crate) fn json(path: &Path, error: &serde_json::Error) -> Self {
-        let (line, column, text) = (error.line(), error.column(), error.to_string());
-        let place = format!(" at line {line} column {column}");
+        Self::json_line(path, error.line(), error)
+    }
+
+    /// The same where the parser was given a line of the file.
+    pub(crate) fn json_line(path: &Path, line: usize, error: &serde_json::Error) -> Self {
+        let (column, text) = (error.column(), error.to_string());
+        let place = format!(" at line {} column {column}", error.line());
         Self::Json {
             path: path.to_owned(),
             line,
@@ -279,6 +338,12 @@ impl DataError {
     /// What to do about the error, where there is something to do.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::MissingDataSet {
+                data_set: "folder", ..
+            } => Some(
+                "`dataset.root` names the data set's own folder; the README describes what lies in it"
+                    .to_owned(),
+            ),
             Self::MissingDataSet { data_set, .. } => {
                 Some(format!("get it with `aoa data fetch {data_set}`"))
             }
@@ -296,6 +361,9 @@ impl DataError {
                 "use `vocab.txt` or `tokenizer.json` of an uncased BERT, such as `bert-base-uncased`"
                     .to_owned(),
             ),
+            Self::MissingInput { .. } => {
+                Some("give every split the inputs that the training split has".to_owned())
+            }
             Self::SameAnswer { .. } => Some(
                 "write them alike in the data set, or give a vocabulary with pieces for both"
                     .to_owned(),

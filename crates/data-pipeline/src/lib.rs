@@ -1,10 +1,11 @@
 //! Data sets to batches: everything between files and the model, without a tensor.
 //!
 //! A [`Source`] is one split of a data set: [`Sample`]s (a question about an image with its answers) and encoded images.
-//! Two come with the crate: [`Shapes`], made on the fly from a seed, and [`EasyVqa`], read from its folder. An
-//! [`Encoder`] turns questions, answers and images into numbers. A [`Loader`] delivers whole effective batches in an
-//! order that depends on seed and epoch alone, prepared ahead by worker threads. Images travel as bytes; whoever has
-//! the device normalises them there with [`IMAGE_MEAN`] and [`IMAGE_STD`].
+//! Three come with the crate: [`Shapes`], made on the fly from a seed, [`EasyVqa`], read from its folder, and [`Folder`], a
+//! user's own. Some have [`Inputs`] beside images: region features, statistical words, entities. An [`Encoder`] turns
+//! questions, answers and images into numbers. A [`Loader`] delivers whole effective batches in an order that depends on
+//! seed and epoch alone, prepared ahead by worker threads. Images travel as bytes; whoever has the device normalises
+//! them there with [`IMAGE_MEAN`] and [`IMAGE_STD`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -13,7 +14,7 @@
 //!
 //! let config = ShapesConfig { seed: 7, images: 20, questions_per_image: 5 };
 //! let train = Arc::new(Shapes::new(config, Split::Train)?);
-//! let encoder = Arc::new(Encoder::build(train.samples(), 16, 64)?);
+//! let encoder = Arc::new(Encoder::build(train.as_ref(), 16, 64)?);
 //! let loader = Loader::new(
 //!     train,
 //!     encoder,
@@ -43,7 +44,10 @@ mod batch;
 pub mod easy_vqa;
 mod encoder;
 mod error;
+pub mod folder;
+mod hold_out;
 mod image;
+mod inputs;
 mod loader;
 mod sample;
 mod shapes;
@@ -54,7 +58,10 @@ pub use batch::Batch;
 pub use easy_vqa::EasyVqa;
 pub use encoder::Encoder;
 pub use error::DataError;
+pub use folder::Folder;
+pub use hold_out::HoldOut;
 pub use image::{IMAGE_MEAN, IMAGE_STD, ImageError, MAX_PIXELS, RgbImage, normalise};
+pub use inputs::{BOX_SIZE, Inputs, RegionShape, Regions};
 pub use loader::{Epoch, Loader, LoaderConfig, Order};
 pub use sample::{Answer, Sample, Source, Split};
 pub use shapes::{Shapes, ShapesConfig};

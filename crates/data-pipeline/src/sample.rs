@@ -1,4 +1,5 @@
 use crate::error::DataError;
+use crate::inputs::{Inputs, Regions};
 
 /// The part a set of samples plays in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +12,17 @@ pub enum Split {
     Test,
 }
 
+impl Split {
+    /// Its name in files and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
 /// One question about one image with its answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
@@ -20,6 +32,8 @@ pub struct Sample {
     pub question: String,
     /// Right answers, each once.
     pub answers: Vec<Answer>,
+    /// What the question speaks of, as words or phrases; none where the data set does not say.
+    pub entities: Vec<String>,
 }
 
 /// A right answer to a question.
@@ -86,6 +100,27 @@ pub trait Source: Send + Sync {
 
     /// How many images there are; [`Sample::image`] lies below it.
     fn image_count(&self) -> usize;
+
+    /// What there is beside the questions. [`Source::encoded_image`], [`Source::regions`] and
+    /// [`Source::statistical_words`] are called only for what is there.
+    fn inputs(&self) -> Inputs {
+        Inputs::IMAGES
+    }
+
+    /// The region features of an image. Equal features at each call.
+    ///
+    /// # Errors
+    /// When they cannot be read, naming the image.
+    fn regions(&self, _image: usize) -> Result<Regions, DataError> {
+        Err(DataError::MissingInput {
+            input: "region features",
+        })
+    }
+
+    /// What images like this one show, as words or phrases.
+    fn statistical_words(&self, _image: usize) -> &[String] {
+        &[]
+    }
 
     /// The PNG or JPEG bytes of an image. Equal bytes at each call.
     ///

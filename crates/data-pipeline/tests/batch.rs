@@ -1,7 +1,10 @@
 //! Slicing a batch into micro-batches.
 
-use data_pipeline::{Answer, Batch, Encoder, Sample, TokenTable};
+mod support;
+
+use data_pipeline::{Answer, Batch, Encoder, RegionShape, Regions, Sample, TokenTable};
 use proptest::prelude::*;
+use support::Questions;
 
 const BYTES: usize = 2 * 2 * 3;
 
@@ -18,6 +21,18 @@ fn batch(image_of: &[usize]) -> Batch {
         image_size: 2,
         questions: places.clone().flat_map(|place| [place as u32; 3]).collect(),
         question_lengths: places.clone().map(|place| place % 3 + 1).collect(),
+        regions: Some(Regions {
+            shape: RegionShape { regions: 1, dim: 2 },
+            features: (0..images).flat_map(|image| [image as f32; 2]).collect(),
+            boxes: (0..images).flat_map(|image| [image as f32; 6]).collect(),
+        }),
+        statistical_words: Some(TokenTable {
+            ids: (0..images as u32).collect(),
+            lengths: vec![1; images],
+            width: 1,
+            pad: 0,
+        }),
+        entities: None,
         pieces: Some(TokenTable {
             ids: places.clone().flat_map(|place| [place as u32, 9]).collect(),
             lengths: places.clone().map(|place| place % 2 + 1).collect(),
@@ -38,6 +53,12 @@ fn a_slice_keeps_only_its_images_in_order_of_first_use() {
     assert_eq!(slice.images, [[3; BYTES], [1; BYTES]].concat());
     assert_eq!(slice.questions, [3, 3, 3, 4, 4, 4, 5, 5, 5]);
     assert_eq!(slice.question_lengths, [1, 2, 3]);
+    let regions = slice.regions.expect("as the batch has them");
+    assert_eq!(regions.features, [3.0, 3.0, 1.0, 1.0]);
+    assert_eq!(regions.boxes, [[3.0; 6], [1.0; 6]].concat());
+    let words = slice.statistical_words.expect("as the batch has them");
+    assert_eq!((words.ids, words.lengths), (vec![3, 1], vec![1, 1]));
+    assert_eq!(slice.entities, None);
     let pieces = slice.pieces.expect("as the batch has them");
     assert_eq!(
         (pieces.rows(), pieces.row(0), pieces.row(1)),
@@ -81,8 +102,9 @@ fn questions_about_one_image_are_one_batch() {
         image: 0,
         question: "what is this".to_owned(),
         answers: vec![Answer::only("dog")],
+        entities: Vec::new(),
     };
-    let encoder = Encoder::build(&[sample], 4, 8).expect("words and answers");
+    let encoder = Encoder::build(&Questions(vec![sample]), 4, 8).expect("words and answers");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/formats/rgb.png");
     let encoded = std::fs::read(path).expect("fixture");
     let batch = encoder

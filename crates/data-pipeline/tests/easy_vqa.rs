@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use data_pipeline::{
-    Answer, DataError, EasyVqa, Encoder, Loader, LoaderConfig, Order, Source, Split,
+    Answer, DataError, EasyVqa, Encoder, HoldOut, Loader, LoaderConfig, Order, Source, Split,
 };
 use tempfile::TempDir;
 
@@ -38,8 +38,12 @@ fn data_set() -> TempDir {
     root
 }
 
+fn hold_out(fraction: f64, seed: u64) -> HoldOut {
+    HoldOut { fraction, seed }
+}
+
 fn open(root: &TempDir, split: Split) -> EasyVqa {
-    EasyVqa::open(root.path(), split, 0.25, 1).expect("a whole data set")
+    EasyVqa::open(root.path(), split, hold_out(0.25, 1)).expect("a whole data set")
 }
 
 fn names(source: &EasyVqa) -> HashSet<String> {
@@ -81,17 +85,17 @@ fn validation_is_whole_images_taken_from_training() {
 fn which_images_are_held_out_depends_on_the_seed() {
     let root = data_set();
     let held_out = |seed| {
-        let source = EasyVqa::open(root.path(), Split::Validation, 0.25, seed);
+        let source = EasyVqa::open(root.path(), Split::Validation, hold_out(0.25, seed));
         names(&source.expect("a whole data set"))
     };
     assert_eq!(held_out(1), held_out(1));
     let distinct: Vec<_> = (0..5).map(held_out).collect();
     assert!(distinct.iter().any(|names| *names != distinct[0]));
 
-    let none = EasyVqa::open(root.path(), Split::Validation, 0.0, 1).expect("whole");
+    let none = EasyVqa::open(root.path(), Split::Validation, hold_out(0.0, 1)).expect("whole");
     assert_eq!(none.image_count(), 0);
     for fraction in [-0.1, 1.0, f64::NAN] {
-        let refused = EasyVqa::open(root.path(), Split::Train, fraction, 1);
+        let refused = EasyVqa::open(root.path(), Split::Train, hold_out(fraction, 1));
         assert!(
             matches!(refused, Err(DataError::Setting { .. })),
             "{fraction}"
@@ -104,7 +108,7 @@ fn check(split: Split, spoil: impl Fn(&Path), message: &str, hint: Option<&str>)
     let root = data_set();
     spoil(root.path());
     let folder = root.path().display().to_string();
-    let error = EasyVqa::open(root.path(), split, 0.25, 1).expect_err(message);
+    let error = EasyVqa::open(root.path(), split, hold_out(0.25, 1)).expect_err(message);
     assert_eq!(error.to_string(), message.replace("{}", &folder));
     let hint = hint.map(|hint| hint.replace("{}", &folder));
     assert_eq!(error.hint(), hint);
@@ -133,7 +137,7 @@ fn missing_parts_are_named() {
             hint,
         );
     }
-    let error = EasyVqa::open(Path::new("no/such/folder"), Split::Test, 0.1, 1);
+    let error = EasyVqa::open(Path::new("no/such/folder"), Split::Test, hold_out(0.1, 1));
     assert_eq!(
         error.expect_err("no folder").to_string(),
         "no easy-vqa data set in `no/such/folder`: `no/such/folder` is missing"
@@ -222,7 +226,7 @@ fn a_truncated_image_is_named_when_it_is_read() {
     let bytes = fs::read(&path).expect("an image");
     fs::write(&path, &bytes[..bytes.len() / 2]).expect("an image");
     let source = Arc::new(open(&root, Split::Test));
-    let encoder = Encoder::build(source.samples(), 8, 16).expect("words and answers");
+    let encoder = Encoder::build(source.as_ref(), 8, 16).expect("words and answers");
     let config = LoaderConfig {
         effective_batch: 3,
         chunk: 3,

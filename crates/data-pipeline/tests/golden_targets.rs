@@ -57,6 +57,7 @@ fn golden_vqa_targets_of_the_classifier() {
             image: 0,
             question: String::new(),
             answers: Answer::of_annotators(&case.answers),
+            entities: Vec::new(),
         };
         let targets = list.targets(&sample);
         let labels: Vec<_> = targets.iter().map(|(label, _)| *label).collect();

@@ -1,17 +1,21 @@
 //! Questions and answers as word pieces.
 
+mod support;
+
 use std::path::Path;
 
 use data_pipeline::{
     Answer, AnswerList, DataError, Encoder, Pieces, Sample, WordPiece, WordPieceForm,
 };
 use proptest::prelude::*;
+use support::Questions;
 
 fn sample(question: &str, answers: &[&str]) -> Sample {
     Sample {
         image: 0,
         question: question.to_owned(),
         answers: answers.iter().map(|text| Answer::only(*text)).collect(),
+        entities: Vec::new(),
     }
 }
 
@@ -119,7 +123,7 @@ fn answers_that_would_be_written_alike_are_refused() {
 
 #[test]
 fn asked_questions_have_pieces_where_the_encoder_has_a_tokenizer() {
-    let mut encoder = Encoder::build(&samples(), 9, 8).expect("words and answers");
+    let mut encoder = Encoder::build(&Questions(samples()), 9, 8).expect("words and answers");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/formats/rgb.png");
     let image = std::fs::read(path).expect("fixture");
     let questions = ["is it red?", "Is it?"];

@@ -1,5 +1,7 @@
 //! Questions and answers as numbers, and back from the files of a run.
 
+mod support;
+
 use std::path::Path;
 
 use data_pipeline::{
@@ -7,6 +9,7 @@ use data_pipeline::{
     majority_answer, tokenize,
 };
 use proptest::prelude::*;
+use support::Questions;
 
 fn answer(text: &str, score: f32) -> Answer {
     Answer {
@@ -24,6 +27,7 @@ fn sample(question: &str, answers: &[(&str, f32)]) -> Sample {
             .iter()
             .map(|(text, score)| answer(text, *score))
             .collect(),
+        entities: Vec::new(),
     }
 }
 
@@ -48,7 +52,7 @@ fn tokens_are_lower_case_words() {
 #[test]
 fn words_come_by_count_then_alphabet() {
     let samples = ["zoo bee ant", "bee ant", "BEE cat?"].map(|q| sample(q, &[("yes", 1.0)]));
-    let vocabulary = Vocabulary::build(&samples).expect("words");
+    let vocabulary = Vocabulary::build(&Questions(samples.into())).expect("words");
     assert_eq!(vocabulary.words(), ["bee", "ant", "cat", "zoo"]);
     assert_eq!(vocabulary.len(), 6);
     assert_eq!((PAD, UNKNOWN), (0, 1));
@@ -59,7 +63,7 @@ fn words_come_by_count_then_alphabet() {
 #[test]
 fn questions_are_cut_and_padded_at_the_end() {
     let samples = [sample("ant bee cat", &[("yes", 1.0)])];
-    let vocabulary = Vocabulary::build(&samples).expect("words");
+    let vocabulary = Vocabulary::build(&Questions(samples.into())).expect("words");
     for (question, tokens, expected, length) in [
         ("ant bee cat", 3, &[2, 3, 4][..], 3),
         ("cat ant", 4, &[4, 2, PAD, PAD], 2),
@@ -74,9 +78,10 @@ fn questions_are_cut_and_padded_at_the_end() {
 #[test]
 fn cut_questions_are_counted() {
     let samples = ["a b c", "a b", "a", "a, b; c: d"].map(|q| sample(q, &[("yes", 1.0)]));
+    let source = Questions(samples.into());
     for (tokens, expected) in [(1, 3), (2, 2), (3, 1), (4, 0)] {
-        let encoder = Encoder::build(&samples, tokens, 8).expect("words and answers");
-        assert_eq!(encoder.truncated(&samples), expected, "{tokens} tokens");
+        let encoder = Encoder::build(&source, tokens, 8).expect("words and answers");
+        assert_eq!(encoder.truncated(&source.0), expected, "{tokens} tokens");
     }
 }
 
@@ -99,7 +104,7 @@ fn answers_are_counted_by_sample_and_need_a_score() {
 #[test]
 fn nothing_to_build_a_list_from_is_an_error() {
     let empty = [sample("?", &[("yes", 0.0)])];
-    let words = Vocabulary::build(&empty).expect_err("no word");
+    let words = Vocabulary::build(&Questions(empty.to_vec())).expect_err("no word");
     assert_eq!(words.to_string(), "1 training samples hold no word");
     let answers = AnswerList::build(&empty).expect_err("no answer");
     assert_eq!(answers.to_string(), "1 training samples hold no answer");
@@ -163,7 +168,7 @@ proptest! {
     fn lists_survive_saving(questions in prop::collection::vec(".{1,30}", 1..8)) {
         let samples: Vec<_> = questions.iter().map(|q| sample(q, &[(q, 1.0)])).collect();
         let path = Path::new("list.json");
-        if let Ok(vocabulary) = Vocabulary::build(&samples) {
+        if let Ok(vocabulary) = Vocabulary::build(&Questions(samples.clone())) {
             let read = Vocabulary::from_json(&vocabulary.to_json(), path);
             prop_assert_eq!(read.expect("as written"), vocabulary);
         }
@@ -176,7 +181,7 @@ proptest! {
     #[test]
     fn a_row_has_the_asked_length_and_ends_in_padding(question in ".{0,60}", tokens in 1_usize..12) {
         let samples = [sample("what is this", &[("yes", 1.0)])];
-        let vocabulary = Vocabulary::build(&samples).expect("words");
+        let vocabulary = Vocabulary::build(&Questions(samples.into())).expect("words");
         let (row, length) = vocabulary.encode(&question, tokens);
         prop_assert_eq!(row.len(), tokens);
         prop_assert!((1..=tokens).contains(&length));

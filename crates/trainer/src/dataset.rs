@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use config_schema::{Branches, Config, DatasetName};
 use data_pipeline::{
-    DataError, EasyVqa, Encoder, Loader, LoaderConfig, Order, Pieces, Shapes, ShapesConfig, Source,
-    Split, WordPiece, WordPieceForm,
+    DataError, EasyVqa, Encoder, Folder, HoldOut, Inputs, Loader, LoaderConfig, Order, Pieces,
+    Shapes, ShapesConfig, Source, Split, WordPiece, WordPieceForm,
 };
 
 use crate::randomness::{Purpose, seed};
@@ -29,8 +29,26 @@ impl Dataset {
     ///
     /// When it is not there or not valid.
     pub fn open(settings: &Config) -> Result<Self, DataError> {
+        Self::with(settings, |shapes| shapes)
+    }
+
+    /// The same with every input that the data set can have: `shapes` comes with region features, statistical words and
+    /// entities.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there or not valid.
+    pub fn open_described(settings: &Config) -> Result<Self, DataError> {
+        Self::with(settings, Shapes::described)
+    }
+
+    fn with(settings: &Config, made: impl Fn(Shapes) -> Shapes) -> Result<Self, DataError> {
+        let keys = &settings.dataset;
+        let hold_out = HoldOut {
+            fraction: keys.validation_fraction,
+            seed: seed(settings.training.seed, Purpose::HoldOut, 0, 0),
+        };
         let split = |split| -> Result<Arc<dyn Source>, DataError> {
-            let keys = &settings.dataset;
             Ok(match keys.name {
                 DatasetName::Shapes => {
                     let images = match split {
@@ -44,17 +62,14 @@ impl Dataset {
                         images,
                         questions_per_image,
                     };
-                    Arc::new(Shapes::new(config, split)?)
+                    Arc::new(made(Shapes::new(config, split)?))
                 }
                 DatasetName::EasyVqa => {
                     let folder = Path::new(&keys.root).join("easy-vqa");
-                    let hold_out = seed(settings.training.seed, Purpose::HoldOut, 0, 0);
-                    Arc::new(EasyVqa::open(
-                        &folder,
-                        split,
-                        keys.validation_fraction,
-                        hold_out,
-                    )?)
+                    Arc::new(EasyVqa::open(&folder, split, hold_out)?)
+                }
+                DatasetName::Folder => {
+                    Arc::new(Folder::open(Path::new(&keys.root), split, hold_out)?)
                 }
             })
         };
@@ -74,7 +89,9 @@ impl Dataset {
 /// When the split has no word or no answer, and when the word-piece vocabulary cannot be read or used.
 pub fn training_encoder(settings: &Config, train: &dyn Source) -> Result<Encoder, DataError> {
     let tokens = settings.dataset.max_question_tokens;
-    let mut encoder = Encoder::build(train.samples(), tokens, settings.dataset.image_size)?;
+    let mut encoder = Encoder::build(train, tokens, settings.dataset.image_size)?;
+    // No model reads the others yet.
+    encoder.inputs = Inputs::IMAGES;
     if settings.model.branches != Branches::Fine {
         let tokenizer = match settings.xvlm.vocabulary.as_str() {
             "" => WordPiece::build(train.samples(), WordPieceForm::Xvlm),

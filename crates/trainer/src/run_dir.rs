@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config_schema::Config;
-use data_pipeline::{AnswerList, Encoder, Pieces, Vocabulary, WordPiece, WordPieceForm};
+use data_pipeline::{AnswerList, Encoder, Inputs, Pieces, Vocabulary, WordPiece, WordPieceForm};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -253,6 +253,7 @@ pub fn read_blueprint<C: DeserializeOwned>(
             answers,
             max_question_tokens: tokens,
             image_size: settings.dataset.image_size,
+            inputs: Inputs::IMAGES,
             pieces,
         }),
         model: serde_json::from_str(&read(&model)?).map_err(invalid)?,

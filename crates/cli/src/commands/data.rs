@@ -3,10 +3,10 @@ use std::fs;
 use std::path::Path;
 
 use data_pipeline::easy_vqa::{self, Fetched};
-use data_pipeline::{Source, Split};
+use data_pipeline::{Source, Split, folder};
 use trainer::Dataset;
 
-use crate::args::{ConfigArgs, DataCommand, FetchName};
+use crate::args::{ConfigArgs, DataCommand, ExportFormat, FetchName};
 use crate::failure::Failure;
 use crate::output;
 
@@ -24,9 +24,17 @@ pub fn run(command: &DataCommand) -> Result<(), Failure> {
         DataCommand::Export {
             config,
             split,
+            format: ExportFormat::Pictures,
             count,
             to,
         } => export(config, (*split).into(), *count, to),
+        DataCommand::Export {
+            config,
+            format: ExportFormat::Folder,
+            count,
+            to,
+            ..
+        } => export_folder(config, *count, to),
     }
 }
 
@@ -55,7 +63,8 @@ fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
         let (samples, images) = (source.samples().len(), source.image_count());
         if json {
             output::json(&serde_json::json!({
-                "split": name, "samples": samples, "images": images, "answers": answers,
+                "split": name, "samples": samples, "images": images,
+                "inputs": source.inputs(), "answers": answers,
             }));
         } else {
             let shares = answers.iter().map(|(answer, count)| {
@@ -124,6 +133,22 @@ fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<
     output::note(format!(
         "{} questions about the images in {}",
         questions.len(),
+        to.display()
+    ));
+    Ok(())
+}
+
+/// Writes the first images of every split as a data set that `dataset.name=folder` reads.
+fn export_folder(config: &ConfigArgs, count: usize, to: &Path) -> Result<(), Failure> {
+    let dataset = Dataset::open_described(&config.settings()?.resolved.config)?;
+    let splits = [
+        (Split::Train, dataset.train.as_ref()),
+        (Split::Validation, dataset.validation.as_ref()),
+        (Split::Test, dataset.test.as_ref()),
+    ];
+    let questions = folder::write(to, &splits, count)?;
+    output::note(format!(
+        "{questions} questions in {0}; train on them with --dataset folder --data-root {0}",
         to.display()
     ));
     Ok(())

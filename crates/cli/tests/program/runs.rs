@@ -221,6 +221,27 @@ fn completions_and_data() {
     assert_eq!(questions.len(), 8);
 }
 
+#[test]
+fn an_exported_data_set_is_one_to_train_on() {
+    let place = Place::new();
+    let export = "data export --preset cpu --format folder --count 3 --to own";
+    place.ok(&export.split(' ').collect::<Vec<_>>());
+    let stats = "data stats --preset cpu --dataset folder --data-root own --json";
+    let stats = place.ok(&stats.split(' ').collect::<Vec<_>>());
+    let splits: Vec<Value> = stats
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(splits.len(), 3);
+    for split in splits {
+        assert_eq!(split["images"], 3);
+        assert_eq!(split["samples"], 12);
+        assert_eq!(split["inputs"]["regions"]["dim"], 12);
+        assert_eq!(split["inputs"]["images"], true);
+    }
+}
+
 /// Needs the public data set: `AOA_TEST_DATA` names the folder that `aoa data fetch` filled.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 #[test]

@@ -10,6 +10,8 @@ pub enum DatasetName {
     Shapes,
     /// The public easy-VQA data set, read from its folder.
     EasyVqa,
+    /// A data set of your own, in the layout that the README describes.
+    Folder,
 }
 
 impl std::fmt::Display for DatasetName {
@@ -17,6 +19,7 @@ impl std::fmt::Display for DatasetName {
         f.write_str(match self {
             Self::Shapes => "shapes",
             Self::EasyVqa => "easy-vqa",
+            Self::Folder => "folder",
         })
     }
 }
@@ -27,7 +30,7 @@ impl std::fmt::Display for DatasetName {
 pub struct Dataset {
     /// Which data set to train on.
     pub name: DatasetName,
-    /// Folder that holds the data sets, one folder each.
+    /// Folder that holds the data sets, one folder each; for `folder` the data set's own.
     pub root: String,
     /// Width and height, in pixels, to which every image is resized. Time and activation memory grow with its square.
     #[schemars(range(min = 16, max = 4096))]

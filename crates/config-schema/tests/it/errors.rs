@@ -202,7 +202,7 @@ fn unknown_values() {
         "dataset.name = 'easyvqa'",
         "user.toml:1:16: `dataset.name` cannot be \"easyvqa\"",
         "'easyvqa'",
-        "did you mean \"easy-vqa\"? (known: \"shapes\", \"easy-vqa\")",
+        "did you mean \"easy-vqa\"? (known: \"shapes\", \"easy-vqa\", \"folder\")",
     );
     user(
         "hardware.device = 'cuda:x'",

@@ -2,12 +2,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-
 use super::read::Layout;
 use crate::error::DataError;
+use crate::hold_out::HoldOut;
 use crate::sample::{Answer, Sample, Source, Split};
 
 /// One split of the `easy-vqa` data set, read from its folder.
@@ -23,24 +20,13 @@ pub struct EasyVqa {
 impl EasyVqa {
     /// Reads the questions of a split from `folder`, which holds `answers.txt`, `train` and `test`.
     ///
-    /// Of the training images, a share of `validation_fraction` (`0.0..1.0`) is held out; `seed` says which.
+    /// `hold_out` says which training images make up the validation split.
     ///
     /// # Errors
     /// When a part of the data set is missing, a file is not what it should be, an answer is not in `answers.txt`, or
     /// an image that a question names is not there. Images are looked for here and opened when they are read.
-    pub fn open(
-        folder: &Path,
-        split: Split,
-        validation_fraction: f64,
-        seed: u64,
-    ) -> Result<Self, DataError> {
-        if !(0.0..1.0).contains(&validation_fraction) {
-            return Err(DataError::Setting {
-                setting: "validation_fraction",
-                value: validation_fraction.to_string(),
-                expected: "at least 0 and less than 1",
-            });
-        }
+    pub fn open(folder: &Path, split: Split, hold_out: HoldOut) -> Result<Self, DataError> {
+        hold_out.check()?;
         let layout = Layout(folder);
         layout.check()?;
         let part = match split {
@@ -66,8 +52,8 @@ impl EasyVqa {
         }
         let all: Vec<usize> = named.into_keys().collect();
         let numbers = match split {
-            Split::Train => divide(all, validation_fraction, seed).0,
-            Split::Validation => divide(all, validation_fraction, seed).1,
+            Split::Train => hold_out.divide(all).0,
+            Split::Validation => hold_out.divide(all).1,
             Split::Test => all,
         };
         let position: BTreeMap<_, _> = numbers.iter().copied().zip(0..).collect();
@@ -78,6 +64,7 @@ impl EasyVqa {
                     image: *position.get(&entry.2)?,
                     question: entry.0,
                     answers: vec![Answer::only(entry.1)],
+                    entities: Vec::new(),
                 })
             })
             .collect();
@@ -87,15 +74,6 @@ impl EasyVqa {
             images: images.collect(),
         })
     }
-}
-
-/// The images to train on and the images held out, each in rising order.
-fn divide(mut images: Vec<usize>, fraction: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
-    images.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    let mut train = images.split_off((images.len() as f64 * fraction).round() as usize);
-    train.sort_unstable();
-    images.sort_unstable();
-    (train, images)
 }
 
 impl Source for EasyVqa {

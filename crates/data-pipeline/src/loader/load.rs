@@ -22,7 +22,8 @@ impl Loader {
     /// Checks settings and samples, and reads every image when `preload_data` is set.
     ///
     /// # Errors
-    /// When a setting is out of range, the source has no samples or a sample names no image, or, with `preload_data`,
+    /// When a setting is out of range, the source lacks an input of the encoder's, has no samples or
+    /// a sample names no image, or, with `preload_data`,
     /// when an image cannot be read.
     pub fn new(
         source: Arc<dyn Source>,
@@ -31,6 +32,7 @@ impl Loader {
     ) -> Result<Self, DataError> {
         config.check()?;
         encoder.check()?;
+        encoder.inputs.check(source.as_ref())?;
         let images = source.image_count();
         if source.samples().is_empty() {
             return Err(DataError::EmptySplit { images });
@@ -82,7 +84,7 @@ impl Loader {
             .div_ceil(self.config.effective_batch)
     }
 
-    /// Bytes of image data that stay in memory for as long as the loader: 0 without `preload_data`.
+    /// Bytes of images and region features that stay in memory for as long as the loader: 0 without `preload_data`.
     pub fn resident_bytes(&self) -> usize {
         self.preparer.store.as_ref().map_or(0, Store::bytes)
     }

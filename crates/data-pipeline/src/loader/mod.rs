@@ -2,6 +2,7 @@
 
 mod config;
 mod epoch;
+mod image;
 mod load;
 mod order;
 mod prepare;

@@ -1,10 +1,9 @@
-use std::any::Any;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::store::{Pixels, Store};
+use super::image::LoadedImage;
+use super::store::Store;
 use crate::batch::Batch;
 use crate::encoder::{EncodedText, Encoder};
 use crate::error::DataError;
@@ -24,7 +23,7 @@ pub(super) struct Preparer {
 pub(super) struct Chunk {
     samples: Vec<Prepared>,
     /// Every image of the samples once, by its index in the source.
-    images: HashMap<usize, Pixels>,
+    images: HashMap<usize, LoadedImage>,
 }
 
 struct Prepared {
@@ -56,11 +55,10 @@ impl Preparer {
         })
     }
 
-    fn image(&self, image: usize) -> Result<Pixels, DataError> {
+    fn image(&self, image: usize) -> Result<LoadedImage, DataError> {
         match &self.store {
             Some(store) => Ok(store.image(image)),
-            None => load_image(self.source.as_ref(), &self.encoder, image)
-                .map(|pixels| Pixels::keep(pixels, self.compress)),
+            None => LoadedImage::load(self.source.as_ref(), &self.encoder, image, self.compress),
         }
     }
 }
@@ -85,7 +83,7 @@ impl Assembly {
         for prepared in chunk.samples {
             let next = rows.len();
             let row = *rows.entry(prepared.image).or_insert_with(|| {
-                chunk.images[&prepared.image].append_to(&mut batch.images);
+                chunk.images[&prepared.image].append_to(batch);
                 next
             });
             batch.push(prepared.sample, row, prepared.text);
@@ -99,33 +97,4 @@ impl Assembly {
     pub(super) fn finish(self) -> Batch {
         self.batch
     }
-}
-
-/// The pixels of an image, `[image_size, image_size, 3]`. A panic in the source or a decoder becomes an error, as one
-/// damaged file must not take a worker with it.
-pub(super) fn load_image(
-    source: &dyn Source,
-    encoder: &Encoder,
-    image: usize,
-) -> Result<Vec<u8>, DataError> {
-    let load = || {
-        let encoded = source.encoded_image(image)?;
-        encoder.pixels(&encoded).map_err(|error| DataError::Image {
-            image: source.image_name(image),
-            source: error,
-        })
-    };
-    catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| {
-        Err(DataError::Panicked {
-            image: source.image_name(image),
-            message: message_of(panic.as_ref()),
-        })
-    })
-}
-
-fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
-        .to_owned()
 }

@@ -1,5 +1,6 @@
 //! The `shapes` data set: coloured shapes and questions about them, made on the fly from a seed.
 
+mod describe;
 mod question;
 mod render;
 mod scene;

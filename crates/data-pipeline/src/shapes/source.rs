@@ -1,11 +1,13 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::describe::{self, REGIONS};
 use super::question::{Topic, ask};
 use super::render::render;
 use super::scene::{Scene, any};
 use crate::error::DataError;
 use crate::image::encode_png;
+use crate::inputs::{Inputs, Regions, most_tokens};
 use crate::sample::{Answer, Sample, Source, Split};
 
 /// Most questions about one image. Of the few that a scene of two objects allows, more would use up those with the one
@@ -41,6 +43,8 @@ pub struct Shapes {
     split: Split,
     scenes: Vec<Scene>,
     samples: Vec<Sample>,
+    /// Statistical words of each image, where the data set is to have all inputs.
+    described: Option<Vec<Vec<String>>>,
 }
 
 /// What a random stream of an image is for.
@@ -89,6 +93,7 @@ impl Shapes {
                 image,
                 question,
                 answers: vec![Answer::only(answer)],
+                entities: Vec::new(),
             }));
             scenes.push(scene);
         }
@@ -97,12 +102,32 @@ impl Shapes {
             split,
             scenes,
             samples,
+            described: None,
         })
+    }
+
+    /// Adds region features, statistical words and entities, made from the scenes as they are: what a perfect detector
+    /// would say.
+    #[must_use]
+    pub fn described(mut self) -> Self {
+        for sample in &mut self.samples {
+            sample.entities = describe::entities(&sample.question);
+        }
+        let words = self.scenes.iter().map(describe::statistical_words);
+        self.described = Some(words.collect());
+        self
     }
 }
 
-#[cfg(test)]
 impl Shapes {
+    fn scene(&self, image: usize) -> Result<&Scene, DataError> {
+        self.scenes.get(image).ok_or(DataError::NoSuchImage {
+            image,
+            images: self.scenes.len(),
+        })
+    }
+
+    #[cfg(test)]
     pub(super) fn scenes(&self) -> &[Scene] {
         &self.scenes
     }
@@ -117,11 +142,30 @@ impl Source for Shapes {
         self.scenes.len()
     }
 
+    fn inputs(&self) -> Inputs {
+        let Some(words) = &self.described else {
+            return Inputs::IMAGES;
+        };
+        let entities = self.samples.iter().map(|sample| sample.entities.as_slice());
+        Inputs {
+            images: true,
+            regions: Some(REGIONS),
+            statistical_words: Some(most_tokens(words.iter().map(Vec::as_slice))),
+            entities: Some(most_tokens(entities)),
+        }
+    }
+
+    fn regions(&self, image: usize) -> Result<Regions, DataError> {
+        self.scene(image).map(describe::regions)
+    }
+
+    fn statistical_words(&self, image: usize) -> &[String] {
+        let words = self.described.as_ref().and_then(|words| words.get(image));
+        words.map_or(&[], Vec::as_slice)
+    }
+
     fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError> {
-        let scene = self.scenes.get(image).ok_or(DataError::NoSuchImage {
-            image,
-            images: self.scenes.len(),
-        })?;
+        let scene = self.scene(image)?;
         let mut noise = stream(self.seed, self.split, image, Purpose::Noise);
         encode_png(&render(scene, &mut noise)).map_err(|source| DataError::Image {
             image: self.image_name(image),
@@ -130,12 +174,7 @@ impl Source for Shapes {
     }
 
     fn image_name(&self, image: usize) -> String {
-        let split = match self.split {
-            Split::Train => "train",
-            Split::Validation => "validation",
-            Split::Test => "test",
-        };
-        format!("shapes/{split}/{image}.png")
+        format!("shapes/{}/{image}.png", self.split.name())
     }
 }
 

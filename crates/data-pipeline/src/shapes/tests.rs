@@ -7,6 +7,7 @@ use super::render::render;
 use super::scene::{Colour, Object, SIDE, Scene, Shape};
 use super::source::{Shapes, ShapesConfig};
 use crate::image::RgbImage;
+use crate::inputs::Inputs;
 use crate::sample::{Answer, Source, Split};
 use crate::text::tokenize;
 
@@ -240,4 +241,83 @@ fn noise_is_keyed() {
     let draw = |seed| render(&scene, &mut ChaCha8Rng::seed_from_u64(seed));
     assert_eq!(draw(1), draw(1));
     assert_ne!(draw(1), draw(2));
+}
+
+/// The regions, words and entities of a scene, told by reading the numbers again.
+#[test]
+fn descriptions_tell_the_scene() {
+    let described = shapes(Split::Test).described();
+    let inputs = described.inputs();
+    let shape = inputs.regions.expect("it is described");
+    assert_eq!((shape.regions, shape.dim), (3, 12));
+    assert_eq!(
+        (inputs.statistical_words, inputs.entities),
+        (Some(6), Some(2))
+    );
+    for (image, scene) in described.scenes().iter().enumerate() {
+        let regions = described.regions(image).expect("a scene");
+        assert_eq!(regions.shape, shape);
+        let mut named = Vec::new();
+        for (number, region) in regions.features.chunks(12).enumerate() {
+            let [left, top, right, bottom, width, height] = regions.boxes[number * 6..][..6] else {
+                panic!("six numbers a box")
+            };
+            let Some(object) = scene.objects.get(number) else {
+                let edges = [left, top, right, bottom, width, height];
+                assert!(
+                    region
+                        .iter()
+                        .chain(&edges)
+                        .all(|number| number.abs() < 1e-9)
+                );
+                continue;
+            };
+            let which = |part: &[f32]| {
+                assert!((part.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+                part.iter()
+                    .position(|feature| *feature > 0.5)
+                    .expect("one of them")
+            };
+            assert_eq!(Colour::ALL[which(&region[..6])], object.colour);
+            assert_eq!(Shape::ALL[which(&region[6..9])], object.shape);
+            let close = |a: f32, pixels: f32| (a * SIDE as f32 - pixels).abs() < 1e-3;
+            assert!(
+                close(f32::midpoint(left, right), object.centre[0])
+                    && close(region[9], object.centre[0])
+            );
+            assert!(
+                close(f32::midpoint(top, bottom), object.centre[1])
+                    && close(region[10], object.centre[1])
+            );
+            assert!(close(width / 2.0, object.radius) && close(region[11], object.radius));
+            assert!(close(right - left, 2.0 * object.radius) && close(height / 2.0, object.radius));
+            named.extend([object.colour.name(), object.shape.name()]);
+        }
+        let words = described.statistical_words(image);
+        assert!(
+            named
+                .iter()
+                .all(|name| words.iter().any(|word| word == name))
+        );
+        assert!(words.iter().all(|word| named.contains(&word.as_str())));
+        let distinct: std::collections::BTreeSet<_> = words.iter().collect();
+        assert_eq!(distinct.len(), words.len());
+    }
+    for (question, expected) in [
+        ("is there a red circle?", &["red", "circle"][..]),
+        ("how many black objects are there?", &["black", "objects"]),
+        ("what shape is the leftmost object?", &["object"]),
+    ] {
+        assert_eq!(super::describe::entities(question), expected);
+    }
+    let plain = shapes(Split::Test);
+    for (with, without) in described.samples().iter().zip(plain.samples()) {
+        assert_eq!(with.entities, super::describe::entities(&with.question));
+        assert!(!with.entities.is_empty() && without.entities.is_empty());
+        assert_eq!(
+            (&with.question, &with.answers),
+            (&without.question, &without.answers)
+        );
+    }
+    assert_eq!(plain.inputs(), Inputs::IMAGES);
 }

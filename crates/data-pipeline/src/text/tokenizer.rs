@@ -4,7 +4,7 @@
 /// let words: Vec<String> = data_pipeline::tokenize("What's LEFT of the red-ish circle?").collect();
 /// assert_eq!(words, ["what's", "left", "of", "the", "red", "ish", "circle"]);
 /// ```
-pub fn tokenize(text: &str) -> impl Iterator<Item = String> {
+pub fn tokenize(text: &str) -> impl Iterator<Item = String> + use<> {
     text.to_lowercase()
         .split(|c: char| !c.is_alphanumeric() && c != '\'')
         .filter(|word| word.contains(char::is_alphanumeric))

@@ -63,7 +63,7 @@ fn batches_do_not_depend_on_settings() {
         questions_per_image: 5,
     };
     let source: Arc<dyn Source> = Arc::new(Shapes::new(shapes, Split::Train).expect("scenes"));
-    let encoder = Encoder::build(source.samples(), 12, 40).expect("words");
+    let encoder = Encoder::build(source.as_ref(), 12, 40).expect("words");
     let encoder = Arc::new(encoder);
     let orders = [
         Order::Sequential,

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod faults;
+mod inputs;
 mod order;
 mod resources;
 mod support;

@@ -4,8 +4,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use data_pipeline::{
-    Answer, Batch, DataError, Encoder, Loader, LoaderConfig, Order, Pieces, Sample, Source,
-    WordPiece, WordPieceForm,
+    Answer, BOX_SIZE, Batch, DataError, Encoder, Inputs, Loader, LoaderConfig, Order, Pieces,
+    RegionShape, Regions, Sample, Source, WordPiece, WordPieceForm,
 };
 
 /// Side of the images.
@@ -17,6 +17,7 @@ type Read = Box<dyn Fn(usize) -> Result<Vec<u8>, DataError> + Send + Sync>;
 pub(crate) struct Numbers {
     samples: Vec<Sample>,
     pub(crate) images: usize,
+    pub(crate) inputs: Inputs,
     read: Read,
 }
 
@@ -39,11 +40,23 @@ impl Numbers {
                 format!("answer {}", number % 7),
                 format!("rare {number}"),
             ]),
+            entities: vec![format!("number {number}")],
         };
         Self {
             samples: (0..samples).map(sample).collect(),
             images,
+            inputs: Inputs::IMAGES,
             read: Box::new(read),
+        }
+    }
+
+    /// Region features of an image: three of four numbers each, that tell image and place.
+    pub(crate) fn described(image: usize) -> Regions {
+        let numbers = |columns: usize| (0..3 * columns).map(move |at| (image * 100 + at) as f32);
+        Regions {
+            shape: RegionShape { regions: 3, dim: 4 },
+            features: numbers(4).collect(),
+            boxes: numbers(BOX_SIZE).collect(),
         }
     }
 
@@ -59,7 +72,9 @@ impl Numbers {
 
     pub(crate) fn encoder(&self) -> Arc<Encoder> {
         let known = &self.samples[..self.samples.len().div_ceil(2)];
-        let mut encoder = Encoder::build(known, 5, SIDE).expect("words and answers");
+        let mut source = Self::new(known.len(), self.images);
+        source.inputs = self.inputs;
+        let mut encoder = Encoder::build(&source, 5, SIDE).expect("words and answers");
         let tokenizer = WordPiece::build(known, WordPieceForm::Xvlm).expect("words");
         encoder.pieces = Pieces::new(tokenizer, 6, &encoder.answers).ok();
         Arc::new(encoder)
@@ -73,6 +88,19 @@ impl Source for Numbers {
 
     fn image_count(&self) -> usize {
         self.images
+    }
+
+    fn inputs(&self) -> Inputs {
+        self.inputs
+    }
+
+    fn regions(&self, image: usize) -> Result<Regions, DataError> {
+        Ok(Self::described(image))
+    }
+
+    /// Number 0 of even images, number 1 of odd ones.
+    fn statistical_words(&self, image: usize) -> &[String] {
+        &self.samples[image % 2].entities
     }
 
     fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError> {

@@ -1,0 +1,185 @@
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Component, Path};
+
+use super::line::Line;
+use super::{Layout, NAME};
+use crate::error::DataError;
+use crate::inputs::{Inputs, most_tokens};
+use crate::sample::{Sample, Split};
+
+/// The questions of a split, and the images they are about.
+pub(super) struct Part {
+    pub(super) samples: Vec<Sample>,
+    /// Names of the images, in order of first use.
+    pub(super) images: Vec<String>,
+    /// For each image, by its name; nothing where the data set has none.
+    pub(super) statistical_words: Option<Vec<Vec<String>>>,
+    pub(super) inputs: Inputs,
+}
+
+/// Reads the questions of a split and looks for all that belongs to their images.
+pub(super) fn read(layout: &Layout, split: Split) -> Result<Part, DataError> {
+    let (has_images, has_features) = (layout.images().is_dir(), layout.features().is_dir());
+    if !has_images && !has_features {
+        return Err(missing(layout, &layout.images()));
+    }
+    let path = layout.questions(split);
+    let mut samples = Vec::new();
+    let mut images = Vec::new();
+    let mut positions = HashMap::new();
+    let mut with_entities = None;
+    for (number, text) in (1..).zip(text(layout, &path)?.lines()) {
+        let line = Place {
+            path: &path,
+            number,
+        };
+        let Line {
+            image,
+            question,
+            answers,
+            entities,
+        } = line.parse(text)?;
+        let position = if let Some(known) = positions.get(&image) {
+            *known
+        } else {
+            line.look_for(layout, &image, has_images, has_features)?;
+            positions.insert(image.clone(), images.len());
+            images.push(image);
+            images.len() - 1
+        };
+        if *with_entities.get_or_insert(entities.is_some()) != entities.is_some() {
+            let expected = "`entities` on all lines or on none";
+            return Err(line.unexpected(expected, text));
+        }
+        samples.push(Sample {
+            image: position,
+            question,
+            answers: answers.into_answers(),
+            entities: entities.unwrap_or_default(),
+        });
+    }
+    if samples.is_empty() {
+        return Err(DataError::EmptyList { path });
+    }
+    let statistical_words = statistical_words(layout, &images)?;
+    let regions = images.first().filter(|_| has_features);
+    let regions = regions.map(|image| super::features::read(&layout.features_of(image)));
+    let inputs = Inputs {
+        images: has_images,
+        regions: regions.transpose()?.map(|regions| regions.shape),
+        statistical_words: statistical_words
+            .as_ref()
+            .map(|words| most_tokens(words.iter().map(Vec::as_slice))),
+        entities: with_entities
+            .unwrap_or(false)
+            .then(|| most_tokens(samples.iter().map(|sample| sample.entities.as_slice()))),
+    };
+    Ok(Part {
+        samples,
+        images,
+        statistical_words,
+        inputs,
+    })
+}
+
+fn text(layout: &Layout, path: &Path) -> Result<String, DataError> {
+    if !path.exists() {
+        return Err(missing(layout, path));
+    }
+    fs::read_to_string(path).map_err(|source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn missing(layout: &Layout, path: &Path) -> DataError {
+    DataError::MissingDataSet {
+        data_set: NAME,
+        folder: layout.0.to_owned(),
+        missing: path.to_owned(),
+    }
+}
+
+/// The words of each image, where there is a file of them.
+fn statistical_words(
+    layout: &Layout,
+    images: &[String],
+) -> Result<Option<Vec<Vec<String>>>, DataError> {
+    let path = layout.statistical_words();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut by_image: BTreeMap<String, Vec<String>> =
+        serde_json::from_str(&text(layout, &path)?)
+            .map_err(|error| DataError::json(&path, &error))?;
+    let of = |image: &String| {
+        by_image.remove(image).ok_or_else(|| DataError::Content {
+            path: path.clone(),
+            expected: format!("words for image `{image}`"),
+            found: "none".to_owned(),
+        })
+    };
+    images.iter().map(of).collect::<Result<_, _>>().map(Some)
+}
+
+/// A line of questions, for messages.
+struct Place<'a> {
+    path: &'a Path,
+    /// From 1.
+    number: usize,
+}
+
+impl Place<'_> {
+    fn unexpected(&self, expected: &'static str, found: &str) -> DataError {
+        DataError::Line {
+            path: self.path.to_owned(),
+            line: self.number,
+            expected,
+            found: found.to_owned(),
+        }
+    }
+
+    fn parse(&self, text: &str) -> Result<Line, DataError> {
+        let line: Line = serde_json::from_str(text)
+            .map_err(|error| DataError::json_line(self.path, self.number, &error))?;
+        if line.question.trim().is_empty() {
+            return Err(self.unexpected("a question that is not blank", text));
+        }
+        if line.answers.texts().any(|answer| answer.trim().is_empty()) {
+            return Err(self.unexpected("answers that are not blank", text));
+        }
+        if !line.answers.scores() {
+            return Err(self.unexpected("an answer with a score above 0", text));
+        }
+        // Neither out of the folder nor to another drive.
+        let mut parts = Path::new(&line.image).components().peekable();
+        if parts.peek().is_none() || !parts.all(|part| matches!(part, Component::Normal(_))) {
+            return Err(self.unexpected("the name of a file in `images`", &line.image));
+        }
+        Ok(line)
+    }
+
+    /// # Errors
+    /// When the image or its features are not there.
+    fn look_for(
+        &self,
+        layout: &Layout,
+        image: &str,
+        images: bool,
+        features: bool,
+    ) -> Result<(), DataError> {
+        let files = [
+            images.then(|| layout.image(image)),
+            features.then(|| layout.features_of(image)),
+        ];
+        match files.into_iter().flatten().find(|file| !file.is_file()) {
+            None => Ok(()),
+            Some(file) => Err(DataError::MissingFile {
+                path: self.path.to_owned(),
+                line: self.number,
+                file,
+            }),
+        }
+    }
+}

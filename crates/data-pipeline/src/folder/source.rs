@@ -1,0 +1,149 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::read::{self, Part};
+use super::{Layout, features};
+use crate::error::DataError;
+use crate::hold_out::HoldOut;
+use crate::inputs::{Inputs, Regions};
+use crate::sample::{Sample, Source, Split};
+
+/// One split of a data set of the user's own.
+///
+/// ```text
+/// train.jsonl               a question a line: {"image": "a.png", "question": "what is it?", "answers": ["cat"]}
+/// validation.jsonl          the same; without it a part of the training images is held out
+/// test.jsonl                the same
+/// images/a.png              PNG or JPEG; the folder may be absent where there are features
+/// features/a.png.safetensors   optional: regions [regions, dim] and boxes [regions, 6], F32
+/// statistical_words.json    optional: {"a.png": ["cat", "grass"]}
+/// ```
+///
+/// `answers` is a list, in which ten answers are those of ten annotators ([`Answer::of_annotators`](crate::Answer)) and
+/// otherwise each is right, or an object from answer to score. `entities`, a list of words or phrases, stands on every
+/// line or on none. The boxes are left, top, right and bottom edge, width and height, as parts of the image's.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+    samples: Vec<Sample>,
+    images: Vec<String>,
+    statistical_words: Vec<Vec<String>>,
+    inputs: Inputs,
+}
+
+impl Folder {
+    /// Reads the questions of a split from the folder `root`. Where there is no `validation.jsonl`, `hold_out` says
+    /// which training images make up that split.
+    ///
+    /// # Errors
+    /// When a part of the data set is missing, a file is not what it should be, or an image that a question names is not
+    /// there or lacks features or words that others have. Images and features are looked for here and opened when they
+    /// are read.
+    pub fn open(root: &Path, split: Split, hold_out: HoldOut) -> Result<Self, DataError> {
+        hold_out.check()?;
+        let layout = Layout(root);
+        let own_validation = layout.questions(Split::Validation).exists();
+        let part = match split {
+            Split::Validation if !own_validation => Split::Train,
+            part => part,
+        };
+        let Part {
+            samples,
+            images,
+            statistical_words,
+            inputs,
+        } = read::read(&layout, part)?;
+        let whole = Self {
+            root: root.to_owned(),
+            samples,
+            images,
+            statistical_words: statistical_words.unwrap_or_default(),
+            inputs,
+        };
+        if own_validation || split == Split::Test {
+            return Ok(whole);
+        }
+        let (train, held_out) = hold_out.divide((0..whole.images.len()).collect());
+        Ok(match split {
+            Split::Validation => whole.only(&held_out),
+            _ => whole.only(&train),
+        })
+    }
+
+    /// The part about the given images, in rising order.
+    fn only(self, images: &[usize]) -> Self {
+        let mut position = vec![None; self.images.len()];
+        for (new, &old) in images.iter().enumerate() {
+            position[old] = Some(new);
+        }
+        let moved = |sample: Sample| {
+            Some(Sample {
+                image: position[sample.image]?,
+                ..sample
+            })
+        };
+        let words = images
+            .iter()
+            .filter_map(|&image| self.statistical_words.get(image));
+        Self {
+            samples: self.samples.into_iter().filter_map(moved).collect(),
+            statistical_words: words.cloned().collect(),
+            images: images
+                .iter()
+                .map(|&image| self.images[image].clone())
+                .collect(),
+            ..self
+        }
+    }
+
+    /// Name of an image that there is.
+    fn name(&self, image: usize) -> Result<&str, DataError> {
+        let name = self.images.get(image).map(String::as_str);
+        name.ok_or(DataError::NoSuchImage {
+            image,
+            images: self.images.len(),
+        })
+    }
+}
+
+impl Source for Folder {
+    fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    fn image_count(&self) -> usize {
+        self.images.len()
+    }
+
+    fn inputs(&self) -> Inputs {
+        self.inputs
+    }
+
+    fn regions(&self, image: usize) -> Result<Regions, DataError> {
+        features::read(&Layout(&self.root).features_of(self.name(image)?))
+    }
+
+    fn statistical_words(&self, image: usize) -> &[String] {
+        self.statistical_words.get(image).map_or(&[], Vec::as_slice)
+    }
+
+    fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError> {
+        let path = Layout(&self.root).image(self.name(image)?);
+        fs::read(&path).map_err(|source| DataError::Io { path, source })
+    }
+
+    fn image_name(&self, image: usize) -> String {
+        let layout = Layout(&self.root);
+        let path = |name| {
+            if self.inputs.images {
+                layout.image(name)
+            } else {
+                layout.features_of(name)
+            }
+        };
+        self.name(image).map_or_else(
+            |_| image.to_string(),
+            |name| path(name).display().to_string(),
+        )
+    }
+}

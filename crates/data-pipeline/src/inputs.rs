@@ -1,0 +1,135 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::DataError;
+use crate::sample::Source;
+use crate::text::tokenize;
+
+/// Numbers of a region's box: left, top, right and bottom edge, width and height.
+pub const BOX_SIZE: usize = 6;
+
+/// Which inputs there are beside the question, and their sizes.
+///
+/// The training split decides for a run: saved with it, it says what the model was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// Whether there are images.
+    pub images: bool,
+    /// Size of an image's region features.
+    pub regions: Option<RegionShape>,
+    /// Tokens of an image's statistical words, padding among them.
+    pub statistical_words: Option<usize>,
+    /// Tokens of a question's entities, padding among them.
+    pub entities: Option<usize>,
+}
+
+/// Size of the region features of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegionShape {
+    /// Regions of an image.
+    pub regions: usize,
+    /// Features of a region.
+    pub dim: usize,
+}
+
+/// `36 x 2048`.
+impl fmt::Display for RegionShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} x {}", self.regions, self.dim)
+    }
+}
+
+impl Inputs {
+    /// Images and nothing else.
+    pub const IMAGES: Self = Self {
+        images: true,
+        regions: None,
+        statistical_words: None,
+        entities: None,
+    };
+
+    /// # Errors
+    /// Names the first input that a split lacks, or that there has another size.
+    pub(crate) fn check(&self, split: &dyn Source) -> Result<(), DataError> {
+        let there = split.inputs();
+        let lacks = [
+            ("images", self.images && !there.images),
+            (
+                "region features",
+                self.regions.is_some() && there.regions.is_none(),
+            ),
+            (
+                "statistical words",
+                self.statistical_words.is_some() && there.statistical_words.is_none(),
+            ),
+            (
+                "entities",
+                self.entities.is_some() && there.entities.is_none(),
+            ),
+        ];
+        if let Some((input, _)) = lacks.into_iter().find(|(_, lacking)| *lacking) {
+            return Err(DataError::MissingInput { input });
+        }
+        match (self.regions, there.regions) {
+            (Some(expected), Some(found)) if expected != found => Err(DataError::RegionShape {
+                of: split.image_name(0),
+                expected,
+                found,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a detector found in images, instead of or beside their pixels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Regions {
+    /// The same for every image.
+    pub shape: RegionShape,
+    /// `[images, regions, dim]`.
+    pub features: Vec<f32>,
+    /// `[images, regions, 6]`: left, top, right and bottom edge, width and height, as parts of the image's.
+    pub boxes: Vec<f32>,
+}
+
+impl Regions {
+    /// Those of no image yet.
+    pub(crate) fn new(shape: RegionShape) -> Self {
+        Self {
+            shape,
+            features: Vec::new(),
+            boxes: Vec::new(),
+        }
+    }
+
+    /// Adds images of the same shape.
+    pub(crate) fn append(&mut self, images: &Self) {
+        self.features.extend_from_slice(&images.features);
+        self.boxes.extend_from_slice(&images.boxes);
+    }
+
+    /// The given images, in the order given.
+    pub(crate) fn select(&self, images: impl IntoIterator<Item = usize>) -> Self {
+        let RegionShape { regions, dim } = self.shape;
+        let mut selected = Self::new(self.shape);
+        for image in images {
+            let features = &self.features[image * regions * dim..][..regions * dim];
+            selected.features.extend_from_slice(features);
+            let boxes = &self.boxes[image * regions * BOX_SIZE..][..regions * BOX_SIZE];
+            selected.boxes.extend_from_slice(boxes);
+        }
+        selected
+    }
+
+    /// Bytes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        (self.features.len() + self.boxes.len()) * size_of::<f32>()
+    }
+}
+
+/// Most tokens of a row of texts; a row without a word is one unknown word.
+pub(crate) fn most_tokens<'a>(rows: impl Iterator<Item = &'a [String]>) -> usize {
+    let tokens = rows.map(|row| row.iter().map(|text| tokenize(text).count()).sum());
+    tokens.max().unwrap_or(0).max(1)
+}

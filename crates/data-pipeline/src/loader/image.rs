@@ -1,0 +1,137 @@
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::batch::Batch;
+use crate::encoder::Encoder;
+use crate::error::DataError;
+use crate::inputs::{BOX_SIZE, RegionShape, Regions};
+use crate::sample::Source;
+
+/// What a batch carries of an image, as it is kept in memory; a clone shares it.
+#[derive(Clone)]
+pub(super) struct LoadedImage {
+    pixels: Option<Pixels>,
+    regions: Option<Arc<Regions>>,
+    statistical_words: Option<Arc<[u32]>>,
+}
+
+impl LoadedImage {
+    /// Reads what the encoder's inputs ask for. A panic in the source or a decoder becomes an error, as one damaged file
+    /// must not take a worker with it.
+    pub(super) fn load(
+        source: &dyn Source,
+        encoder: &Encoder,
+        image: usize,
+        compress: bool,
+    ) -> Result<Self, DataError> {
+        let load = || {
+            let inputs = &encoder.inputs;
+            let pixels = inputs.images.then(|| pixels(source, encoder, image));
+            let regions = inputs.regions.map(|_| regions(source, encoder, image));
+            let words = || encoder.vocabulary.tokens(source.statistical_words(image));
+            Ok(Self {
+                pixels: pixels.transpose()?.map(|p| Pixels::keep(p, compress)),
+                regions: regions.transpose()?.map(Arc::new),
+                statistical_words: inputs.statistical_words.map(|_| words().into()),
+            })
+        };
+        catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| {
+            Err(DataError::Panicked {
+                image: source.image_name(image),
+                message: message_of(panic.as_ref()),
+            })
+        })
+    }
+
+    /// Makes it the batch's next image.
+    pub(super) fn append_to(&self, batch: &mut Batch) {
+        if let Some(pixels) = &self.pixels {
+            pixels.append_to(&mut batch.images);
+        }
+        if let (Some(all), Some(regions)) = (&mut batch.regions, &self.regions) {
+            all.append(regions);
+        }
+        if let (Some(table), Some(words)) = (&mut batch.statistical_words, &self.statistical_words)
+        {
+            table.push(words);
+        }
+    }
+
+    /// Bytes held in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let pixels = self.pixels.as_ref().map_or(0, Pixels::bytes);
+        let regions = self.regions.as_ref().map_or(0, |regions| regions.bytes());
+        let words = self.statistical_words.as_deref().map_or(0, size_of_val);
+        pixels + regions + words
+    }
+}
+
+/// `[image_size, image_size, 3]`.
+fn pixels(source: &dyn Source, encoder: &Encoder, image: usize) -> Result<Vec<u8>, DataError> {
+    let encoded = source.encoded_image(image)?;
+    encoder.pixels(&encoded).map_err(|error| DataError::Image {
+        image: source.image_name(image),
+        source: error,
+    })
+}
+
+/// # Errors
+/// When the source does not give as many numbers as it says, or another shape than the training split has.
+fn regions(source: &dyn Source, encoder: &Encoder, image: usize) -> Result<Regions, DataError> {
+    let regions = source.regions(image)?;
+    let RegionShape {
+        regions: count,
+        dim,
+    } = regions.shape;
+    let whole = regions.features.len() == count * dim && regions.boxes.len() == count * BOX_SIZE;
+    match encoder.inputs.regions {
+        Some(expected) if !whole || regions.shape != expected => Err(DataError::RegionShape {
+            of: source.image_name(image),
+            expected,
+            found: regions.shape,
+        }),
+        _ => Ok(regions),
+    }
+}
+
+/// The pixels of a resized image.
+#[derive(Clone)]
+enum Pixels {
+    Plain(Arc<[u8]>),
+    Lz4(Arc<[u8]>),
+}
+
+impl Pixels {
+    fn keep(pixels: Vec<u8>, compress: bool) -> Self {
+        if compress {
+            Self::Lz4(lz4_flex::compress_prepend_size(&pixels).into())
+        } else {
+            Self::Plain(pixels.into())
+        }
+    }
+
+    fn append_to(&self, images: &mut Vec<u8>) {
+        match self {
+            Self::Plain(pixels) => images.extend_from_slice(pixels),
+            Self::Lz4(block) => images.extend(
+                lz4_flex::decompress_size_prepended(block)
+                    .expect("the block was compressed by this process"),
+            ),
+        }
+    }
+
+    /// Bytes held in memory.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Plain(bytes) | Self::Lz4(bytes) => bytes.len(),
+        }
+    }
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+        .to_owned()
+}

@@ -1,0 +1,500 @@
+//! A data set of the user's own: reading, everything that can be wrong with it, and writing.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use data_pipeline::{
+    Answer, DataError, Encoder, Folder, HoldOut, Inputs, Loader, LoaderConfig, Order, RegionShape,
+    Regions, Sample, Shapes, ShapesConfig, Source, Split, Vocabulary, folder,
+};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, serialize};
+use tempfile::TempDir;
+
+const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
+
+const HOLD_OUT: HoldOut = HoldOut {
+    fraction: 0.5,
+    seed: 1,
+};
+
+const LINES: &str = r#"{"image": "a.png", "question": "what is it?", "answers": ["cat"], "entities": ["it"]}
+{"image": "sub/b.jpg", "question": "is it red?", "answers": {"yes": 0.6, "no": 0.2}, "entities": []}
+{"image": "a.png", "question": "red?", "answers": ["no", "yes", "no", "no", "no", "no", "no", "no", "no", "no"], "entities": ["red thing"]}
+"#;
+
+fn safetensors(tensors: &[(&str, &[usize], &[f32])]) -> Vec<u8> {
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(.., numbers)| numbers.iter().flat_map(|n| n.to_le_bytes()).collect())
+        .collect();
+    let views = tensors.iter().zip(&bytes).map(|((name, shape, _), bytes)| {
+        (
+            *name,
+            TensorView::new(Dtype::F32, shape.to_vec(), bytes).expect("a tensor"),
+        )
+    });
+    serialize(views, None).expect("a file")
+}
+
+/// Two images, their features and words, and three questions a split.
+fn data_set() -> TempDir {
+    let root = TempDir::new().expect("a folder");
+    let formats = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
+    for (folder, names) in [
+        ("images", ["a.png", "sub/b.jpg"]),
+        ("features", ["a.png", "sub/b.jpg"]),
+    ] {
+        fs::create_dir_all(root.path().join(folder).join("sub")).expect("a folder");
+        for (name, format) in names.iter().zip(["rgb.png", "rgb_444.jpg"]) {
+            let path = root.path().join(folder).join(name);
+            if folder == "images" {
+                fs::copy(formats.join(format), path).expect("an image");
+            } else {
+                let level = if *name == "a.png" { 0.25 } else { 0.75 };
+                let content = safetensors(&[
+                    ("regions", &[2, 3], &[level; 6]),
+                    ("boxes", &[2, 6], &[level; 12]),
+                ]);
+                fs::write(format!("{}.safetensors", path.display()), content).expect("a file");
+            }
+        }
+    }
+    for split in SPLITS {
+        let path = root.path().join(format!("{}.jsonl", split.name()));
+        fs::write(path, LINES).expect("a file");
+    }
+    let words = r#"{"a.png": ["tabby cat"], "sub/b.jpg": [], "unused.png": ["x"]}"#;
+    fs::write(root.path().join("statistical_words.json"), words).expect("a file");
+    root
+}
+
+fn open(root: &TempDir, split: Split) -> Folder {
+    Folder::open(root.path(), split, HOLD_OUT).expect("a whole data set")
+}
+
+fn answer(text: &str, score: f32, weight: f32) -> Answer {
+    Answer {
+        text: text.to_owned(),
+        score,
+        weight,
+    }
+}
+
+#[test]
+fn a_data_set_is_read_as_written() {
+    let root = data_set();
+    for split in SPLITS {
+        let source = open(&root, split);
+        let sample = |image, question: &str, answers, entities: &[&str]| Sample {
+            image,
+            question: question.to_owned(),
+            answers,
+            entities: entities.iter().map(ToString::to_string).collect(),
+        };
+        let expected = [
+            sample(0, "what is it?", vec![Answer::only("cat")], &["it"]),
+            sample(
+                1,
+                "is it red?",
+                vec![answer("yes", 0.6, 0.75), answer("no", 0.2, 0.25)],
+                &[],
+            ),
+            sample(
+                0,
+                "red?",
+                vec![answer("no", 1.0, 0.9), answer("yes", 0.3, 0.1)],
+                &["red thing"],
+            ),
+        ];
+        for (read, expected) in source.samples().iter().zip(&expected) {
+            assert_eq!(
+                (read.image, &read.question),
+                (expected.image, &expected.question)
+            );
+            assert_eq!(read.entities, expected.entities);
+            for (a, b) in read.answers.iter().zip(&expected.answers) {
+                assert_eq!(a.text, b.text);
+                assert!(
+                    (a.score - b.score).abs() < 1e-6 && (a.weight - b.weight).abs() < 1e-6,
+                    "{a:?}"
+                );
+            }
+        }
+        assert_eq!((source.samples().len(), source.image_count()), (3, 2));
+        let inputs = Inputs {
+            images: true,
+            regions: Some(RegionShape { regions: 2, dim: 3 }),
+            statistical_words: Some(2),
+            entities: Some(2),
+        };
+        assert_eq!(source.inputs(), inputs);
+        assert_eq!(source.statistical_words(0), ["tabby cat"]);
+        assert!(source.statistical_words(1).is_empty());
+        let regions = source.regions(1).expect("a whole file");
+        assert_eq!(regions.features, [0.75; 6]);
+        assert_eq!(regions.boxes, [0.75; 12]);
+        let image = root.path().join("images/sub/b.jpg");
+        assert_eq!(source.image_name(1), image.display().to_string());
+        assert_eq!(
+            source.encoded_image(1).expect("an image"),
+            fs::read(image).expect("it")
+        );
+        assert!(source.encoded_image(2).is_err() && source.regions(2).is_err());
+    }
+}
+
+#[test]
+fn the_vocabulary_covers_all_words() {
+    let vocabulary = Vocabulary::build(&open(&data_set(), Split::Train)).expect("words");
+    let mut words = vocabulary.words().to_vec();
+    words.sort_unstable();
+    assert_eq!(words, ["cat", "is", "it", "red", "tabby", "thing", "what"]);
+}
+
+#[test]
+fn another_number_of_answers_is_right_in_full() {
+    let root = data_set();
+    let line = r#"{"image": "a.png", "question": "q", "answers": ["red", "dark red", "red"]}"#;
+    fs::write(root.path().join("test.jsonl"), line).expect("a file");
+    let source = open(&root, Split::Test);
+    let answers = &source.samples()[0].answers;
+    let third = 1.0 / 3.0;
+    assert_eq!(
+        *answers,
+        [
+            answer("red", 1.0, 2.0 * third),
+            answer("dark red", 1.0, third)
+        ]
+    );
+    assert_eq!(source.inputs().entities, None);
+}
+
+#[test]
+fn optional_parts_may_be_absent() {
+    let root = data_set();
+    fs::remove_dir_all(root.path().join("features")).expect("a folder");
+    fs::remove_file(root.path().join("statistical_words.json")).expect("a file");
+    let inputs = open(&root, Split::Train).inputs();
+    let expected = Inputs {
+        entities: Some(2),
+        ..Inputs::IMAGES
+    };
+    assert_eq!(inputs, expected);
+
+    let root = data_set();
+    fs::remove_dir_all(root.path().join("images")).expect("a folder");
+    let source = open(&root, Split::Train);
+    assert!(!source.inputs().images && source.inputs().regions.is_some());
+    assert!(source.image_name(0).ends_with("features/a.png.safetensors"));
+}
+
+#[test]
+fn without_a_validation_split_a_part_of_training_is_held_out() {
+    let root = data_set();
+    fs::remove_file(root.path().join("validation.jsonl")).expect("a file");
+    let [train, validation, test] = SPLITS.map(|split| open(&root, split));
+    assert_eq!(
+        [&train, &validation, &test].map(Source::image_count),
+        [1, 1, 2]
+    );
+    assert_eq!(train.samples().len() + validation.samples().len(), 3);
+    for source in [&train, &validation] {
+        let a = source.image_name(0).ends_with("a.png");
+        assert_eq!(source.samples().len(), if a { 2 } else { 1 });
+        assert!(source.samples().iter().all(|sample| sample.image == 0));
+        assert_eq!(source.statistical_words(0).len(), usize::from(a));
+        let level = if a { 0.25 } else { 0.75 };
+        assert_eq!(
+            source.regions(0).expect("a whole file").features,
+            [level; 6]
+        );
+    }
+    assert_ne!(train.image_name(0), validation.image_name(0));
+    let hold_out = HoldOut {
+        fraction: 1.0,
+        seed: 1,
+    };
+    let refused = Folder::open(root.path(), Split::Train, hold_out);
+    assert!(matches!(refused, Err(DataError::Setting { .. })));
+}
+
+/// Spoils a data set and compares the message; `{}` in it stands for the folder.
+fn check(spoil: impl Fn(&Path), message: &str) {
+    let root = data_set();
+    spoil(root.path());
+    let error = Folder::open(root.path(), Split::Test, HOLD_OUT).expect_err(message);
+    let folder = root.path().display().to_string();
+    assert_eq!(error.to_string(), message.replace("{}", &folder));
+}
+
+#[test]
+fn missing_parts_are_named() {
+    for part in ["test.jsonl", "images"] {
+        check(
+            |root| {
+                fs::remove_dir_all(root.join("features")).expect("a folder");
+                fs::rename(root.join(part), root.join("gone")).expect("moved");
+            },
+            &format!("no folder data set in `{{}}`: `{{}}/{part}` is missing"),
+        );
+    }
+    let error = Folder::open(Path::new("no/such"), Split::Train, HOLD_OUT).expect_err("no folder");
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("dataset.root"))
+    );
+    for file in ["images/sub/b.jpg", "features/sub/b.jpg.safetensors"] {
+        check(
+            |root| fs::remove_file(root.join(file)).expect("a file"),
+            &format!("`{{}}/test.jsonl`, line 2: `{{}}/{file}` is missing"),
+        );
+    }
+    check(
+        |root| fs::write(root.join("statistical_words.json"), r#"{"a.png": []}"#).expect("a file"),
+        "`{}/statistical_words.json`: expected words for image `sub/b.jpg`, found none",
+    );
+    check(
+        |root| fs::write(root.join("test.jsonl"), "").expect("a file"),
+        "`{}/test.jsonl`: the list is empty",
+    );
+}
+
+#[test]
+fn broken_lines_are_named() {
+    for (line, message) in [
+        ("{", "column 1: EOF while parsing an object"),
+        ("", "column 0: EOF while parsing a value"),
+        (
+            r#"{"image": "a.png", "answers": ["x"]}"#,
+            "column 36: missing field `question`",
+        ),
+        (
+            r#"{"image": "a.png", "question": "q", "answer": "x"}"#,
+            "column 44: unknown field `answer`, expected one of `image`, `question`, `answers`, `entities`",
+        ),
+        (
+            r#"{"image": "a.png", "question": "q", "answers": "x"}"#,
+            "column 50: invalid type: string \"x\", expected a list of answers or an object from answer to score",
+        ),
+        (
+            r#"{"image": "a.png", "question": "q", "answers": {"x": 1.5}}"#,
+            "column 57: the score of `x` is 1.5: expected 0 to 1",
+        ),
+        (
+            r#"{"image": "a.png", "question": "q", "answers": {"x": 1, "x": 0}}"#,
+            "column 63: answer `x` has a score already",
+        ),
+    ] {
+        check(
+            |root| {
+                let text = LINES.lines().next().expect("a line");
+                fs::write(root.join("test.jsonl"), format!("{text}\n{line}\n")).expect("a file");
+            },
+            &format!("`{{}}/test.jsonl`, line 2, {message}"),
+        );
+    }
+}
+
+#[test]
+fn lines_that_make_no_sense_are_named() {
+    for (line, message) in [
+        (
+            r#"{"image":"a.png","question":" ","answers":["x"],"entities":[]}"#,
+            "a question that is not blank",
+        ),
+        (
+            r#"{"image":"a.png","question":"q","answers":["x",""],"entities":[]}"#,
+            "answers that are not blank",
+        ),
+        (
+            r#"{"image":"a.png","question":"q","answers":[],"entities":[]}"#,
+            "an answer with a score above 0",
+        ),
+        (
+            r#"{"image":"a.png","question":"q","answers":{"x":0.0},"entities":[]}"#,
+            "an answer with a score above 0",
+        ),
+        (
+            r#"{"image":"a.png","question":"q","answers":["x"]}"#,
+            "`entities` on all lines or on none",
+        ),
+    ] {
+        check(
+            |root| {
+                let text = LINES.lines().next().expect("a line");
+                fs::write(root.join("test.jsonl"), format!("{text}\n{line}\n")).expect("a file");
+            },
+            &format!("`{{}}/test.jsonl`, line 2: expected {message}, found `{line}`"),
+        );
+    }
+}
+
+#[test]
+fn an_image_lies_in_the_folder() {
+    for name in ["../secret.png", "/etc/passwd", "sub/../../x", ""] {
+        check(
+            |root| {
+                let line = format!(r#"{{"image": "{name}", "question": "q", "answers": ["x"]}}"#);
+                fs::write(root.join("test.jsonl"), line).expect("a file");
+            },
+            &format!(
+                "`{{}}/test.jsonl`, line 1: expected the name of a file in `images`, found `{name}`"
+            ),
+        );
+    }
+}
+
+#[test]
+fn broken_features_are_named() {
+    let regions = ("regions", &[2_usize, 3][..], &[0.5_f32; 6][..]);
+    let boxes = ("boxes", &[2_usize, 6][..], &[0.5_f32; 12][..]);
+    for (content, message) in [
+        (
+            b"no safetensors".to_vec(),
+            "expected a safetensors file, found ",
+        ),
+        (
+            safetensors(&[boxes]),
+            "expected `regions` with two dimensions of F32, found ",
+        ),
+        (
+            safetensors(&[("regions", &[1, 2, 3], regions.2), boxes]),
+            "expected `regions` with two dimensions of F32, found [1, 2, 3] of F32",
+        ),
+        (
+            safetensors(&[("regions", &[0, 3], &[]), ("boxes", &[0, 6], &[])]),
+            "expected at least one region and feature, found 0 x 3",
+        ),
+        (
+            safetensors(&[
+                ("regions", &[2, 3], &[0.5, 0.5, f32::NAN, 0.5, 0.5, 0.5]),
+                boxes,
+            ]),
+            "expected finite numbers, found NaN",
+        ),
+        (
+            safetensors(&[regions, ("boxes", &[3, 4], boxes.2)]),
+            "expected `boxes` of 2 x 6, as there are 2 regions, found 3 x 4",
+        ),
+        (
+            safetensors(&[regions, ("boxes", &[2, 6], &[312.0; 12])]),
+            "expected boxes as parts of the image, 0 to 1, found 312",
+        ),
+    ] {
+        let root = data_set();
+        let path = root.path().join("features/a.png.safetensors");
+        fs::write(&path, content).expect("a file");
+        let error = Folder::open(root.path(), Split::Test, HOLD_OUT).expect_err(message);
+        let text = error.to_string();
+        assert!(
+            text.starts_with(&format!("`{}`: {message}", path.display())),
+            "{text}"
+        );
+    }
+}
+
+fn shapes(split: Split) -> Shapes {
+    let config = ShapesConfig {
+        seed: 4,
+        images: 12,
+        questions_per_image: 3,
+    };
+    Shapes::new(config, split).expect("scenes")
+}
+
+/// What was written is read back: samples, images and every input.
+fn same(written: &dyn Source, read: &dyn Source, images: usize) {
+    assert_eq!(read.samples(), &written.samples()[..images * 3]);
+    assert_eq!(read.image_count(), images);
+    assert_eq!(read.inputs().regions, written.inputs().regions);
+    for image in 0..images {
+        let bytes = |source: &dyn Source| source.encoded_image(image).expect("an image");
+        assert_eq!(bytes(read), bytes(written));
+        assert_eq!(
+            read.statistical_words(image),
+            written.statistical_words(image)
+        );
+        let regions = |source: &dyn Source| -> Option<Regions> { source.regions(image).ok() };
+        if written.inputs().regions.is_some() {
+            assert!(regions(written).is_some());
+            assert_eq!(regions(read), regions(written));
+        }
+    }
+}
+
+#[test]
+fn a_written_data_set_is_read_back() {
+    for described in [true, false] {
+        let sources = SPLITS.map(|split| {
+            let shapes = shapes(split);
+            if described {
+                shapes.described()
+            } else {
+                shapes
+            }
+        });
+        let splits: Vec<(Split, &dyn Source)> = SPLITS
+            .into_iter()
+            .zip(&sources)
+            .map(|(split, source)| (split, source as &dyn Source))
+            .collect();
+        let root = TempDir::new().expect("a folder");
+        assert_eq!(
+            folder::write(root.path(), &splits, 5).expect("written"),
+            3 * 5 * 3
+        );
+        for (split, source) in splits {
+            same(source, &open(&root, split), 5);
+        }
+    }
+}
+
+#[test]
+fn a_written_data_set_is_loaded() {
+    let sources = SPLITS.map(|split| shapes(split).described());
+    let splits = [
+        (Split::Train, &sources[0] as &dyn Source),
+        (Split::Validation, &sources[1] as &dyn Source),
+        (Split::Test, &sources[2] as &dyn Source),
+    ];
+    let root = TempDir::new().expect("a folder");
+    folder::write(root.path(), &splits, usize::MAX).expect("written");
+    let source = Arc::new(open(&root, Split::Train));
+    let encoder = Encoder::build(source.as_ref(), 9, 16).expect("words and answers");
+    let config = LoaderConfig {
+        effective_batch: 36,
+        chunk: 7,
+        num_workers: 2,
+        prefetch_factor: 2,
+        preload_data: false,
+        use_compression: false,
+        shuffle: Order::Sequential,
+    };
+    let loader = Loader::new(source, Arc::new(encoder), config).expect("a loader");
+    let mut epoch = loader.epoch(0, 0).expect("threads");
+    let batch = epoch.next().expect("a batch").expect("whole files");
+    assert_eq!((batch.len(), batch.unique_images()), (36, 12));
+    let regions = batch.regions.expect("the data set has them");
+    assert_eq!(
+        regions.shape,
+        RegionShape {
+            regions: 3,
+            dim: 12
+        }
+    );
+    assert_eq!(
+        regions.features[..36],
+        sources[0].regions(0).expect("a scene").features
+    );
+    assert_eq!(
+        batch
+            .statistical_words
+            .expect("the data set has them")
+            .rows(),
+        12
+    );
+    assert_eq!(batch.entities.expect("the data set has them").rows(), 36);
+}
