@@ -23,7 +23,7 @@ fn samples() -> Vec<Sample> {
     vec![
         sample("What COLOUR is the T-shirt?", &["dark red", "red"]),
         sample("what is it, a cat (or a dog)?", &["dog"]),
-        sample("is it red?", &["yes", "no [SEP]"]),
+        sample("is it red?", &["yes", "no"]),
     ]
 }
 
@@ -65,7 +65,7 @@ fn a_built_vocabulary_does_not_know_other_words() {
         ("what is it", "[CLS] what is it"),
         ("cats redder dogma", "[CLS] [UNK] [UNK] [UNK]"),
         ("is [SEP]red", "[CLS] is [SEP] red"),
-        ("##t [MASK] 猫", "[CLS] [UNK] [UNK] t [UNK] [UNK]"),
+        ("##t [猫]", "[CLS] [UNK] [UNK] t [UNK] [UNK] [UNK]"),
     ] {
         let ids = tokenizer.encode(text, usize::MAX);
         assert_eq!(words(&tokenizer, &ids), expected);

@@ -201,6 +201,11 @@ fn other_tokenizers_are_refused() {
             "found invalid type: sequence, expected a map",
         ),
         (
+            "/model/vocab",
+            json!({"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "two words": 4}),
+            "expected tokens without white space, found `two words`",
+        ),
+        (
             "/model/vocab/cat",
             json!(-8),
             "found invalid value: integer `-8`, expected u32",

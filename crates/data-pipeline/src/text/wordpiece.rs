@@ -1,8 +1,12 @@
 use std::path::Path;
-use std::sync::LazyLock;
 
-use regex::Regex;
-use unicode_normalization::UnicodeNormalization;
+use tokenizers::models::wordpiece::WordPiece as Model;
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::{
+    AddedToken, DecoderWrapper, NormalizedString, Normalizer, OffsetReferential, OffsetType,
+    PostProcessorWrapper, PreTokenizedString, PreTokenizer, TokenizerImpl,
+};
 
 use super::pre_question::pre_question;
 use super::wordpiece_file;
@@ -13,36 +17,14 @@ use crate::sample::Sample;
 /// A word of more characters is unknown as a whole.
 const LONGEST_WORD: usize = 100;
 
-/// In front of every piece that does not begin a word.
-const CONTINUED: &str = "##";
-
 /// Tokens that are recognised in a text when they are written like this.
 pub(super) const WRITTEN: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
 /// Tokens in front of a vocabulary built from a data set.
 const FRONT: [&str; 4] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];
 
-/// Punctuation (all that is neither letter, digit, space nor control character in ASCII, and Unicode's category P) and
-/// ideographs: each is a word of its own. A character class without its brackets.
-const SINGLE: &str = concat!(
-    r"!-/:-@\[-`\{-~\p{P}",
-    r"\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2B73F}",
-    r"\x{2B740}-\x{2B81F}\x{2B820}-\x{2CEAF}\x{F900}-\x{FAFF}\x{2F800}-\x{2FA1F}",
-);
-
-static SPECIAL: LazyLock<Regex> = LazyLock::new(|| {
-    let written = WRITTEN.map(regex::escape).join("|");
-    constant(&written)
-});
-
-static WORD: LazyLock<Regex> = LazyLock::new(|| constant(&format!(r"[{SINGLE}]|[^\s{SINGLE}]+")));
-
-/// Accents, control characters and the replacement character.
-static REMOVED: LazyLock<Regex> = LazyLock::new(|| constant(r"[\p{Mn}\p{C}\x{FFFD}--[\t\n\r]]"));
-
-fn constant(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("the pattern does not depend on input")
-}
+type Tokenizer =
+    TokenizerImpl<Model, BertNormalizer, BertPreTokenizer, PostProcessorWrapper, DecoderWrapper>;
 
 /// Which special tokens stand around a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,15 +50,22 @@ pub struct SpecialTokens {
 
 /// The uncased tokenizer of BERT (Devlin et al., 2019): lower-cased words without accents, cut into the longest pieces
 /// that the vocabulary has (Wu et al., 2016).
-///
-/// Own code: the `tokenizers` crate brings some thirty others, most of them for other tokenizers and for training, and
-/// gives crates under Burn other features, so that Burn would be compiled once more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct WordPiece {
     pieces: WordList,
+    tokenizer: Tokenizer,
     special: SpecialTokens,
     form: WordPieceForm,
 }
+
+/// The tokenizer follows from the pieces.
+impl PartialEq for WordPiece {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.pieces, self.form) == (&other.pieces, other.form)
+    }
+}
+
+impl Eq for WordPiece {}
 
 impl WordPiece {
     /// Reads `vocab.txt`, one token a line, or where the path ends in `.json` a `tokenizer.json` with the settings of an
@@ -108,26 +97,20 @@ impl WordPiece {
             let answers = sample.answers.iter().map(|answer| answer.text.clone());
             answers.chain([pre_question(&sample.question, usize::MAX)])
         });
-        let known = texts.flat_map(|text| {
-            let plain = SPECIAL.split(&text).flat_map(words);
-            plain
-                .filter(|word| word.chars().count() <= LONGEST_WORD)
-                .collect::<Vec<_>>()
-        });
+        let known = texts
+            .flat_map(|text| words(&text))
+            .filter(|word| word.chars().count() <= LONGEST_WORD);
         let pieces = WordList::by_count(&FRONT, known).ok_or(DataError::NothingToList {
             what: "word",
             samples: training.len(),
         })?;
-        Ok(Self {
-            pieces,
-            special: SpecialTokens {
-                pad: 0,
-                unknown: 1,
-                start: 2,
-                end: 3,
-            },
-            form,
-        })
+        let special = SpecialTokens {
+            pad: 0,
+            unknown: 1,
+            start: 2,
+            end: 3,
+        };
+        Ok(Self::with(pieces, special, form))
     }
 
     fn new(pieces: WordList, path: &Path, form: WordPieceForm) -> Result<Self, DataError> {
@@ -147,17 +130,27 @@ impl WordPiece {
             start: id("[CLS]")?,
             end: id("[SEP]")?,
         };
-        Ok(Self {
+        Ok(Self::with(pieces, special, form))
+    }
+
+    fn with(pieces: WordList, special: SpecialTokens, form: WordPieceForm) -> Self {
+        let written = WRITTEN
+            .iter()
+            .filter(|token| pieces.position(token).is_some());
+        let written: Vec<_> = written
+            .map(|token| AddedToken::from(*token, true))
+            .collect();
+        Self {
+            tokenizer: tokenizer(&pieces, written),
             pieces,
             special,
             form,
-        })
+        }
     }
 
     /// The tokens by id, one a line: the text of `vocab.txt`.
     pub fn to_text(&self) -> String {
-        let lines = self.pieces.words().iter();
-        lines.flat_map(|piece| [piece.as_str(), "\n"]).collect()
+        self.pieces.to_lines()
     }
 
     /// Number of tokens: the rows of an embedding table.
@@ -175,14 +168,7 @@ impl WordPiece {
     /// `[SEP]` of [`WordPieceForm::Bert`]. Special tokens written in the text are recognised.
     pub fn encode(&self, text: &str, max_tokens: usize) -> Vec<u32> {
         let mut ids = vec![self.special.start];
-        let mut rest = 0;
-        for written in SPECIAL.find_iter(text) {
-            self.push_words(&text[rest..written.start()], &mut ids);
-            ids.push(self.id(written.as_str()).unwrap_or(self.special.unknown));
-            rest = written.end();
-        }
-        self.push_words(&text[rest..], &mut ids);
-
+        ids.extend_from_slice(encode(&self.tokenizer, text).get_ids());
         match self.form {
             WordPieceForm::Bert => {
                 ids.truncate(max_tokens.saturating_sub(1));
@@ -193,51 +179,40 @@ impl WordPiece {
         ids.truncate(max_tokens);
         ids
     }
-
-    fn id(&self, piece: &str) -> Option<u32> {
-        self.pieces.position(piece).map(|id| id as u32)
-    }
-
-    fn push_words(&self, text: &str, ids: &mut Vec<u32>) {
-        for word in words(text) {
-            match self.pieces_of(&word) {
-                Some(pieces) => ids.extend(pieces),
-                None => ids.push(self.special.unknown),
-            }
-        }
-    }
-
-    /// The longest piece the word begins with, then the longest that the remainder begins with, and so on; nothing when
-    /// a remainder begins with none.
-    fn pieces_of(&self, word: &str) -> Option<Vec<u32>> {
-        if word.chars().count() > LONGEST_WORD {
-            return None;
-        }
-        let mut pieces = Vec::new();
-        let mut rest = word.to_owned();
-        // What is left of the word, and behind the first piece the mark in front of it.
-        let mut mark = 0;
-        while rest.len() > mark {
-            let ends = rest.char_indices().map(|(at, c)| at + c.len_utf8());
-            let longest = ends
-                .rev()
-                .take_while(|end| *end > mark)
-                .find_map(|end| Some((end, self.id(&rest[..end])?)));
-            let (end, id) = longest?;
-            pieces.push(id);
-            rest = format!("{CONTINUED}{}", &rest[end..]);
-            mark = CONTINUED.len();
-        }
-        Some(pieces)
-    }
 }
 
-/// Lower-cased words without accents; punctuation and ideographs are words of their own.
+fn tokenizer(pieces: &WordList, written: Vec<AddedToken>) -> Tokenizer {
+    const ALWAYS: &str = "a vocabulary that is given in memory is taken as it is";
+    let vocabulary = Model::read_bytes(pieces.to_lines().as_bytes()).expect(ALWAYS);
+    let model = Model::builder()
+        .vocab(vocabulary)
+        .max_input_chars_per_word(LONGEST_WORD);
+    let mut tokenizer = Tokenizer::new(model.build().expect(ALWAYS));
+    tokenizer
+        .with_normalizer(Some(BertNormalizer::default()))
+        .expect(ALWAYS)
+        .with_pre_tokenizer(Some(BertPreTokenizer));
+    tokenizer.add_special_tokens(written).expect(ALWAYS);
+    tokenizer
+}
+
+fn encode(tokenizer: &Tokenizer, text: &str) -> tokenizers::Encoding {
+    let encoded = tokenizer.encode_fast(text, false);
+    encoded.expect("no text is refused, as the vocabulary has an unknown token")
+}
+
+/// The words that are looked up as a whole first: lower-cased, without accents, punctuation apart.
 fn words(text: &str) -> Vec<String> {
-    // Letter by letter, as the reference does: a capital sigma never becomes a final one.
-    let lower = text.chars().flat_map(char::to_lowercase);
-    let decomposed: String = lower.nfd().collect();
-    let plain = REMOVED.replace_all(&decomposed, "");
-    let words = WORD.find_iter(&plain).map(|word| word.as_str().to_owned());
-    words.collect()
+    const ALWAYS: &str = "no text is refused";
+    let mut normalized = NormalizedString::from(text);
+    BertNormalizer::default()
+        .normalize(&mut normalized)
+        .expect(ALWAYS);
+    let mut split = PreTokenizedString::from(normalized);
+    BertPreTokenizer.pre_tokenize(&mut split).expect(ALWAYS);
+    let words = split.get_splits(OffsetReferential::Normalized, OffsetType::None);
+    words
+        .into_iter()
+        .map(|(word, ..)| word.to_owned())
+        .collect()
 }

@@ -88,6 +88,17 @@ fn tokens(file: &TokenizerJson) -> Result<Vec<String>, DataError> {
                 error.to_string(),
             )
         })?;
+    // One would not survive being written as a line.
+    if let Some(token) = vocabulary
+        .keys()
+        .find(|token| token.contains(char::is_whitespace))
+    {
+        return Err(file.unexpected(
+            "model.vocab",
+            "tokens without white space".to_owned(),
+            format!("`{token}`"),
+        ));
+    }
     let mut by_id: Vec<_> = vocabulary
         .into_iter()
         .map(|(token, id)| (id, token))

@@ -60,6 +60,12 @@ impl WordList {
     }
 
     /// One word a line.
+    pub(super) fn to_lines(&self) -> String {
+        let words = self.words.iter();
+        words.flat_map(|word| [word.as_str(), "\n"]).collect()
+    }
+
+    /// Reads what [`WordList::to_lines`] wrote.
     pub(super) fn from_lines(text: &str, path: &Path) -> Result<Self, DataError> {
         let lines = text.lines().map(|line| line.trim_end().to_owned());
         Self::from_words(lines.collect(), path)
