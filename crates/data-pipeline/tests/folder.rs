@@ -241,6 +241,8 @@ fn missing_parts_are_named() {
         );
     }
     let error = Folder::open(Path::new("no/such"), Split::Train, HOLD_OUT).expect_err("no folder");
+    let message = "no folder data set in `no/such`: `no/such` is missing";
+    assert_eq!(error.to_string(), message);
     assert!(
         error
             .hint()

@@ -20,6 +20,9 @@ pub(super) struct Part {
 
 /// Reads the questions of a split and looks for all that belongs to their images.
 pub(super) fn read(layout: &Layout, split: Split) -> Result<Part, DataError> {
+    if !layout.0.is_dir() {
+        return Err(missing(layout, layout.0));
+    }
     let (has_images, has_features) = (layout.images().is_dir(), layout.features().is_dir());
     if !has_images && !has_features {
         return Err(missing(layout, &layout.images()));
