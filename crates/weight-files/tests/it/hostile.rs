@@ -1,6 +1,6 @@
 //! Checkpoints that are broken, or made to do harm.
 
-use weight_files::{LONGEST_PICKLE, WeightFile};
+use weight_files::{Fault, LONGEST_PICKLE, WeightFile};
 
 use crate::archive::{checkpoint, zip, zip_with_method};
 use crate::memory::{fault, peak_of};
