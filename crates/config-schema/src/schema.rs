@@ -327,7 +327,10 @@ mod tests {
             "memory_optimization.max_memory_usage",
             "a number above 0.0 and at most 1.0",
         );
-        check("dataset.name", "one of \"shapes\", \"easy-vqa\", \"folder\"");
+        check(
+            "dataset.name",
+            "one of \"shapes\", \"easy-vqa\", \"folder\"",
+        );
         check("precision.mode", "one of \"f32\", \"bf16\", \"f16\"");
         check("training.epochs", "an integer from 1 to 100000");
         check("data_loading.streaming", "true or false");
