@@ -12,6 +12,7 @@ mod golden_swin;
 mod golden_tokenizer;
 mod golden_weights;
 mod layering;
+mod optional_inputs;
 mod runs;
 mod slicing;
 mod two_branches;

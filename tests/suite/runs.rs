@@ -45,7 +45,7 @@ pub fn small(sets: &[&str]) -> Config {
         .config
 }
 
-struct Finished {
+pub struct Finished {
     folder: TempDir,
     summary: Summary,
 }
@@ -70,25 +70,34 @@ fn start<M: Model>(
     train::<M>(&run, &mut Silent)
 }
 
-fn finish(settings: &Config) -> Finished {
+pub fn finish(settings: &Config) -> Finished {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let summary =
         start::<Vqa>(settings, &folder.path().join("run"), false, None).expect("the run ends well");
     Finished { folder, summary }
 }
 
+/// The same run, stopped after some steps and resumed.
+pub fn finish_in_two_parts(settings: &Config, stop_after: usize) -> Finished {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run_dir = folder.path().join("run");
+    start::<Vqa>(settings, &run_dir, false, Some(stop_after)).expect("the part ends well");
+    let summary = start::<Vqa>(settings, &run_dir, true, None).expect("the rest ends well");
+    Finished { folder, summary }
+}
+
 impl Finished {
-    fn run_dir(&self) -> PathBuf {
+    pub fn run_dir(&self) -> PathBuf {
         self.folder.path().join("run")
     }
 
     /// The last weights.
-    fn weights(&self) -> Gradients {
+    pub fn weights(&self) -> Gradients {
         newest_weights::<Vqa>(&self.run_dir())
     }
 
     /// Loss of every step.
-    fn losses(&self) -> Vec<f64> {
+    pub fn losses(&self) -> Vec<f64> {
         losses(&self.run_dir())
     }
 }
@@ -137,13 +146,13 @@ fn a_run_with_both_branches_resumes_bit_for_bit_and_reports_each() {
     let whole = finish(&settings);
     let branches: Vec<_> = whole.summary.branch_accuracy.keys().copied().collect();
     assert_eq!(branches, ["coarse", "fine"]);
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let run_dir = folder.path().join("run");
-    start::<Vqa>(&settings, &run_dir, false, Some(5)).expect("the part ends well");
-    let summary = start::<Vqa>(&settings, &run_dir, true, None).expect("the rest ends well");
-    assert_eq!(newest_weights::<Vqa>(&run_dir), whole.weights());
-    assert_eq!(losses(&run_dir), whole.losses());
-    assert_eq!(summary.branch_accuracy, whole.summary.branch_accuracy);
+    let resumed = finish_in_two_parts(&settings, 5);
+    assert_eq!(resumed.weights(), whole.weights());
+    assert_eq!(resumed.losses(), whole.losses());
+    assert_eq!(
+        resumed.summary.branch_accuracy,
+        whole.summary.branch_accuracy
+    );
 }
 
 #[test]

@@ -5,21 +5,24 @@ use std::sync::Arc;
 use aoa_model::Vqa;
 use burn::tensor::Device;
 use config_schema::{Config, Layers, presets, resolve};
-use data_pipeline::{
-    Batch, Encoder, Loader, LoaderConfig, Order, Shapes, ShapesConfig, Source, Split,
-};
+use data_pipeline::{Batch, Encoder, Loader, LoaderConfig, Order};
 use integration_tests::{Gradients, gradients_by_path, random_numbers};
 use trainer::{
-    DataShape, DeviceBatch, Model, Sight, Slicing, effective_gradient, training_encoder,
+    DataShape, Dataset, DeviceBatch, Model, Sight, Slicing, effective_gradient, training_encoder,
 };
 
 use crate::two_branches::BOTH;
 
-/// Small models without dropout: either form of the fine branch behind convolutions, and both branches behind a Swin
-/// transformer.
-const MODELS: [&[&str]; 3] = [
+/// Small models without dropout: either form of the fine branch behind convolutions, the published one with all its
+/// inputs, and both branches behind a Swin transformer.
+const MODELS: [&[&str]; 4] = [
     &[],
     &["model.fine_form=cfr", "model.fusion_dropout=[0.0, 0.0]"],
+    &[
+        "model.fine_form=cfr",
+        "model.fusion_dropout=[0.0, 0.0]",
+        "dataset.shapes_described=true",
+    ],
     &BOTH,
 ];
 
@@ -32,6 +35,9 @@ fn settings(model: &[&str]) -> Config {
         "dataset.image_size=32",
         "dataset.max_question_tokens=12",
         "model.aoa_layers=2",
+        "dataset.shapes_seed=3",
+        "dataset.shapes_train_images=8",
+        "dataset.shapes_questions_per_image=4",
     ];
     let layers = Layers {
         sets: sets.iter().chain(model).map(ToString::to_string).collect(),
@@ -53,13 +59,9 @@ impl Fixture {
     /// An effective batch of 32 samples about 8 images.
     fn new(model: &[&str]) -> Self {
         let settings = settings(model);
-        let shapes = ShapesConfig {
-            seed: 3,
-            images: 8,
-            questions_per_image: 4,
-        };
-        let source: Arc<dyn Source> = Arc::new(Shapes::new(shapes, Split::Train).expect("shapes"));
-        let encoder = training_encoder(&settings, source.as_ref()).expect("words and answers");
+        let source = Dataset::open(&settings).expect("shapes").train;
+        let encoder =
+            training_encoder::<Vqa>(&settings, source.as_ref()).expect("words and answers");
         let encoder = Arc::new(encoder);
         let config = LoaderConfig {
             effective_batch: 32,

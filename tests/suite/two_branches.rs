@@ -47,7 +47,8 @@ impl Fixture {
             questions_per_image: 4,
         };
         let source: Arc<dyn Source> = Arc::new(Shapes::new(shapes, Split::Train).expect("shapes"));
-        let encoder = training_encoder(&settings, source.as_ref()).expect("words and answers");
+        let encoder =
+            training_encoder::<Vqa>(&settings, source.as_ref()).expect("words and answers");
         let encoder = Arc::new(encoder);
         let device = Device::flex().autodiff();
         let config = Vqa::configure(&settings, &DataShape::of(&encoder)).expect("a model");
@@ -141,7 +142,8 @@ fn samples_of_one_image_encode_it_once() {
         Sight::Images,
         &device,
     );
-    assert_eq!(batch.images.dims()[0], 1, "one image for all of them");
+    let images = batch.images.clone().expect("images");
+    assert_eq!(images.dims()[0], 1, "one image for all of them");
     let rows = Tensor::<1, Int>::from_ints([0, 1, 2, 3, 0, 1, 2, 3, 0, 1], &device);
     let once = model
         .answer(batch.clone())
@@ -154,7 +156,7 @@ fn samples_of_one_image_encode_it_once() {
         pieces.questions = pieces.questions.clone().select(0, rows);
     }
     let states = model.image_encoder.as_ref().expect("an image encoder");
-    let states = states.forward(batch.images.clone());
+    let states = states.forward(images);
     assert_eq!(states.dims()[0], 1, "one image is encoded for ten samples");
     let ten = model.answer(batch).probabilities;
     ten.into_data()

@@ -57,5 +57,5 @@ pub use grid_encoder::{GridEncoder, GridEncoderConfig};
 pub use gru::{Gru, GruConfig};
 pub use image_encoder::{ImageEncoder, ImageEncoderConfig, ImageEncoderError};
 pub use loss::{binary_cross_entropy, cross_entropy_of_probabilities};
-pub use vqa::{Vqa, VqaConfig, VqaInput, VqaOutput, VqaTargets, WordPieces};
+pub use vqa::{Regions, Vqa, VqaConfig, VqaInput, VqaOutput, VqaTargets, WordPieces};
 pub use weight_norm::{WeightNormLinear, WeightNormLinearConfig};

@@ -31,6 +31,9 @@ pub struct VqaConfig {
     /// nothing out.
     #[config(default = true)]
     pub tune_xvlm: bool,
+    /// Whether the boxes of regions are appended to their features.
+    #[config(default = true)]
+    pub region_boxes: bool,
 }
 
 /// What the model looks at. Images, regions and statistical words are given once each, whatever the number of questions
@@ -45,12 +48,21 @@ pub struct VqaInput {
     pub questions: Tensor<2, Int>,
     /// `[batch, entities]`: word ids of the entities of the question, padded with 0.
     pub entities: Option<Tensor<2, Int>>,
-    /// `[images, regions, channels]`: region features; without them the cells of the image encoder take their place.
-    pub regions: Option<Tensor<3>>,
+    /// Regions of the images; without them the cells of the image encoder take their place.
+    pub regions: Option<Regions>,
     /// `[images, statistical words]`: word ids, padded with 0.
     pub statistical_words: Option<Tensor<2, Int>>,
     /// What the coarse branch reads.
     pub pieces: Option<WordPieces>,
+}
+
+/// What a detector found in the images.
+#[derive(Debug, Clone)]
+pub struct Regions {
+    /// `[images, regions, channels]`
+    pub features: Tensor<3>,
+    /// `[images, regions, 6]`: left, top, right and bottom edge, width and height, as parts of the image's.
+    pub boxes: Tensor<3>,
 }
 
 /// Texts of the coarse branch as word pieces, padded with 0.
@@ -100,6 +112,7 @@ pub struct Vqa {
     /// Joins the branches, where there are two.
     pub fusion: Option<AnswerFusion>,
     tune_xvlm: bool,
+    region_boxes: bool,
 }
 
 /// What the branches make of a batch.
@@ -133,6 +146,7 @@ impl VqaConfig {
             fine,
             coarse: coarse.map(|part| self.tuned(part)),
             tune_xvlm: self.tune_xvlm,
+            region_boxes: self.region_boxes,
         }
     }
 
@@ -236,7 +250,14 @@ impl Vqa {
             }
         });
         let fine = self.fine.as_ref().map(|branch| {
-            let regions = input.regions.or_else(|| {
+            let regions = input.regions.map(|found| {
+                if self.region_boxes {
+                    Tensor::cat(vec![found.features, found.boxes], 2)
+                } else {
+                    found.features
+                }
+            });
+            let regions = regions.or_else(|| {
                 let (encoder, states) = encoded?;
                 Some(encoder.cells(states))
             });

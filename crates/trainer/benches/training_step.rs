@@ -53,7 +53,9 @@ impl Model for FullSize {
     }
 
     fn losses(&self, batch: DeviceBatch) -> Tensor<1> {
-        let states = self.vision_encoder.forward(batch.images); // [images, 1 + cells, channels]
+        let states = self
+            .vision_encoder
+            .forward(batch.images.expect("the batch has images")); // [images, 1 + cells, channels]
         let cells = states.dims()[1] - 1;
         let images = Context::new(states.clone(), None, Some(batch.image_of.clone()));
         let pieces = batch.pieces.expect("the batch has word pieces");
@@ -98,7 +100,10 @@ fn batch(samples: usize, device: &Device) -> DeviceBatch {
     let right = samples * ANSWERS_PER_QUESTION;
     let images = Distribution::Normal(0.0, 1.0);
     DeviceBatch {
-        images: Tensor::random([samples, 3, 480, 480], images, device),
+        images: Some(Tensor::random([samples, 3, 480, 480], images, device)),
+        regions: None,
+        statistical_words: None,
+        entities: None,
         image_of: Tensor::arange(0..samples as i64, device),
         questions: ids(samples, QUESTION_TOKENS, WORDS),
         targets: Tensor::zeros([samples, ANSWERS], device).slice_fill([0..samples, 5..6], 1.0),

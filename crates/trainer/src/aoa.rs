@@ -10,8 +10,9 @@ use aoa_model::{
 };
 use burn::tensor::{Device, Tensor};
 use config_schema::{Branches, Config, FineForm, ImageEncoder};
+use data_pipeline::{BOX_SIZE, Inputs};
 
-use crate::batch::DeviceBatch;
+use crate::batch::{DeviceBatch, Regions};
 use crate::model::{DataShape, Group, Model, ModelOutput};
 
 /// Rows of the table of token positions, as in every published BERT.
@@ -23,22 +24,53 @@ impl Model for Vqa {
     fn configure(settings: &Config, data: &DataShape) -> Result<VqaConfig, String> {
         let keys = &settings.model;
         let image_encoder = image_encoder(settings);
-        image_encoder
-            .validate()
-            .map_err(|error| format!("no image encoder can be built: {error}"))?;
         let (fine, coarse) = match keys.branches {
             Branches::Fine => (true, false),
             Branches::Coarse => (false, true),
             Branches::Both => (true, true),
         };
+        let looks_at_images = coarse || data.inputs.regions.is_none();
+        if looks_at_images {
+            if !data.inputs.images {
+                return Err(
+                    "the model looks at images, and the data set has none; with region features \
+                     `model.branches = \"fine\"` does without"
+                        .to_owned(),
+                );
+            }
+            image_encoder
+                .validate()
+                .map_err(|error| format!("no image encoder can be built: {error}"))?;
+        }
         let channels = image_encoder.channels();
+        let region_dim = data.inputs.regions.map_or(channels, |found| {
+            found.dim + if keys.region_boxes { BOX_SIZE } else { 0 }
+        });
         let coarse = coarse.then_some(data.word_pieces).flatten();
         Ok(VqaConfig::new(data.answers)
-            .with_fine(fine.then(|| fine_branch(settings, data, channels)))
+            .with_fine(fine.then(|| fine_branch(settings, data, region_dim)))
             .with_coarse(coarse.map(|pieces| coarse_branch(settings, pieces, channels)))
-            .with_image_encoder(Some(image_encoder))
+            .with_image_encoder(looks_at_images.then_some(image_encoder))
+            .with_region_boxes(keys.region_boxes)
             .with_fusion_ratio(keys.fusion_ratio)
             .with_tune_xvlm(settings.training.tune_xvlm && settings.training.xvlm_lr > 0.0))
+    }
+
+    /// Images are left out where only region features would be looked at.
+    fn inputs(settings: &Config, there: Inputs) -> Inputs {
+        let keys = &settings.model;
+        let fine = keys.branches != Branches::Coarse;
+        let published = fine && keys.fine_form == FineForm::Cfr;
+        let regions = there.regions.filter(|_| fine && keys.region_features);
+        let weighed = |weight: f64| published && weight > 0.0;
+        Inputs {
+            images: there.images && (keys.branches != Branches::Fine || regions.is_none()),
+            regions,
+            statistical_words: there
+                .statistical_words
+                .filter(|_| weighed(keys.statistical_weight)),
+            entities: there.entities.filter(|_| weighed(keys.entity_weight)),
+        }
     }
 
     fn init(config: &VqaConfig, device: &Device) -> Self {
@@ -119,6 +151,12 @@ fn fine_branch(settings: &Config, data: &DataShape, region_dim: usize) -> FineBr
                 keys.num_hid / keys.heads,
                 keys.glimpses,
             )
+            .with_entity_weight(data.inputs.entities.map(|_| keys.entity_weight))
+            .with_statistical_weight(
+                data.inputs
+                    .statistical_words
+                    .map(|_| keys.statistical_weight),
+            )
             .with_dropout(keys.dropout)
             .with_fusion_dropout(keys.fusion_dropout),
         ),
@@ -144,12 +182,14 @@ fn coarse_branch(settings: &Config, word_pieces: usize, image_channels: usize) -
 
 fn split(batch: DeviceBatch) -> (VqaInput, VqaTargets) {
     let input = VqaInput {
-        images: Some(batch.images),
+        images: batch.images,
         image_of: batch.image_of,
         questions: batch.questions,
-        entities: None,
-        regions: None,
-        statistical_words: None,
+        entities: batch.entities,
+        regions: batch
+            .regions
+            .map(|Regions { features, boxes }| aoa_model::Regions { features, boxes }),
+        statistical_words: batch.statistical_words,
         pieces: batch.pieces.map(|pieces| WordPieces {
             questions: pieces.questions,
             answers: pieces.answers,

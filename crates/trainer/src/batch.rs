@@ -1,15 +1,21 @@
 //! Batches on the device.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use data_pipeline::{Batch, Encoder, IMAGE_MEAN, IMAGE_STD};
+use data_pipeline::{BOX_SIZE, Batch, Encoder, IMAGE_MEAN, IMAGE_STD};
 
 /// A micro-batch on the device.
 #[derive(Debug, Clone)]
 pub struct DeviceBatch {
-    /// `[images, 3, height, width]`, normalised; every distinct image once.
-    pub images: Tensor<4>,
-    /// `[batch]`: row of `images` that each sample shows.
+    /// `[images, 3, height, width]`, normalised; every distinct image once. None where the run looks at none.
+    pub images: Option<Tensor<4>>,
+    /// What a detector found in the same images, where the run looks at it.
+    pub regions: Option<Regions>,
+    /// `[images, statistical words]`: word ids, padded at the end with 0, where the run has them.
+    pub statistical_words: Option<Tensor<2, Int>>,
+    /// `[batch]`: the image that each sample is about.
     pub image_of: Tensor<1, Int>,
+    /// `[batch, entities]`: word ids, padded at the end with 0, where the run has them.
+    pub entities: Option<Tensor<2, Int>>,
     /// `[batch, words]`: word ids, padded at the end with 0.
     pub questions: Tensor<2, Int>,
     /// `[batch, answers]`: soft target of every answer, 0 to 1.
@@ -18,6 +24,15 @@ pub struct DeviceBatch {
     pub right: RightAnswers,
     /// The texts as word pieces, where the run has a word-piece vocabulary.
     pub pieces: Option<WordPieces>,
+}
+
+/// Region features of the images of a micro-batch.
+#[derive(Debug, Clone)]
+pub struct Regions {
+    /// `[images, regions, features]`
+    pub features: Tensor<3>,
+    /// `[images, regions, 6]`: left, top, right and bottom edge, width and height, as parts of the image's.
+    pub boxes: Tensor<3>,
 }
 
 /// Every right answer of every sample of a micro-batch.
@@ -43,9 +58,10 @@ pub struct WordPieces {
 /// What the model is shown of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sight {
-    /// The images.
+    /// The images, and what was found in them.
     Images,
-    /// One image of zeros for all samples: what is then answered right, the question alone gives away.
+    /// One image of zeros for all samples, in which nothing was found: what is then answered right, the question alone
+    /// gives away.
     Blind,
 }
 
@@ -57,15 +73,39 @@ impl DeviceBatch {
         let words = batch.questions.len() / samples.max(1);
         let size = batch.image_size;
 
-        let (images, image_of) = match sight {
-            Sight::Images => {
-                let bytes =
-                    TensorData::new(batch.images.clone(), [batch.unique_images(), size, size, 3]);
-                let rows = batch.image_of.iter().map(|&row| row as i64).collect();
-                (normalise(bytes, device), rows)
-            }
-            Sight::Blind => (Tensor::zeros([1, 3, size, size], device), vec![0; samples]),
+        let (shown, image_of) = match sight {
+            Sight::Images => (
+                batch.unique_images(),
+                batch.image_of.iter().map(|&row| row as i64).collect(),
+            ),
+            Sight::Blind => (1, vec![0; samples]),
         };
+        let images = encoder.inputs.images.then(|| match sight {
+            Sight::Images => {
+                let bytes = TensorData::new(batch.images.clone(), [shown, size, size, 3]);
+                normalise(bytes, device)
+            }
+            Sight::Blind => Tensor::zeros([1, 3, size, size], device),
+        });
+        let regions = batch.regions.as_ref().map(|found| {
+            let rows = |values: &[f32], width| {
+                let shape = [shown, found.shape.regions, width];
+                match sight {
+                    Sight::Images => {
+                        Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
+                    }
+                    Sight::Blind => Tensor::zeros(shape, device),
+                }
+            };
+            Regions {
+                features: rows(&found.features, found.shape.dim),
+                boxes: rows(&found.boxes, BOX_SIZE),
+            }
+        });
+        let statistical_words = batch.statistical_words.as_ref().map(|words| match sight {
+            Sight::Images => table(&words.ids, words.width, device),
+            Sight::Blind => Tensor::zeros([1, words.width], device),
+        });
         let mut targets = vec![0.0_f32; samples * answers];
         for (row, answered) in batch.targets.iter().enumerate() {
             for &(answer, score) in answered {
@@ -74,7 +114,13 @@ impl DeviceBatch {
         }
         Self {
             images,
+            regions,
+            statistical_words,
             image_of: Tensor::from_data(TensorData::new(image_of, [samples]), device),
+            entities: batch
+                .entities
+                .as_ref()
+                .map(|entities| table(&entities.ids, entities.width, device)),
             questions: table(&batch.questions, words, device),
             targets: Tensor::from_data(TensorData::new(targets, [samples, answers]), device),
             right: RightAnswers::upload(batch, device),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use config_schema::{Branches, Config, DatasetName};
 use data_pipeline::{
-    DataError, EasyVqa, Encoder, Folder, HoldOut, Inputs, Loader, LoaderConfig, Order, Pieces,
-    Shapes, ShapesConfig, Source, Split, WordPiece, WordPieceForm,
+    DataError, EasyVqa, Encoder, Folder, HoldOut, Loader, LoaderConfig, Order, Pieces, Shapes,
+    ShapesConfig, Source, Split, WordPiece, WordPieceForm,
 };
 
+use crate::model::Model;
 use crate::randomness::{Purpose, seed};
 
 /// The three splits of a data set.
@@ -29,20 +30,6 @@ impl Dataset {
     ///
     /// When it is not there or not valid.
     pub fn open(settings: &Config) -> Result<Self, DataError> {
-        Self::with(settings, |shapes| shapes)
-    }
-
-    /// The same with every input that the data set can have: `shapes` comes with region features, statistical words and
-    /// entities.
-    ///
-    /// # Errors
-    ///
-    /// When it is not there or not valid.
-    pub fn open_described(settings: &Config) -> Result<Self, DataError> {
-        Self::with(settings, Shapes::described)
-    }
-
-    fn with(settings: &Config, made: impl Fn(Shapes) -> Shapes) -> Result<Self, DataError> {
         let keys = &settings.dataset;
         let hold_out = HoldOut {
             fraction: keys.validation_fraction,
@@ -62,7 +49,12 @@ impl Dataset {
                         images,
                         questions_per_image,
                     };
-                    Arc::new(made(Shapes::new(config, split)?))
+                    let shapes = Shapes::new(config, split)?;
+                    if keys.shapes_described {
+                        Arc::new(shapes.described())
+                    } else {
+                        Arc::new(shapes)
+                    }
                 }
                 DatasetName::EasyVqa => {
                     let folder = Path::new(&keys.root).join("easy-vqa");
@@ -82,16 +74,18 @@ impl Dataset {
 }
 
 /// How the texts and images of a run become numbers: with the words and answers of its training split, and with word
-/// pieces where the model has a coarse branch.
+/// pieces where the model has a coarse branch. Of the inputs that the data set has, those that the model looks at.
 ///
 /// # Errors
 ///
 /// When the split has no word or no answer, and when the word-piece vocabulary cannot be read or used.
-pub fn training_encoder(settings: &Config, train: &dyn Source) -> Result<Encoder, DataError> {
+pub fn training_encoder<M: Model>(
+    settings: &Config,
+    train: &dyn Source,
+) -> Result<Encoder, DataError> {
     let tokens = settings.dataset.max_question_tokens;
     let mut encoder = Encoder::build(train, tokens, settings.dataset.image_size)?;
-    // No model reads the others yet.
-    encoder.inputs = Inputs::IMAGES;
+    encoder.inputs = M::inputs(settings, encoder.inputs);
     if settings.model.branches != Branches::Fine {
         let tokenizer = match settings.xvlm.vocabulary.as_str() {
             "" => WordPiece::build(train.samples(), WordPieceForm::Xvlm),

@@ -23,6 +23,9 @@ pub enum TrainError {
         /// Why not.
         source: ImageError,
     },
+    /// The model looks at region features, and there is an image alone.
+    #[error("this run answers from region features, which an image alone does not have")]
+    NeedsRegions,
     /// The settings do not describe a model.
     #[error("{0}")]
     Model(String),

@@ -38,7 +38,7 @@ mod training;
 mod window;
 
 pub use aoa_model::binary_cross_entropy;
-pub use batch::{DeviceBatch, RightAnswers, Sight, WordPieces};
+pub use batch::{DeviceBatch, Regions, RightAnswers, Sight, WordPieces};
 pub use checkpoint::{Best, Checkpoints, Rejected, RunState, Verified};
 pub use dataset::{Dataset, evaluation_loader, training_encoder, training_loader};
 pub use error::TrainError;

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use config_schema::Config;
-use data_pipeline::Encoder;
+use data_pipeline::{Encoder, Inputs};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -14,6 +14,12 @@ use crate::batch::DeviceBatch;
 pub trait Model: Module + Sync + 'static {
     /// What the model is built from; saved with the run, so that a checkpoint can be opened by itself.
     type Config: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
+
+    /// What the model looks at beside the questions, of what the training split has: all of it, if a model does not say
+    /// otherwise. Batches carry nothing else.
+    fn inputs(_settings: &Config, there: Inputs) -> Inputs {
+        there
+    }
 
     /// The model's configuration for a run on data of a certain shape.
     ///
@@ -45,6 +51,8 @@ pub struct DataShape {
     pub answers: usize,
     /// Tokens of the word-piece vocabulary; none where the run has no word pieces.
     pub word_pieces: Option<usize>,
+    /// What batches carry beside the questions.
+    pub inputs: Inputs,
 }
 
 impl DataShape {
@@ -57,6 +65,7 @@ impl DataShape {
                 .pieces
                 .as_ref()
                 .map(|pieces| pieces.tokenizer().len()),
+            inputs: encoder.inputs,
         }
     }
 }

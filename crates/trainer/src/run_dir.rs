@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config_schema::Config;
-use data_pipeline::{AnswerList, Encoder, Inputs, Pieces, Vocabulary, WordPiece, WordPieceForm};
+use data_pipeline::{AnswerList, Encoder, Pieces, Vocabulary, WordPiece, WordPieceForm};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +19,7 @@ pub const CONFIG: &str = "config.toml";
 const VOCABULARY: &str = "vocabulary.json";
 const ANSWERS: &str = "answers.json";
 const WORD_PIECES: &str = "vocab.txt";
+const INPUTS: &str = "inputs.json";
 const MODEL: &str = "model.json";
 const SEAL: &str = "seal.json";
 const METRICS: &str = "metrics.jsonl";
@@ -119,6 +120,7 @@ impl RunDir {
         if let Some(pieces) = &encoder.pieces {
             self.write_text(WORD_PIECES, &pieces.tokenizer().to_text())?;
         }
+        self.write_json(INPUTS, &encoder.inputs)?;
         self.write_json(MODEL, &blueprint.model)?;
         self.seal()
     }
@@ -126,7 +128,7 @@ impl RunDir {
     /// Writes down the checksum of every file that decides what a checkpoint means.
     fn seal(&self) -> Result<(), TrainError> {
         let mut seal = Seal::new();
-        for name in [CONFIG, VOCABULARY, ANSWERS, WORD_PIECES, MODEL] {
+        for name in [CONFIG, VOCABULARY, ANSWERS, WORD_PIECES, INPUTS, MODEL] {
             let path = self.path.join(name);
             if path.exists() {
                 seal.insert(name.to_owned(), crc32fast::hash(read(&path)?.as_bytes()));
@@ -231,12 +233,7 @@ pub fn read_blueprint<C: DeserializeOwned>(
     let seal = read_seal(run_dir)?;
     let vocabulary = run_dir.join(VOCABULARY);
     let answers = run_dir.join(ANSWERS);
-    let model = run_dir.join(MODEL);
     let read = |path: &Path| read_sealed(path, &seal);
-    let invalid = |error: serde_json::Error| TrainError::Invalid {
-        path: model.clone(),
-        reason: error.to_string(),
-    };
     let answers = AnswerList::from_json(&read(&answers)?, &answers)?;
     let word_pieces = run_dir.join(WORD_PIECES);
     let tokens = settings.dataset.max_question_tokens;
@@ -253,10 +250,18 @@ pub fn read_blueprint<C: DeserializeOwned>(
             answers,
             max_question_tokens: tokens,
             image_size: settings.dataset.image_size,
-            inputs: Inputs::IMAGES,
+            inputs: parse(&run_dir.join(INPUTS), &seal)?,
             pieces,
         }),
-        model: serde_json::from_str(&read(&model)?).map_err(invalid)?,
+        model: parse(&run_dir.join(MODEL), &seal)?,
+    })
+}
+
+/// Reads a sealed file of JSON.
+fn parse<T: DeserializeOwned>(path: &Path, seal: &Seal) -> Result<T, TrainError> {
+    serde_json::from_str(&read_sealed(path, seal)?).map_err(|error| TrainError::Invalid {
+        path: path.to_owned(),
+        reason: error.to_string(),
     })
 }
 

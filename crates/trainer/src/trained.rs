@@ -88,7 +88,7 @@ impl<M: Model> Trained<M> {
     ///
     /// # Errors
     ///
-    /// When the image cannot be decoded; `name` is what the message calls it.
+    /// When the image cannot be decoded; `name` is what the message calls it. When the model looks at region features.
     pub fn ask(
         &self,
         image: &[u8],
@@ -96,6 +96,9 @@ impl<M: Model> Trained<M> {
         question: &str,
         count: usize,
     ) -> Result<Vec<Answer>, TrainError> {
+        if self.encoder.inputs.regions.is_some() {
+            return Err(TrainError::NeedsRegions);
+        }
         let asked = self.encoder.ask(image, &[question]);
         let batch = asked.map_err(|source| TrainError::Image {
             name: name.to_owned(),

@@ -81,7 +81,7 @@ fn begin<M: Model>(
     run: &Run,
     dataset: &Dataset,
 ) -> Result<(Blueprint<M::Config>, RunDir), TrainError> {
-    let encoder = training_encoder(run.settings, dataset.train.as_ref())?;
+    let encoder = training_encoder::<M>(run.settings, dataset.train.as_ref())?;
     let model = M::configure(run.settings, &DataShape::of(&encoder)).map_err(TrainError::Model)?;
     let blueprint = Blueprint {
         encoder: Arc::new(encoder),

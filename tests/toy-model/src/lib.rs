@@ -33,7 +33,11 @@ impl Toy {
             .forward(batch.questions.clone())
             .mean_dim(1)
             .squeeze_dim::<2>(1); // [batch, dim]
-        let pixels = batch.images.clone().mean_dims(&[2, 3]).flatten::<2>(1, 3); // [images, 3]
+        let images = batch
+            .images
+            .clone()
+            .expect("`configure` saw that there are images");
+        let pixels = images.mean_dims(&[2, 3]).flatten::<2>(1, 3); // [images, 3]
         self.answer.forward(Tensor::cat(
             vec![words, pixels.select(0, batch.image_of.clone())],
             1,
@@ -45,6 +49,9 @@ impl Model for Toy {
     type Config = ToyConfig;
 
     fn configure(settings: &Config, data: &DataShape) -> Result<ToyConfig, String> {
+        if !data.inputs.images {
+            return Err("the toy model looks at images, and the data set has none".to_owned());
+        }
         Ok(ToyConfig {
             words: data.vocabulary,
             answers: data.answers,

@@ -62,13 +62,13 @@ pub fn benchmark(name: &str, args: &[String]) -> Command {
         "--quiet",
         "--profile",
         "dev",
-        "--package",
-        "trainer",
+        // The workspace's features, and so the same build of Burn as of the program.
+        "--workspace",
     ];
     let mut command = Command::new(cargo_path());
     command
         .args(cargo)
-        .args(["--features", "flex", "--bench", name, "--"])
+        .args(["--bench", name, "--"])
         .args(args.iter().map(OsString::from));
     command
 }

@@ -140,7 +140,9 @@ fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<
 
 /// Writes the first images of every split as a data set that `dataset.name=folder` reads.
 fn export_folder(config: &ConfigArgs, count: usize, to: &Path) -> Result<(), Failure> {
-    let dataset = Dataset::open_described(&config.settings()?.resolved.config)?;
+    let mut settings = config.settings()?.resolved.config;
+    settings.dataset.shapes_described = true;
+    let dataset = Dataset::open(&settings)?;
     let splits = [
         (Split::Train, dataset.train.as_ref()),
         (Split::Validation, dataset.validation.as_ref()),

@@ -74,7 +74,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
 fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let config = &settings.resolved.config;
     let dataset = Dataset::open(config)?;
-    let encoder = trainer::training_encoder(config, dataset.train.as_ref())?;
+    let encoder = trainer::training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
     <ActiveModel as Model>::configure(config, &DataShape::of(&encoder))
         .map_err(trainer::TrainError::Model)?;
     let samples = dataset.train.samples().len();

@@ -4,6 +4,7 @@ use aoa_model::weights::{
     LoadError, PublishedPart, Report, export_part, load_part, xvlm_vocabulary,
 };
 use config_schema::{Branches, ImageEncoder};
+use data_pipeline::Inputs;
 use serde_json::json;
 use trainer::randomness::{Purpose, seed};
 use trainer::{DataShape, Model, TrainError, Trained, device};
@@ -65,6 +66,7 @@ fn import(path: &Path, to: &Path, settings: Settings, json: bool) -> Result<(), 
         vocabulary: 1,
         answers: 1,
         word_pieces: Some(xvlm_vocabulary(&file).unwrap_or(1)),
+        inputs: Inputs::IMAGES,
     };
     let parts = ActiveModel::configure(&config, &shape).map_err(TrainError::Model)?;
     let device = device::open(&settings.device)?;

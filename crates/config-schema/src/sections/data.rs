@@ -56,6 +56,8 @@ pub struct Dataset {
     /// Questions asked about each image of `shapes`; every one is a sample.
     #[schemars(range(min = 1, max = 5))]
     pub shapes_questions_per_image: usize,
+    /// Whether `shapes` comes with region features, statistical words and entities, as a perfect detector would give.
+    pub shapes_described: bool,
 }
 
 impl Default for Dataset {
@@ -71,6 +73,7 @@ impl Default for Dataset {
             shapes_validation_images: 400,
             shapes_test_images: 1000,
             shapes_questions_per_image: 4,
+            shapes_described: false,
         }
     }
 }

@@ -69,6 +69,18 @@ pub struct Model {
     /// The same in the bilinear attention of the form "cfr": in front of its projections, and on its attention maps.
     #[schemars(inner(range(min = 0.0, max = 0.999_999)))]
     pub fusion_dropout: [f64; 2],
+    /// Whether the fine branch looks at region features where the data set has them. Otherwise, and where it has none, the
+    /// cells of the image encoder take their place.
+    pub region_features: bool,
+    /// Whether the edges and the size of a region are appended to its features. Published weights of "cfr" want it off.
+    pub region_boxes: bool,
+    /// Weight of a question's entities in the form "cfr", where the data set has them; 0 does without.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub entity_weight: f64,
+    /// Weight of the regions in an image's statistical words in the form "cfr", where the data set has such words; 0 does
+    /// without the words.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub statistical_weight: f64,
     /// Channels of a table of word embeddings; the form "cfr" has two.
     #[schemars(range(min = 1, max = 16_384))]
     pub word_dim: usize,
@@ -90,6 +102,10 @@ impl Default for Model {
             glimpses: 2,
             dropout: 0.4,
             fusion_dropout: [0.2, 0.5],
+            region_features: true,
+            region_boxes: true,
+            entity_weight: 0.1,
+            statistical_weight: 0.01,
             word_dim: 300,
             image_width: 128,
         }

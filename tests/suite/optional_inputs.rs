@@ -1,0 +1,210 @@
+//! Region features, statistical words and entities: each reaches the model where there are any.
+
+use std::sync::Arc;
+
+use aoa_model::Vqa;
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use config_schema::Config;
+use data_pipeline::Inputs;
+use integration_tests::random_numbers;
+use trainer::{
+    DataShape, Dataset, DeviceBatch, Model, Sight, TrainError, evaluation_loader, training_encoder,
+};
+
+use crate::runs::small;
+use crate::two_branches::BOTH;
+
+const DESCRIBED: [&str; 2] = ["dataset.shapes_described=true", "model.fine_form=cfr"];
+
+fn described(sets: &[&str]) -> Config {
+    small(&[&DESCRIBED[..], sets].concat())
+}
+
+/// What batches of a run carry.
+fn inputs(settings: &Config) -> Inputs {
+    let dataset = Dataset::open(settings).expect("shapes");
+    training_encoder::<Vqa>(settings, dataset.train.as_ref())
+        .expect("words and answers")
+        .inputs
+}
+
+struct Fixture {
+    model: Vqa,
+    batch: DeviceBatch,
+    blind: DeviceBatch,
+}
+
+impl Fixture {
+    fn new(settings: &Config) -> Self {
+        let dataset = Dataset::open(settings).expect("shapes");
+        let encoder = training_encoder::<Vqa>(settings, dataset.train.as_ref());
+        let encoder = Arc::new(encoder.expect("words and answers"));
+        let device = Device::flex();
+        let config = Vqa::configure(settings, &DataShape::of(&encoder)).expect("a model");
+        let loader = evaluation_loader(settings, dataset.test, encoder.clone()).expect("a loader");
+        let batch = loader.epoch(0, 0).expect("an epoch").next();
+        let batch = batch.expect("a batch").expect("it is read");
+        let upload = |sight| DeviceBatch::upload(&batch, &encoder, sight, &device);
+        Self {
+            model: Vqa::init(&config, &device).valid(),
+            batch: upload(Sight::Images),
+            blind: upload(Sight::Blind),
+        }
+    }
+
+    fn answers(&self, batch: DeviceBatch) -> TensorData {
+        self.model.answer(batch).probabilities.into_data()
+    }
+
+    /// Whether another value of an input gives another answer.
+    #[track_caller]
+    fn reaches(&self, input: &str, change: impl Fn(&mut DeviceBatch)) {
+        let mut other = self.batch.clone();
+        change(&mut other);
+        assert_ne!(
+            self.answers(other),
+            self.answers(self.batch.clone()),
+            "{input}"
+        );
+    }
+}
+
+/// Turned around, so that every sample has those of another.
+fn turned<const D: usize>(values: &Tensor<D, Int>) -> Tensor<D, Int> {
+    values.clone().flip([0])
+}
+
+#[test]
+fn every_input_reaches_the_answer() {
+    let _guard = random_numbers();
+    let fixture = Fixture::new(&described(&["model.statistical_weight=0.5"]));
+    assert!(fixture.batch.images.is_none(), "regions stand for images");
+    fixture.reaches("features", |batch| {
+        let regions = batch.regions.as_mut().expect("regions");
+        regions.features = regions.features.clone().flip([0]);
+    });
+    fixture.reaches("boxes", |batch| {
+        let regions = batch.regions.as_mut().expect("regions");
+        regions.boxes = regions.boxes.clone().flip([0]);
+    });
+    fixture.reaches("statistical words", |batch| {
+        let words = batch.statistical_words.as_mut().expect("words");
+        *words = turned(words);
+    });
+    fixture.reaches("entities", |batch| {
+        let entities = batch.entities.as_mut().expect("entities");
+        *entities = turned(entities);
+    });
+}
+
+#[test]
+fn without_sight_only_the_question_is_left() {
+    let _guard = random_numbers();
+    let fixture = Fixture::new(&described(&[]));
+    let regions = fixture.blind.regions.as_ref().expect("regions");
+    assert_eq!(regions.features.dims()[0], 1, "one image for all samples");
+    assert_eq!(
+        f64::from(regions.features.clone().abs().sum().into_scalar::<f32>()),
+        0.0
+    );
+    assert_eq!(
+        f64::from(regions.boxes.clone().abs().sum().into_scalar::<f32>()),
+        0.0
+    );
+    let words = fixture.blind.statistical_words.as_ref().expect("words");
+    assert_eq!(words.clone().sum().into_scalar::<i64>(), 0);
+    fixture.answers(fixture.blind.clone());
+}
+
+#[test]
+fn the_model_takes_what_its_settings_name() {
+    let all = inputs(&described(&[]));
+    assert!(!all.images && all.regions.is_some());
+    assert!(all.statistical_words.is_some() && all.entities.is_some());
+
+    let cases: [(&[&str], Inputs); 5] = [
+        (
+            &["model.region_features=false"],
+            Inputs {
+                images: true,
+                regions: None,
+                ..all
+            },
+        ),
+        (
+            &["model.statistical_weight=0.0"],
+            Inputs {
+                statistical_words: None,
+                ..all
+            },
+        ),
+        (
+            &["model.entity_weight=0.0"],
+            Inputs {
+                entities: None,
+                ..all
+            },
+        ),
+        (
+            &["model.fine_form=compact"],
+            Inputs {
+                statistical_words: None,
+                entities: None,
+                ..all
+            },
+        ),
+        (&["dataset.shapes_described=false"], Inputs::IMAGES),
+    ];
+    for (sets, expected) in cases {
+        assert_eq!(inputs(&described(sets)), expected, "{sets:?}");
+    }
+    let both = inputs(&described(&BOTH));
+    assert!(both.images, "the coarse branch looks at images");
+    assert!(both.regions.is_some(), "the fine one at regions");
+}
+
+/// Published weights know no boxes.
+#[test]
+fn boxes_are_part_of_a_region_unless_turned_off() {
+    let width = |sets: &[&str]| {
+        let settings = described(&[&["model.statistical_weight=0.0"], sets].concat());
+        let dataset = Dataset::open(&settings).expect("shapes");
+        let encoder = training_encoder::<Vqa>(&settings, dataset.train.as_ref());
+        let shape = DataShape::of(&encoder.expect("words and answers"));
+        let config = Vqa::configure(&settings, &shape).expect("a model");
+        let Some(aoa_model::FineBranchConfig::Cfr(fine)) = config.fine else {
+            panic!("the published form")
+        };
+        let regions = shape.inputs.regions.expect("regions");
+        fine.region_dim - regions.dim
+    };
+    assert_eq!(width(&[]), 6);
+    assert_eq!(width(&["model.region_boxes=false"]), 0);
+}
+
+#[test]
+fn a_model_that_looks_at_images_says_that_there_are_none() {
+    let settings = described(&BOTH);
+    let dataset = Dataset::open(&settings).expect("shapes");
+    let encoder = training_encoder::<Vqa>(&settings, dataset.train.as_ref());
+    let mut shape = DataShape::of(&encoder.expect("words and answers"));
+    shape.inputs.images = false;
+    let refused = Vqa::configure(&settings, &shape).expect_err("there is nothing to look at");
+    assert!(refused.contains("has none"), "{refused}");
+}
+
+/// What batches carry is saved with the run.
+#[test]
+fn a_run_with_every_input_resumes_bit_for_bit_and_cannot_be_asked_about_an_image() {
+    let settings = described(&[]);
+    let whole = crate::runs::finish(&settings);
+    let stopped = crate::runs::finish_in_two_parts(&settings, 5);
+    assert_eq!(stopped.losses(), whole.losses());
+    assert_eq!(stopped.weights(), whole.weights());
+
+    let trained = trainer::Trained::<Vqa>::open(&whole.run_dir(), &settings, &Device::flex())
+        .expect("the run opens");
+    let asked = trained.ask(&[], "an image", "is there a circle?", 1);
+    assert!(matches!(asked, Err(TrainError::NeedsRegions)), "{asked:?}");
+}
