@@ -13,6 +13,7 @@ mod golden_tokenizer;
 mod golden_weights;
 mod layering;
 mod optional_inputs;
+mod pretrained;
 mod runs;
 mod slicing;
 mod two_branches;

@@ -107,8 +107,11 @@ impl Failure {
             Self::NoRun | Self::Part(_) => 5,
             Self::Signals(_) => 1,
             Self::Train(error) => match error {
-                TrainError::Model(_) => 2,
-                TrainError::Data(_) | TrainError::Image { .. } => 3,
+                TrainError::Model(_) | TrainError::Part(_) => 2,
+                TrainError::Data(_)
+                | TrainError::Image { .. }
+                | TrainError::Weights(_)
+                | TrainError::WeightsIncomplete { .. } => 3,
                 TrainError::Device { .. } => 4,
                 TrainError::Diverged { .. } => 6,
                 _ => 5,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use trainer::{Event, Observer, Summary};
+use trainer::{Event, Observer, Pretrained, Summary};
 
 use crate::output;
 
@@ -142,6 +142,9 @@ impl Position {
                      micro-batches of {micro_batch}; {total_steps} steps{from}\nrun directory {}",
                     run_dir.display()
                 )
+            }
+            Event::Pretrained(Pretrained { path, report }) => {
+                format!("weights of {}: {report}", path.display())
             }
             Event::Warning { message } => format!("warning: {message}"),
             Event::Step { step, .. } => {

@@ -97,6 +97,15 @@ pub enum DataError {
         token: &'static str,
     },
 
+    /// Padding is not the first token of a word-piece vocabulary, as models expect.
+    #[error("`{}`: `[PAD]` is token {id}", path.display())]
+    PaddingNotFirst {
+        /// The file.
+        path: PathBuf,
+        /// Its id.
+        id: u32,
+    },
+
     /// A `tokenizer.json` describes a tokenizer of another kind.
     #[error("`{}`, {key}: expected {expected}, found {found}", path.display())]
     TokenizerKind {
@@ -357,6 +366,9 @@ impl DataError {
                 suggestion: Some(suggestion),
                 ..
             } => Some(format!("did you mean `{suggestion}`?")),
+            Self::PaddingNotFirst { .. } => {
+                Some("padding is masked by its id, which must be 0: the first line of `vocab.txt`".to_owned())
+            }
             Self::MissingToken { .. } | Self::TokenizerKind { .. } => Some(
                 "use `vocab.txt` or `tokenizer.json` of an uncased BERT, such as `bert-base-uncased`"
                     .to_owned(),

@@ -123,6 +123,17 @@ fn every_special_token_is_needed() {
     }
 }
 
+/// Models mask padding by its id, which is 0.
+#[test]
+fn padding_comes_first() {
+    let mut tokens = TOKENS.to_vec();
+    tokens.swap(0, 3);
+    let error = read("vocab.txt", tokens.join("\n")).expect_err("padding is token 3");
+    let message = error.to_string();
+    assert!(message.ends_with("`[PAD]` is token 3"), "{message}");
+    assert!(error.hint().is_some());
+}
+
 #[test]
 fn broken_vocabularies_are_refused() {
     for (content, expected) in [

@@ -1,6 +1,9 @@
 //! The project's own model behind the trainer's trait.
 
+use std::path::PathBuf;
+
 use aoa_model::cfr;
+use aoa_model::weights::{LoadError, PublishedPart, WeightFile, load_part};
 use aoa_model::xvlm::XVlmConfig;
 use aoa_model::xvlm::bert::BertConfig;
 use aoa_model::xvlm::swin::SwinConfig;
@@ -13,7 +16,8 @@ use config_schema::{Branches, Config, FineForm, ImageEncoder};
 use data_pipeline::{BOX_SIZE, Inputs};
 
 use crate::batch::{DeviceBatch, Regions};
-use crate::model::{DataShape, Group, Model, ModelOutput};
+use crate::error::TrainError;
+use crate::model::{DataShape, Group, Model, ModelOutput, Pretrained};
 
 /// Rows of the table of token positions, as in every published BERT.
 const POSITIONS: usize = 512;
@@ -75,6 +79,26 @@ impl Model for Vqa {
 
     fn init(config: &VqaConfig, device: &Device) -> Self {
         config.init(device)
+    }
+
+    fn pretrained(self, settings: &Config) -> Result<(Self, Option<Pretrained>), TrainError> {
+        if settings.xvlm.weights.is_empty() {
+            return Ok((self, None));
+        }
+        let path = PathBuf::from(&settings.xvlm.weights);
+        let file = WeightFile::open(&path)?;
+        let loaded = load_part(&file, PublishedPart::Xvlm, self);
+        let (model, report) = loaded.map_err(|error| match error {
+            LoadError::NoSuchPart(error) => TrainError::Part(error),
+            LoadError::File(error) => TrainError::Weights(error),
+        })?;
+        let complete = report.is_complete();
+        let report = report.to_string();
+        if complete {
+            Ok((model, Some(Pretrained { path, report })))
+        } else {
+            Err(TrainError::WeightsIncomplete { path, report })
+        }
     }
 
     fn losses(&self, batch: DeviceBatch) -> Tensor<1> {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use aoa_model::weights::{NoSuchPart, WeightFileError};
 use burn::store::RecordError;
 use data_pipeline::{DataError, ImageError};
 use thiserror::Error;
@@ -68,6 +69,20 @@ pub enum TrainError {
         path: PathBuf,
         /// What Burn says.
         source: RecordError,
+    },
+    /// A file of published weights cannot be read.
+    #[error(transparent)]
+    Weights(#[from] WeightFileError),
+    /// The model has no part that such weights are for.
+    #[error(transparent)]
+    Part(#[from] NoSuchPart),
+    /// A file of published weights does not have all of the part that it is for.
+    #[error("{} does not have all of the model: {report}", path.display())]
+    WeightsIncomplete {
+        /// The file.
+        path: PathBuf,
+        /// What became of each weight.
+        report: String,
     },
     /// A checkpoint lacks a file that this program needs.
     #[error("the checkpoint {} has no {file}", path.display())]
@@ -138,6 +153,13 @@ impl TrainError {
             }
             Self::Diverged { .. } => {
                 Some("lower `training.lr` and `training.xvlm_lr`, or lengthen the warm-up")
+            }
+            Self::WeightsIncomplete { .. } => Some(
+                "set the sizes of the [xvlm] section to those of the file, and `xvlm.vocabulary` to the file it was trained \
+                 with",
+            ),
+            Self::Part(_) => {
+                Some("`xvlm.weights` needs the coarse branch and `model.image_encoder = \"swin\"`")
             }
             Self::RunInUse { .. } => {
                 Some("wait for the other process, or choose another `logging.run_dir`")

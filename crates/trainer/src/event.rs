@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::model::Pretrained;
+
 /// Something that happened in a run. The same events make up `metrics.jsonl`, the lines of
 /// `aoa train --json` and what the progress bar shows.
 #[derive(Debug, Clone, Serialize)]
@@ -35,6 +37,8 @@ pub enum Event {
         /// Steps taken already.
         step: usize,
     },
+    /// The model took over published weights.
+    Pretrained(Pretrained),
     /// Something the user should know.
     Warning {
         /// The sentence.

@@ -45,7 +45,7 @@ pub use error::TrainError;
 pub use evaluate::{Accuracy, evaluate};
 pub use event::{Event, Observer, Summary};
 pub use gradient::{EffectiveGradient, Slicing, effective_gradient};
-pub use model::{DataShape, Group, Model, ModelOutput};
+pub use model::{DataShape, Group, Model, ModelOutput, Pretrained};
 pub use optimizers::{Optimizers, Update};
 pub use parameters::{count, materialize};
 pub use run_dir::{CONFIG, newest_run, read_config};

@@ -1,5 +1,7 @@
 //! What the trainer needs of a model.
 
+use std::path::PathBuf;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use config_schema::Config;
@@ -8,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::batch::DeviceBatch;
+use crate::error::TrainError;
 
 /// A model that the trainer can train: implement it for a model of your own and name that model where the
 /// command line is wired.
@@ -31,6 +34,16 @@ pub trait Model: Module + Sync + 'static {
     /// Creates the model with freshly drawn weights on `device`.
     fn init(config: &Self::Config, device: &Device) -> Self;
 
+    /// Takes over the published weights that the settings name, in front of the first step, and says what became of
+    /// them. A model that knows none keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or does not have all of the part that it is for.
+    fn pretrained(self, _settings: &Config) -> Result<(Self, Option<Pretrained>), TrainError> {
+        Ok((self, None))
+    }
+
     /// Loss of every sample, `[batch]`. The trainer weighs and sums them, so the loss must not be averaged
     /// over the batch and must not depend on what else is in it.
     fn losses(&self, batch: DeviceBatch) -> Tensor<1>;
@@ -40,6 +53,15 @@ pub trait Model: Module + Sync + 'static {
 
     /// The group that the parameter at `path` (`module.submodule.weight`) is optimized in.
     fn group(path: &str) -> Group;
+}
+
+/// Published weights that a model took over.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pretrained {
+    /// The file.
+    pub path: PathBuf,
+    /// What became of each weight, for the user.
+    pub report: String,
 }
 
 /// What a model must know of the data before it can be built.

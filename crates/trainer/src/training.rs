@@ -73,6 +73,9 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
         (model, state) = trainer.restore(model, &mut optimizers)?;
     }
     trainer.report_start(&model, &state)?;
+    if state.step == 0 {
+        model = trainer.pretrained(model)?;
+    }
     let (model, finished) = trainer.learn(model, optimizers, &mut state)?;
     trainer.conclude(finished.then_some(model), &blueprint.model, &state)
 }
@@ -164,6 +167,15 @@ impl<'a, M: Model> Trainer<'a, M> {
         let model = M::init(config, &self.device);
         materialize(&model);
         (model, Optimizers::new(self.run.settings))
+    }
+
+    /// The model with the published weights that the settings name, if they name any.
+    fn pretrained(&mut self, model: M) -> Result<M, TrainError> {
+        let (model, pretrained) = model.pretrained(self.run.settings)?;
+        if let Some(pretrained) = pretrained {
+            self.reporter.report(&Event::Pretrained(pretrained))?;
+        }
+        Ok(model)
     }
 
     /// Takes up the run at its newest whole checkpoint, or at its start when it was stopped before the first.
@@ -453,7 +465,8 @@ impl<'a, M: Model> Trainer<'a, M> {
         self.reporter.report(&Event::QuestionOnly {
             total_steps: self.steps.total,
         })?;
-        let (mut model, mut optimizers) = self.fresh(config);
+        let (model, mut optimizers) = self.fresh(config);
+        let mut model = self.pretrained(model)?;
         let mut step = 0;
         for epoch in 0..epochs {
             for batch in self.training.epoch(epoch as u64, 0)? {

@@ -8,6 +8,9 @@ pub struct Xvlm {
     /// Word-piece vocabulary: a `vocab.txt` or `tokenizer.json` of an uncased BERT. Empty: the words of the training
     /// questions and answers.
     pub vocabulary: String,
+    /// Weights to begin with: a PyTorch checkpoint or safetensors file of X-VLM in the sizes below, and then with the
+    /// vocabulary it was trained with. Empty: weights are drawn.
+    pub weights: String,
     /// Height and width of a patch, in pixels.
     #[schemars(range(min = 1, max = 64))]
     pub patch_size: usize,
@@ -57,6 +60,7 @@ impl Default for Xvlm {
     fn default() -> Self {
         Self {
             vocabulary: String::new(),
+            weights: String::new(),
             patch_size: 4,
             embed_dim: 128,
             depths: vec![2, 2, 18, 2],

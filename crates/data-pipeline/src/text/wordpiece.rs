@@ -38,7 +38,7 @@ pub enum WordPieceForm {
 /// Ids of the special tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpecialTokens {
-    /// `[PAD]` fills texts up to a common length.
+    /// `[PAD]` fills texts up to a common length. It is 0.
     pub pad: u32,
     /// `[UNK]` stands for a word that no pieces make up.
     pub unknown: u32,
@@ -72,8 +72,8 @@ impl WordPiece {
     /// uncased BERT. The latter's own padding, truncation and post-processing are not looked at.
     ///
     /// # Errors
-    /// When the file cannot be read, is not what its ending says, describes another tokenizer, holds a token twice, or
-    /// lacks one of `[PAD]`, `[UNK]`, `[CLS]` and `[SEP]`.
+    /// When the file cannot be read, is not what its ending says, describes another tokenizer, holds a token twice,
+    /// lacks one of `[PAD]`, `[UNK]`, `[CLS]` and `[SEP]`, or does not begin with `[PAD]`.
     pub fn read(path: &Path, form: WordPieceForm) -> Result<Self, DataError> {
         Self::new(wordpiece_file::read(path)?, path, form)
     }
@@ -81,7 +81,7 @@ impl WordPiece {
     /// Reads the text of a `vocab.txt`, such as [`WordPiece::to_text`] wrote; `path` is named in errors.
     ///
     /// # Errors
-    /// When it holds a token twice, or lacks one of `[PAD]`, `[UNK]`, `[CLS]` and `[SEP]`.
+    /// When it holds a token twice, lacks one of `[PAD]`, `[UNK]`, `[CLS]` and `[SEP]`, or does not begin with `[PAD]`.
     pub fn from_text(text: &str, path: &Path, form: WordPieceForm) -> Result<Self, DataError> {
         Self::new(WordList::from_lines(text, path)?, path, form)
     }
@@ -130,6 +130,12 @@ impl WordPiece {
             start: id("[CLS]")?,
             end: id("[SEP]")?,
         };
+        if special.pad != 0 {
+            return Err(DataError::PaddingNotFirst {
+                path: path.to_owned(),
+                id: special.pad,
+            });
+        }
         Ok(Self::with(pieces, special, form))
     }
 
