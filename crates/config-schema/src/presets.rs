@@ -28,7 +28,14 @@ macro_rules! embed {
     };
 }
 
-static EMBEDDED: &[Preset] = embed!["48gb", "24gb", "24gb-headroom", "24gb-tight", "cpu"];
+static EMBEDDED: &[Preset] = embed![
+    "48gb",
+    "24gb",
+    "24gb-headroom",
+    "24gb-tight",
+    "cpu",
+    "cpu-both"
+];
 
 /// The presets that are part of the program.
 pub fn embedded() -> &'static [Preset] {

@@ -60,7 +60,14 @@ fn a_gpu_that_the_build_cannot_use_is_an_error() {
 #[test]
 fn presets_show_and_dry_run() {
     let place = Place::new();
-    for preset in ["48gb", "24gb", "24gb-headroom", "24gb-tight", "cpu"] {
+    for preset in [
+        "48gb",
+        "24gb",
+        "24gb-headroom",
+        "24gb-tight",
+        "cpu",
+        "cpu-both",
+    ] {
         assert!(
             place
                 .ok(&["presets", "show", preset])
@@ -71,7 +78,7 @@ fn presets_show_and_dry_run() {
         let outcome = place.ok(&["train", "--dry-run", "--preset", preset]);
         assert!(outcome.stdout.contains("batch_size"), "{preset}");
     }
-    assert_eq!(place.ok(&["presets", "list"]).stdout.lines().count(), 5);
+    assert_eq!(place.ok(&["presets", "list"]).stdout.lines().count(), 6);
 }
 
 #[test]

@@ -269,7 +269,7 @@ fn presets() {
         "extends = '24bg'",
         "user.toml:1:11: unknown preset `24bg`",
         "'24bg'",
-        "did you mean \"24gb\"? (known: \"48gb\", \"24gb\", \"24gb-headroom\", \"24gb-tight\", \"cpu\")",
+        "did you mean \"24gb\"? (known: \"48gb\", \"24gb\", \"24gb-headroom\", \"24gb-tight\", \"cpu\", \"cpu-both\")",
     );
     check(
         &Layers::preset("48GB"),

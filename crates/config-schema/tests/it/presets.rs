@@ -169,6 +169,7 @@ fn summaries() {
         ("24gb-headroom", Some(22 << 30)),
         ("24gb-tight", Some(22 << 30)),
         ("cpu", None),
+        ("cpu-both", None),
     ];
     assert_eq!(found, expected);
     let descriptions: BTreeSet<&str> = summaries
