@@ -3,6 +3,7 @@
 //! [`probe`] asks the NVIDIA driver, through NVML, for every GPU, and `/proc` and the control groups for the host memory
 //! that this process may use. A machine without NVIDIA driver is an ordinary answer ([`Driver::Absent`]), and every
 //! [`Reading`] can fail alone: what could not be read carries its reason and is never shown as zero.
+//! [`GpuSampler`] reads the few values that change, again and again, through cards that get lost and come back.
 //! [`choose_preset`] is pure: it picks a preset for such an [`Inventory`] and says why.
 //!
 //! ```
@@ -31,10 +32,13 @@ mod host;
 mod inventory;
 mod nvml;
 mod reading;
+mod sample;
 
 pub use cgroup::CgroupLimit;
 pub use choose::{Candidate, Choice, ChooseError, Device, DeviceRequest, choose_preset};
 pub use gpu::{Gpu, Memory, Mig, MigInstance, Process, Utilization, Version};
 pub use host::{Host, HostRoots};
 pub use inventory::{Driver, Inventory, ProbeError, probe};
+pub use nvml::GpuSampler;
 pub use reading::Reading;
+pub use sample::{GpuProcess, GpuSample, SamplerError};

@@ -17,6 +17,8 @@ pub mod code {
     pub const FUNCTION_NOT_FOUND: u32 = 13;
     /// The card fell off the bus.
     pub const GPU_IS_LOST: u32 = 15;
+    /// The card must be reset.
+    pub const RESET_REQUIRED: u32 = 16;
     /// Anything else.
     pub const UNKNOWN: u32 = 999;
 
@@ -69,7 +71,8 @@ pub struct Card {
     pub processes: Vec<Process>,
     /// Calls that fail on this card: C name, and the code it returns.
     pub fails: BTreeMap<String, u32>,
-    /// Calls that this card answers after `nvmlInit` before it falls off the bus; `None` for a card that stays.
+    /// Calls that this card answers after `nvmlInit` before it falls off the bus, to be back at the next one for as many;
+    /// `None` for a card that stays.
     pub lost_after: Option<u64>,
 }
 

@@ -20,7 +20,11 @@ impl Cards {
         if !library.exists() {
             fs::write(&library, LIBRARY)?;
         }
-        fs::write(text::file_beside(&library), text::write(self))?;
+        // In one step: a program may be at its `nvmlInit`.
+        let cards = text::file_beside(&library);
+        let unfinished = cards.with_extension("unfinished");
+        fs::write(&unfinished, text::write(self))?;
+        fs::rename(unfinished, cards)?;
         Ok(library)
     }
 }

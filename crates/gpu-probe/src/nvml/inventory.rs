@@ -1,4 +1,4 @@
-//! The only module that talks to NVML.
+//! One look at everything.
 
 use std::path::Path;
 
@@ -8,37 +8,16 @@ use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::{Device, Nvml, cuda_driver_version_major, cuda_driver_version_minor};
 
-use crate::{
-    Driver, Gpu, Memory, Mig, MigInstance, ProbeError, Process, Reading, Utilization, Version,
-};
-
-/// Longest process name asked for, in bytes; a command line path fits.
-const PROCESS_NAME_BYTES: usize = 1024;
+use super::library::{memory, open, power, process_name, processes, reason, utilization, watts};
+use crate::{Driver, Gpu, Mig, MigInstance, ProbeError, Process, Reading, Version};
 
 /// NVML's value for "enabled" in a MIG mode.
 const MIG_ENABLED: u32 = 1;
 
 pub(crate) fn read_driver(library: Option<&Path>) -> Result<Driver, ProbeError> {
-    let mut builder = Nvml::builder();
-    if let Some(path) = library {
-        builder.lib_path(path.as_os_str());
-    }
-    let nvml = match (builder.init(), library) {
-        (Ok(nvml), _) => nvml,
-        (
-            Err(error @ (NvmlError::LibloadingError(_) | NvmlError::FailedToLoadSymbol(_))),
-            Some(path),
-        ) => {
-            return Err(ProbeError::LibraryUnusable {
-                path: path.to_owned(),
-                reason: reason(&error),
-            });
-        }
-        (Err(error), _) => {
-            return Ok(Driver::Absent {
-                reason: reason(&error),
-            });
-        }
+    let nvml = match open(library)? {
+        Ok(nvml) => nvml,
+        Err(reason) => return Ok(Driver::Absent { reason }),
     };
     Ok(Driver::Present {
         version: reading(nvml.sys_driver_version()),
@@ -67,18 +46,15 @@ fn read_gpu(nvml: &Nvml, index: u32) -> Gpu {
                 minor: capability.minor,
             })
         }),
-        utilization: card.read(|device| {
-            let rates = device.utilization_rates()?;
-            Ok(Utilization {
-                gpu_percent: rates.gpu,
-                memory_percent: rates.memory,
-            })
-        }),
+        utilization: card.read(utilization),
         temperature_celsius: card.read(|device| device.temperature(TemperatureSensor::Gpu)),
-        power_watts: card.read(|device| device.power_usage().map(watts)),
+        power_watts: card.read(power),
         power_limit_watts: card.read(|device| device.enforced_power_limit().map(watts)),
         mig: card.read(mig),
-        processes: card.read(processes),
+        processes: card.read(|device| {
+            let found = processes(device)?;
+            Ok(found.iter().map(|one| named(nvml, one)).collect())
+        }),
     }
 }
 
@@ -92,15 +68,6 @@ impl<'nvml> Card<'nvml> {
             Err(reason) => Reading::unavailable(reason),
         }
     }
-}
-
-fn memory(device: &Device<'_>) -> Result<Memory, NvmlError> {
-    let info = device.memory_info()?;
-    Ok(Memory {
-        total: info.total,
-        used: info.used,
-        free: info.free,
-    })
 }
 
 fn mig(device: &Device<'_>) -> Result<Mig, NvmlError> {
@@ -138,27 +105,10 @@ fn mig_instances(device: &Device<'_>) -> Result<Vec<MigInstance>, NvmlError> {
     Ok(instances)
 }
 
-fn processes(device: &Device<'_>) -> Result<Vec<Process>, NvmlError> {
-    let mut found = device.running_compute_processes()?;
-    match device.running_graphics_processes() {
-        Ok(graphics) => found.extend(graphics),
-        // A card without graphics has nothing to add.
-        Err(NvmlError::NotSupported) => {}
-        Err(error) => return Err(error),
-    }
-    // A process with both kinds of context is in both lists, with the same memory.
-    found.sort_by_key(|process| process.pid);
-    found.dedup_by_key(|process| process.pid);
-    Ok(found
-        .into_iter()
-        .map(|process| named(device.nvml(), &process))
-        .collect())
-}
-
 fn named(nvml: &Nvml, process: &ProcessInfo) -> Process {
     Process {
         pid: process.pid,
-        name: reading(nvml.sys_process_name(process.pid, PROCESS_NAME_BYTES)),
+        name: reading(process_name(nvml, process)),
         used_memory: match process.used_gpu_memory {
             UsedGpuMemory::Used(bytes) => Reading::Value(bytes),
             UsedGpuMemory::Unavailable => {
@@ -168,19 +118,6 @@ fn named(nvml: &Nvml, process: &ProcessInfo) -> Process {
     }
 }
 
-fn watts(milliwatts: u32) -> f64 {
-    f64::from(milliwatts) / 1000.0
-}
-
 fn reading<T>(result: Result<T, NvmlError>) -> Reading<T> {
     result.map_err(|error| reason(&error)).into()
-}
-
-fn reason(error: &NvmlError) -> String {
-    match error {
-        NvmlError::LibloadingError(error) => error.to_string(),
-        // Codes newer than the bindings.
-        NvmlError::UnexpectedVariant(code) => format!("NVML answered with error {code}"),
-        other => other.to_string(),
-    }
 }
