@@ -1,6 +1,6 @@
 //! The trainer's only clock.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Measures elapsed seconds.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,11 @@ impl Stopwatch {
 
     /// Seconds since the start.
     pub fn seconds(self) -> f64 {
-        self.0.elapsed().as_secs_f64()
+        self.elapsed().as_secs_f64()
+    }
+
+    /// Time since the start.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
     }
 }
