@@ -1,6 +1,7 @@
 //! Command-line arguments.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use aoa_model::weights::PublishedPart;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -34,6 +35,8 @@ pub enum Command {
     Ask(AskArgs),
     /// Show the GPUs, their memory and what uses them
     Probe(ProbeArgs),
+    /// Watch the GPUs: a line a second and card, until interrupted
+    Monitor(MonitorArgs),
     /// List and show presets
     Presets {
         #[command(subcommand)]
@@ -143,6 +146,39 @@ pub struct ProbeArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct MonitorArgs {
+    /// Watch the GPU with this index only; may be repeated [default: all]
+    #[arg(long, value_name = "INDEX")]
+    pub gpu: Vec<u32>,
+    /// Seconds between readings; one that takes longer leaves out the next
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
+    pub interval: Duration,
+    /// End after this many readings
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// End after one reading
+    #[arg(long, conflicts_with = "count")]
+    pub once: bool,
+    /// Also append a row a reading and card to this file
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Path of libnvidia-ml [default: the system's, or `hardware.nvml_library`]
+    #[arg(long, value_name = "FILE")]
+    pub nvml_library: Option<PathBuf>,
+    /// Print JSON lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Seconds, from a hundredth to a day.
+fn interval(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) if (0.01..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("not a number of seconds from 0.01 to 86400".to_owned()),
+    }
 }
 
 #[derive(Debug, Subcommand)]

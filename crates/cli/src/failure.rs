@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use aoa_model::weights::NoSuchPart;
 use config_schema::{ConfigError, ConfigErrors, FixedKey};
 use data_pipeline::DataError;
-use gpu_probe::{ChooseError, ProbeError};
+use gpu_probe::{ChooseError, ProbeError, SamplerError};
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
 };
@@ -60,6 +60,9 @@ pub enum Failure {
     /// The NVML library that was named cannot be used.
     #[error(transparent)]
     Probe(#[from] ProbeError),
+    /// The GPUs cannot be watched.
+    #[error(transparent)]
+    Sampler(#[from] SamplerError),
     /// The data set cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -103,7 +106,7 @@ impl Failure {
             | Self::AnotherRun { .. }
             | Self::Preset { .. } => 2,
             Self::Data(_) | Self::File { .. } | Self::Weights(_) | Self::Incomplete { .. } => 3,
-            Self::Choice(_) | Self::Probe(_) => 4,
+            Self::Choice(_) | Self::Probe(_) | Self::Sampler(_) => 4,
             Self::NoRun | Self::Part(_) => 5,
             Self::Signals(_) => 1,
             Self::Train(error) => match error {
@@ -148,6 +151,7 @@ impl Failure {
                     .to_owned(),
             ),
             Self::Choice(error) => Some(error.hint()),
+            Self::Sampler(error) => Some(error.hint().to_owned()),
             Self::Data(error) | Self::Train(TrainError::Data(error)) => error.hint(),
             Self::Train(error) => error.help().map(str::to_owned),
             Self::Incomplete { .. } => Some(

@@ -10,6 +10,9 @@ use crate::failure::Failure;
 /// Whether some data could not be written.
 static LOST: AtomicBool = AtomicBool::new(false);
 
+/// Whether the reader of the data has gone away.
+static UNREAD: AtomicBool = AtomicBool::new(false);
+
 /// Prints a line of data. A reader that has gone away is no reason to fail.
 pub fn line(text: impl AsRef<str>) {
     data(format!("{}\n", text.as_ref()));
@@ -25,10 +28,10 @@ fn data(text: impl AsRef<str>) {
     let written = output
         .write_all(text.as_ref().as_bytes())
         .and_then(|()| output.flush());
-    if let Err(error) = written
-        && error.kind() != io::ErrorKind::BrokenPipe
-        && !LOST.swap(true, Ordering::Relaxed)
-    {
+    let Err(error) = written else { return };
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        UNREAD.store(true, Ordering::Relaxed);
+    } else if !LOST.swap(true, Ordering::Relaxed) {
         note(format!("cannot write to standard output: {error}"));
     }
 }
@@ -36,6 +39,11 @@ fn data(text: impl AsRef<str>) {
 /// Whether some data was lost on the way out, for another reason than a reader that has gone away.
 pub fn lost() -> bool {
     LOST.load(Ordering::Relaxed)
+}
+
+/// Whether more data would go nowhere.
+pub fn closed() -> bool {
+    lost() || UNREAD.load(Ordering::Relaxed)
 }
 
 /// Prints a value as one line of JSON.

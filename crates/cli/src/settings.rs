@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use config_schema::{
     Device, Hardware, Layers, MAX_TEXT_BYTES, Resolved, Source, fixed_differences,
@@ -32,7 +32,7 @@ impl ConfigArgs {
         // The probe may itself be configured (`hardware`), so the layers are resolved once without its answer.
         let first = resolve(&layers, &lookup)?;
         let hardware = &first.config.hardware;
-        let inventory = inventory(&hardware.nvml_library)?;
+        let inventory = probe(configured_library(hardware))?;
         if let Some(preset) = stated_preset(&layers) {
             let (device, found) = device_for(&first, &inventory);
             return Ok(Settings {
@@ -89,9 +89,18 @@ impl ConfigArgs {
     }
 }
 
-/// The `hardware` section that the arguments and the environment give.
-pub fn hardware(args: &ConfigArgs) -> Result<Hardware, Failure> {
-    Ok(resolve(&args.layers()?, &lookup)?.config.hardware)
+/// The libnvidia-ml that was named, or that the environment configures; `None` for the system's.
+pub fn nvml_library(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    if let Some(named) = named {
+        return Ok(Some(named.to_owned()));
+    }
+    let resolved = resolve(&ConfigArgs::default().layers()?, &lookup)?;
+    Ok(configured_library(&resolved.config.hardware).map(Path::to_owned))
+}
+
+fn configured_library(hardware: &Hardware) -> Option<&Path> {
+    let library = hardware.nvml_library.as_str();
+    (!library.is_empty()).then(|| Path::new(library))
 }
 
 /// The configuration of a run that exists, with what is set on top of it, which must not make it another run.
@@ -121,19 +130,13 @@ pub fn of_run(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings, Failure> 
             fixed,
         });
     }
-    let inventory = inventory(&resolved.config.hardware.nvml_library)?;
+    let inventory = probe(configured_library(&resolved.config.hardware))?;
     let (device, found) = device_for(&resolved, &inventory);
     Ok(Settings {
         device,
         reason: found,
         resolved,
     })
-}
-
-/// GPUs and host memory, through the library of that path, or the system's when it is empty.
-pub fn inventory(nvml_library: &str) -> Result<Inventory, Failure> {
-    let library = (!nvml_library.is_empty()).then(|| Path::new(nvml_library));
-    Ok(probe(library)?)
 }
 
 /// The device for a preset that somebody chose.

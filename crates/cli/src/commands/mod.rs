@@ -4,6 +4,7 @@ mod ask;
 mod config;
 mod data;
 mod eval;
+mod monitor;
 mod presets;
 mod probe;
 mod train;
@@ -25,6 +26,7 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Eval(args) => eval::run(&args)?,
         Command::Ask(args) => ask::run(&args)?,
         Command::Probe(args) => probe::run(&args)?,
+        Command::Monitor(args) => monitor::run(&args)?,
         Command::Presets { command } => presets::run(&command)?,
         Command::Config { command } => config::run(&command)?,
         Command::Data { command } => data::run(&command)?,

@@ -1,19 +1,16 @@
 use std::fmt::Display;
 
-use gpu_probe::{Driver, Gpu, Host, Mig, Reading};
+use gpu_probe::{Driver, Gpu, Host, Mig, Reading, probe};
 
-use crate::args::{ConfigArgs, ProbeArgs};
+use crate::args::ProbeArgs;
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::gibibytes;
-use crate::settings::{hardware, inventory};
+use crate::settings::nvml_library;
 
 pub fn run(args: &ProbeArgs) -> Result<(), Failure> {
-    let library = match &args.nvml_library {
-        Some(path) => path.display().to_string(),
-        None => hardware(&ConfigArgs::default())?.nvml_library,
-    };
-    let inventory = inventory(&library)?;
+    let library = nvml_library(args.nvml_library.as_deref())?;
+    let inventory = probe(library.as_deref())?;
     if args.json {
         output::json(&inventory);
         return Ok(());

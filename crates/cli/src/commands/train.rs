@@ -11,12 +11,10 @@ use crate::ActiveModel;
 use crate::args::TrainArgs;
 use crate::commands::data::announce;
 use crate::failure::Failure;
+use crate::interrupt::{INTERRUPTED, on_interrupt};
 use crate::output;
 use crate::progress;
 use crate::settings::{Settings, of_run};
-
-/// Exit code of a run that was stopped, as a shell reports it for an interrupted program.
-const INTERRUPTED: u8 = 130;
 
 pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     let settings = match &args.resume {
@@ -122,23 +120,13 @@ fn new_run_dir(config: &Config) -> PathBuf {
     named(number)
 }
 
-/// A flag that the first interruption sets; the second one ends the program at once.
+/// A flag that the first interruption sets.
 fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            quit();
-        }
+    on_interrupt(move || {
+        flag.store(true, Ordering::Relaxed);
         output::note("stopping after this step; press again to quit at once");
     })?;
     Ok(stop)
-}
-
-#[expect(
-    clippy::exit,
-    reason = "a second interruption must not wait for a step to end"
-)]
-fn quit() -> ! {
-    std::process::exit(i32::from(INTERRUPTED))
 }

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{Place, small_training};
+use crate::support::{Place, signal, small_training};
 
 fn last_line(stdout: &str) -> Value {
     serde_json::from_str(stdout.lines().last().expect("a line")).expect("JSON")
@@ -129,14 +129,6 @@ fn running(place: &Place) -> std::process::Child {
     // Keep reading, or the program would wait for a reader.
     std::thread::spawn(move || lines.for_each(drop));
     child
-}
-
-#[cfg(unix)]
-fn signal(child: &std::process::Child, name: &str) {
-    let status = Command::new("kill")
-        .args([name, &child.id().to_string()])
-        .status();
-    assert!(status.is_ok_and(|status| status.success()));
 }
 
 #[cfg(unix)]

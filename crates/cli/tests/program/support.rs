@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -108,6 +108,15 @@ impl Place {
             );
         }
     }
+}
+
+/// Sends a signal, such as `-INT`, to a program.
+#[cfg(unix)]
+pub fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status();
+    assert!(status.is_ok_and(|status| status.success()));
 }
 
 /// Arguments of a run of a few seconds.
