@@ -48,7 +48,7 @@ fn published(folder: &TempDir, settings: &Config) -> PathBuf {
 }
 
 fn named(path: &Path) -> String {
-    format!("xvlm.weights={path:?}")
+    format!("xvlm.weights={}", path.display())
 }
 
 #[test]

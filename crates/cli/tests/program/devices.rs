@@ -72,7 +72,7 @@ fn presets_show_and_dry_run() {
             place
                 .ok(&["presets", "show", preset])
                 .stdout
-                .contains("[training]"),
+                .contains("[preset]"),
             "{preset}"
         );
         let outcome = place.ok(&["train", "--dry-run", "--preset", preset]);
