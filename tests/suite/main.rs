@@ -1,5 +1,6 @@
 //! Tests that cross crates.
 
+mod checkpointing;
 mod fine_branch;
 mod golden_aoa;
 mod golden_bert;

@@ -1,10 +1,12 @@
 //! The stack of AoA layers shared by the question and the image.
 
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::attention::{AttentionOnAttention, AttentionOnAttentionConfig};
+use crate::checkpointing::{Checkpointing, Stack};
+use crate::ops::again;
 
 /// Configuration of [`AoaStack`].
 #[derive(Config, Debug)]
@@ -27,6 +29,8 @@ pub struct AoaStackConfig {
 #[derive(Module, Debug)]
 pub struct AoaStack {
     layers: Vec<AttentionOnAttention>,
+    #[module(skip)]
+    stack: Stack,
 }
 
 /// Words and regions as the stack returns them.
@@ -46,11 +50,18 @@ impl AoaStackConfig {
             .with_output_dropout(self.dropout);
         AoaStack {
             layers: (0..self.layers).map(|_| layer.init(device)).collect(),
+            stack: Stack::new(self.dropout > 0.0),
         }
     }
 }
 
 impl AoaStack {
+    /// Decides what is kept for the backward pass, everything at first. A layer is one refinement of the words, or both
+    /// steps of the regions.
+    pub fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.stack.checkpointing = checkpointing;
+    }
+
     /// Refines words and regions.
     ///
     /// Until the first look at the question a region depends on its image alone, so the first
@@ -69,24 +80,55 @@ impl AoaStack {
         regions: Tensor<3>,
         image_of: Tensor<1, Int>,
     ) -> Refined {
-        let words = self.layers.iter().fold(words, |words, layer| {
-            layer.forward(words.clone(), None, masked_words.cloned()) + words
-        });
-        let mut layers = self.layers.iter();
-        let Some(first) = layers.next() else {
+        let masked = masked_words.cloned();
+        let mut pass = self.stack.pass(&self.layers, &words);
+        let words = {
+            let masked = masked.clone();
+            pass.run(
+                &self.layers,
+                words,
+                None,
+                false,
+                move |_, layer, words, _| {
+                    layer.forward(words.clone(), None, masked.clone()) + words
+                },
+            )
+        };
+        if self.layers.is_empty() {
             return Refined {
                 words,
                 regions: regions.select(0, image_of),
             };
-        };
-        let look = |layer: &AttentionOnAttention, regions: Tensor<3>| {
-            layer.forward(regions.clone(), Some(words.clone()), masked_words.cloned()) + regions
-        };
-        let regions = first.forward(regions.clone(), None, None) + regions;
-        let regions = look(first, regions.select(0, image_of)); // [batch, regions, dim]
-        let regions = layers.fold(regions, |regions, layer| {
-            look(layer, layer.forward(regions.clone(), None, None) + regions)
-        });
-        Refined { words, regions }
+        }
+        let look =
+            move |index, layer: &AttentionOnAttention, regions: Tensor<3>, words: Option<&_>| {
+                let own = regions.is_tracked().then(|| apart(layer.clone()));
+                let layer = own.as_ref().unwrap_or(layer);
+                let regions = layer.forward(regions.clone(), None, None) + regions;
+                let regions = match index {
+                    0 => regions.select(0, image_of.clone()), // [batch, regions, dim]
+                    _ => regions,
+                };
+                layer.forward(regions.clone(), words.cloned(), masked.clone()) + regions
+            };
+        let regions = pass.run(&self.layers, regions, Some(words.clone()), true, look);
+        Refined {
+            words: again(words),
+            regions,
+        }
     }
+}
+
+/// The layer with parameters that are steps of their own.
+///
+/// A layer is used for the words and twice for the regions. So its gradient is the sum of a part from either, with or
+/// without checkpointing.
+fn apart(layer: AttentionOnAttention) -> AttentionOnAttention {
+    struct Apart;
+    impl ModuleMapper for Apart {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(again)
+        }
+    }
+    layer.map(&mut Apart)
 }

@@ -7,6 +7,7 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::aoa_stack::{AoaStack, AoaStackConfig};
 use crate::bilinear::{BilinearAttention, BilinearAttentionConfig};
+use crate::checkpointing::Checkpointing;
 use crate::classifier::{Classifier, ClassifierConfig};
 use crate::gru::{Gru, GruConfig};
 use crate::init::linear;
@@ -76,6 +77,11 @@ impl CompactBranchConfig {
 }
 
 impl CompactBranch {
+    /// As [`AoaStack::set_checkpointing`].
+    pub fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.stack.set_checkpointing(checkpointing);
+    }
+
     /// Logits of the answers.
     ///
     /// # Shapes

@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::cfr;
+use crate::checkpointing::Checkpointing;
 use crate::compact::{CompactBranch, CompactBranchConfig};
 
 /// Configuration of [`FineBranch`].
@@ -52,6 +53,14 @@ impl FineBranchConfig {
 }
 
 impl FineBranch {
+    /// As [`AoaStack::set_checkpointing`](crate::AoaStack::set_checkpointing).
+    pub fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        match self {
+            Self::Compact(branch) => branch.set_checkpointing(checkpointing),
+            Self::Cfr(CfrBranch { branch, .. }) => branch.set_checkpointing(checkpointing),
+        }
+    }
+
     /// Logits of the answers, `[batch, answers]`. Word ids are padded with 0.
     ///
     /// # Panics

@@ -4,6 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::checkpointing::Checkpointing;
 use crate::grid_encoder::{GridEncoder, GridEncoderConfig};
 use crate::xvlm::swin::{Swin, SwinConfig};
 
@@ -123,6 +124,14 @@ impl ImageEncoderConfig {
 }
 
 impl ImageEncoder {
+    /// Decides what is kept for the backward pass, everything at first. The small encoder keeps everything always.
+    pub fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        match self {
+            Self::Grid(_) => {}
+            Self::Swin(encoder) => encoder.set_checkpointing(checkpointing),
+        }
+    }
+
     /// States of the images: `[images, 3, height, width]` to `[images, states, channels]`.
     ///
     /// # Panics

@@ -6,6 +6,7 @@ use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::cfr::FineInput;
+use crate::checkpointing::Checkpointing;
 use crate::fine::{FineBranch, FineBranchConfig};
 use crate::fusion::{AnswerFusion, AnswerFusionConfig};
 use crate::image_encoder::{ImageEncoder, ImageEncoderConfig};
@@ -156,6 +157,22 @@ impl VqaConfig {
 }
 
 impl Vqa {
+    /// Decides what the stacks of layers keep for the backward pass, everything at first: the image encoder, both encoders
+    /// and the decoder of the coarse branch, the AoA layers of the fine one. Losses and gradients stay the same.
+    #[must_use]
+    pub fn with_checkpointing(mut self, checkpointing: Checkpointing) -> Self {
+        if let Some(encoder) = &mut self.image_encoder {
+            encoder.set_checkpointing(checkpointing);
+        }
+        if let Some(branch) = &mut self.fine {
+            branch.set_checkpointing(checkpointing);
+        }
+        if let Some(branch) = &mut self.coarse {
+            branch.set_checkpointing(checkpointing);
+        }
+        self
+    }
+
     /// Loss of each sample, `[batch]`: that of the fine branch (binary cross-entropy over the answer list), that of the
     /// coarse branch where it is trained (negative log-likelihood of the right answers), and where there are both
     /// branches, a fraction of the binary cross-entropy of the fused answer.

@@ -9,6 +9,7 @@ use super::fusion::{BanFusion, BanFusionConfig};
 use super::question_embedding::{QuestionEmbedding, QuestionEmbeddingConfig};
 use super::word_embedding::{WordEmbedding, WordEmbeddingConfig};
 use crate::aoa_stack::{AoaStack, AoaStackConfig, Refined};
+use crate::checkpointing::Checkpointing;
 use crate::classifier::{Classifier, ClassifierActivation, ClassifierConfig};
 
 /// Configuration of [`FineBranch`].
@@ -169,6 +170,11 @@ impl FineBranchConfig {
 }
 
 impl FineBranch {
+    /// As [`AoaStack::set_checkpointing`].
+    pub fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.aoa.set_checkpointing(checkpointing);
+    }
+
     /// Logits of the answers, `[batch, answers]`.
     ///
     /// # Panics

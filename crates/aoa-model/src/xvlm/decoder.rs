@@ -6,6 +6,7 @@ use burn::tensor::activation::{gelu, log_softmax};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::bert::{Bert, BertConfig, Context, Tokens, layer_norm, linear};
+use crate::checkpointing::Checkpointing;
 
 /// Label of a token that is not to be predicted.
 pub const IGNORED_LABEL: i64 = -100;
@@ -61,6 +62,11 @@ impl AnswerDecoder {
                 bias: Initializer::Zeros.init([config.vocabulary], device),
             },
         }
+    }
+
+    /// As [`Bert::set_checkpointing`].
+    pub fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.bert.set_checkpointing(checkpointing);
     }
 
     /// How many logits [`loss`](Self::loss) computes for so many rows of the length of `tokens`.

@@ -9,6 +9,7 @@ use burn::tensor::{Bool, Device, IndexingUpdateOp, Int, Tensor};
 
 use super::bert::{Bert, BertConfig, Context, PADDING_ID, Tokens};
 use super::decoder::{AnswerDecoder, IGNORED_LABEL};
+use crate::checkpointing::Checkpointing;
 
 /// Tokens of the longest question of the published recipe; longer ones are cut.
 pub const QUESTION_TOKENS: usize = 40;
@@ -117,6 +118,12 @@ impl ReadQuestions {
 }
 
 impl XVlm {
+    /// Decides what encoder and decoder keep for the backward pass, everything at first.
+    pub fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.text_encoder.set_checkpointing(checkpointing);
+        self.text_decoder.set_checkpointing(checkpointing);
+    }
+
     /// Reads questions while looking at `images`, whose states are `[images, image_tokens, vision_width]`.
     pub fn read(&self, questions: Tokens, images: &Context) -> ReadQuestions {
         ReadQuestions {

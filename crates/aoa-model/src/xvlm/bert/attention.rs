@@ -19,11 +19,11 @@ const MASKED_CONTEXT: f64 = -1e9;
 #[derive(Debug, Clone)]
 pub struct Context {
     /// `[contexts, keys, width]`
-    states: Tensor<3>,
+    pub(super) states: Tensor<3>,
     /// `[contexts or rows, 1, 1 or queries, keys]`, added to the scores.
-    mask: Option<Tensor<4>>,
+    pub(super) mask: Option<Tensor<4>>,
     /// `[rows]`: the context of each row.
-    of_row: Option<Tensor<1, Int>>,
+    pub(super) of_row: Option<Tensor<1, Int>>,
 }
 
 impl Context {

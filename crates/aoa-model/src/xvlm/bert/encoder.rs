@@ -6,12 +6,15 @@ use burn::tensor::{Device, Tensor};
 use super::attention::Context;
 use super::layer::Layer;
 use super::model::BertConfig;
+use crate::checkpointing::Stack;
 
 /// A stack of layers of which those from `fusion_layer` on look at a context.
 #[derive(Module, Debug)]
 pub(super) struct Encoder {
     layer: Vec<Layer>,
     fusion_layer: usize,
+    #[module(skip)]
+    pub(super) stack: Stack,
 }
 
 impl Encoder {
@@ -20,6 +23,7 @@ impl Encoder {
         Self {
             layer: (0..config.layers).map(layer).collect(),
             fusion_layer: config.fusion_layer,
+            stack: Stack::new(config.hidden_dropout > 0.0 || config.attention_dropout > 0.0),
         }
     }
 
@@ -33,13 +37,29 @@ impl Encoder {
         mask: &Tensor<4>,
         context: Option<&Context>,
     ) -> Tensor<3> {
-        let depth = match context {
-            Some(_) => self.layer.len(),
-            None => self.fusion_layer,
+        let (text, fused) = self.layer.split_at(self.fusion_layer.min(self.layer.len()));
+        let fused = context.map_or(&[][..], |_| fused);
+        let mut pass = self.stack.pass(&self.layer, &x);
+        let own = mask.clone();
+        let x = pass.run(text, x, None, fused.is_empty(), move |_, layer, x, _| {
+            layer.forward(x, own.clone(), None)
+        });
+        let Some(Context {
+            states,
+            mask: context_mask,
+            of_row,
+        }) = context.cloned()
+        else {
+            return x;
         };
-        self.layer
-            .iter()
-            .take(depth)
-            .fold(x, |x, layer| layer.forward(x, mask.clone(), context))
+        let mask = mask.clone();
+        pass.run(fused, x, Some(states), true, move |_, layer, x, states| {
+            let context = states.map(|states| Context {
+                states: states.clone(),
+                mask: context_mask.clone(),
+                of_row: of_row.clone(),
+            });
+            layer.forward(x, mask.clone(), context.as_ref())
+        })
     }
 }

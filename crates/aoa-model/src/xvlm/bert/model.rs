@@ -8,6 +8,7 @@ use super::attention::Context;
 use super::embeddings::Embeddings;
 use super::encoder::Encoder;
 use super::tokens::Tokens;
+use crate::checkpointing::Checkpointing;
 
 /// Configuration of [`Bert`].
 #[derive(Config, Debug)]
@@ -70,6 +71,11 @@ impl BertConfig {
 }
 
 impl Bert {
+    /// Decides what the layers keep for the backward pass, everything at first.
+    pub fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.encoder.stack.checkpointing = checkpointing;
+    }
+
     /// States of the tokens, `[rows, tokens, hidden]`; padded tokens have states, too.
     ///
     /// Without a context the text alone is encoded: only the layers in front of `fusion_layer` run.

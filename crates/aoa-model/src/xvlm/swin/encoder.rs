@@ -8,6 +8,7 @@ use super::block::Block;
 use super::config::SwinConfig;
 use super::patches::{PatchEmbedding, PatchMerging};
 use super::window::Shift;
+use crate::checkpointing::{Checkpointing, Stack};
 
 /// The name that a `PyTorch` checkpoint has for the parameter at `path` of a [`Swin`].
 ///
@@ -32,6 +33,8 @@ pub struct Swin {
     norm: LayerNorm,
     /// Height and width of the image, in pixels.
     image_size: usize,
+    #[module(skip)]
+    stack: Stack,
 }
 
 /// Blocks of one resolution.
@@ -62,6 +65,7 @@ impl SwinConfig {
             layers: layers.collect(),
             norm: LayerNormConfig::new(self.channels()).init(device),
             image_size: self.image_size,
+            stack: Stack::new(self.drop_path_rate > 0.0),
         }
     }
 
@@ -81,6 +85,12 @@ impl SwinConfig {
 }
 
 impl Swin {
+    /// Decides what the blocks keep for the backward pass, everything at first. The merging behind the last block of a
+    /// stage is part of it.
+    pub fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.stack.checkpointing = checkpointing;
+    }
+
     /// Encodes images.
     ///
     /// # Shapes
@@ -99,7 +109,9 @@ impl Swin {
             "height and width of the images, and what the encoder was made for"
         );
         let x = self.patch_embed.forward(images);
-        let x = self.layers.iter().fold(x, |x, stage| stage.forward(x));
+        let blocks: Vec<_> = self.layers.iter().flat_map(Stage::mergers).collect();
+        let mut pass = self.stack.pass(&self.layers, &x);
+        let x = pass.run(&blocks, x, None, true, |_, block, x, _| merged(block, x));
         let cells = self.norm.forward(x).flatten::<3>(1, 2); // [batch, cells, channels]
         Tensor::cat(vec![cells.clone().mean_dim(1), cells], 1)
     }
@@ -109,10 +121,25 @@ impl Stage {
     /// `[batch, rows, columns, channels]` to the grid of the next stage,
     /// `[batch, rows / 2, columns / 2, 2 * channels]`, or to the same shape in the last stage.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
-        match &self.downsample {
-            Some(downsample) => downsample.forward(x),
-            None => x,
-        }
+        self.mergers().iter().fold(x, |x, block| merged(block, x))
+    }
+
+    /// Each block with what comes behind it.
+    fn mergers(&self) -> Vec<(Block, Option<PatchMerging>)> {
+        let last = self.blocks.len().saturating_sub(1);
+        let behind = |index| self.downsample.clone().filter(|_| index == last);
+        let blocks = self.blocks.iter().cloned().enumerate();
+        blocks
+            .map(|(index, block)| (block, behind(index)))
+            .collect()
+    }
+}
+
+/// A block and the merging behind it, if there is one.
+fn merged((block, downsample): &(Block, Option<PatchMerging>), x: Tensor<4>) -> Tensor<4> {
+    let x = block.forward(x);
+    match downsample {
+        Some(downsample) => downsample.forward(x),
+        None => x,
     }
 }

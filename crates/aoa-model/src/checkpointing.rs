@@ -1,0 +1,275 @@
+//! Segment checkpointing: layers whose activations are computed twice instead of kept.
+
+use burn::backend::DispatchTensor;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Distribution, Gradients, Tensor};
+
+use crate::ops::{Gradient, Rule, again, graph_step};
+
+/// What a stack of layers keeps for the backward pass.
+///
+/// It changes neither losses nor gradients, bit for bit; another length of segments changes gradients to rounding where
+/// several segments look at one context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpointing {
+    /// Keep only the borders of segments, and rebuild each segment when the backward pass comes to it. The last segment
+    /// of a stack is kept: the backward pass begins with it.
+    pub rebuild: bool,
+    /// Layers of a segment, at least 1. One layer saves most: a layer keeps about ten times what its border takes. Longer
+    /// segments leave more to the one that is kept, so less is computed twice.
+    pub segment: usize,
+}
+
+impl Default for Checkpointing {
+    /// Everything is kept.
+    fn default() -> Self {
+        Self {
+            rebuild: false,
+            segment: 1,
+        }
+    }
+}
+
+/// How a stack runs its layers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stack {
+    pub(crate) checkpointing: Checkpointing,
+    /// Whether layers draw random numbers in training.
+    random: bool,
+}
+
+impl Stack {
+    /// A stack that keeps everything.
+    pub(crate) fn new(random: bool) -> Self {
+        Self {
+            checkpointing: Checkpointing::default(),
+            random,
+        }
+    }
+
+    /// Begins a pass of `x` through `layers`. Where nothing is trained, nothing is kept either, and the layers just run.
+    pub(crate) fn pass<M: Module, const D: usize>(&self, layers: &M, x: &Tensor<D>) -> Pass {
+        let trained = x.is_autodiff() && (x.is_tracked() || is_trained(layers));
+        Pass {
+            checkpointing: trained.then_some(self.checkpointing),
+            seeds: (trained && self.random).then(|| Seeds::draw(x.device())),
+            layers: 0,
+        }
+    }
+}
+
+/// One pass through a stack.
+pub(crate) struct Pass {
+    /// None where nothing is trained.
+    checkpointing: Option<Checkpointing>,
+    seeds: Option<Seeds>,
+    /// Layers that ran.
+    layers: usize,
+}
+
+impl Pass {
+    /// Runs some layers of the stack, one after another.
+    ///
+    /// - `x`: what goes through the layers
+    /// - `context`: what each of them looks at
+    /// - `ends`: whether these are the last layers of the stack
+    /// - `layer`: runs the layer of an index, from 0. It may be called once more in the backward pass, so what it captures
+    ///   has no gradient
+    pub(crate) fn run<L, F, const D: usize>(
+        &mut self,
+        layers: &[L],
+        mut x: Tensor<D>,
+        context: Option<Tensor<3>>,
+        ends: bool,
+        layer: F,
+    ) -> Tensor<D>
+    where
+        L: Module + Sync + 'static,
+        F: Fn(usize, &L, Tensor<D>, Option<&Tensor<3>>) -> Tensor<D>,
+        F: Clone + Send + Sync + 'static,
+    {
+        let offset = self.layers;
+        self.layers += layers.len();
+        let Some(Checkpointing { rebuild, segment }) = self.checkpointing else {
+            let layers = layers.iter().enumerate();
+            return layers.fold(x, |x, (index, one)| layer(index, one, x, context.as_ref()));
+        };
+        // With two terms in every sum their order is of no account, so each segment has the context to itself.
+        let mut remaining = context.map(again);
+        let segments = layers.len().div_ceil(segment);
+        for (index, layers) in layers.chunks(segment).enumerate() {
+            let own = remaining.clone().map(again);
+            remaining = remaining.map(again);
+            let (seeds, layer) = (self.seeds.clone(), layer.clone());
+            let first = index * segment;
+            let run = move |layers: &[L], x: Tensor<D>, context: Option<Tensor<3>>| {
+                layers.iter().zip(first..).fold(x, |x, (one, index)| {
+                    if let Some(seeds) = &seeds {
+                        seeds.sow(offset + index);
+                    }
+                    layer(index, one, x, context.as_ref())
+                })
+            };
+            x = if rebuild && !(ends && index + 1 == segments) {
+                rebuilt(layers, x, own, run)
+            } else {
+                run(layers, x, own)
+            };
+        }
+        x
+    }
+}
+
+/// Seeds of the layers in one pass, so that a layer which is run again draws the same numbers.
+#[derive(Debug, Clone)]
+struct Seeds {
+    device: Device,
+    first: u64,
+}
+
+impl Seeds {
+    /// Seeds that follow from the state of the device's generator.
+    fn draw(device: Device) -> Self {
+        let drawn = Tensor::<1>::random([2], Distribution::Uniform(0.0, 1.0), &device);
+        let drawn = drawn.into_data();
+        let bits = drawn.iter::<f32>().map(f32::to_bits);
+        let first = bits.fold(0, |seed, bits| seed << 32 | u64::from(bits));
+        Self { device, first }
+    }
+
+    fn sow(&self, layer: usize) {
+        self.device.seed(self.first.wrapping_add(layer as u64));
+    }
+}
+
+/// `run(layers, x, context)`, of which the graph keeps nothing but `x` and `context`.
+///
+/// In the backward pass `run` is run again, as a graph of its own, which is back-propagated at once.
+fn rebuilt<L, F, const D: usize>(
+    layers: &[L],
+    x: Tensor<D>,
+    context: Option<Tensor<3>>,
+    run: F,
+) -> Tensor<D>
+where
+    L: Module + Sync + 'static,
+    F: Fn(&[L], Tensor<D>, Option<Tensor<3>>) -> Tensor<D> + Send + Sync + 'static,
+{
+    let layers = layers.to_vec();
+    let parameters = Parameters::of(&layers);
+    let node = x.clone().into_dispatch();
+    let context_node = context.clone().map(Tensor::into_dispatch);
+    // With constants for inputs, the segment is behind a parameter.
+    let other = match &context {
+        Some(context) if context.is_tracked() => context_node.clone(),
+        _ => parameters.trained,
+    };
+    let parents = [node.clone(), other.unwrap_or_else(|| node.clone())];
+    let targets = [node].into_iter().chain(context_node).chain(parameters.all);
+
+    let (x, context) = (Border::new(x), context.map(Border::new));
+    let constant = context.as_ref().map(Border::constant);
+    let output = run(&layers.clone().no_grad(), x.constant(), constant);
+    let layers = layers.valid(); // holds no node of this graph
+    let gradients = move |gradient: DispatchTensor| {
+        let layers = layers.clone().train();
+        let (x, context) = (x.leaf(), context.as_ref().map(Border::leaf));
+        let output = run(&layers, x.clone(), context.clone());
+        let mut gradients = end(output, gradient).backward();
+        let mut own = vec![x.grad_remove(&mut gradients).map(Tensor::into_dispatch)];
+        if let Some(context) = context {
+            let gradient = context.grad_remove(&mut gradients);
+            own.push(gradient.map(Tensor::into_dispatch));
+        }
+        own.extend(ParameterGradients::take(&layers, gradients));
+        own
+    };
+    graph_step(output, parents, Rule::new(targets.collect(), gradients))
+}
+
+/// What is kept of an input of a segment.
+struct Border<const D: usize> {
+    /// Without autodiff.
+    value: Tensor<D>,
+    tracked: bool,
+}
+
+impl<const D: usize> Border<D> {
+    fn new(input: Tensor<D>) -> Self {
+        Self {
+            tracked: input.is_tracked(),
+            value: input.without_autodiff(),
+        }
+    }
+
+    /// The input with no graph behind it. A detached leaf would still be tracked.
+    fn constant(&self) -> Tensor<D> {
+        Tensor::from_inner(self.value.clone())
+    }
+
+    /// The input as the beginning of a graph.
+    fn leaf(&self) -> Tensor<D> {
+        self.constant().set_require_grad(self.tracked)
+    }
+}
+
+/// A number from which the backward pass of a graph begins when its `output` has the given gradient.
+fn end<const D: usize>(output: Tensor<D>, gradient: DispatchTensor) -> Tensor<1> {
+    let number = Tensor::zeros([1], &output.device());
+    let node = output.into_dispatch();
+    let rule = Rule::new(vec![node.clone()], move |_| vec![Some(gradient.clone())]);
+    graph_step(number, [node.clone(), node], rule)
+}
+
+/// Whether a parameter of the module has a gradient.
+fn is_trained<M: Module>(module: &M) -> bool {
+    Parameters::of(module).trained.is_some()
+}
+
+/// Parameters of a module, as tensors of any rank.
+#[derive(Default)]
+struct Parameters {
+    all: Vec<DispatchTensor>,
+    /// The last of those that have a gradient.
+    trained: Option<DispatchTensor>,
+}
+
+impl Parameters {
+    fn of<M: Module>(module: &M) -> Self {
+        let mut parameters = Self::default();
+        module.visit(&mut parameters);
+        parameters
+    }
+}
+
+impl ModuleVisitor for Parameters {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val().into_dispatch();
+        if param.is_require_grad() {
+            self.trained = Some(tensor.clone());
+        }
+        self.all.push(tensor);
+    }
+}
+
+/// Gradients of the parameters of a module, in the order of [`Parameters`].
+struct ParameterGradients {
+    from: Gradients,
+    found: Vec<Gradient>,
+}
+
+impl ParameterGradients {
+    fn take<M: Module>(module: &M, from: Gradients) -> Vec<Gradient> {
+        let found = Vec::new();
+        let mut gradients = Self { from, found };
+        module.visit(&mut gradients);
+        gradients.found
+    }
+}
+
+impl ModuleVisitor for ParameterGradients {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let gradient = param.val().grad_remove(&mut self.from);
+        self.found.push(gradient.map(Tensor::into_dispatch));
+    }
+}
