@@ -156,6 +156,40 @@ fn a_run_with_both_branches_resumes_bit_for_bit_and_reports_each() {
 }
 
 #[test]
+fn checkpointing_changes_nothing_that_a_run_comes_to() {
+    let deep = [
+        "model.aoa_layers=2",
+        "xvlm.dropout=0.1",
+        "xvlm.drop_path_rate=0.3",
+        "xvlm.text_layers=4",
+        "xvlm.decoder_layers=2",
+        "training.epochs=1",
+    ];
+    let settings = |rebuild: bool, segment: usize| {
+        let rebuild = format!("memory_optimization.gradient_checkpointing={rebuild}");
+        let segment = format!("memory_optimization.checkpoint_segment={segment}");
+        small(&[&BOTH[..], &deep, &[&rebuild, &segment]].concat())
+    };
+    for segment in [1, 2] {
+        let kept = finish(&settings(false, segment));
+        let rebuilt = finish(&settings(true, segment));
+        assert_eq!(rebuilt.losses(), kept.losses(), "segments of {segment}");
+        assert_eq!(rebuilt.weights(), kept.weights(), "segments of {segment}");
+    }
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run_dir = folder.path().join("run");
+    start::<Vqa>(&settings(true, 1), &run_dir, false, Some(3)).expect("the part ends well");
+    start::<Vqa>(&settings(false, 1), &run_dir, true, None).expect("the rest ends well");
+    let kept = finish(&settings(false, 1));
+    assert_eq!(
+        newest_weights::<Vqa>(&run_dir),
+        kept.weights(),
+        "resumed without"
+    );
+}
+
+#[test]
 fn loader_settings_do_not_change_the_run() {
     let reference = finish(&small(&["memory_optimization.num_workers=1"]));
     for sets in [

@@ -18,6 +18,8 @@ pub enum Bench {
     Model(Model),
     /// Time training steps of the model at full size, and measure its peak memory
     TrainingStep(TrainingStep),
+    /// Time training steps of the model at full size with and without segment checkpointing, and measure their peak memory
+    Checkpointing(Checkpointing),
 }
 
 #[derive(Debug, Args)]
@@ -35,6 +37,21 @@ pub struct Model {
 pub struct TrainingStep {
     #[command(flatten)]
     python: Python,
+    #[command(flatten)]
+    steps: Steps,
+}
+
+#[derive(Debug, Args)]
+pub struct Checkpointing {
+    /// Layers of a segment
+    #[arg(long, default_value_t = 1)]
+    segment: usize,
+    #[command(flatten)]
+    steps: Steps,
+}
+
+#[derive(Debug, Args)]
+struct Steps {
     /// Samples of a micro-batch
     #[arg(long, default_value_t = 1)]
     micro_batch: usize,
@@ -57,11 +74,12 @@ pub fn run(bench: Bench) -> Outcome {
             rounds,
             parts,
         }) => parts::run(python.peer().as_ref(), rounds, &parts),
-        Bench::TrainingStep(TrainingStep {
-            python,
-            micro_batch,
-            steps,
-        }) => training_step::run(python.peer().as_ref(), micro_batch, steps),
+        Bench::TrainingStep(TrainingStep { python, steps }) => {
+            training_step::run(python.peer().as_ref(), steps.micro_batch, steps.steps)
+        }
+        Bench::Checkpointing(Checkpointing { segment, steps }) => {
+            training_step::compare_checkpointing(steps.micro_batch, steps.steps, segment)
+        }
     }
 }
 

@@ -63,11 +63,6 @@ static PENDING: &[Pending] = &[
         reason: "attention keeps its whole score matrix",
     },
     Pending {
-        keys: &["memory_optimization.gradient_checkpointing"],
-        asked_for: |config| config.memory_optimization.gradient_checkpointing,
-        reason: "all activations are kept until the backward pass",
-    },
-    Pending {
         keys: &["precision.mode"],
         asked_for: |config| config.precision.mode != PrecisionMode::F32,
         reason: "training runs in f32",

@@ -1,11 +1,13 @@
 //! Whole training steps at full size, for `cargo xtask bench training-step`: X-VLM base as published and the fine branch of
-//! the 24gb preset. Arguments: micro-batch and steps. The result is a line of JSON.
+//! the 24gb preset. Arguments: micro-batch, steps, and the layers of a segment where segments are rebuilt, else 0. The
+//! result is a line of JSON.
 //!
 //! `crates/aoa-model/benches/peer/training_step.py` takes the same steps.
 #![expect(clippy::print_stdout, reason = "its result is its output")]
 
 use std::time::Instant;
 
+use aoa_model::Checkpointing;
 use aoa_model::cfr::{FineBranch, FineBranchConfig, FineInput};
 use aoa_model::xvlm::bert::{Context, Tokens};
 use aoa_model::xvlm::swin::{Swin, SwinConfig};
@@ -32,6 +34,14 @@ struct FullSize {
     vision_encoder: Swin,
     xvlm: XVlm,
     fine: FineBranch,
+}
+
+impl FullSize {
+    fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.vision_encoder.set_checkpointing(checkpointing);
+        self.xvlm.set_checkpointing(checkpointing);
+        self.fine.set_checkpointing(checkpointing);
+    }
 }
 
 impl Model for FullSize {
@@ -125,10 +135,17 @@ fn main() {
     allocator::keep_freed_memory(); // as the program does
     let mut numbers = std::env::args().filter_map(|argument| argument.parse::<usize>().ok());
     let (samples, steps) = (numbers.next().unwrap_or(1), numbers.next().unwrap_or(2));
+    let segment = numbers.next().filter(|segment| *segment > 0);
     let device = Device::flex().autodiff();
     device.seed(0);
     let mut model = FullSize::init(&(), &device);
     materialize(&model);
+    if let Some(segment) = segment {
+        model.set_checkpointing(Checkpointing {
+            rebuild: true,
+            segment,
+        });
+    }
     let parameters = parameters(&model);
     let mut optimizers = Optimizers::new(&Config::default());
     let batch = batch(samples, &device);

@@ -8,8 +8,8 @@ use aoa_model::xvlm::XVlmConfig;
 use aoa_model::xvlm::bert::BertConfig;
 use aoa_model::xvlm::swin::SwinConfig;
 use aoa_model::{
-    CompactBranchConfig, FineBranchConfig, GridEncoderConfig, ImageEncoderConfig, Vqa, VqaConfig,
-    VqaInput, VqaOutput, VqaTargets, WordPieces,
+    Checkpointing, CompactBranchConfig, FineBranchConfig, GridEncoderConfig, ImageEncoderConfig,
+    Vqa, VqaConfig, VqaInput, VqaOutput, VqaTargets, WordPieces,
 };
 use burn::tensor::{Device, Tensor};
 use config_schema::{Branches, Config, FineForm, ImageEncoder};
@@ -99,6 +99,14 @@ impl Model for Vqa {
         } else {
             Err(TrainError::WeightsIncomplete { path, report })
         }
+    }
+
+    fn carried_out(self, settings: &Config) -> Self {
+        let keys = &settings.memory_optimization;
+        self.with_checkpointing(Checkpointing {
+            rebuild: keys.gradient_checkpointing,
+            segment: keys.checkpoint_segment,
+        })
     }
 
     fn losses(&self, batch: DeviceBatch) -> Tensor<1> {

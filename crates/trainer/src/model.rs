@@ -44,6 +44,13 @@ pub trait Model: Module + Sync + 'static {
         Ok((self, None))
     }
 
+    /// The model as the settings want it carried out: what it keeps for the backward pass, say. Nothing else may come of
+    /// it, so the settings of a resumed run may differ.
+    #[must_use]
+    fn carried_out(self, _settings: &Config) -> Self {
+        self
+    }
+
     /// Loss of every sample, `[batch]`. The trainer weighs and sums them, so the loss must not be averaged
     /// over the batch and must not depend on what else is in it.
     fn losses(&self, batch: DeviceBatch) -> Tensor<1>;

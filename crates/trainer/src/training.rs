@@ -164,7 +164,7 @@ impl<'a, M: Model> Trainer<'a, M> {
             0,
             0,
         ));
-        let model = M::init(config, &self.device);
+        let model = M::init(config, &self.device).carried_out(self.run.settings);
         materialize(&model);
         (model, Optimizers::new(self.run.settings))
     }

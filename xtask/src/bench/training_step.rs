@@ -22,7 +22,7 @@ struct Report {
 
 /// Takes the steps on both sides and prints a table.
 pub fn run(peer: Option<&Peer>, micro_batch: usize, steps: usize) -> Outcome {
-    let args = [micro_batch.to_string(), steps.to_string()];
+    let args = [micro_batch, steps].map(|number| number.to_string());
     let ours = report("our benchmark", &mut benchmark("training_step", &args))?;
     let theirs = match peer {
         Some(peer) => {
@@ -48,15 +48,25 @@ pub fn run(peer: Option<&Peer>, micro_batch: usize, steps: usize) -> Outcome {
             "",
         );
     }
-    print_measure("step, s", Some(ours.least()), theirs.map(Report::least));
-    let gib = |report: &Report| report.peak_bytes as f64 / (1_u64 << 30) as f64;
-    print_measure("peak memory, GiB", Some(gib(&ours)), theirs.map(gib));
+    print_measures(&ours, theirs);
     match theirs {
         Some(theirs) if theirs.parameters != ours.parameters => {
             Err(failure("the models differ in their parameters".to_owned()))
         }
         _ => Ok(()),
     }
+}
+
+/// Takes the steps with and without segment checkpointing and prints a table.
+pub fn compare_checkpointing(micro_batch: usize, steps: usize, segment: usize) -> Outcome {
+    let measure = |segment: usize| {
+        let args = [micro_batch, steps, segment].map(|number| number.to_string());
+        report("our benchmark", &mut benchmark("training_step", &args))
+    };
+    let (rebuilt, kept) = (measure(segment)?, measure(0)?);
+    print_row("", "rebuilt", "kept", "ratio");
+    print_measures(&rebuilt, Some(&kept));
+    Ok(())
 }
 
 impl Report {
@@ -66,6 +76,13 @@ impl Report {
         let seconds = warm.unwrap_or(&self.seconds);
         seconds.iter().copied().fold(f64::INFINITY, f64::min)
     }
+}
+
+/// Prints time and memory of a report, beside those of another.
+fn print_measures(report: &Report, other: Option<&Report>) {
+    let gib = |report: &Report| report.peak_bytes as f64 / (1_u64 << 30) as f64;
+    print_measure("step, s", Some(report.least()), other.map(Report::least));
+    print_measure("peak memory, GiB", Some(gib(report)), other.map(gib));
 }
 
 fn print_measure(what: &str, ours: Option<f64>, theirs: Option<f64>) {

@@ -151,6 +151,10 @@ pub struct MemoryOptimization {
     /// Keep only segment borders in the forward pass and rebuild each segment in the backward pass: much less
     /// activation memory for about a third more time.
     pub gradient_checkpointing: bool,
+    /// Layers of a segment. The last segment of each stack of layers is kept, not rebuilt. 1 saves most memory; longer
+    /// segments rebuild fewer layers, for less time.
+    #[schemars(range(min = 1, max = 1000))]
+    pub checkpoint_segment: usize,
     /// Threads that decode images. More keep a fast device busy and cost host memory; the order of samples is the same.
     #[schemars(range(min = 1, max = 1024))]
     pub num_workers: usize,
@@ -168,6 +172,7 @@ impl Default for MemoryOptimization {
             gradient_accumulation_steps: None,
             memory_efficient_attention: false,
             gradient_checkpointing: false,
+            checkpoint_segment: 1,
             num_workers: 8,
             prefetch_factor: 2,
         }

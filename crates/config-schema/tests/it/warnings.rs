@@ -24,19 +24,15 @@ fn keys_not_yet_in_effect() {
         "memory_optimization.max_memory_usage",
     ];
     let attention: &[&str] = &["memory_optimization.memory_efficient_attention"];
-    let checkpointing: &[&str] = &["memory_optimization.gradient_checkpointing"];
     let precision: &[&str] = &["precision.mode"];
     check(&Layers::preset("cpu"), &[]);
     check(&Layers::preset("48gb"), &[]);
-    check(
-        &Layers::preset("24gb"),
-        &[dynamic, attention, checkpointing],
-    );
+    check(&Layers::preset("24gb"), &[dynamic, attention]);
     let mut layers = with_sets(&[
         "precision.mode=bf16",
         "memory_optimization.dynamic_batch_size=false",
     ]);
-    check(&layers, &[attention, checkpointing, precision]);
+    check(&layers, &[attention, precision]);
     layers.preset = Some("48gb".to_owned());
     check(&layers, &[precision]);
 }
