@@ -3,14 +3,15 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
-use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, Device, Tensor};
 
 use crate::init::linear;
+use crate::ops::attention;
 
-/// Score of a masked key before the softmax: far below any real score, and finite, so that a row whose
-/// keys are all masked becomes a plain mean instead of NaN.
-const MASKED_SCORE: f32 = -1e9;
+/// Added to the score of a masked key: far below any real score, and finite, so that a row whose keys are all masked
+/// becomes a plain mean instead of NaN.
+const MASKED_KEY: f64 = -1e9;
 
 /// Configuration of [`AttentionOnAttention`].
 #[derive(Config, Debug)]
@@ -27,6 +28,9 @@ pub struct AttentionOnAttentionConfig {
     /// Dropout on the block's output.
     #[config(default = 0.0)]
     pub output_dropout: f64,
+    /// Whether the backward pass of attention computes the attention weights once more instead of keeping them.
+    #[config(default = false)]
+    pub memory_efficient_attention: bool,
 }
 
 /// Multi-head attention whose result is filtered by a gate computed from the result and the query
@@ -45,6 +49,7 @@ pub struct AttentionOnAttention {
     dropout: Dropout,
     output_dropout: Dropout,
     heads: usize,
+    memory_efficient: bool,
 }
 
 impl AttentionOnAttentionConfig {
@@ -58,6 +63,7 @@ impl AttentionOnAttentionConfig {
             dropout: DropoutConfig::new(self.dropout).init(),
             output_dropout: DropoutConfig::new(self.output_dropout).init(),
             heads: self.heads,
+            memory_efficient: self.memory_efficient_attention,
         }
     }
 }
@@ -95,23 +101,22 @@ impl AttentionOnAttention {
             unreachable!("chunk(2) of an even axis gives two halves")
         };
 
-        let scale = (dim_head as f64).powf(-0.5);
-        let scores = split(query.clone().mul_scalar(scale), queries)
-            .matmul(split(key, keys).swap_dims(2, 3)); // [batch, heads, queries, keys]
-        let scores = match masked {
-            Some(masked) => {
-                let masked = masked
-                    .reshape([batch, 1, 1, keys])
-                    .expand([batch, self.heads, queries, keys]);
-                scores.mask_fill(masked, MASKED_SCORE)
-            }
-            None => scores,
+        let bias = match masked {
+            Some(masked) => masked
+                .float()
+                .mul_scalar(MASKED_KEY)
+                .reshape([batch, 1, 1, keys]),
+            None => Tensor::zeros([1, 1, 1, keys], &query.device()),
         };
-        let weights = self.dropout.forward(softmax(scores, 3));
-        let attended = weights
-            .matmul(split(value, keys)) // [batch, heads, queries, dim_head]
-            .swap_dims(1, 2)
-            .reshape([batch, queries, inner]);
+        let attended = attention(
+            split(query.clone(), queries),
+            split(key, keys),
+            split(value, keys),
+            bias,
+            &self.dropout,
+            self.memory_efficient,
+        ); // [batch, heads, queries, dim_head]
+        let attended = attended.swap_dims(1, 2).reshape([batch, queries, inner]);
 
         let filtered = self.aoa.forward(Tensor::cat(vec![attended, query], 2)); // [batch, queries, 2 * dim]
         self.output_dropout.forward(gated_linear_unit(filtered))

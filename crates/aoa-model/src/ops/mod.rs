@@ -2,10 +2,12 @@
 //!
 //! Each is a trait on Burn's backends: the plain operation, what the CPU backend does better, and the rule for the gradient.
 
+mod attention;
 mod gelu_linear;
 mod graph_step;
 mod window_attention;
 
+pub(crate) use attention::attention;
 pub(crate) use gelu_linear::gelu_linear;
 pub(crate) use graph_step::{Gradient, Rule, again, graph_step};
 pub(crate) use window_attention::window_attention;

@@ -2,12 +2,12 @@
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
-use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use super::init::linear;
 use super::layer::ResidualNorm;
 use super::model::BertConfig;
+use crate::ops::attention;
 
 /// Added to the score of a context token that must not be looked at.
 const MASKED_CONTEXT: f64 = -1e9;
@@ -67,6 +67,7 @@ pub(super) struct Attention {
     output: ResidualNorm,
     dropout: Dropout,
     heads: usize,
+    memory_efficient: bool,
 }
 
 impl Attention {
@@ -80,6 +81,7 @@ impl Attention {
             output: ResidualNorm::init(hidden, config, device),
             dropout: DropoutConfig::new(config.attention_dropout).init(),
             heads: config.heads,
+            memory_efficient: config.memory_efficient_attention,
         }
     }
 
@@ -107,22 +109,15 @@ impl Attention {
         let value = look_up(&self.value);
 
         // Queries do not see each other, so the rows that share keys are as good as one long row.
-        let groups = key.dims()[0];
-        let dim_head = hidden / self.heads;
-        let query = self
-            .query
-            .forward(x.clone())
-            .mul_scalar((dim_head as f64).powf(-0.5))
-            .reshape([groups, rows / groups * tokens, hidden]);
-        let scores = self.split(query).matmul(key.swap_dims(2, 3)); // [groups, heads, queries, keys]
-        let scores = match &context.mask {
-            Some(mask) => scores + mask.clone(),
-            None => scores,
+        let [groups, _, keys, _] = key.dims();
+        let query = self.query.forward(x.clone());
+        let query = self.split(query.reshape([groups, rows / groups * tokens, hidden]));
+        let bias = match &context.mask {
+            Some(mask) => mask.clone(),
+            None => Tensor::zeros([1, 1, 1, keys], &x.device()),
         };
-        let attended = self
-            .dropout
-            .forward(softmax(scores, 3))
-            .matmul(value) // [groups, heads, queries, dim_head]
+        let dropout = &self.dropout;
+        let attended = attention(query, key, value, bias, dropout, self.memory_efficient)
             .swap_dims(1, 2)
             .reshape([rows, tokens, hidden]);
         self.output.forward(attended, x)

@@ -35,6 +35,9 @@ pub struct BertConfig {
     /// Dropout on attention weights.
     #[config(default = 0.1)]
     pub attention_dropout: f64,
+    /// Whether the backward pass of attention computes the attention weights once more instead of keeping them.
+    #[config(default = false)]
+    pub memory_efficient_attention: bool,
 }
 
 /// Post-norm BERT (Devlin et al., 2019) whose layers from `fusion_layer` on also attend to a context, as the text and

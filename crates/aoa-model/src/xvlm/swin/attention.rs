@@ -44,13 +44,13 @@ impl WindowAttention {
     pub(super) fn forward(&self, x: Tensor<3>, mask: Option<Tensor<3>>) -> Tensor<3> {
         let [count, cells, channels] = x.dims();
         let dim_head = channels / self.heads;
-        // [count, cells, 3, heads, dim_head]
         let qkv = self
             .qkv
             .forward(x)
-            .reshape([count, cells, 3, self.heads, dim_head]);
+            .reshape([count, cells, 3 * self.heads, dim_head]);
         let mask = mask.unwrap_or_else(|| Tensor::zeros([1, cells, cells], &qkv.device()));
-        let attended = window_attention(qkv, self.position_bias(), mask);
+        let bias = self.position_bias().unsqueeze();
+        let attended = window_attention(qkv, bias, mask.unsqueeze_dim(1));
         self.proj.forward(attended)
     }
 

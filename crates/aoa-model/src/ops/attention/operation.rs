@@ -1,0 +1,228 @@
+//! The operation as the model calls it and as Burn dispatches it.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients as Registered;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{
+    Autodiff, AutodiffBackend, Backend, Dispatch, TensorMetadata, backend_extension,
+    get_or_init_device_settings,
+};
+use burn::nn::Dropout;
+use burn::tensor::activation::softmax;
+use burn::tensor::{Distribution, Int, Shape, Tensor};
+
+use super::dropout::RowDropout;
+use super::tiles::{Inputs, Kernel};
+
+/// Numbers of rows are drawn from 0 to this, which the integers of every backend hold.
+const ROW_NUMBERS: f64 = (1_u32 << 30) as f64;
+
+/// Multi-head scaled dot-product attention, `dropout(softmax(q k^T / sqrt(d) + bias)) v` (Vaswani et al., 2017).
+///
+/// Both forms give the same to rounding, with the same dropout for the same state of the device's generator. The
+/// `efficient` one computes the attention weights once more in the backward pass and never has all of them, forward or
+/// backward; the other keeps them, `[batch, heads, queries, keys]`, and two more of that size with dropout. Without
+/// autodiff nothing is kept, and the efficient form is taken always.
+///
+/// # Shapes
+///
+/// - `query`: `[batch, heads, queries, d]`
+/// - `key`, `value`: `[batch, heads, keys, d]`
+/// - `bias`: `[1 or batch, 1 or heads, 1 or queries, keys]`, added to the scores. A very low, finite one masks a key; a row
+///   that is masked throughout is then a mean
+/// - result: `[batch, heads, queries, d]`
+pub(crate) fn attention(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    bias: Tensor<4>,
+    dropout: &Dropout,
+    efficient: bool,
+) -> Tensor<4> {
+    let [batch, heads, queries, _] = query.dims();
+    let device = query.device();
+    let dropout = (dropout.prob > 0.0 && dropout.training.is_enabled() && device.is_autodiff())
+        .then(|| Dropping {
+            rows: Tensor::random(
+                [batch, heads, queries, 1],
+                Distribution::Uniform(0.0, ROW_NUMBERS),
+                &device,
+            ),
+            probability: dropout.prob,
+        });
+    attend([query, key, value, bias], dropout, efficient)
+}
+
+/// Dropout of weights as it was drawn.
+pub(super) struct Dropping {
+    /// `[batch, heads, queries, 1]`: a random number for each row of weights.
+    pub(super) rows: Tensor<4, Int>,
+    pub(super) probability: f64,
+}
+
+/// [`attention`] of query, key, value and bias with dropout that is drawn.
+pub(super) fn attend(
+    [query, key, value, bias]: [Tensor<4>; 4],
+    dropout: Option<Dropping>,
+    efficient: bool,
+) -> Tensor<4> {
+    let device = query.device();
+    if efficient || !device.is_autodiff() {
+        let Dropping { rows, probability } = dropout.unwrap_or_else(|| Dropping {
+            rows: Tensor::zeros([1; 4], &device),
+            probability: 0.0,
+        });
+        return Tensor::from_dispatch(Dispatch::attention(
+            query.into_dispatch(),
+            key.into_dispatch(),
+            value.into_dispatch(),
+            bias.into_dispatch(),
+            rows.into_dispatch(),
+            probability,
+        ));
+    }
+    let [.., keys, dim_head] = key.dims();
+    let scale = (dim_head as f64).powf(-0.5);
+    let scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3)) + bias;
+    let weights = softmax(scores, 3); // [batch, heads, queries, keys]
+    let weights = match dropout {
+        Some(Dropping { rows, probability }) => {
+            let mask = Dispatch::dropout_mask(rows.into_dispatch(), keys, probability);
+            weights * Tensor::from_dispatch(mask)
+        }
+        None => weights,
+    };
+    weights.matmul(value)
+}
+
+/// The operations as Burn dispatches them.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(any(feature = "cuda", feature = "wgpu")),
+    Autodiff
+)]
+pub(crate) trait Attention: Backend {
+    /// `rows`: `[batch, heads, queries, 1]`, a random number for each row of weights; not looked at where the probability
+    /// of dropping a weight is 0.
+    fn attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        rows: IntTensor<Self>,
+        probability: f64,
+    ) -> FloatTensor<Self>;
+
+    /// What [`attention`](Self::attention) multiplies weights by, `[batch, heads, queries, keys]`.
+    fn dropout_mask(rows: IntTensor<Self>, keys: usize, probability: f64) -> FloatTensor<Self>;
+}
+
+/// On a backend that computes, both operations are those of its [`Kernel`].
+macro_rules! computes {
+    ($backend:ty) => {
+        impl Attention for $backend {
+            fn attention(
+                query: FloatTensor<Self>,
+                key: FloatTensor<Self>,
+                value: FloatTensor<Self>,
+                bias: FloatTensor<Self>,
+                rows: IntTensor<Self>,
+                probability: f64,
+            ) -> FloatTensor<Self> {
+                Self::forward(Inputs {
+                    query,
+                    key,
+                    value,
+                    bias,
+                    mask: None,
+                    dropout: RowDropout::new(rows, probability),
+                })
+            }
+
+            fn dropout_mask(
+                rows: IntTensor<Self>,
+                keys: usize,
+                probability: f64,
+            ) -> FloatTensor<Self> {
+                mask::<Self>(rows, keys, probability)
+            }
+        }
+    };
+}
+
+#[cfg(feature = "flex")]
+computes!(burn::backend::Flex);
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+impl Kernel for burn::backend::Cube {}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+computes!(burn::backend::Cube);
+
+fn mask<B: Kernel>(rows: IntTensor<B>, keys: usize, probability: f64) -> FloatTensor<B> {
+    let [batch, heads, queries, _] = rows.shape().dims();
+    let device = rows.device();
+    let float = get_or_init_device_settings::<B>(&device).float_dtype;
+    let ones = B::float_ones(Shape::new([batch, heads, queries, keys]), &device, float);
+    match RowDropout::new(rows, probability) {
+        Some(dropout) => B::drop(ones, &dropout),
+        None => ones,
+    }
+}
+
+/// Attention on a backend that records a graph.
+impl<B: Kernel + Attention, C: CheckpointStrategy> Attention for Autodiff<B, C> {
+    fn attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        rows: IntTensor<Self>,
+        probability: f64,
+    ) -> FloatTensor<Self> {
+        let parents = [query.node(), key.node(), value.node(), bias.node()];
+        let inputs = Inputs::<B> {
+            query: query.into_primitive(),
+            key: key.into_primitive(),
+            value: value.into_primitive(),
+            bias: bias.into_primitive(),
+            mask: None,
+            dropout: RowDropout::new(rows, probability),
+        };
+        match Recorded.prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(inputs.clone(), B::forward(inputs)),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::forward(inputs)),
+        }
+    }
+
+    fn dropout_mask(rows: IntTensor<Self>, keys: usize, probability: f64) -> FloatTensor<Self> {
+        Self::from_inner(B::dropout_mask(rows, keys, probability))
+    }
+}
+
+/// What the graph holds of the operation: its inputs.
+#[derive(Debug)]
+struct Recorded;
+
+impl<B: Kernel> Backward<B, 4> for Recorded {
+    type State = Inputs<B>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 4>,
+        gradients: &mut Registered,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let gradient = gradients.consume::<B>(&ops.node);
+        let trains_bias = ops.parents[3].is_some();
+        let own = B::backward(ops.state, gradient, trains_bias);
+        let own = [Some(own.query), Some(own.key), Some(own.value), own.bias];
+        for (node, gradient) in ops.parents.into_iter().zip(own) {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                gradients.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}

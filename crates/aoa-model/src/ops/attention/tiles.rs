@@ -1,0 +1,245 @@
+//! Attention tile by tile on any backend that computes.
+
+use std::ops::Range;
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::Slice;
+
+use super::dropout::RowDropout;
+use super::steps;
+
+/// Fewest queries of a tile: with fewer, matrix products are slow.
+const FEWEST_QUERIES: usize = 64;
+
+/// What attention is computed from. `p` divides `batch`: row `b` of the batch has entry `b` modulo `p`.
+#[derive(Debug, Clone)]
+pub(crate) struct Inputs<B: Backend> {
+    /// `[batch, heads, queries, d]`
+    pub(crate) query: FloatTensor<B>,
+    /// `[batch, heads, keys, d]`
+    pub(crate) key: FloatTensor<B>,
+    /// `[batch, heads, keys, d]`
+    pub(crate) value: FloatTensor<B>,
+    /// `[p, 1 or heads, 1 or queries, keys]`, added to the scores; may be trained.
+    pub(crate) bias: FloatTensor<B>,
+    /// `[p, 1 or heads, 1 or queries, keys]`, added to the scores as well; a constant.
+    pub(crate) mask: Option<FloatTensor<B>>,
+    /// Dropout on the weights, with rows `[batch, heads, queries, 1]`.
+    pub(crate) dropout: Option<RowDropout<B>>,
+}
+
+/// Gradients of what attention was computed from.
+#[derive(Debug)]
+pub(crate) struct Gradients<B: Backend> {
+    pub(crate) query: FloatTensor<B>,
+    pub(crate) key: FloatTensor<B>,
+    pub(crate) value: FloatTensor<B>,
+    /// Where it was asked for.
+    pub(crate) bias: Option<FloatTensor<B>>,
+}
+
+/// Forward and backward pass on a backend that computes, and the steps of a tile.
+pub(crate) trait Kernel: Backend {
+    /// Most attention weights of a tile, unless [`FEWEST_QUERIES`] have more: 64 MiB in single precision, enough to keep
+    /// a GPU busy.
+    const TILE: usize = 1 << 24;
+
+    /// `softmax(q k^T / sqrt(d) + bias + mask) v`: `[batch, heads, queries, d]`.
+    fn forward(inputs: Inputs<Self>) -> FloatTensor<Self> {
+        inputs.attend()
+    }
+
+    /// Gradients from that of the result; `trains_bias`: whether that of the bias is asked for.
+    fn backward(
+        inputs: Inputs<Self>,
+        gradient: FloatTensor<Self>,
+        trains_bias: bool,
+    ) -> Gradients<Self> {
+        inputs.attend_backward(&gradient, trains_bias)
+    }
+
+    /// Attention weights from the products of queries and keys, `[batch, heads, queries, keys]`.
+    fn weights(products: FloatTensor<Self>, tile: &Inputs<Self>) -> FloatTensor<Self> {
+        steps::weights(products, tile)
+    }
+
+    /// Weights of which some are dropped.
+    fn drop(weights: FloatTensor<Self>, dropout: &RowDropout<Self>) -> FloatTensor<Self> {
+        dropout.apply(weights)
+    }
+
+    /// Gradient of the scores, `w (m g - sum of w m g)`, where `g` is that of the dropped weights and `m` what each weight
+    /// was multiplied by when some were dropped.
+    ///
+    /// - `weights`: `w`
+    /// - `dropped`: `w m`
+    /// - `gradient`: `g`
+    fn through_softmax(
+        weights: FloatTensor<Self>,
+        dropped: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        steps::through_softmax::<Self>(weights, dropped, gradient)
+    }
+}
+
+impl<B: Kernel> Inputs<B> {
+    /// `[batch, heads, queries, keys]`
+    pub(super) fn dims(&self) -> [usize; 4] {
+        let [batch, heads, queries, _] = self.query.shape().dims();
+        [batch, heads, queries, self.key.shape()[2]]
+    }
+
+    /// What products of queries and keys are multiplied by.
+    pub(super) fn scale(&self) -> f64 {
+        (self.query.shape()[3] as f64).powf(-0.5)
+    }
+
+    /// `[batch, heads, queries, d]`
+    pub(super) fn attend(&self) -> FloatTensor<B> {
+        let tiles = self.tiles().map(|queries| {
+            let tile = self.queries(&queries);
+            B::float_matmul(tile.dropped(tile.weights()), tile.value)
+        });
+        concatenate::<B>(tiles.collect(), 2)
+    }
+
+    pub(super) fn attend_backward(
+        &self,
+        gradient: &FloatTensor<B>,
+        trains_bias: bool,
+    ) -> Gradients<B> {
+        let scale = |gradient| B::float_mul_scalar(gradient, self.scale().into());
+        let mut query = Vec::new();
+        let mut bias = Vec::new();
+        let mut key_and_value: Option<[FloatTensor<B>; 2]> = None;
+        for queries in self.tiles() {
+            let tile = self.queries(&queries);
+            let gradient = range::<B>(gradient, 2, &queries);
+            let weights = tile.weights();
+            let dropped = tile.dropped(weights.clone());
+            let for_value = B::float_matmul(B::float_transpose(dropped.clone()), gradient.clone());
+            let for_weights = B::float_matmul(gradient, B::float_transpose(tile.value.clone()));
+            let for_scores = B::through_softmax(weights, dropped, for_weights);
+            if trains_bias {
+                bias.push(steps::sum_by_period::<B>(
+                    for_scores.clone(),
+                    &tile.bias.shape(),
+                ));
+            }
+            query.push(B::float_matmul(for_scores.clone(), tile.key));
+            let for_key = B::float_matmul(B::float_transpose(for_scores), tile.query);
+            key_and_value = Some(match key_and_value {
+                Some([key, value]) => [B::float_add(key, for_key), B::float_add(value, for_value)],
+                None => [for_key, for_value],
+            });
+        }
+        let [key, value] = key_and_value.unwrap_or_else(|| unreachable!("there is a tile"));
+        Gradients {
+            query: scale(concatenate::<B>(query, 2)),
+            key: scale(key),
+            value,
+            bias: match self.bias.shape()[2] {
+                1 => bias.into_iter().reduce(B::float_add),
+                _ => trains_bias.then(|| concatenate::<B>(bias, 2)),
+            },
+        }
+    }
+
+    /// The queries of each tile.
+    fn tiles(&self) -> impl Iterator<Item = Range<usize>> + use<B> {
+        let [batch, heads, queries, keys] = self.dims();
+        let of_a_tile = (B::TILE / (batch * heads * keys).max(1)).max(FEWEST_QUERIES);
+        (0..queries.max(1))
+            .step_by(of_a_tile)
+            .map(move |start| start..queries.min(start + of_a_tile))
+    }
+
+    /// The same for some of the queries.
+    fn queries(&self, queries: &Range<usize>) -> Self {
+        let some = |tensor: &FloatTensor<B>| match tensor.shape()[2] {
+            1 => tensor.clone(),
+            _ => range::<B>(tensor, 2, queries),
+        };
+        Self {
+            query: some(&self.query),
+            key: self.key.clone(),
+            value: self.value.clone(),
+            bias: some(&self.bias),
+            mask: self.mask.as_ref().map(some),
+            dropout: self.dropout.as_ref().map(|dropout| {
+                dropout.part(|rows| B::int_slice(rows, &slices(4, 2, queries.clone().into())))
+            }),
+        }
+    }
+
+    fn weights(&self) -> FloatTensor<B> {
+        let key = B::float_transpose(self.key.clone());
+        B::weights(B::float_matmul(self.query.clone(), key), self)
+    }
+
+    fn dropped(&self, weights: FloatTensor<B>) -> FloatTensor<B> {
+        match &self.dropout {
+            Some(dropout) => B::drop(weights, dropout),
+            None => weights,
+        }
+    }
+
+    /// One row of the batch and one head.
+    #[cfg(feature = "flex")]
+    pub(super) fn matrix(&self, row: usize, head: usize) -> Self {
+        let one = |tensor: &FloatTensor<B>| {
+            let [rows, heads, ..] = tensor.shape().dims::<4>();
+            at::<B>(&at::<B>(tensor, 0, row % rows), 1, head % heads)
+        };
+        Self {
+            query: one(&self.query),
+            key: one(&self.key),
+            value: one(&self.value),
+            bias: one(&self.bias),
+            mask: self.mask.as_ref().map(one),
+            dropout: self.dropout.as_ref().map(|dropout| {
+                dropout.part(|rows| {
+                    let row = B::int_slice(rows, &slices(4, 0, Slice::index(row as isize)));
+                    B::int_slice(row, &slices(4, 1, Slice::index(head as isize)))
+                })
+            }),
+        }
+    }
+}
+
+/// One after the other along an axis.
+pub(super) fn concatenate<B: Backend>(
+    mut parts: Vec<FloatTensor<B>>,
+    axis: usize,
+) -> FloatTensor<B> {
+    match parts.len() {
+        1 => parts.remove(0),
+        _ => B::float_cat(parts, axis),
+    }
+}
+
+/// The part of a tensor at one index of an axis, which stays with length 1.
+pub(super) fn at<B: Backend>(tensor: &FloatTensor<B>, axis: usize, index: usize) -> FloatTensor<B> {
+    range::<B>(tensor, axis, &(index..index + 1))
+}
+
+/// The part of a tensor at some indices of an axis.
+pub(crate) fn range<B: Backend>(
+    tensor: &FloatTensor<B>,
+    axis: usize,
+    indices: &Range<usize>,
+) -> FloatTensor<B> {
+    B::float_slice(
+        tensor.clone(),
+        &slices(tensor.rank(), axis, indices.clone().into()),
+    )
+}
+
+/// Everything but along one axis.
+fn slices(rank: usize, axis: usize, slice: Slice) -> Vec<Slice> {
+    let mut slices = vec![Slice::from(..); rank];
+    slices[axis] = slice;
+    slices
+}
