@@ -12,12 +12,13 @@ fn pytorch_name(path: &str) -> String {
 fn golden_aoa_blocks() {
     let _guard = random_numbers();
     let device = Device::flex().autodiff();
-    for case in Case::all("aoa_") {
+    for (case, efficient) in Case::in_both_forms("aoa_") {
         let block = AttentionOnAttentionConfig::new(
             case.size("dim"),
             case.size("heads"),
             case.size("dim_head"),
         )
+        .with_memory_efficient_attention(efficient)
         .init(&device);
         let block = LoadWeights::into_module(block, &case, &pytorch_name);
         let x = case.tensor::<3>("input.x", &device).require_grad();

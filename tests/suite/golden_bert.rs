@@ -67,11 +67,13 @@ fn assert_names(case: &Case, decoder: &str) {
 fn golden_bert_encoder() {
     let _guard = random_numbers();
     let device = Device::flex().autodiff();
-    for case in Case::all("xvlm_bert") {
+    for (case, efficient) in Case::in_both_forms("xvlm_bert") {
         if case.has("output.logits") {
             continue;
         }
-        let bert = bert_config(&case, case.size("encoder_width")).init(&device);
+        let bert = bert_config(&case, case.size("encoder_width"))
+            .with_memory_efficient_attention(efficient)
+            .init(&device);
         let bert = LoadWeights::into_module(bert, &case, &pytorch_name);
         let tokens = tokens(&case, "ids", "mask", &device);
         let image = case.has("input.image_embeds").then(|| {
@@ -103,8 +105,10 @@ fn golden_bert_encoder() {
 fn golden_bert_decoder() {
     let _guard = random_numbers();
     let device = Device::flex().autodiff();
-    for case in Case::all("xvlm_bert_decoder") {
-        let decoder = AnswerDecoder::init(&bert_config(&case, case.size("encoder_width")), &device);
+    for (case, efficient) in Case::in_both_forms("xvlm_bert_decoder") {
+        let config = bert_config(&case, case.size("encoder_width"))
+            .with_memory_efficient_attention(efficient);
+        let decoder = AnswerDecoder::init(&config, &device);
         let decoder = LoadWeights::into_module(decoder, &case, &pytorch_name);
         let answers = tokens(&case, "ids", "mask", &device);
         let labels = case.ints("input.labels", &device);
@@ -152,7 +156,7 @@ fn pytorch_name_in_whole(path: &str) -> String {
     }
 }
 
-fn whole(case: &Case, device: &Device) -> Whole {
+fn whole(case: &Case, efficient: bool, device: &Device) -> Whole {
     let sizes = |key: &str| serde_json::from_value(case.config(key).clone()).expect("sizes");
     let vision = SwinConfig::new(
         case.size("image_res"),
@@ -163,7 +167,7 @@ fn whole(case: &Case, device: &Device) -> Whole {
     )
     .with_drop_path_rate(0.0);
     let xvlm = XVlmConfig::new(
-        bert_config(case, case.size("vision_width")),
+        bert_config(case, case.size("vision_width")).with_memory_efficient_attention(efficient),
         case.size("num_dec_layers"),
     )
     .with_k_test(case.size("k_test"));
@@ -179,9 +183,9 @@ fn golden_bert_question_answering() {
     let _guard = random_numbers();
     let device = Device::flex().autodiff();
     // The weights alone, as a PyTorch file, are a case for whoever reads such files.
-    let cases = Case::all("xvlm_vqa").into_iter();
-    for case in cases.filter(|case| !case.name.contains("checkpoint")) {
-        let whole = whole(&case, &device);
+    let cases = Case::in_both_forms("xvlm_vqa");
+    for (case, efficient) in cases.filter(|(case, _)| !case.name.contains("checkpoint")) {
+        let whole = whole(&case, efficient, &device);
         let model = &whole.xvlm;
         let questions = tokens(&case, "question_ids", "question_mask", &device);
         let image = case.tensor::<4>("input.image", &device).require_grad();

@@ -58,6 +58,16 @@ impl Case {
         cases
     }
 
+    /// The same cases twice, with false and with true: whether attention is to be memory-efficient.
+    pub fn in_both_forms(prefix: &str) -> impl Iterator<Item = (Self, bool)> {
+        let cases = [false, true].map(|efficient| {
+            Self::all(prefix)
+                .into_iter()
+                .map(move |case| (case, efficient))
+        });
+        cases.into_iter().flatten()
+    }
+
     /// The case of that name.
     pub fn named(name: &str) -> Self {
         let entry = index().into_iter().find(|entry| entry["name"] == name);

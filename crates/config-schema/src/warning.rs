@@ -58,11 +58,6 @@ static PENDING: &[Pending] = &[
         reason: "the micro-batch keeps the size of training.batch_size, and no budget is kept",
     },
     Pending {
-        keys: &["memory_optimization.memory_efficient_attention"],
-        asked_for: |config| config.memory_optimization.memory_efficient_attention,
-        reason: "attention keeps its whole score matrix",
-    },
-    Pending {
         keys: &["precision.mode"],
         asked_for: |config| config.precision.mode != PrecisionMode::F32,
         reason: "training runs in f32",

@@ -58,10 +58,7 @@ pub struct Run<'a> {
 pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
     let dataset = Dataset::open(run.settings)?;
     let (blueprint, run_dir) = if run.resume {
-        (
-            read_blueprint(run.run_dir, run.settings)?,
-            RunDir::reopen(run.run_dir)?,
-        )
+        reopen::<M>(run)?
     } else {
         begin::<M>(run, &dataset)?
     };
@@ -93,6 +90,14 @@ fn begin<M: Model>(
     let run_dir = RunDir::create(run.run_dir, run.config_text)?;
     run_dir.write_blueprint(&blueprint)?;
     Ok((blueprint, run_dir))
+}
+
+fn reopen<M: Model>(run: &Run) -> Result<(Blueprint<M::Config>, RunDir), TrainError> {
+    let mut blueprint = read_blueprint::<M::Config>(run.run_dir, run.settings)?;
+    // The same model, carried out as the settings say now.
+    let shape = DataShape::of(&blueprint.encoder);
+    blueprint.model = M::configure(run.settings, &shape).map_err(TrainError::Model)?;
+    Ok((blueprint, RunDir::reopen(run.run_dir)?))
 }
 
 /// Passes events on to the observer and to `metrics.jsonl`.

@@ -85,7 +85,7 @@ fn presets_show_and_dry_run() {
 fn keys_without_effect_are_named() {
     let place = Place::new();
     let outcome = place.ok(&["train", "--dry-run", "--preset", "24gb"]);
-    for key in ["dynamic_batch_size", "memory_efficient_attention"] {
+    for key in ["dynamic_batch_size", "max_memory_usage"] {
         assert!(outcome.stderr.contains(key), "{}", outcome.stderr);
     }
     let outcome = place.ok(&["train", "--dry-run", "--preset", "cpu"]);

@@ -23,16 +23,15 @@ fn keys_not_yet_in_effect() {
         "memory_optimization.dynamic_batch_size",
         "memory_optimization.max_memory_usage",
     ];
-    let attention: &[&str] = &["memory_optimization.memory_efficient_attention"];
     let precision: &[&str] = &["precision.mode"];
     check(&Layers::preset("cpu"), &[]);
     check(&Layers::preset("48gb"), &[]);
-    check(&Layers::preset("24gb"), &[dynamic, attention]);
+    check(&Layers::preset("24gb"), &[dynamic]);
     let mut layers = with_sets(&[
         "precision.mode=bf16",
         "memory_optimization.dynamic_batch_size=false",
     ]);
-    check(&layers, &[attention, precision]);
+    check(&layers, &[precision]);
     layers.preset = Some("48gb".to_owned());
     check(&layers, &[precision]);
 }
