@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::io::stdin;
 use std::time::Instant;
 
-use aoa_model::AoaStackConfig;
 use aoa_model::xvlm::bert::{BertConfig, Context, Tokens};
 use aoa_model::xvlm::swin::SwinConfig;
+use aoa_model::{AoaStackConfig, AttentionOnAttentionConfig};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Distribution, Int, Tensor};
@@ -50,7 +50,13 @@ fn part<'a>(
             "aoa-stack-24gb" => aoa_stack(4, 768, device),
             "aoa-stack-48gb" => aoa_stack(6, 1024, device),
             "swin-stage" => swin_stage(device),
-            "cross-attention-layer" => cross_attention_layer(device),
+            "cross-attention-layer" => cross_attention_layer(226, 0.0, false, device),
+            "attention-50" => aoa_block([BATCH, 50, 768], false, device),
+            "attention-50-efficient" => aoa_block([BATCH, 50, 768], true, device),
+            "attention-901" => cross_attention_layer(901, 0.1, false, device),
+            "attention-901-efficient" => cross_attention_layer(901, 0.1, true, device),
+            "attention-2048" => aoa_block([1, 2048, 512], false, device),
+            "attention-2048-efficient" => aoa_block([1, 2048, 512], true, device),
             "adamax-step" => optimizer(adamax(), device),
             "adamw-step" => optimizer(adamw(), device),
             _ => return None,
@@ -104,15 +110,33 @@ fn swin_stage(device: &Device) -> Part {
     backward(move || swin.layers[1].forward(x.clone()))
 }
 
-/// Self-attention, attention to an image, feed-forward network.
-fn cross_attention_layer(device: &Device) -> Part {
+/// One block of attention on attention over `[batch, tokens, channels]`, with dropout.
+fn aoa_block(shape: [usize; 3], efficient: bool, device: &Device) -> Part {
+    let [_, _, dim] = shape;
+    let block = AttentionOnAttentionConfig::new(dim, 8, dim / 8)
+        .with_dropout(0.4)
+        .with_output_dropout(0.4)
+        .with_memory_efficient_attention(efficient)
+        .init(device);
+    let x = random(shape, device);
+    backward(move || block.forward(x.clone(), None, None))
+}
+
+/// Self-attention, attention to an image of so many states, feed-forward network.
+fn cross_attention_layer(
+    states: usize,
+    attention_dropout: f64,
+    efficient: bool,
+    device: &Device,
+) -> Part {
     let bert = BertConfig::new(100, 768, 1, 12, 3_072, 512, 0, 1_024)
         .with_hidden_dropout(0.0)
-        .with_attention_dropout(0.0)
+        .with_attention_dropout(attention_dropout)
+        .with_memory_efficient_attention(efficient)
         .init(device);
     let ids = Tensor::<2, Int>::ones([BATCH, 40], device);
     let tokens = Tokens::padded(ids);
-    let image = Context::new(random([BATCH, 226, 1_024], device), None, None);
+    let image = Context::new(random([BATCH, states, 1_024], device), None, None);
     backward(move || bert.forward(&tokens, Some(&image)))
 }
 

@@ -23,6 +23,24 @@ pub enum Part {
     SwinStage,
     /// Forward and backward pass of a text layer that looks at an image
     CrossAttentionLayer,
+    /// Forward and backward pass of an AoA block over 8 images of 50 regions, with dropout, attention weights kept
+    #[value(name = "attention-50")]
+    Attention50,
+    /// The same with memory-efficient attention; so below. The peer keeps the weights
+    #[value(name = "attention-50-efficient")]
+    Attention50Efficient,
+    /// A text layer that looks at images of 901 states, with dropout on attention weights
+    #[value(name = "attention-901")]
+    Attention901,
+    /// The same, efficient
+    #[value(name = "attention-901-efficient")]
+    Attention901Efficient,
+    /// An AoA block over one sequence of 2,048 tokens
+    #[value(name = "attention-2048")]
+    Attention2048,
+    /// The same, efficient
+    #[value(name = "attention-2048-efficient")]
+    Attention2048Efficient,
     /// Clipping and a step of Adamax over the answer decoder
     AdamaxStep,
     /// Clipping and a step of `AdamW` over the answer decoder
@@ -81,7 +99,7 @@ pub fn run(peer: Option<&Peer>, rounds: usize, parts: &[Part]) -> Outcome {
 }
 
 fn print_row(part: &str, ours: &str, theirs: &str, ratio: &str) {
-    println!("{part:22} {ours:>18} {theirs:>18} {ratio:>6}");
+    println!("{part:24} {ours:>18} {theirs:>18} {ratio:>6}");
 }
 
 /// Measurements of one part, in seconds.

@@ -9,7 +9,7 @@ import time
 
 import torch
 
-from cfr import AoaStack
+from cfr import AoaStack, AttentionOnAttention
 from xvlm import Bert, Swin
 
 BATCH = 8
@@ -40,9 +40,18 @@ def swin_stage():
     return backward(stage, lambda: stage(x))
 
 
-def cross_attention_layer():
+def aoa_block(*shape):
+    block = AttentionOnAttention(shape[-1], heads=8, dim_head=shape[-1] // 8, dropout=0.4)
+    x = torch.randn(*shape)
+    return backward(block, lambda: block(x))
+
+
+def cross_attention_layer(states, attention_dropout):
     bert = Bert(100, 768, 1, 12, 3072, 512, 0, 1024, dropout=0.0)
-    ids, image = torch.randint(1, 100, (BATCH, 40)), torch.randn(BATCH, 226, 1024)
+    for module in bert.modules():
+        if hasattr(module, "query"):
+            module.dropout.p = attention_dropout
+    ids, image = torch.randint(1, 100, (BATCH, 40)), torch.randn(BATCH, states, 1024)
     return backward(bert, lambda: bert(ids, torch.ones_like(ids), image))
 
 
@@ -67,7 +76,13 @@ PARTS = {
     "aoa-stack-24gb": lambda: aoa_stack(4, 768),
     "aoa-stack-48gb": lambda: aoa_stack(6, 1024),
     "swin-stage": swin_stage,
-    "cross-attention-layer": cross_attention_layer,
+    "cross-attention-layer": lambda: cross_attention_layer(226, 0.0),
+    "attention-50": lambda: aoa_block(BATCH, 50, 768),
+    "attention-50-efficient": lambda: aoa_block(BATCH, 50, 768),
+    "attention-901": lambda: cross_attention_layer(901, 0.1),
+    "attention-901-efficient": lambda: cross_attention_layer(901, 0.1),
+    "attention-2048": lambda: aoa_block(1, 2048, 512),
+    "attention-2048-efficient": lambda: aoa_block(1, 2048, 512),
     "adamax-step": lambda: optimizer(lambda p: torch.optim.Adamax(p, lr=1e-3)),
     "adamw-step": lambda: optimizer(lambda p: torch.optim.AdamW(p, lr=1e-4, betas=(0.9, 0.98), weight_decay=0.01)),
 }
