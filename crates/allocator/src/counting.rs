@@ -1,0 +1,86 @@
+//! The count of live bytes and of the most there were.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Both counts in one cache line of their own, since every allocation touches both.
+#[repr(align(128))]
+struct Counts {
+    live: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+static COUNTS: Counts = Counts {
+    live: AtomicUsize::new(0),
+    peak: AtomicUsize::new(0),
+};
+
+/// Bytes that the program has asked for and not yet freed, as asked for: without what mimalloc rounds up.
+pub fn live_bytes() -> usize {
+    COUNTS.live.load(Relaxed)
+}
+
+/// The most live bytes since the last call, or since the program began.
+pub fn take_peak() -> usize {
+    let peak = COUNTS.peak.swap(live_bytes(), Relaxed);
+    // What another thread allocated between the two reads belongs to the new peak.
+    COUNTS.peak.fetch_max(live_bytes(), Relaxed);
+    peak
+}
+
+fn grow(bytes: usize) {
+    let live = COUNTS.live.fetch_add(bytes, Relaxed) + bytes;
+    if live > COUNTS.peak.load(Relaxed) {
+        COUNTS.peak.fetch_max(live, Relaxed);
+    }
+}
+
+fn shrink(bytes: usize) {
+    COUNTS.live.fetch_sub(bytes, Relaxed);
+}
+
+/// mimalloc with a count. It only counts: an allocator must not unwind, so whoever keeps to a budget looks at the count.
+struct Counting;
+
+#[expect(unsafe_code, reason = "an allocator is an unsafe trait")]
+// SAFETY: every call goes to mimalloc as it is, and the counts are no part of any block.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the promises of this trait, which are those of the inner call.
+        let block = unsafe { MiMalloc.alloc(layout) };
+        if !block.is_null() {
+            grow(layout.size());
+        }
+        block
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        let block = unsafe { MiMalloc.alloc_zeroed(layout) };
+        if !block.is_null() {
+            grow(layout.size());
+        }
+        block
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as above.
+        let block = unsafe { MiMalloc.realloc(block, layout, size) };
+        if !block.is_null() {
+            grow(size);
+            shrink(layout.size());
+        }
+        block
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { MiMalloc.dealloc(block, layout) };
+        shrink(layout.size());
+    }
+}
