@@ -170,7 +170,8 @@ fn the_key_of_a_preset() {
         materialize(&model);
         model
     };
-    check("24gb preset, made small", 0.45, |checkpointing| {
+    // Attention keeps no weights here, so there is less to save.
+    check("24gb preset, made small", 0.5, |checkpointing| {
         let model = model(checkpointing.rebuild);
         measured(|| model.losses(input.clone(), targets.clone()))
     });
