@@ -9,7 +9,7 @@ use data_pipeline::Inputs;
 use integration_tests::random_numbers;
 use trainer::{DataShape, Model, materialize};
 
-use crate::counting::peak_of;
+use crate::peak_of;
 
 fn device() -> Device {
     Device::flex().autodiff()

@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "trainer",
         &[
+            "allocator",
             "config-schema",
             "gpu-probe",
             "data-pipeline",

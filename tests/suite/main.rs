@@ -13,6 +13,7 @@ mod golden_swin;
 mod golden_tokenizer;
 mod golden_weights;
 mod layering;
+mod memory;
 mod optional_inputs;
 mod pretrained;
 mod runs;

@@ -10,6 +10,7 @@ use config_schema::{Config, Layers, presets, resolve};
 use integration_tests::{Gradients, Silent, newest_weights, random_numbers};
 use tempfile::TempDir;
 use toy_model::Toy;
+use trainer::memory::DeviceMemory;
 use trainer::{Checkpoints, Model, Run, Summary, TrainError, train};
 
 use crate::two_branches::BOTH;
@@ -65,6 +66,7 @@ fn start<M: Model>(
         stop: &AtomicBool::new(false),
         device: &Device::flex(),
         device_name: "cpu",
+        memory: DeviceMemory::default(),
     };
     let _guard = random_numbers();
     train::<M>(&run, &mut Silent)
@@ -102,7 +104,8 @@ impl Finished {
     }
 }
 
-fn losses(run_dir: &Path) -> Vec<f64> {
+/// Loss of every step of a run.
+pub fn losses(run_dir: &Path) -> Vec<f64> {
     let text = fs::read_to_string(run_dir.join("metrics.jsonl")).expect("metrics.jsonl");
     let events = text
         .lines()

@@ -23,6 +23,8 @@ Exit codes:
   4    the device is not available, or no preset fits it
   5    a run directory or checkpoint cannot be read or written
   6    training diverged
+  7    not even the smallest micro-batch fits into the memory budget
+  8    the device failed, and again after the program had started itself anew
   130  interrupted; a checkpoint was saved";
 
 #[derive(Debug, Subcommand)]
@@ -82,8 +84,15 @@ pub struct ConfigArgs {
     /// Folder that holds the data sets; short for --set dataset.root=DIR
     #[arg(long, value_name = "DIR")]
     pub data_root: Option<String>,
+    /// Device memory that a run may use, such as 12GiB; sets `hardware.memory_budget`
+    #[arg(long, value_name = "SIZE")]
+    pub memory_budget: Option<String>,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Debug, ClapArgs)]
 pub struct TrainArgs {
     #[command(flatten)]
@@ -103,6 +112,9 @@ pub struct TrainArgs {
     /// Print JSON lines, the last one the result
     #[arg(long)]
     pub json: bool,
+    /// Set by the program itself when it starts anew after the device failed
+    #[arg(long, hide = true)]
+    pub restarted: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -92,6 +92,9 @@ pub enum Failure {
     /// No run directory was named, and there is none.
     #[error("there is no run under runs/")]
     NoRun,
+    /// The program could not start itself anew.
+    #[error("cannot start the program anew")]
+    Restart(#[source] io::Error),
     /// The signal handler could not be installed.
     #[error("cannot watch for interruption")]
     Signals(#[from] ctrlc::Error),
@@ -109,6 +112,7 @@ impl Failure {
             Self::Choice(_) | Self::Probe(_) | Self::Sampler(_) => 4,
             Self::NoRun | Self::Part(_) => 5,
             Self::Signals(_) => 1,
+            Self::Restart(_) => 8,
             Self::Train(error) => match error {
                 TrainError::Model(_) | TrainError::Part(_) => 2,
                 TrainError::Data(_)
@@ -117,6 +121,8 @@ impl Failure {
                 | TrainError::WeightsIncomplete { .. } => 3,
                 TrainError::Device { .. } => 4,
                 TrainError::Diverged { .. } => 6,
+                TrainError::DoesNotFit { .. } => 7,
+                TrainError::DevicePoisoned { .. } => 8,
                 _ => 5,
             },
         };

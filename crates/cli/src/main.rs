@@ -6,6 +6,7 @@ mod failure;
 mod interrupt;
 mod output;
 mod progress;
+mod restart;
 mod settings;
 
 use std::process::ExitCode;

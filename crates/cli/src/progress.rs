@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use trainer::{Event, Observer, Pretrained, Summary};
+use trainer::memory::Bytes;
+use trainer::{Event, Observer, Pretrained, Purpose, Summary};
 
 use crate::output;
 
@@ -123,6 +124,7 @@ impl Position {
                 parameters,
                 effective_batch,
                 micro_batch,
+                budget_bytes,
                 total_steps,
                 step,
             } => {
@@ -136,10 +138,13 @@ impl Position {
                 } else {
                     format!(", going on after step {step}")
                 };
+                let budget = budget_bytes
+                    .map(|bytes| format!("; memory budget {}", Bytes(bytes)))
+                    .unwrap_or_default();
                 format!(
                     "{dataset}: {train} training, {validation} validation and {test} test samples; {vocabulary} words, \
                      {answers} answers\n{parameters} parameters on {device}; effective batch {effective_batch} in \
-                     micro-batches of {micro_batch}; {total_steps} steps{from}\nrun directory {}",
+                     micro-batches of {micro_batch}{budget}; {total_steps} steps{from}\nrun directory {}",
                     run_dir.display()
                 )
             }
@@ -168,6 +173,28 @@ impl Position {
                     "step {step}: {split} accuracy {}{alone} on {samples} samples",
                     percent(*accuracy)
                 )
+            }
+            Event::MicroBatch {
+                step,
+                purpose,
+                from,
+                to,
+                cause,
+                ..
+            } => {
+                let purpose = match purpose {
+                    Purpose::Training => "micro-batch",
+                    Purpose::Evaluation => "micro-batch in evaluation",
+                };
+                let change = if from == to {
+                    "one at a time".to_owned()
+                } else {
+                    format!("{from} to {to}")
+                };
+                format!("step {step}: {purpose} {change}: {cause}")
+            }
+            Event::WentBack { from, to, cause } => {
+                format!("step {from}: the update was lost, going on after step {to}: {cause}")
             }
             Event::Checkpoint { .. } => return None,
             Event::QuestionOnly { total_steps } => {
@@ -208,7 +235,7 @@ fn figures(event: &Event) -> String {
         return String::new();
     };
     let memory = memory_bytes
-        .map(|bytes| format!("  {}", gibibytes(bytes)))
+        .map(|bytes| format!("  {}", Bytes(bytes)))
         .unwrap_or_default();
     format!(
         "epoch {}  loss {loss:.4}  lr {lr:.1e}  {samples_per_second:.0} samples/s{memory}",

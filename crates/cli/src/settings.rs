@@ -23,6 +23,8 @@ pub struct Settings {
     pub device: Device,
     /// Why this preset and this device, in a sentence.
     pub reason: String,
+    /// Bytes of memory of the device; on the CPU those that the machine has to give. None where they cannot be read.
+    pub device_memory: Option<u64>,
 }
 
 impl ConfigArgs {
@@ -36,6 +38,7 @@ impl ConfigArgs {
         if let Some(preset) = stated_preset(&layers) {
             let (device, found) = device_for(&first, &inventory);
             return Ok(Settings {
+                device_memory: memory_of(device, &inventory),
                 device,
                 reason: format!("preset \"{preset}\" was asked for; {found}"),
                 resolved: first,
@@ -55,6 +58,7 @@ impl ConfigArgs {
         layers.fallback_preset = choice.preset;
         Ok(Settings {
             resolved: resolve(&layers, &lookup)?,
+            device_memory: memory_of(device, &inventory),
             device,
             reason: choice.reason,
         })
@@ -71,7 +75,7 @@ impl ConfigArgs {
     }
 
     /// Assignments on top of all else.
-    fn sets(&self) -> Vec<String> {
+    pub fn sets(&self) -> Vec<String> {
         let string = |key: &str, value: &Option<String>| {
             value
                 .as_ref()
@@ -80,6 +84,7 @@ impl ConfigArgs {
         let shorthands = [
             string("dataset.name", &self.dataset),
             string("dataset.root", &self.data_root),
+            string("hardware.memory_budget", &self.memory_budget),
         ];
         shorthands
             .into_iter()
@@ -133,10 +138,23 @@ pub fn of_run(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings, Failure> 
     let inventory = probe(configured_library(&resolved.config.hardware))?;
     let (device, found) = device_for(&resolved, &inventory);
     Ok(Settings {
+        device_memory: memory_of(device, &inventory),
         device,
         reason: found,
         resolved,
     })
+}
+
+/// Bytes of memory of a device, where they can be read.
+fn memory_of(device: Device, inventory: &Inventory) -> Option<u64> {
+    match (device, &inventory.driver) {
+        (Device::Cpu, _) => inventory.host.usable_memory.as_result().ok().copied(),
+        (Device::Cuda(index), Driver::Present { gpus, .. }) => {
+            let card = gpus.as_result().ok()?.iter().find(|gpu| gpu.index == index);
+            card?.device_memory().as_result().ok().copied()
+        }
+        _ => None,
+    }
 }
 
 /// The device for a preset that somebody chose.

@@ -48,21 +48,11 @@ struct Pending {
     reason: &'static str,
 }
 
-static PENDING: &[Pending] = &[
-    Pending {
-        keys: &[
-            "memory_optimization.dynamic_batch_size",
-            "memory_optimization.max_memory_usage",
-        ],
-        asked_for: |config| config.memory_optimization.dynamic_batch_size,
-        reason: "the micro-batch keeps the size of training.batch_size, and no budget is kept",
-    },
-    Pending {
-        keys: &["precision.mode"],
-        asked_for: |config| config.precision.mode != PrecisionMode::F32,
-        reason: "training runs in f32",
-    },
-];
+static PENDING: &[Pending] = &[Pending {
+    keys: &["precision.mode"],
+    asked_for: |config| config.precision.mode != PrecisionMode::F32,
+    reason: "training runs in f32",
+}];
 
 pub(crate) fn pending(config: &Config, origins: &BTreeMap<String, Origin>) -> Vec<Warning> {
     let stated = |path: &&str| {

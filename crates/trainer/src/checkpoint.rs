@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::durable;
 use crate::error::TrainError;
+use crate::memory::MicroBatches;
 use crate::model::{Group, Model};
 use crate::optimizers::Optimizers;
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const MODEL: &str = "model.bpk";
 const STATE: &str = "state.json";
 const MANIFEST: &str = "manifest.json";
@@ -36,6 +37,10 @@ pub struct RunState {
     pub train_seconds: f64,
     /// Length of the run's `metrics.jsonl`, in bytes.
     pub metrics_bytes: u64,
+    /// Length of the run's `memory.jsonl`, in bytes.
+    pub memory_bytes: u64,
+    /// Sizes of micro-batches, and what they follow from.
+    pub micro_batches: MicroBatches,
     /// Best validation accuracy so far, 0 to 1, and the step it was measured at.
     pub best: Option<Best>,
 }
@@ -52,7 +57,7 @@ pub struct Best {
 
 impl RunState {
     /// A run that has not begun.
-    pub fn start() -> Self {
+    pub fn start(micro_batches: MicroBatches) -> Self {
         Self {
             format: FORMAT,
             step: 0,
@@ -60,6 +65,8 @@ impl RunState {
             step_in_epoch: 0,
             train_seconds: 0.0,
             metrics_bytes: 0,
+            memory_bytes: 0,
+            micro_batches,
             best: None,
         }
     }
@@ -141,28 +148,21 @@ impl Checkpoints {
             path: name.clone(),
             source: error,
         };
-        let mut files = vec![(
-            MODEL.to_owned(),
-            model
-                .clone()
-                .into_record()
-                .into_bytes()
-                .map_err(record)?
-                .to_vec(),
-        )];
-        for (group, optimizer) in optimizers.records() {
-            files.push((
-                optimizer_file(group),
-                optimizer.into_bytes().map_err(record)?.to_vec(),
-            ));
-        }
-        files.push((STATE.to_owned(), json(state)));
-
         let mut marks = BTreeMap::new();
-        for (file, content) in files {
-            durable::write_synced(&staging.path().join(&file), &content).map_err(failed)?;
-            marks.insert(file, FileMark::of(&content));
+        // One file at a time: each is a copy in host memory until it is written.
+        let mut write = |file: String, content: &[u8]| {
+            durable::write_synced(&staging.path().join(&file), content).map_err(failed)?;
+            marks.insert(file, FileMark::of(content));
+            Ok::<_, TrainError>(())
+        };
+        let weights = model.clone().into_record().into_bytes().map_err(record)?;
+        write(MODEL.to_owned(), &weights)?;
+        drop(weights);
+        for (group, optimizer) in optimizers.records() {
+            let moments = optimizer.into_bytes().map_err(record)?;
+            write(optimizer_file(group), &moments)?;
         }
+        write(STATE.to_owned(), &json(state))?;
         let manifest = Manifest {
             crc32: seal(&marks),
             files: marks,

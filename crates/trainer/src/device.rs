@@ -69,12 +69,3 @@ fn wgpu() -> Option<Device> {
 pub(crate) fn is_cpu(device: &Device) -> bool {
     cpu().as_ref() == Some(device)
 }
-
-/// Bytes in use: the allocator pool of a GPU device, else the resident memory of this process. None where
-/// neither can be read.
-pub fn memory_in_use(device: &Device) -> Option<u64> {
-    device
-        .memory_pool_usage()
-        .map(|pool| pool.bytes_in_use)
-        .or_else(|| memory_stats::memory_stats().map(|stats| stats.physical_mem as u64))
-}

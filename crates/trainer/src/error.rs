@@ -9,6 +9,7 @@ use data_pipeline::{DataError, ImageError};
 use thiserror::Error;
 
 use crate::checkpoint::Rejected;
+use crate::memory::OutOfMemory;
 
 /// Why a run could not start or go on.
 #[derive(Debug, Error)]
@@ -130,6 +131,18 @@ pub enum TrainError {
         /// Gradient norm of the step.
         norm: f64,
     },
+    /// The smallest micro-batch, or an update, needs more memory than there is.
+    #[error("the run does not fit: {cause}")]
+    DoesNotFit {
+        /// What was needed, and the budget.
+        cause: OutOfMemory,
+    },
+    /// The device stopped working for this process.
+    #[error("the device failed and this process cannot use it any more: {reason}")]
+    DevicePoisoned {
+        /// What the backend says.
+        reason: String,
+    },
 }
 
 impl TrainError {
@@ -160,6 +173,14 @@ impl TrainError {
             ),
             Self::Part(_) => {
                 Some("`xvlm.weights` needs the coarse branch and `model.image_encoder = \"swin\"`")
+            }
+            Self::DoesNotFit { .. } => Some(
+                "give it more with `--memory-budget`, or need less: `memory_optimization.gradient_checkpointing=true`, \
+                 `memory_optimization.memory_efficient_attention=true`, a smaller `dataset.image_size`, or a frozen X-VLM \
+                 with `training.tune_xvlm=false`",
+            ),
+            Self::DevicePoisoned { .. } => {
+                Some("go on from the last checkpoint with `--resume RUN_DIR`")
             }
             Self::RunInUse { .. } => {
                 Some("wait for the other process, or choose another `logging.run_dir`")

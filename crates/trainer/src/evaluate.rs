@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use data_pipeline::{Batch, Encoder, Loader};
 
 use crate::batch::{DeviceBatch, Sight};
 use crate::error::TrainError;
-use crate::model::Model;
+use crate::memory::{Failure, Phase, Point, Sizing, attempt};
+use crate::model::{Model, ModelOutput};
 
 /// Accuracy on a split.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,36 +24,59 @@ pub struct Accuracy {
 /// Scores the model's most probable answer for every sample of a split.
 ///
 /// A sample's score is its soft target for that answer; a right answer that is not in the answer list
-/// counts as missed.
+/// counts as missed. Where memory runs out, the same samples are taken again in smaller micro-batches.
 ///
 /// # Errors
 ///
-/// When the data cannot be read.
-pub fn evaluate<M: Model>(
+/// When the data cannot be read, and when not even one sample fits.
+pub(crate) fn evaluate<M: Model>(
     model: &M,
     loader: &Loader,
     encoder: &Encoder,
     sight: Sight,
-    device: &Device,
+    sizing: &mut Sizing,
 ) -> Result<Accuracy, TrainError> {
     let model = model.valid();
-    let device = device.clone().inner();
-    let mut score = 0.0;
-    let mut branches = BTreeMap::new();
+    let device = sizing.device.clone().inner();
+    let mut total = Scores::default();
     let mut samples = 0;
     for batch in loader.epoch(0, 0)? {
         let batch = batch?;
-        samples += batch.len();
-        let output = model.answer(DeviceBatch::upload(&batch, encoder, sight, &device));
-        score += total_score(&batch, output.probabilities);
-        for (name, probabilities) in output.branches {
-            *branches.entry(name).or_insert(0.0) += total_score(&batch, probabilities);
+        let mut done = 0;
+        while done < batch.len() {
+            let round = sizing.begin(batch.len(), done, 1)?;
+            let slice = done..batch.len().min(done + round.size);
+            let part = batch.slice(slice.clone());
+            let point = Point {
+                phase: Phase::Evaluation,
+                step: sizing.step,
+                samples: samples + slice.start..samples + slice.end,
+                group: None,
+            };
+            let scored = attempt(|| {
+                let output = model.answer(DeviceBatch::upload(&part, encoder, sight, &device));
+                let scores = Scores::of(&part, output)?;
+                sizing.watch.border(&point);
+                Ok(scores)
+            });
+            match scored {
+                Ok(scores) => {
+                    total.add(&scores);
+                    done = slice.end;
+                    if slice.len() == round.size {
+                        sizing.ended(round);
+                    }
+                }
+                Err(failure) => sizing.failed(failure, slice.len(), 1)?,
+            }
         }
+        samples += batch.len();
     }
     let mean = |score: f64| score / samples.max(1) as f64;
     Ok(Accuracy {
-        accuracy: mean(score),
-        branches: branches
+        accuracy: mean(total.fused),
+        branches: total
+            .branches
             .into_iter()
             .map(|(name, score)| (name, mean(score)))
             .collect(),
@@ -60,9 +84,39 @@ pub fn evaluate<M: Model>(
     })
 }
 
+/// Sums of the scores of samples: of the model and of each of its branches by itself.
+#[derive(Default)]
+struct Scores {
+    fused: f64,
+    branches: BTreeMap<&'static str, f64>,
+}
+
+impl Scores {
+    fn of(batch: &Batch, output: ModelOutput) -> Result<Self, Failure> {
+        let branches = output.branches.into_iter();
+        let branches = branches
+            .map(|(name, probabilities)| Ok((name, total_score(batch, probabilities)?)))
+            .collect::<Result<_, Failure>>()?;
+        Ok(Self {
+            fused: total_score(batch, output.probabilities)?,
+            branches,
+        })
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.fused += other.fused;
+        for (name, score) in &other.branches {
+            *self.branches.entry(name).or_insert(0.0) += score;
+        }
+    }
+}
+
 /// Sum over the samples of the target of the most probable answer; `probabilities` is `[batch, answers]`.
-fn total_score(batch: &Batch, probabilities: Tensor<2>) -> f64 {
-    let chosen = probabilities.argmax(1).into_data();
+fn total_score(batch: &Batch, probabilities: Tensor<2>) -> Result<f64, Failure> {
+    let chosen = probabilities
+        .argmax(1)
+        .try_into_data()
+        .map_err(|error| Failure::of_message(&error.to_string()))?;
     let scores = batch
         .targets
         .iter()
@@ -71,5 +125,5 @@ fn total_score(batch: &Batch, probabilities: Tensor<2>) -> f64 {
             let matched = targets.iter().find(|(answer, _)| *answer as i64 == chosen);
             matched.map_or(0.0, |(_, score)| f64::from(*score))
         });
-    scores.sum()
+    Ok(scores.sum())
 }

@@ -30,8 +30,10 @@ pub enum Event {
         parameters: usize,
         /// Samples of an update.
         effective_batch: usize,
-        /// Samples of a micro-batch.
+        /// Samples of a micro-batch as configured.
         micro_batch: usize,
+        /// Bytes of device memory that may be used; absent where there is no budget.
+        budget_bytes: Option<u64>,
         /// Steps of the whole run.
         total_steps: usize,
         /// Steps taken already.
@@ -60,8 +62,32 @@ pub enum Event {
         xvlm_lr: f64,
         /// Samples a second.
         samples_per_second: f64,
-        /// Memory of this process or, on a GPU, of its allocator pool, in bytes; absent where unknown.
+        /// The most device memory in use since the last report, in bytes; absent where unknown.
         memory_bytes: Option<u64>,
+    },
+    /// Micro-batches have another size from now on. The effective batch stays as it is.
+    MicroBatch {
+        /// Steps taken.
+        step: usize,
+        /// Those of what.
+        purpose: Purpose,
+        /// Samples before.
+        from: usize,
+        /// Samples from now on. The same number after memory ran out: one micro-batch at a time.
+        to: usize,
+        /// Whether memory ran out, so that the samples of the micro-batch were taken again.
+        out_of_memory: bool,
+        /// Why, in a sentence.
+        cause: String,
+    },
+    /// Work was lost, and the run goes on from an earlier step.
+    WentBack {
+        /// Steps taken before.
+        from: usize,
+        /// Steps taken now.
+        to: usize,
+        /// Why, in a sentence.
+        cause: String,
     },
     /// A split was evaluated.
     Evaluation {
@@ -90,6 +116,16 @@ pub enum Event {
     },
     /// The run is over.
     Summary(Summary),
+}
+
+/// What micro-batches are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Gradients.
+    Training,
+    /// Answers.
+    Evaluation,
 }
 
 /// Result of a run.

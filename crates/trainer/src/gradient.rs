@@ -1,11 +1,14 @@
 //! The gradient of an effective batch, whatever its slicing.
 
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::thread;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
+
+use crate::memory::{Failure, attempt};
 
 /// Gradient and loss of an effective batch.
 #[derive(Debug)]
@@ -40,57 +43,156 @@ pub fn effective_gradient<M: Module + Sync>(
     slicing: Slicing,
     losses: impl Fn(&M, Range<usize>) -> Tensor<1> + Sync,
 ) -> EffectiveGradient {
-    let share = |model: &M, slice: Range<usize>| -> (f64, GradientsParams) {
-        let share = losses(model, slice).sum().div_scalar(samples as f64);
-        let loss = f64::from(share.clone().into_scalar::<f32>());
-        (loss, GradientsParams::from_grads(share.backward(), model))
-    };
-    let slices: Vec<_> = (0..samples)
-        .step_by(slicing.micro_batch)
-        .map(|start| start..samples.min(start + slicing.micro_batch))
-        .collect();
-
-    let mut accumulated = GradientsAccumulator::new();
-    let mut loss = 0.0;
-    for side_by_side in slices.chunks(slicing.parallel) {
-        let shares = match side_by_side {
-            [alone] => vec![share(model, alone.clone())],
-            _ => concurrently(model, side_by_side, &share),
-        };
-        // In the order of the samples, whichever was done first.
-        for (share, gradients) in shares {
-            loss += share;
-            accumulated.accumulate(model, gradients);
+    let mut sum = Accumulation::new(samples);
+    while !sum.is_whole() {
+        let round = sum.round(slicing);
+        match sum.compute(model, &round, &losses, &|_| ()) {
+            Ok(shares) => sum.add(model, shares),
+            Err(Failure::Other(panic)) => resume_unwind(panic),
+            Err(failure) => panic!("{failure:?}"),
         }
     }
-    EffectiveGradient {
-        gradients: accumulated.grads(),
-        loss,
+    sum.finish()
+}
+
+/// The sum of gradients of an effective batch while it grows, micro-batch by micro-batch in the order of the samples.
+pub(crate) struct Accumulation<M> {
+    samples: usize,
+    done: usize,
+    loss: f64,
+    gradients: GradientsAccumulator<M>,
+}
+
+/// What a micro-batch adds: its part of the loss and the gradient of that.
+pub(crate) struct Share {
+    samples: usize,
+    loss: f64,
+    gradients: GradientsParams,
+}
+
+impl<M: Module + Sync> Accumulation<M> {
+    /// The empty sum over an effective batch of `samples`.
+    pub(crate) fn new(samples: usize) -> Self {
+        Self {
+            samples,
+            done: 0,
+            loss: 0.0,
+            gradients: GradientsAccumulator::new(),
+        }
+    }
+
+    /// Samples in the sum.
+    pub(crate) fn done(&self) -> usize {
+        self.done
+    }
+
+    /// Whether every sample is in the sum.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.done == self.samples
+    }
+
+    /// The micro-batches that come next and are computed side by side.
+    pub(crate) fn round(&self, slicing: Slicing) -> Vec<Range<usize>> {
+        (self.done..self.samples)
+            .step_by(slicing.micro_batch)
+            .take(slicing.parallel)
+            .map(|start| start..self.samples.min(start + slicing.micro_batch))
+            .collect()
+    }
+
+    /// Computes micro-batches and leaves the sum as it is. `backward_ended` is called after each backward pass.
+    ///
+    /// # Errors
+    ///
+    /// When one of them fails; what it had computed is freed.
+    pub(crate) fn compute(
+        &self,
+        model: &M,
+        round: &[Range<usize>],
+        losses: &(impl Fn(&M, Range<usize>) -> Tensor<1> + Sync),
+        backward_ended: &(impl Fn(&Range<usize>) + Sync),
+    ) -> Result<Vec<Share>, Failure> {
+        let samples = self.samples;
+        let share = |slice: &Range<usize>| {
+            // A graph of its own: two graphs that shared a parameter would be one, and one that is given up is freed by
+            // its parameters. The weights themselves are shared.
+            let own = model.valid().train();
+            let computed = attempt(|| {
+                let share = losses(&own, slice.clone()).sum().div_scalar(samples as f64);
+                let loss = share.clone().inner();
+                let gradients = GradientsParams::from_grads(share.backward(), &own);
+                // A device that works behind our back reports the failures of both passes when it is read.
+                let loss = loss
+                    .try_into_scalar::<f32>()
+                    .map_err(|error| Failure::of_message(&error.to_string()))?;
+                backward_ended(slice);
+                Ok(Share {
+                    samples: slice.len(),
+                    loss: f64::from(loss),
+                    gradients,
+                })
+            });
+            if computed.is_err() {
+                // Where there is no memory for this either, the graph goes with a later backward pass.
+                let _ = attempt(|| {
+                    free_graph(&own);
+                    Ok(())
+                });
+            }
+            computed
+        };
+        match round {
+            [alone] => Ok(vec![share(alone)?]),
+            _ => concurrently(round, &share),
+        }
+    }
+
+    /// Adds what was computed.
+    pub(crate) fn add(&mut self, model: &M, shares: Vec<Share>) {
+        for share in shares {
+            self.gradients.accumulate(model, share.gradients);
+            self.loss += share.loss;
+            self.done += share.samples;
+        }
+    }
+
+    /// The gradient of the mean loss.
+    pub(crate) fn finish(mut self) -> EffectiveGradient {
+        EffectiveGradient {
+            gradients: self.gradients.grads(),
+            loss: self.loss,
+        }
     }
 }
 
-/// Every slice on a thread and a copy of the model of its own: two graphs that shared a parameter would be one graph.
-/// The weights themselves are shared.
-fn concurrently<M: Module + Sync, T: Send>(
-    model: &M,
+/// Every slice on a thread of its own. All of them end before the first failure is reported.
+fn concurrently<T: Send>(
     slices: &[Range<usize>],
-    share: &(impl Fn(&M, Range<usize>) -> T + Sync),
-) -> Vec<T> {
+    share: &(impl Fn(&Range<usize>) -> Result<T, Failure> + Sync),
+) -> Result<Vec<T>, Failure> {
     thread::scope(|scope| {
         let threads: Vec<_> = slices
             .iter()
-            .map(|slice| {
-                let own = model.valid().train();
-                scope.spawn(move || share(&own, slice.clone()))
-            })
+            .map(|slice| scope.spawn(move || share(slice)))
             .collect();
-        threads
+        let ended: Vec<_> = threads
             .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
+            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect();
+        ended.into_iter().collect()
     })
+}
+
+/// Frees the activations of a forward pass that was given up: Burn keeps them until a backward pass goes through the same
+/// graph. That of something else that is made of the parameters does, without any of the work.
+fn free_graph<M: Module>(model: &M) {
+    struct Leaves;
+    impl ModuleVisitor for Leaves {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad() {
+                param.val().neg().backward();
+            }
+        }
+    }
+    model.visit(&mut Leaves);
 }

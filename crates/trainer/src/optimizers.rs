@@ -82,9 +82,20 @@ impl Optimizers {
     /// when the norm is not finite.
     pub fn step<M: Model>(
         &mut self,
+        model: M,
+        gradients: GradientsParams,
+        at: Progress,
+    ) -> (M, Update) {
+        self.step_watched(model, gradients, at, |_| ())
+    }
+
+    /// [`step`](Self::step) that calls `updated` after each group. Where it panics, model and state are half-updated.
+    pub(crate) fn step_watched<M: Model>(
+        &mut self,
         mut model: M,
         gradients: GradientsParams,
         at: Progress,
+        updated: impl Fn(Group),
     ) -> (M, Update) {
         let rates: Vec<_> = self
             .groups
@@ -99,6 +110,7 @@ impl Optimizers {
         for (group, (_, rate)) in self.groups.iter_mut().zip(&rates) {
             if let Some(part) = parts.remove(&group.group) {
                 model = group.optimizer.step(*rate, model, part);
+                updated(group.group);
             }
         }
         (model, Update { norm, rates })

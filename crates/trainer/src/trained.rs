@@ -12,8 +12,12 @@ use crate::checkpoint::{Checkpoints, Rejected};
 use crate::dataset::{Dataset, evaluation_loader};
 use crate::error::TrainError;
 use crate::evaluate::{Accuracy, evaluate};
+use crate::event::{Observer, Purpose};
+use crate::memory::{Controller, Sizing, Watch};
 use crate::model::Model;
+
 use crate::run_dir::{Blueprint, read_blueprint};
+use crate::training::evaluation_limits;
 
 /// The best checkpoint of a run, ready to answer.
 #[derive(Debug)]
@@ -62,12 +66,17 @@ impl<M: Model> Trained<M> {
         &self.model
     }
 
-    /// Evaluates on a split of the run's data set.
+    /// Evaluates on a split of the run's data set. Where memory runs out, `observer` hears of the smaller micro-batches.
     ///
     /// # Errors
     ///
-    /// When the data cannot be read.
-    pub fn evaluate(&self, settings: &Config, split: Split) -> Result<Accuracy, TrainError> {
+    /// When the data cannot be read, and when not even one sample fits.
+    pub fn evaluate(
+        &self,
+        settings: &Config,
+        split: Split,
+        observer: &mut dyn Observer,
+    ) -> Result<Accuracy, TrainError> {
         let dataset = Dataset::open(settings)?;
         let source = match split {
             Split::Train => dataset.train,
@@ -75,12 +84,24 @@ impl<M: Model> Trained<M> {
             Split::Test => dataset.test,
         };
         let loader = evaluation_loader(settings, source, self.encoder.clone())?;
+        let limits = evaluation_limits(settings, None);
         evaluate(
             &self.model,
             &loader,
             &self.encoder,
             Sight::Images,
-            &self.device,
+            &mut Sizing {
+                watch: &Watch::new(&self.device, None, None, None),
+                device: &self.device,
+                limits,
+                controller: &mut Controller::new(limits),
+                purpose: Purpose::Evaluation,
+                step: self.step,
+                report: &mut |event| {
+                    observer.observe(&event);
+                    Ok(())
+                },
+            },
         )
     }
 

@@ -5,7 +5,7 @@ use crate::args::{ConfigArgs, EvalArgs};
 use crate::commands::{run_dir, warn_of};
 use crate::failure::Failure;
 use crate::output;
-use crate::progress::percent;
+use crate::progress::{self, percent};
 use crate::settings::of_run;
 
 pub fn run(args: &EvalArgs) -> Result<(), Failure> {
@@ -20,7 +20,11 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let config = &settings.resolved.config;
     let trained = Trained::<ActiveModel>::open(&run_dir, config, &device::open(&settings.device)?)?;
     warn_of(&trained.rejected);
-    let result = trained.evaluate(config, args.split.into())?;
+    let result = trained.evaluate(
+        config,
+        args.split.into(),
+        progress::observer(false).as_mut(),
+    )?;
     let split = args.split.name();
     if args.json {
         output::json(&serde_json::json!({

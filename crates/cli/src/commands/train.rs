@@ -3,9 +3,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use config_schema::{Config, DatasetName};
+use config_schema::{Config, DatasetName, Device};
 use data_pipeline::{DataError, easy_vqa};
-use trainer::{DataShape, Dataset, Model, Run, Steps, device, train};
+use trainer::memory::{CardMeter, DeviceMemory, Meter};
+use trainer::{Checkpoints, DataShape, Dataset, Model, Run, Steps, TrainError, device, train};
 
 use crate::ActiveModel;
 use crate::args::TrainArgs;
@@ -14,6 +15,7 @@ use crate::failure::Failure;
 use crate::interrupt::{INTERRUPTED, on_interrupt};
 use crate::output;
 use crate::progress;
+use crate::restart::restart;
 use crate::settings::{Settings, of_run};
 
 pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
@@ -25,6 +27,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         resolved,
         device,
         reason,
+        ..
     } = &settings;
     output::note(format!("preset {} on {device}: {reason}", resolved.preset));
     for warning in &resolved.warnings {
@@ -44,7 +47,16 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     };
     let stop = stop_on_interrupt()?;
     let mut observer = progress::observer(args.json);
-    let summary = train::<ActiveModel>(
+    let library = &config.hardware.nvml_library;
+    let card = match device {
+        Device::Cuda(index) => Some(CardMeter::of(
+            *index,
+            (!library.is_empty()).then(|| library.into()),
+        )),
+        _ => None,
+    };
+    let begun_at = args.stop_after.map(|_| newest_step(&run_dir));
+    let trained = train::<ActiveModel>(
         &Run {
             settings: config,
             config_text: &resolved.annotated_toml(),
@@ -54,9 +66,27 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
             stop: &stop,
             device: &device::open(device)?,
             device_name: &device.to_string(),
+            memory: DeviceMemory {
+                total: settings.device_memory,
+                card: card.as_ref().map(|card| card as &dyn Meter),
+                interference: None,
+            },
         },
         observer.as_mut(),
-    )?;
+    );
+    let summary = match trained {
+        Err(failure @ TrainError::DevicePoisoned { .. }) if !args.restarted => {
+            output::note(format!(
+                "{failure}; starting anew, once, from the last checkpoint"
+            ));
+            let stop_after = args.stop_after.zip(begun_at).map(|(steps, begun)| {
+                let taken = newest_step(&run_dir).saturating_sub(begun) as u64;
+                steps.saturating_sub(taken).max(1)
+            });
+            return restart(args, &run_dir, stop_after).map_err(Failure::Restart);
+        }
+        trained => trained?,
+    };
     let unmeasured =
         config.evaluation.question_only_epochs > 0 && summary.question_only_accuracy.is_none();
     let unfinished = summary.steps < summary.total_steps || unmeasured;
@@ -66,6 +96,12 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Step of the newest checkpoint of a run, 0 where there is none.
+fn newest_step(run_dir: &Path) -> usize {
+    let (newest, _) = Checkpoints::of(run_dir).newest();
+    newest.map_or(0, |checkpoint| checkpoint.state.step)
 }
 
 /// Everything that happens before the first step, without the step.

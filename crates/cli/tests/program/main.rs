@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod devices;
+mod memory;
 mod monitor;
 mod runs;
 mod support;

@@ -137,9 +137,12 @@ pub struct Precision {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemoryOptimization {
-    /// Let the micro-batch shrink when memory runs out and grow when there is room. The effective batch stays exact.
+    /// Let the micro-batch follow the memory: it grows while the budget has room and shrinks before the budget is
+    /// reached. Off: it has `training.batch_size` samples, and half as many for good each time memory runs out. The
+    /// effective batch stays exact.
     pub dynamic_batch_size: bool,
-    /// Part of the device memory that is the budget. What is left over is for the system and other programs.
+    /// Part of the device memory that is the budget, unless `hardware.memory_budget` states it. What is left over is for
+    /// the system and other programs.
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
     pub max_memory_usage: f64,
     /// Micro-batches of one optimizer update; the same fact as `training.update_freq`. Not stated: as that key, and 1

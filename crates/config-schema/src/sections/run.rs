@@ -47,6 +47,9 @@ pub struct Hardware {
     pub device: Device,
     /// Path of the NVIDIA management library (libnvidia-ml) that the device probe loads. Empty: the system's.
     pub nvml_library: String,
+    /// Device memory that the run may use, in bytes with a unit such as "12GiB". Empty: the part
+    /// `memory_optimization.max_memory_usage` of the device's memory, on the CPU of what the machine has to give.
+    pub memory_budget: DeviceMemory,
     /// Micro-batches computed at the same time, each on a thread of its own: uses more CPU cores and memory, changes
     /// no result. On the CPU without dropout only, as its random numbers come from one generator.
     #[schemars(range(min = 1, max = 256))]
@@ -58,6 +61,7 @@ impl Default for Hardware {
         Self {
             device: Device::default(),
             nvml_library: String::new(),
+            memory_budget: DeviceMemory::default(),
             parallel_micro_batches: 1,
         }
     }

@@ -37,7 +37,9 @@ fn value(key: &'static Key) -> BoxedStrategy<String> {
             (0..9).prop_map(|index| format!("'cuda:{index}'"))
         ]
         .boxed(),
-        "preset.min_device_memory" => (1..99_u32).prop_map(|size| format!("'{size}GiB'")).boxed(),
+        "preset.min_device_memory" | "hardware.memory_budget" => {
+            (1..99_u32).prop_map(|size| format!("'{size}GiB'")).boxed()
+        }
         _ => of_kind(&key.kind),
     }
 }

@@ -19,18 +19,11 @@ fn check(layers: &Layers, expected: &[&[&str]]) {
 
 #[test]
 fn keys_not_yet_in_effect() {
-    let dynamic: &[&str] = &[
-        "memory_optimization.dynamic_batch_size",
-        "memory_optimization.max_memory_usage",
-    ];
     let precision: &[&str] = &["precision.mode"];
-    check(&Layers::preset("cpu"), &[]);
-    check(&Layers::preset("48gb"), &[]);
-    check(&Layers::preset("24gb"), &[dynamic]);
-    let mut layers = with_sets(&[
-        "precision.mode=bf16",
-        "memory_optimization.dynamic_batch_size=false",
-    ]);
+    for preset in ["cpu", "48gb", "24gb"] {
+        check(&Layers::preset(preset), &[]);
+    }
+    let mut layers = with_sets(&["precision.mode=bf16"]);
     check(&layers, &[precision]);
     layers.preset = Some("48gb".to_owned());
     check(&layers, &[precision]);
@@ -38,11 +31,10 @@ fn keys_not_yet_in_effect() {
 
 #[test]
 fn a_warning_names_value_and_origin() {
-    let warnings = resolved(&with_sets(&["memory_optimization.max_memory_usage=0.5"])).warnings;
+    let warnings = resolved(&with_sets(&["precision.mode=bf16"])).warnings;
+    let last = warnings.last().expect("a warning");
     assert_eq!(
-        warnings[0].to_string(),
-        "`memory_optimization.dynamic_batch_size = true` (preset 24gb, configs/24gb.toml:25) and \
-         `memory_optimization.max_memory_usage = 0.5` (--set memory_optimization.max_memory_usage=0.5) are not yet in \
-         effect: the micro-batch keeps the size of training.batch_size, and no budget is kept"
+        last.to_string(),
+        "`precision.mode = \"bf16\"` (--set precision.mode=bf16) is not yet in effect: training runs in f32"
     );
 }

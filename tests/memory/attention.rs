@@ -1,17 +1,16 @@
-//! Memory of attention on the CPU, to the byte.
+//! Memory that attention takes without its weights.
 #![expect(clippy::print_stdout, reason = "`--nocapture` shows the figures")]
-
-mod counting;
 
 use std::sync::Arc;
 
 use aoa_model::{AttentionOnAttention, AttentionOnAttentionConfig, Vqa};
 use burn::tensor::{Device, Distribution, Tensor};
 use config_schema::{Layers, presets, resolve};
-use counting::peak_of;
 use data_pipeline::{Shapes, ShapesConfig, Source, Split};
 use integration_tests::random_numbers;
 use trainer::{DataShape, DeviceBatch, Model, Sight, evaluation_loader, training_encoder};
+
+use crate::peak_of;
 
 const MIB: f64 = (1 << 20) as f64;
 
@@ -30,7 +29,7 @@ fn peak(tokens: usize, efficient: bool, dropout: f64) -> usize {
     let x = Tensor::<3>::random([1, tokens, 512], Distribution::Default, &device);
     let run = || drop(block.forward(x.clone(), None, None).sum().backward());
     run(); // weights are drawn at first use
-    let (peak, ()) = peak_of(run);
+    let peak = peak_of(run);
     let form = if efficient { "efficient" } else { "naive" };
     println!(
         "{tokens} tokens, dropout {dropout}, {form}: {:.1} MiB",
@@ -89,7 +88,7 @@ fn peak_of_micro_batch(sets: &[&str]) -> usize {
         drop(Model::losses(&model, batch).sum().backward());
     };
     run();
-    peak_of(run).0
+    peak_of(run)
 }
 
 #[test]

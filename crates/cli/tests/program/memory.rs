@@ -1,0 +1,199 @@
+//! Keeping to a memory budget. The program counts what it allocates, so on the CPU all of this is exact.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::Place;
+
+/// A run on a few generated images.
+const RUN: &str = "train --preset cpu --set dataset.shapes_train_images=64 --set dataset.shapes_validation_images=4 \
+                   --set dataset.shapes_test_images=4 --set dataset.image_size=64 --set model.num_hid=128 \
+                   --set model.word_dim=32 --set model.image_width=64 --set training.epochs=2 --set evaluation.question_only_epochs=0 \
+                   --set evaluation.batch_size=8 \
+                   --set hardware.parallel_micro_batches=1 --set logging.every_steps=1 --set logging.run_dir=run";
+
+/// What lets the micro-batch follow the budget.
+const DYNAMIC: &str = "--set training.batch_size=8 --set training.update_freq=4 \
+                       --set memory_optimization.dynamic_batch_size=true";
+
+/// One micro-batch of 32 samples.
+const FIXED: &str = "--set training.batch_size=32 --set training.update_freq=1 \
+                     --set memory_optimization.dynamic_batch_size=false";
+
+/// Samples of an update in `RUN`.
+const EFFECTIVE_BATCH: u64 = 32;
+
+fn arguments(more: &str) -> Vec<String> {
+    let more = more.split_whitespace();
+    RUN.split_whitespace()
+        .chain(more)
+        .map(str::to_owned)
+        .collect()
+}
+
+fn run(place: &Place, more: &str) {
+    let arguments = arguments(more);
+    place.ok(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+fn lines(place: &Place, file: &str) -> Vec<Value> {
+    let text = fs::read_to_string(place.path().join("run").join(file)).expect("the file is there");
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("each line is JSON"));
+    lines.collect()
+}
+
+fn events(place: &Place, kind: &str) -> Vec<Value> {
+    let events = lines(place, "metrics.jsonl").into_iter();
+    events.filter(|event| event["event"] == kind).collect()
+}
+
+fn number(value: &Value) -> u64 {
+    value
+        .as_u64()
+        .unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+fn losses(place: &Place) -> Vec<f64> {
+    let steps = events(place, "step");
+    let losses = steps
+        .iter()
+        .map(|step| step["loss"].as_f64().expect("a loss"));
+    losses.collect()
+}
+
+fn peak(sample: &Value) -> u64 {
+    number(&sample["peak_bytes"])
+}
+
+#[test]
+fn every_budget_is_kept_and_used_and_changes_no_result() {
+    let largest_peak = |place: &Place| lines(place, "memory.jsonl").iter().map(peak).max();
+    let single = Place::new();
+    run(
+        &single,
+        "--set training.batch_size=1 --set training.update_freq=32",
+    );
+    let least = largest_peak(&single).expect("a sample");
+    let ample = Place::new();
+    run(&ample, &format!("{DYNAMIC} --memory-budget 64GiB"));
+    let most = largest_peak(&ample).expect("a sample");
+    let samples = lines(&ample, "memory.jsonl");
+    let last = samples.last().expect("a sample");
+    assert_eq!(number(&last["micro_batch"]), EFFECTIVE_BATCH);
+    let reference = losses(&ample);
+
+    for part in [0.4, 0.55, 0.7, 0.85] {
+        let budget = least + ((most - least) as f64 * part) as u64;
+        let place = Place::new();
+        run(&place, &format!("{DYNAMIC} --memory-budget {budget}"));
+        let samples = lines(&place, "memory.jsonl");
+        for sample in &samples {
+            assert_eq!(number(&sample["budget_bytes"]), budget);
+            assert!(peak(sample) <= budget, "{budget}: {sample}");
+        }
+        let size = number(&samples.last().expect("a sample")["micro_batch"]);
+        assert!(size < EFFECTIVE_BATCH, "{budget}: micro-batch {size}");
+        let used = samples[4..].iter().map(peak).max().expect("a sample");
+        assert!(
+            used as f64 >= 0.85 * budget as f64,
+            "{used} of {budget} with micro-batch {size}"
+        );
+        assert!(
+            !events(&place, "micro_batch").is_empty(),
+            "moves are logged"
+        );
+        for (loss, expected) in losses(&place).iter().zip(&reference) {
+            assert!(
+                (loss - expected).abs() <= 1e-4 * expected,
+                "{budget}: {loss} for {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_budget_below_the_smallest_micro_batch_is_an_error_with_a_cure() {
+    let place = Place::new();
+    let words = [
+        "does not fit",
+        "the budget is 1.0 MiB",
+        "gradient_checkpointing",
+        "tune_xvlm",
+    ];
+    let arguments = arguments(&format!("{DYNAMIC} --memory-budget 1MiB"));
+    place.fails(
+        7,
+        &words,
+        &arguments.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    place.fails(
+        2,
+        &["memory_budget", "12GiB"],
+        &["train", "--dry-run", "--memory-budget", "much"],
+    );
+}
+
+#[test]
+fn a_fixed_size_is_halved_for_good_where_the_budget_says_so() {
+    let place = Place::new();
+    run(&place, &format!("{FIXED} --memory-budget 64GiB"));
+    let samples = lines(&place, "memory.jsonl");
+    assert!(
+        samples
+            .iter()
+            .all(|sample| number(&sample["micro_batch"]) == 32)
+    );
+    let most = samples.iter().map(peak).max().expect("a sample");
+    let reference = losses(&place);
+
+    let place = Place::new();
+    let budget = most - (most - number(&samples[0]["live_bytes"])) / 8;
+    run(&place, &format!("{FIXED} --memory-budget {budget}"));
+    let moves = events(&place, "micro_batch");
+    assert_eq!(number(&moves[0]["from"]), 32);
+    for one in &moves {
+        assert_eq!(number(&one["to"]), number(&one["from"]) / 2);
+        assert_eq!(one["out_of_memory"], true);
+    }
+    for (loss, expected) in losses(&place).iter().zip(&reference) {
+        assert!(
+            (loss - expected).abs() <= 1e-4 * expected,
+            "{loss} for {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_resumed_run_keeps_its_sizes_and_cuts_its_log_back() {
+    let place = Place::new();
+    run(
+        &place,
+        &format!("{DYNAMIC} --memory-budget 64GiB --stop-after 3"),
+    );
+    place.ok(&["train", "--resume", "run", "--stop-after", "2"]);
+    fs::remove_dir_all(place.path().join("run/checkpoints/step-00000005")).expect("it is there");
+    place.ok(&["train", "--resume", "run"]);
+    let steps: Vec<_> = lines(&place, "memory.jsonl")
+        .iter()
+        .map(|line| number(&line["step"]))
+        .collect();
+    assert_eq!(steps, (1..=16).collect::<Vec<_>>());
+    let moves = events(&place, "micro_batch");
+    let mut of_training = moves.iter().filter(|event| event["purpose"] == "training");
+    assert!(
+        of_training.all(|event| number(&event["step"]) < 3),
+        "{moves:?}"
+    );
+
+    let whole = Place::new();
+    run(&whole, &format!("{DYNAMIC} --memory-budget 64GiB"));
+    for (loss, expected) in losses(&place).iter().zip(&losses(&whole)) {
+        assert!(
+            (loss - expected).abs() <= 1e-4 * expected,
+            "{loss} for {expected}"
+        );
+    }
+}

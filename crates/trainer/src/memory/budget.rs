@@ -1,0 +1,37 @@
+//! What a run may use.
+
+use std::fmt;
+
+use config_schema::Config;
+
+use super::{Interference, Meter};
+
+/// What is known of a device's memory before a run.
+#[derive(Clone, Copy, Default)]
+pub struct DeviceMemory<'a> {
+    /// Its bytes; on the CPU those that the machine has to give. None where it is not known.
+    pub total: Option<u64>,
+    /// Measures the card as a whole, for the log.
+    pub card: Option<&'a dyn Meter>,
+    /// What a test does to the run.
+    pub interference: Option<&'a dyn Interference>,
+}
+
+impl fmt::Debug for DeviceMemory<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceMemory")
+            .field("total", &self.total)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes that a run may use: `hardware.memory_budget` where it is stated, else the part
+/// `memory_optimization.max_memory_usage` of the device's memory. None where neither is known.
+pub fn budget(settings: &Config, device_memory: Option<u64>) -> Option<u64> {
+    let part = settings.memory_optimization.max_memory_usage;
+    settings
+        .hardware
+        .memory_budget
+        .bytes()
+        .or_else(|| device_memory.map(|total| (total as f64 * part) as u64))
+}

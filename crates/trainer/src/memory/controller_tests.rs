@@ -1,0 +1,268 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const MIB: u64 = 1 << 20;
+
+/// A device on which a round of `size` samples takes `fixed + size x slope` bytes on top of what is there.
+#[derive(Debug, Clone, Copy)]
+struct Machine {
+    weights: u64,
+    fixed: u64,
+    slope: u64,
+    /// What the first round of a step leaves in use for the rest of it, as gradients are.
+    left: u64,
+}
+
+struct Run {
+    controller: Controller,
+    limits: Limits,
+    machine: Machine,
+    effective_batch: usize,
+    moves: Vec<Move>,
+    /// Largest peak of the steps so far, and of the last one.
+    peak: u64,
+    last_peak: u64,
+}
+
+impl Run {
+    fn new(machine: Machine, limits: Limits) -> Self {
+        Self {
+            controller: Controller::new(limits),
+            limits,
+            machine,
+            effective_batch: limits.most,
+            moves: Vec::new(),
+            peak: 0,
+            last_peak: 0,
+        }
+    }
+
+    /// One step; `noise(round)` is a part of the slope by which a round takes less.
+    fn step(&mut self, noise: impl Fn(usize) -> f64) {
+        let (mut done, mut round) = (0, 0);
+        self.last_peak = 0;
+        while done < self.effective_batch {
+            let live = self.machine.weights + if done > 0 { self.machine.left } else { 0 };
+            let remaining = self.effective_batch - done;
+            let size = if remaining < self.controller.size() {
+                self.controller.rest(self.limits, live).min(remaining)
+            } else {
+                self.moves.extend(self.controller.plan(self.limits, live));
+                self.controller.size().min(remaining)
+            };
+            let forward = (size as f64 * self.machine.slope as f64 * (1.0 - noise(round))) as u64;
+            let bytes = self.machine.fixed + forward;
+            self.last_peak = self.last_peak.max(live + bytes);
+            if size == self.controller.size() {
+                self.controller.measured(size, bytes, forward);
+            }
+            done += size;
+            round += 1;
+        }
+        self.peak = self.peak.max(self.last_peak);
+        self.controller.step_ended();
+    }
+}
+
+const MACHINE: Machine = Machine {
+    weights: 100 * MIB,
+    fixed: 30 * MIB,
+    slope: 4 * MIB,
+    left: 20 * MIB,
+};
+
+fn limits(budget: Option<u64>, dynamic: bool) -> Limits {
+    Limits {
+        configured: 8,
+        most: 64,
+        budget,
+        dynamic,
+    }
+}
+
+#[track_caller]
+fn check_settles(budget_mib: u64, expected: std::ops::RangeInclusive<usize>) {
+    let mut run = Run::new(MACHINE, limits(Some(budget_mib * MIB), true));
+    run.step(|_| 0.0);
+    let first = run.moves.len();
+    for _ in 0..20 {
+        run.step(|_| 0.0);
+    }
+    assert!(
+        expected.contains(&run.controller.size()),
+        "{}",
+        run.controller.size()
+    );
+    assert!(run.peak <= budget_mib * MIB, "{}", run.peak);
+    assert!(run.moves.len() - first <= 3, "it settles: {:?}", run.moves);
+    // 150 MiB are there without any sample.
+    assert_eq!(
+        run.controller.size(),
+        run.moves.last().map_or(1, |last| last.to)
+    );
+}
+
+#[test]
+fn the_size_follows_the_budget() {
+    check_settles(155, 1..=1);
+    check_settles(200, 7..=10);
+    check_settles(300, 29..=36);
+    check_settles(1000, 64..=64);
+}
+
+#[test]
+fn without_budget_or_when_it_is_fixed_the_size_is_as_configured() {
+    for limits in [limits(None, true), limits(Some(1000 * MIB), false)] {
+        let mut run = Run::new(MACHINE, limits);
+        run.step(|_| 0.0);
+        assert_eq!(run.controller.size(), 8);
+        assert_eq!(run.moves, []);
+    }
+    let few = Limits {
+        most: 3,
+        ..limits(None, false)
+    };
+    assert_eq!(
+        Controller::new(few).size(),
+        3,
+        "an effective batch is the most"
+    );
+}
+
+#[test]
+fn more_weights_make_it_shrink_before_it_runs_out() {
+    let budget = 300 * MIB;
+    let mut run = Run::new(MACHINE, limits(Some(budget), true));
+    run.step(|_| 0.0);
+    let before = run.controller.size();
+    run.machine.weights += 40 * MIB;
+    run.step(|_| 0.0);
+    assert!(run.controller.size() < before);
+    assert!(run.peak <= budget, "{}", run.peak);
+    assert!(matches!(
+        run.moves.last().map(|last| &last.reason),
+        Some(Reason::Tight { .. })
+    ));
+}
+
+#[test]
+fn what_ran_out_is_halved_down_to_one_by_one() {
+    let mut controller = Controller::new(limits(None, false));
+    let sizes: Vec<_> = std::iter::from_fn(|| {
+        let moved = controller.ran_out(controller.size(), 2)?;
+        assert_eq!(moved.reason, Reason::RanOut);
+        Some((moved.to, controller.parallel(2)))
+    })
+    .collect();
+    assert_eq!(sizes, [(4, 2), (2, 2), (1, 2), (1, 1)]);
+
+    // A smaller rest of an effective batch ran out.
+    let mut controller = Controller::new(limits(None, false));
+    controller.ran_out(3, 1);
+    assert_eq!(controller.size(), 1);
+    for _ in 0..10_000 {
+        controller.step_ended();
+    }
+    assert_eq!(controller.size(), 1, "for good");
+}
+
+#[test]
+fn what_ran_out_is_not_tried_again_soon() {
+    // Nothing says so, but more than 20 samples do not fit.
+    let mut run = Run::new(MACHINE, limits(Some(1000 * MIB), true));
+    let mut failures = 0;
+    for _ in 0..600 {
+        let live = run.machine.weights;
+        run.controller.plan(run.limits, live);
+        if run.controller.size() > 20 {
+            failures += 1;
+            run.controller.ran_out(run.controller.size(), 1);
+        }
+        run.controller
+            .measured(run.controller.size(), 10 * MIB, 5 * MIB);
+        run.controller.step_ended();
+    }
+    assert!(run.controller.size() > 10, "{}", run.controller.size());
+    assert!(failures <= 6, "{failures} failures");
+}
+
+#[test]
+fn a_resumed_run_keeps_its_size_unless_another_is_asked_for() {
+    let limits = limits(None, false);
+    let mut controller = Controller::new(limits);
+    controller.ran_out(8, 1);
+    assert_eq!(controller.clone().resumed(limits), controller);
+    let json = serde_json::to_string(&controller).expect("plain data");
+    assert_eq!(
+        serde_json::from_str::<Controller>(&json).expect("it reads back"),
+        controller
+    );
+    let asked = Limits {
+        configured: 16,
+        ..limits
+    };
+    assert_eq!(controller.clone().resumed(asked).size(), 16);
+    let budgeted = Limits {
+        budget: Some(MIB),
+        ..limits
+    };
+    assert_eq!(controller.clone().resumed(budgeted), controller);
+}
+
+proptest! {
+    /// Whatever the machine, as long as one sample fits: never above the budget, near to it where the effective batch
+    /// allows, and settled.
+    #[test]
+    fn never_above_the_budget_and_near_to_it(
+        weights in 1..400_u64,
+        fixed in 0..200_u64,
+        slope in 1..20_u64,
+        left in 0..100_u64,
+        room in 0..600_u64,
+        noise in 0.0..0.04_f64,
+    ) {
+        let machine = Machine { weights: weights * MIB, fixed: fixed * MIB, slope: slope * MIB, left: left * MIB };
+        let least = machine.weights + machine.left + machine.fixed + machine.slope;
+        let budget = least + room * MIB;
+        let limits = limits(Some(budget), true);
+        let mut run = Run::new(machine, limits);
+        for step in 0..20 {
+            run.step(|round| noise * ((step + round) % 3) as f64 / 2.0);
+        }
+        prop_assert!(run.peak <= budget, "{} of {budget}", run.peak);
+        let moves = run.moves.len();
+        for step in 0..50 {
+            run.step(|round| noise * ((step + round) % 3) as f64 / 2.0);
+        }
+        prop_assert!(run.peak <= budget, "{} of {budget}", run.peak);
+        prop_assert!(run.moves.len() <= moves + 2, "it settles: {:?}", run.moves);
+        let used = run.last_peak as f64 / budget as f64;
+        let one_more = machine.slope as f64 / budget as f64;
+        // All of the effective batch at once.
+        let single = run.controller.size() >= limits.most;
+        prop_assert!(single || used + 2.0 * one_more >= 0.88, "{used} used at {}", run.controller.size());
+    }
+
+    #[test]
+    fn sizes_stay_within_their_limits(
+        configured in 1..100_usize,
+        most in 1..100_usize,
+        budget in proptest::option::of(0..u64::MAX),
+        dynamic: bool,
+        events in proptest::collection::vec((0..4_u8, 0..u64::MAX), 0..60),
+    ) {
+        let limits = Limits { configured, most, budget, dynamic };
+        let mut controller = Controller::new(limits);
+        for (kind, bytes) in events {
+            let size = controller.size();
+            match kind {
+                0 => drop(controller.plan(limits, bytes / 2)),
+                1 => controller.measured(size, bytes / 2, bytes / 7),
+                2 => drop(controller.ran_out(size, 1)),
+                _ => controller.step_ended(),
+            }
+            prop_assert!((1..=most).contains(&controller.size()));
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Memory of the device: how much is used, how much may be, and what to do when it runs out.
+//!
+//! A [`Meter`] says what is used. A run looks at it at the border of every [`Phase`] and keeps the peaks; a
+//! [`Controller`] turns them into the size of the next micro-batch. Work that ran out is recognised as a [`Failure`]
+//! and done again in smaller parts.
+
+mod attempt;
+mod budget;
+mod bytes;
+mod controller;
+mod failure;
+mod log;
+mod meter;
+mod phase;
+mod sizing;
+mod watch;
+
+pub(crate) use attempt::attempt;
+pub use budget::{DeviceMemory, budget};
+pub use bytes::Bytes;
+pub use controller::{Controller, Limits, MicroBatches, Move, Reason};
+pub use failure::{Failure, OutOfMemory};
+pub(crate) use log::MemoryLog;
+pub use log::{MEMORY, MemorySample};
+pub use meter::{CardMeter, HostMeter, Meter, PoolMeter, Usage};
+pub use phase::{Interference, Phase, Point};
+pub(crate) use sizing::{Sizing, out_of_memory};
+pub(crate) use watch::Watch;

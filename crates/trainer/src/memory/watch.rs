@@ -1,0 +1,142 @@
+//! Looks at the memory of a run, phase by phase.
+
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn::tensor::Device;
+
+use super::meter::{self, Meter, Usage};
+use super::{Interference, MemorySample, OutOfMemory, Phase, Point};
+
+/// The meter of a run, its budget, and what was seen since the last report.
+pub(crate) struct Watch<'a> {
+    meter: Box<dyn Meter>,
+    card: Option<&'a dyn Meter>,
+    budget: Option<u64>,
+    interference: Option<&'a dyn Interference>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    peaks: BTreeMap<&'static str, u64>,
+    round: Peaks,
+    last: Option<Usage>,
+}
+
+/// The most bytes in use in a round of micro-batches.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Peaks {
+    /// In all phases.
+    pub(crate) all: u64,
+    /// Before any backward pass; in evaluation in all phases.
+    pub(crate) forward: u64,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn new(
+        device: &Device,
+        card: Option<&'a dyn Meter>,
+        budget: Option<u64>,
+        interference: Option<&'a dyn Interference>,
+    ) -> Self {
+        let meter = meter::of_device(device);
+        meter.take();
+        Self {
+            meter,
+            card,
+            budget,
+            interference,
+            seen: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn budget(&self) -> Option<u64> {
+        self.budget
+    }
+
+    /// Takes note of the memory that the phase before a point took, which was the last to end. With micro-batches side by
+    /// side the phases overlap, and a peak is noted for the one that ends next.
+    ///
+    /// # Panics
+    ///
+    /// With [`OutOfMemory`] when the peak is above the budget.
+    pub(crate) fn border(&self, point: &Point) {
+        let usage = self.note(point.phase);
+        if let Some(interference) = self.interference {
+            interference.at(point);
+        }
+        if let (Some(usage), Some(budget)) = (usage, self.budget)
+            && usage.peak_bytes > budget
+        {
+            // Not a bug, so nothing is printed, which `panic_any` would do.
+            resume_unwind(Box::new(OutOfMemory {
+                phase: Some(point.phase),
+                wanted: Some(usage.peak_bytes),
+                budget: Some(budget),
+            }));
+        }
+    }
+
+    /// Samples of the micro-batch of `step` that begins at sample `start`: those planned, but in a test that wants others.
+    pub(crate) fn micro_batch(&self, step: usize, start: usize, planned: usize) -> usize {
+        self.interference.map_or(planned, |interference| {
+            interference.micro_batch(step, start, planned)
+        })
+    }
+
+    /// Takes note of the memory since the last look, as that of a phase.
+    pub(crate) fn note(&self, phase: Phase) -> Option<Usage> {
+        let usage = self.meter.take()?;
+        let mut seen = self.seen();
+        let peak = seen.peaks.entry(phase.name()).or_default();
+        *peak = usage.peak_bytes.max(*peak);
+        seen.round.all = seen.round.all.max(usage.peak_bytes);
+        if matches!(phase, Phase::Load | Phase::Forward | Phase::Evaluation) {
+            seen.round.forward = seen.round.forward.max(usage.peak_bytes);
+        }
+        seen.last = Some(usage);
+        Some(usage)
+    }
+
+    /// Begins a round of micro-batches; gives the bytes that are in use before it.
+    pub(crate) fn begin_round(&self) -> Option<u64> {
+        let usage = self.note(Phase::Load);
+        self.seen().round = Peaks::default();
+        usage.map(|usage| usage.live_bytes)
+    }
+
+    /// The most bytes in use since the round began.
+    pub(crate) fn round_peaks(&self) -> Peaks {
+        self.seen().round
+    }
+
+    /// What was seen since the last sample. None where memory cannot be measured.
+    pub(crate) fn sample(&self, step: usize, micro_batches: [usize; 2]) -> Option<MemorySample> {
+        let mut seen = self.seen();
+        let phases = std::mem::take(&mut seen.peaks);
+        let last = seen.last?;
+        let bound = phases
+            .iter()
+            .filter(|(phase, _)| **phase != Phase::Storage.name());
+        let peak = bound.map(|(_, bytes)| *bytes).max();
+        let [micro_batch, evaluation_micro_batch] = micro_batches;
+        Some(MemorySample {
+            step,
+            budget_bytes: self.budget,
+            micro_batch,
+            evaluation_micro_batch,
+            peak_bytes: peak.unwrap_or(last.peak_bytes),
+            live_bytes: last.live_bytes,
+            reserved_bytes: last.reserved_bytes,
+            phase_peak_bytes: phases,
+            card: self.card.and_then(Meter::take),
+        })
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        // Nothing is half-done in there when a thread panics.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,153 @@
+//! The end of a run: its result and the baselines.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use data_pipeline::{Loader, accuracy_of_constant, majority_answer};
+
+use super::step::Stepped;
+use super::trainer::{Learned, Trainer};
+use crate::batch::Sight;
+use crate::checkpoint::RunState;
+use crate::dataset::evaluation_loader;
+use crate::error::TrainError;
+use crate::evaluate::Accuracy;
+use crate::event::{Event, Summary};
+use crate::memory::Phase;
+use crate::model::Model;
+
+impl<M: Model> Trainer<'_, M> {
+    /// Evaluates the best checkpoint and the baselines; a stopped run (no model) has the majority only.
+    pub(super) fn conclude(
+        mut self,
+        model: Option<M>,
+        config: &M::Config,
+        state: &mut RunState,
+    ) -> Result<Summary, TrainError> {
+        let answers = &self.encoder.answers;
+        let majority = majority_answer(self.dataset.train.samples(), answers);
+        let mut summary = Summary {
+            test_accuracy: None,
+            branch_accuracy: BTreeMap::new(),
+            validation_accuracy: state.best.map(|best| best.accuracy),
+            majority_accuracy: accuracy_of_constant(self.dataset.test.samples(), answers, majority),
+            majority_answer: answers.answers().get(majority).cloned().unwrap_or_default(),
+            question_only_accuracy: None,
+            steps: state.step,
+            total_steps: self.steps.total,
+            train_seconds: state.train_seconds,
+            run_dir: self.run.run_dir.to_owned(),
+        };
+        if let Some(model) = model {
+            let test = evaluation_loader(
+                self.run.settings,
+                self.dataset.test.clone(),
+                self.encoder.clone(),
+            )?;
+            let best = self.load_best(model)?;
+            let Accuracy {
+                accuracy,
+                branches,
+                samples,
+            } = self.evaluate(&best, &test, Sight::Images, state)?;
+            drop(best);
+            self.reporter.report(&Event::Evaluation {
+                step: state.step,
+                split: "test",
+                accuracy,
+                branches: branches.clone(),
+                samples,
+            })?;
+            summary.test_accuracy = Some(accuracy);
+            summary.branch_accuracy = branches;
+            summary.question_only_accuracy = self.question_only(config, &test, state)?;
+        }
+        self.reporter.report(&Event::Summary(summary.clone()))?;
+        self.reporter.run_dir.write_summary(&summary)?;
+        Ok(summary)
+    }
+
+    fn load_best(&mut self, model: M) -> Result<M, TrainError> {
+        let (best, rejected) = self.checkpoints.best();
+        let Some(best) = best else {
+            return Err(TrainError::no_checkpoint(self.run.run_dir, rejected));
+        };
+        self.reporter.warn_of(rejected)?;
+        let model = best.load_model(model)?;
+        self.memory.watch.note(Phase::Storage);
+        Ok(model)
+    }
+
+    /// Test accuracy of a model that was trained without ever seeing an image.
+    fn question_only(
+        &mut self,
+        config: &M::Config,
+        test: &Loader,
+        state: &RunState,
+    ) -> Result<Option<f64>, TrainError> {
+        let settings = self.run.settings;
+        let epochs = settings
+            .evaluation
+            .question_only_epochs
+            .min(settings.training.epochs);
+        if epochs == 0 {
+            return Ok(None);
+        }
+        self.steps.total = self.steps.total.min(epochs * self.steps.per_epoch);
+        self.reporter.report(&Event::QuestionOnly {
+            total_steps: self.steps.total,
+        })?;
+        let mut state = RunState::start(state.micro_batches.clone());
+        let model = loop {
+            match self.learn_blind(config, &mut state)? {
+                Learned::Ended { whole: false, .. } => return Ok(None),
+                Learned::Ended { model, .. } => break model,
+                Learned::Lost(cause) => {
+                    let from = state.step;
+                    state = RunState::start(state.micro_batches);
+                    self.reporter.report(&Event::WentBack {
+                        from,
+                        to: 0,
+                        cause: cause.to_string(),
+                    })?;
+                }
+            }
+        };
+        let accuracy = self.evaluate(&model, test, Sight::Blind, &mut state)?;
+        Ok(Some(accuracy.accuracy))
+    }
+
+    /// Trains a fresh model with the image zeroed.
+    fn learn_blind(
+        &mut self,
+        config: &M::Config,
+        state: &mut RunState,
+    ) -> Result<Learned<M>, TrainError> {
+        let (model, mut optimizers) = self.fresh(config);
+        let mut model = self.pretrained(model)?;
+        while state.step < self.steps.total {
+            for batch in self.training.epoch(state.epoch as u64, 0)? {
+                if state.step == self.steps.total {
+                    break;
+                }
+                if self.run.stop.load(Ordering::Relaxed) {
+                    return Ok(Learned::Ended {
+                        model,
+                        whole: false,
+                    });
+                }
+                match self.step(model, &mut optimizers, &batch?, state, Sight::Blind)? {
+                    Stepped::Done { model: updated, .. } => model = updated,
+                    Stepped::Lost(cause) => {
+                        self.lose(state.step, cause)?;
+                        return Ok(Learned::Lost(cause));
+                    }
+                }
+                state.step += 1;
+                self.reporter.tick(state.step);
+            }
+            state.epoch += 1;
+        }
+        Ok(Learned::Ended { model, whole: true })
+    }
+}

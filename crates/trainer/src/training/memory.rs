@@ -1,0 +1,89 @@
+//! What a run knows of its memory.
+
+use burn::tensor::Device;
+use config_schema::Config;
+
+use super::run::Run;
+use crate::error::TrainError;
+use crate::event::{Event, Purpose};
+use crate::memory::{Controller, Limits, MicroBatches, Sizing, Watch, budget};
+
+/// The watch over a run's memory, and what binds the sizes of its micro-batches.
+pub(super) struct RunMemory<'a> {
+    pub(super) watch: Watch<'a>,
+    training: Limits,
+    evaluation: Limits,
+}
+
+impl<'a> RunMemory<'a> {
+    pub(super) fn new(run: &Run<'a>) -> Self {
+        let Run {
+            settings, memory, ..
+        } = run;
+        let budget = budget(settings, memory.total);
+        Self {
+            watch: Watch::new(run.device, memory.card, budget, memory.interference),
+            training: Limits {
+                configured: settings.training.batch_size,
+                // So that there is work for all that are computed side by side.
+                most: settings
+                    .effective_batch()
+                    .div_ceil(settings.hardware.parallel_micro_batches),
+                budget,
+                dynamic: settings.memory_optimization.dynamic_batch_size,
+            },
+            evaluation: evaluation_limits(settings, budget),
+        }
+    }
+
+    /// Sizes that nothing is known of yet.
+    pub(super) fn start(&self) -> MicroBatches {
+        MicroBatches {
+            training: Controller::new(self.training),
+            evaluation: Controller::new(self.evaluation),
+        }
+    }
+
+    /// Sizes that a checkpoint has.
+    pub(super) fn resumed(&self, sizes: MicroBatches) -> MicroBatches {
+        MicroBatches {
+            training: sizes.training.resumed(self.training),
+            evaluation: sizes.evaluation.resumed(self.evaluation),
+        }
+    }
+
+    /// The sizing of micro-batches for a purpose.
+    pub(super) fn sizing<'b>(
+        &'b self,
+        purpose: Purpose,
+        sizes: &'b mut MicroBatches,
+        device: &'b Device,
+        step: usize,
+        report: &'b mut dyn FnMut(Event) -> Result<(), TrainError>,
+    ) -> Sizing<'b> {
+        let (limits, controller) = match purpose {
+            Purpose::Training => (self.training, &mut sizes.training),
+            Purpose::Evaluation => (self.evaluation, &mut sizes.evaluation),
+        };
+        Sizing {
+            watch: &self.watch,
+            device,
+            limits,
+            controller,
+            purpose,
+            step,
+            report,
+        }
+    }
+}
+
+/// What binds micro-batches in evaluation: a batch of the loader is the largest.
+pub(crate) fn evaluation_limits(settings: &Config, budget: Option<u64>) -> Limits {
+    let configured = settings.evaluation_batch_size();
+    Limits {
+        configured,
+        most: configured,
+        budget,
+        dynamic: settings.memory_optimization.dynamic_batch_size,
+    }
+}

@@ -1,0 +1,11 @@
+//! The training loop.
+
+mod conclude;
+mod memory;
+mod reporter;
+mod run;
+mod step;
+mod trainer;
+
+pub(crate) use memory::evaluation_limits;
+pub use run::{Run, train};

@@ -1,0 +1,75 @@
+//! Where events go.
+
+use std::path::Path;
+
+use crate::checkpoint::{Rejected, RunState};
+use crate::error::TrainError;
+use crate::event::{Event, Observer};
+use crate::memory::{MemoryLog, MemorySample};
+use crate::run_dir::RunDir;
+
+/// Passes events on to the observer and to `metrics.jsonl`, and samples of memory to `memory.jsonl`.
+pub(super) struct Reporter<'a> {
+    observer: &'a mut dyn Observer,
+    pub(super) run_dir: RunDir,
+    memory: MemoryLog,
+    /// Changes for want of memory since the last checkpoint, which the logs still name after the run went back to it.
+    unsaved: Vec<Event>,
+}
+
+impl<'a> Reporter<'a> {
+    pub(super) fn new(
+        observer: &'a mut dyn Observer,
+        run_dir: RunDir,
+        path: &Path,
+    ) -> Result<Self, TrainError> {
+        Ok(Self {
+            observer,
+            run_dir,
+            memory: MemoryLog::open(path)?,
+            unsaved: Vec::new(),
+        })
+    }
+
+    pub(super) fn report(&mut self, event: &Event) -> Result<(), TrainError> {
+        if matches!(event, Event::MicroBatch { .. } | Event::WentBack { .. }) {
+            self.unsaved.push(event.clone());
+        }
+        self.observer.observe(event);
+        self.run_dir.append_metrics(event)
+    }
+
+    pub(super) fn tick(&mut self, step: usize) {
+        self.observer.tick(step);
+    }
+
+    pub(super) fn warn_of(&mut self, rejected: Vec<Rejected>) -> Result<(), TrainError> {
+        for Rejected { path, reason } in rejected {
+            let message = format!("passed over the checkpoint {}: {reason}", path.display());
+            self.report(&Event::Warning { message })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn memory(&mut self, sample: &MemorySample) -> Result<(), TrainError> {
+        self.memory.append(sample)
+    }
+
+    /// Brings both logs to the disk and notes their lengths.
+    pub(super) fn sync(&mut self, state: &mut RunState) -> Result<(), TrainError> {
+        state.metrics_bytes = self.run_dir.sync_metrics()?;
+        state.memory_bytes = self.memory.sync()?;
+        self.unsaved.clear();
+        Ok(())
+    }
+
+    /// Cuts both logs back to what a checkpoint vouches for.
+    pub(super) fn rewind(&mut self, state: &RunState) -> Result<(), TrainError> {
+        self.run_dir.rewind_metrics(state.metrics_bytes)?;
+        self.memory.rewind(state.memory_bytes)?;
+        for event in &self.unsaved {
+            self.run_dir.append_metrics(event)?;
+        }
+        Ok(())
+    }
+}

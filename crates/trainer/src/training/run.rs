@@ -1,0 +1,109 @@
+//! A run from its settings to its summary.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
+use config_schema::Config;
+
+use super::memory::RunMemory;
+use super::reporter::Reporter;
+use super::trainer::{Learned, Trainer};
+use crate::dataset::{Dataset, training_encoder};
+use crate::error::TrainError;
+use crate::event::{Observer, Summary};
+use crate::memory::DeviceMemory;
+use crate::model::{DataShape, Model};
+use crate::run_dir::{Blueprint, RunDir, read_blueprint};
+
+/// A run to start or to continue.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// The resolved configuration.
+    pub settings: &'a Config,
+    /// The same as text, for the run directory.
+    pub config_text: &'a str,
+    /// Where the run writes to.
+    pub run_dir: &'a Path,
+    /// Continue the run that is there instead of starting one.
+    pub resume: bool,
+    /// Stop after this many steps of this process, as if interrupted.
+    pub stop_after: Option<usize>,
+    /// Set from outside to stop at the next step boundary.
+    pub stop: &'a AtomicBool,
+    /// The compute device, without autodiff.
+    pub device: &'a Device,
+    /// What to call the device.
+    pub device_name: &'a str,
+    /// The device's memory.
+    pub memory: DeviceMemory<'a>,
+}
+
+/// Trains a model from the first step or from the newest whole checkpoint to the last step, or until it is
+/// stopped; then reports the best checkpoint on the test split.
+///
+/// Where memory runs out, the same samples are taken again in smaller micro-batches; where it runs out in an update,
+/// which may then be half-done, the run goes back to its newest checkpoint.
+///
+/// # Errors
+///
+/// When the data, the run directory or a checkpoint cannot be read or written, when training diverges, when not even the
+/// smallest micro-batch fits, and when the device fails for good. What was saved before stays as it is.
+pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
+    let dataset = Dataset::open(run.settings)?;
+    let (blueprint, run_dir) = if run.resume {
+        reopen::<M>(run)?
+    } else {
+        begin::<M>(run, &dataset)?
+    };
+    let reporter = Reporter::new(observer, run_dir, run.run_dir)?;
+    let memory = RunMemory::new(run);
+    let mut trainer = Trainer::<M>::new(run, dataset, &blueprint, reporter, memory)?;
+    let (model, mut optimizers) = trainer.fresh(&blueprint.model);
+    let (mut model, mut state) = if run.resume {
+        trainer.restore(model, &mut optimizers)?
+    } else {
+        (model, trainer.start_state())
+    };
+    trainer.report_start(&model, &state)?;
+    if state.step == 0 {
+        model = trainer.pretrained(model)?;
+    }
+    let finished = loop {
+        match trainer.learn(model, &mut optimizers, &mut state)? {
+            Learned::Ended { model, whole } => break whole.then_some(model),
+            Learned::Lost(cause) => {
+                (model, optimizers) = trainer.fresh(&blueprint.model);
+                model = trainer.go_back(model, &mut optimizers, &mut state, &cause)?;
+                if state.step == 0 {
+                    model = trainer.pretrained(model)?;
+                }
+            }
+        }
+    };
+    trainer.conclude(finished, &blueprint.model, &mut state)
+}
+
+fn begin<M: Model>(
+    run: &Run,
+    dataset: &Dataset,
+) -> Result<(Blueprint<M::Config>, RunDir), TrainError> {
+    let encoder = training_encoder::<M>(run.settings, dataset.train.as_ref())?;
+    let model = M::configure(run.settings, &DataShape::of(&encoder)).map_err(TrainError::Model)?;
+    let blueprint = Blueprint {
+        encoder: Arc::new(encoder),
+        model,
+    };
+    let run_dir = RunDir::create(run.run_dir, run.config_text)?;
+    run_dir.write_blueprint(&blueprint)?;
+    Ok((blueprint, run_dir))
+}
+
+fn reopen<M: Model>(run: &Run) -> Result<(Blueprint<M::Config>, RunDir), TrainError> {
+    let mut blueprint = read_blueprint::<M::Config>(run.run_dir, run.settings)?;
+    // The same model, carried out as the settings say now.
+    let shape = DataShape::of(&blueprint.encoder);
+    blueprint.model = M::configure(run.settings, &shape).map_err(TrainError::Model)?;
+    Ok((blueprint, RunDir::reopen(run.run_dir)?))
+}

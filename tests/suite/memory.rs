@@ -1,0 +1,331 @@
+//! Running out of memory costs time, never data. Memory runs out where a test says so.
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+use aoa_model::Vqa;
+use burn::tensor::Device;
+use config_schema::Config;
+use integration_tests::{Gradients, Silent, newest_weights, random_numbers};
+use serde_json::{Value, json};
+use trainer::memory::{DeviceMemory, Interference, OutOfMemory, Phase, Point};
+use trainer::{Run, TrainError, train};
+
+use crate::runs::{losses, small};
+
+/// Two steps of 16 samples an epoch in micro-batches of 8, so that every kind of point comes by soon.
+fn settings(sets: &[&str]) -> Config {
+    let base = [
+        "dataset.shapes_train_images=8",
+        "training.batch_size=8",
+        "training.update_freq=2",
+        "evaluation.batch_size=16",
+    ];
+    small(&[&base[..], sets].concat())
+}
+
+fn start(
+    settings: &Config,
+    run_dir: &Path,
+    resume: bool,
+    interference: &dyn Interference,
+) -> Result<(), TrainError> {
+    let run = Run {
+        settings,
+        config_text: &config_schema::to_toml(settings),
+        run_dir,
+        resume,
+        stop_after: None,
+        stop: &AtomicBool::new(false),
+        device: &Device::flex(),
+        device_name: "cpu",
+        memory: DeviceMemory {
+            interference: Some(interference),
+            ..DeviceMemory::default()
+        },
+    };
+    let _guard = random_numbers();
+    train::<Vqa>(&run, &mut Silent).map(drop)
+}
+
+/// Micro-batches of each step, by the step and their first sample.
+type Slices = BTreeMap<usize, Vec<Range<usize>>>;
+
+/// Makes the `k`-th points fail that a run passes, and notes all of them.
+struct Failing<'a> {
+    fails: &'a [usize],
+    how: fn(Phase) -> Box<dyn Any + Send>,
+    passed: Mutex<Vec<Point>>,
+}
+
+impl<'a> Failing<'a> {
+    fn at(fails: &'a [usize]) -> Self {
+        Self {
+            fails,
+            how: |phase| {
+                Box::new(OutOfMemory {
+                    phase: Some(phase),
+                    wanted: None,
+                    budget: None,
+                })
+            },
+            passed: Mutex::default(),
+        }
+    }
+
+    fn passed(self) -> Vec<Point> {
+        self.passed.into_inner().expect("no thread panics in there")
+    }
+}
+
+impl Interference for Failing<'_> {
+    fn at(&self, point: &Point) {
+        let mut passed = self.passed.lock().expect("no thread panics in here");
+        passed.push(point.clone());
+        let index = passed.len() - 1;
+        drop(passed);
+        if self.fails.contains(&index) {
+            resume_unwind((self.how)(point.phase));
+        }
+    }
+}
+
+/// Says which micro-batches there are.
+struct Sliced<'a>(&'a Slices);
+
+impl Interference for Sliced<'_> {
+    fn at(&self, _point: &Point) {}
+
+    fn micro_batch(&self, step: usize, start: usize, _planned: usize) -> usize {
+        let slices = &self.0[&step];
+        let slice = slices.iter().find(|slice| slice.start == start);
+        slice.expect("a micro-batch begins here").len()
+    }
+}
+
+/// What a run left.
+#[derive(Debug, PartialEq)]
+struct Left {
+    weights: Gradients,
+    losses: Vec<f64>,
+    accuracies: Vec<Value>,
+}
+
+impl Left {
+    fn of(run_dir: &Path) -> Self {
+        Self {
+            weights: newest_weights::<Vqa>(run_dir),
+            losses: losses(run_dir),
+            accuracies: events(run_dir, "evaluation")
+                .into_iter()
+                .map(|event| event["accuracy"].clone())
+                .collect(),
+        }
+    }
+}
+
+fn events(run_dir: &Path, kind: &str) -> Vec<Value> {
+    let text = fs::read_to_string(run_dir.join("metrics.jsonl")).expect("metrics.jsonl");
+    let events = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("each line is JSON"));
+    events.filter(|event| event["event"] == kind).collect()
+}
+
+/// The micro-batches whose gradients made each step: what was added to the sum since the step began for the last time.
+fn slices(passed: &[Point], fails: &[usize]) -> Slices {
+    let mut steps = Slices::new();
+    for (index, point) in passed.iter().enumerate() {
+        if point.phase == Phase::Load && point.samples.start == 0 {
+            steps.insert(point.step, Vec::new());
+        }
+        if point.phase == Phase::Accumulation && !fails.contains(&index) {
+            let step = steps.get_mut(&point.step).expect("the step has begun");
+            step.push(point.samples.clone());
+        }
+    }
+    steps
+}
+
+/// What undisturbed runs left, by their micro-batches.
+#[derive(Default)]
+struct Undisturbed(BTreeMap<Vec<Vec<usize>>, Left>);
+
+impl Undisturbed {
+    fn with(&mut self, settings: &Config, slices: &Slices) -> &Left {
+        let lengths = |slices: &Vec<Range<usize>>| slices.iter().map(Range::len).collect();
+        let key = slices.values().map(lengths).collect();
+        self.0.entry(key).or_insert_with(|| {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let run_dir = folder.path().join("run");
+            start(settings, &run_dir, false, &Sliced(slices)).expect("it ends well");
+            Left::of(&run_dir)
+        })
+    }
+}
+
+/// Runs with failures at these points and checks that it ends as a run that was never disturbed and had the same
+/// micro-batches, with each sample in one of them once a step and every failure in the log. Returns the points.
+fn check(settings: &Config, fails: &[usize], undisturbed: &mut Undisturbed) -> Vec<Point> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run_dir = folder.path().join("run");
+    let failing = Failing::at(fails);
+    start(settings, &run_dir, false, &failing).expect("it ends well");
+    let passed = failing.passed();
+    let failed: Vec<_> = fails.iter().map(|&index| &passed[index]).collect();
+
+    let slices = slices(&passed, fails);
+    assert_eq!(slices.len(), 4, "two epochs of two steps; {failed:?}");
+    for (step, slices) in &slices {
+        let end = slices.iter().fold(0, |next, slice| {
+            assert_eq!(slice.start, next, "step {step}; {failed:?}");
+            slice.end
+        });
+        assert_eq!(end, 16, "every sample of step {step}; {failed:?}");
+    }
+
+    let updates = failed.iter().filter(|point| point.phase == Phase::Update);
+    let updates = updates.count();
+    assert_eq!(events(&run_dir, "went_back").len(), updates, "{failed:?}");
+    let micro_batches = events(&run_dir, "micro_batch");
+    let ran_out = micro_batches
+        .iter()
+        .filter(|event| event["out_of_memory"] == true);
+    assert_eq!(ran_out.count(), failed.len() - updates, "{failed:?}");
+
+    let left = Left::of(&run_dir);
+    assert!(left == *undisturbed.with(settings, &slices), "{failed:?}");
+    passed
+}
+
+#[test]
+fn wherever_memory_runs_out_the_run_is_the_same() {
+    let settings = settings(&[]);
+    let mut undisturbed = Undisturbed::default();
+    let points = check(&settings, &[], &mut undisturbed);
+    let phases: BTreeSet<_> = points.iter().map(|point| point.phase.name()).collect();
+    assert_eq!(
+        phases.into_iter().collect::<Vec<_>>(),
+        [
+            "accumulation",
+            "backward",
+            "evaluation",
+            "forward",
+            "load",
+            "update"
+        ]
+    );
+    for index in 0..points.len() {
+        check(&settings, &[index], &mut undisturbed);
+    }
+}
+
+#[test]
+fn bursts_of_failures_change_nothing_either() {
+    let settings = settings(&[
+        "memory_optimization.dynamic_batch_size=true",
+        "training.batch_size=16",
+        "training.update_freq=1",
+    ]);
+    let mut undisturbed = Undisturbed::default();
+    let points = check(&settings, &[], &mut undisturbed).len();
+    for first in (0..points).step_by(3) {
+        check(&settings, &[first, first + 1, first + 2], &mut undisturbed);
+    }
+    check(&settings, &[1, 3, 15, 20], &mut undisturbed);
+}
+
+#[test]
+fn side_by_side_ends_one_by_one() {
+    let settings = settings(&[
+        "training.batch_size=1",
+        "training.update_freq=16",
+        "hardware.parallel_micro_batches=2",
+        "model.dropout=0.0",
+    ]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run_dir = folder.path().join("run");
+    let failing = Failing::at(&[1]);
+    start(&settings, &run_dir, false, &failing).expect("it ends well");
+    let [event] = &events(&run_dir, "micro_batch")[..] else {
+        panic!("one event");
+    };
+    assert_eq!((&event["from"], &event["to"]), (&json!(1), &json!(1)));
+    let rounds = failing.passed();
+    let mut rounds = rounds
+        .iter()
+        .filter(|point| point.phase == Phase::Accumulation);
+    assert!(rounds.all(|point| point.samples.len() == 1));
+}
+
+#[test]
+fn what_cannot_be_made_smaller_is_an_error_with_a_cure() {
+    let settings = settings(&[]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let fitting = |name: &str, fails: &[usize]| {
+        let failing = Failing::at(fails);
+        let error = start(&settings, &folder.path().join(name), false, &failing);
+        let error = error.expect_err("it does not fit");
+        assert!(matches!(error, TrainError::DoesNotFit { .. }), "{error}");
+        assert!(
+            error
+                .help()
+                .is_some_and(|help| help.contains("gradient_checkpointing"))
+        );
+        failing.passed()
+    };
+    // From 8 samples by 4 and 2 to 1.
+    let passed = fitting("micro-batch", &[1, 3, 5, 7]);
+    assert_eq!(passed.last().map(|point| point.samples.clone()), Some(0..1));
+    // An update once, and again after going back.
+    let passed = fitting("update", &[8, 17]);
+    let updates = passed.iter().filter(|point| point.phase == Phase::Update);
+    assert_eq!(updates.count(), 2);
+}
+
+#[test]
+fn a_device_that_failed_is_told_apart_and_a_new_process_goes_on() {
+    let settings = settings(&[]);
+    let whole = tempfile::tempdir().expect("a temporary folder");
+    let whole = whole.path().join("run");
+    start(&settings, &whole, false, &Failing::at(&[])).expect("it ends well");
+    // Before the first checkpoint, and after it.
+    for index in [5, 30] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let run_dir = folder.path().join("run");
+        let failing = Failing {
+            how: |_| Box::new("The device is poisoned\nCaused by:\n  a trap".to_owned()),
+            ..Failing::at(std::slice::from_ref(&index))
+        };
+        let error = start(&settings, &run_dir, false, &failing).expect_err("it cannot go on");
+        assert!(
+            matches!(error, TrainError::DevicePoisoned { .. }),
+            "{error}"
+        );
+        start(&settings, &run_dir, true, &Failing::at(&[])).expect("the rest ends well");
+        assert!(Left::of(&run_dir) == Left::of(&whole), "at point {index}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "a bug")]
+fn a_bug_is_not_taken_for_want_of_memory() {
+    let settings = settings(&[]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let failing = Failing {
+        how: |_| Box::new("a bug"),
+        ..Failing::at(&[4])
+    };
+    drop(start(
+        &settings,
+        &folder.path().join("run"),
+        false,
+        &failing,
+    ));
+}
