@@ -158,8 +158,7 @@ fn a_run_with_both_branches_resumes_bit_for_bit_and_reports_each() {
     );
 }
 
-/// The forms of attention round differently and drop the same weights, so the rest of the run is the same but for
-/// rounding, and is not the same bit for bit only where the other form took over.
+/// The forms of attention drop the same weights, so the rest of the run is the same to rounding.
 #[test]
 fn a_resumed_run_may_take_the_other_form_of_attention() {
     let whole = finish(&small(&[])).losses();
@@ -170,7 +169,6 @@ fn a_resumed_run_may_take_the_other_form_of_attention() {
     start::<Vqa>(&other, &run_dir, true, None).expect("the rest ends well");
     let losses = losses(&run_dir);
     assert_eq!(losses[..4], whole[..4]);
-    assert_ne!(losses[4..], whole[4..]);
     for (loss, expected) in losses.iter().zip(&whole) {
         assert!((loss / expected - 1.0).abs() < 1e-3, "{losses:?} {whole:?}");
     }

@@ -8,7 +8,8 @@ use config_schema::{Config, Layers, presets, resolve};
 use data_pipeline::{Batch, Encoder, Loader, LoaderConfig, Order};
 use integration_tests::{Gradients, gradients_by_path, random_numbers};
 use trainer::{
-    DataShape, Dataset, DeviceBatch, Model, Sight, Slicing, effective_gradient, training_encoder,
+    DataShape, Dataset, DeviceBatch, Model, Sight, Slicing, effective_gradient, materialize,
+    training_encoder,
 };
 
 use crate::two_branches::BOTH;
@@ -83,8 +84,11 @@ impl Fixture {
 
         let device = Device::flex().autodiff();
         let config = Vqa::configure(&settings, &DataShape::of(&encoder)).expect("a model");
+        device.seed(1);
+        let model = Vqa::init(&config, &device);
+        materialize(&model);
         Self {
-            model: Vqa::init(&config, &device),
+            model,
             batch,
             encoder,
             device,
