@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gpu-probe", &[]),
     ("data-pipeline", &[]),
     ("weight-files", &[]),
+    ("memory-planner", &[]),
     ("aoa-model", &["weight-files"]),
     (
         "trainer",
@@ -20,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "gpu-probe",
             "data-pipeline",
             "aoa-model",
+            "memory-planner",
             "weight-files",
         ],
     ),

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: speed and memory, beside eager PyTorch where there is one.
 
+mod memory_plan;
 mod parts;
 mod peer;
 mod training_step;
@@ -20,6 +21,8 @@ pub enum Bench {
     TrainingStep(TrainingStep),
     /// Time training steps of the model at full size with and without segment checkpointing, and measure their peak memory
     Checkpointing(Checkpointing),
+    /// Compare plans of memory with real steps on the CPU, up to the model at full size, and write docs/memory-plan.md
+    MemoryPlan,
 }
 
 #[derive(Debug, Args)]
@@ -80,6 +83,7 @@ pub fn run(bench: Bench) -> Outcome {
         Bench::Checkpointing(Checkpointing { segment, steps }) => {
             training_step::compare_checkpointing(steps.micro_batch, steps.steps, segment)
         }
+        Bench::MemoryPlan => memory_plan::run(),
     }
 }
 

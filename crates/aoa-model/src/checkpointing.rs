@@ -2,7 +2,9 @@
 
 use burn::backend::DispatchTensor;
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Distribution, Gradients, Tensor};
+use burn::tensor::{Device, Distribution, Tensor};
+
+use crate::capture::{self, Gradients};
 
 use crate::ops::{Gradient, Rule, again, graph_step};
 
@@ -52,7 +54,11 @@ impl Stack {
         let trained = x.is_autodiff() && (x.is_tracked() || is_trained(layers));
         Pass {
             checkpointing: trained.then_some(self.checkpointing),
-            seeds: (trained && self.random).then(|| Seeds::draw(x.device())),
+            seeds: if trained && self.random {
+                Seeds::draw(x.device())
+            } else {
+                None
+            },
             layers: 0,
         }
     }
@@ -128,13 +134,16 @@ struct Seeds {
 }
 
 impl Seeds {
-    /// Seeds that follow from the state of the device's generator.
-    fn draw(device: Device) -> Self {
+    /// Seeds that follow from the state of the device's generator; none where operations are recorded and not carried out.
+    fn draw(device: Device) -> Option<Self> {
         let drawn = Tensor::<1>::random([2], Distribution::Uniform(0.0, 1.0), &device);
+        if capture::id(drawn.clone()).is_some() {
+            return None;
+        }
         let drawn = drawn.into_data();
         let bits = drawn.iter::<f32>().map(f32::to_bits);
         let first = bits.fold(0, |seed, bits| seed << 32 | u64::from(bits));
-        Self { device, first }
+        Some(Self { device, first })
     }
 
     fn sow(&self, layer: usize) {
@@ -170,15 +179,15 @@ where
     let (x, context) = (Border::new(x), context.map(Border::new));
     let constant = context.as_ref().map(Border::constant);
     let output = run(&layers.clone().no_grad(), x.constant(), constant);
-    let layers = layers.valid(); // holds no node of this graph
+    let layers = capture::valid(&layers); // holds no node of this graph
     let gradients = move |gradient: DispatchTensor| {
-        let layers = layers.clone().train();
+        let layers = capture::train(layers.clone());
         let (x, context) = (x.leaf(), context.as_ref().map(Border::leaf));
         let output = run(&layers, x.clone(), context.clone());
-        let mut gradients = end(output, gradient).backward();
-        let mut own = vec![x.grad_remove(&mut gradients).map(Tensor::into_dispatch)];
+        let mut gradients = capture::backward(end(output, gradient));
+        let mut own = vec![gradients.remove(x).map(Tensor::into_dispatch)];
         if let Some(context) = context {
-            let gradient = context.grad_remove(&mut gradients);
+            let gradient = gradients.remove(context);
             own.push(gradient.map(Tensor::into_dispatch));
         }
         own.extend(ParameterGradients::take(&layers, gradients));
@@ -198,13 +207,13 @@ impl<const D: usize> Border<D> {
     fn new(input: Tensor<D>) -> Self {
         Self {
             tracked: input.is_tracked(),
-            value: input.without_autodiff(),
+            value: capture::leave_graph(input),
         }
     }
 
     /// The input with no graph behind it. A detached leaf would still be tracked.
     fn constant(&self) -> Tensor<D> {
-        Tensor::from_inner(self.value.clone())
+        capture::enter_graph(self.value.clone())
     }
 
     /// The input as the beginning of a graph.
@@ -269,7 +278,7 @@ impl ParameterGradients {
 
 impl ModuleVisitor for ParameterGradients {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let gradient = param.val().grad_remove(&mut self.from);
+        let gradient = self.from.remove(param.val());
         self.found.push(gradient.map(Tensor::into_dispatch));
     }
 }

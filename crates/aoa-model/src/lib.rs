@@ -30,6 +30,7 @@
 mod aoa_stack;
 mod attention;
 mod bilinear;
+pub mod capture;
 pub mod cfr;
 mod checkpointing;
 mod classifier;

@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Int, Tensor};
 
+use crate::capture;
 use crate::cfr::FineInput;
 use crate::checkpointing::Checkpointing;
 use crate::fine::{FineBranch, FineBranchConfig};
@@ -207,7 +208,7 @@ impl Vqa {
             },
         ) = (&self.fusion, understood)
         {
-            let coarse = Tensor::from_inner(read.probabilities());
+            let coarse = capture::enter_graph(read.probabilities());
             let fused = fusion.forward(&[sigmoid(fine), coarse]);
             return fusion.loss(
                 cross_entropy_of_probabilities(fused, targets.scores),
@@ -293,7 +294,7 @@ impl Vqa {
 impl Read<'_> {
     /// Probability of every candidate, `[batch, answers]`, without a graph and without dropout.
     fn probabilities(&self) -> Tensor<2> {
-        self.branch.valid().probabilities(
+        capture::valid(self.branch).probabilities(
             &self.questions.clone().without_autodiff(),
             &self.candidates.clone().without_autodiff(),
         )

@@ -63,9 +63,8 @@ pub(crate) fn weight_norm<const D: usize>(direction: Tensor<D>, gain: Tensor<1>)
 
 /// The gain `[1]` with which the normed weight is the direction itself.
 pub(crate) fn gain<const D: usize>(direction: Tensor<D>) -> Param<Tensor<1>> {
-    let device = direction.device();
-    // Through plain data, so that the gain is a leaf of its own and not a function of the direction.
-    Param::from_tensor(Tensor::from_data(norm(direction).into_data(), &device))
+    // Detached, so that the gain is a leaf of its own and not a function of the direction.
+    Param::from_tensor(norm(direction).detach())
 }
 
 /// Norm over all entries, `[1]`.

@@ -23,7 +23,7 @@ Exit codes:
   4    the device is not available, or no preset fits it
   5    a run directory or checkpoint cannot be read or written
   6    training diverged
-  7    not even the smallest micro-batch fits into the memory budget
+  7    not even the smallest micro-batch fits into the memory budget, or a plan does not
   8    the device failed, and again after the program had started itself anew
   130  interrupted; a checkpoint was saved";
 
@@ -35,6 +35,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// Ask a trained model a question about an image
     Ask(AskArgs),
+    /// Plan the peak memory of training, without training
+    Plan(PlanArgs),
     /// Show the GPUs, their memory and what uses them
     Probe(ProbeArgs),
     /// Watch the GPUs: a line a second and card, until interrupted
@@ -145,6 +147,15 @@ pub struct AskArgs {
     /// Answers to show
     #[arg(long, default_value_t = 5, value_name = "N")]
     pub top: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -103,7 +103,8 @@ pub fn nvml_library(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     Ok(configured_library(&resolved.config.hardware).map(Path::to_owned))
 }
 
-fn configured_library(hardware: &Hardware) -> Option<&Path> {
+/// The management library that the configuration names, if it names one.
+pub fn configured_library(hardware: &Hardware) -> Option<&Path> {
     let library = hardware.nvml_library.as_str();
     (!library.is_empty()).then(|| Path::new(library))
 }

@@ -168,7 +168,7 @@ fn table(ids: &[u32], width: usize, device: &Device) -> Tensor<2, Int> {
 }
 
 /// `[images, height, width, 3]` bytes to `[images, 3, height, width]`, `(byte / 255 - mean) / std`.
-fn normalise(bytes: TensorData, device: &Device) -> Tensor<4> {
+pub(crate) fn normalise(bytes: TensorData, device: &Device) -> Tensor<4> {
     let channels =
         |values: [f32; 3]| Tensor::<1>::from_floats(values, device).reshape([1, 1, 1, 3]);
     let pixels = Tensor::<4, Int>::from_data(bytes, (device, DType::U8))

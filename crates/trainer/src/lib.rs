@@ -31,6 +31,7 @@ pub mod optim;
 mod optimizers;
 mod pace;
 mod parameters;
+pub mod plan;
 pub mod randomness;
 mod run_dir;
 mod steps;

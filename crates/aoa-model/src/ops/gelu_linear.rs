@@ -29,6 +29,7 @@ pub(crate) fn gelu_linear<const D: usize>(x: Tensor<D>, linear: &Linear) -> Tens
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(any(feature = "cuda", feature = "wgpu")),
+    Capture,
     Autodiff
 )]
 pub(crate) trait GeluLinear: Backend {
@@ -43,6 +44,8 @@ impl GeluLinear for burn::backend::Flex {}
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 impl GeluLinear for burn::backend::Cube {}
+
+impl GeluLinear for burn::backend::Capture {}
 
 impl<B: GeluLinear, C: CheckpointStrategy> GeluLinear for Autodiff<B, C> {
     fn gelu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {

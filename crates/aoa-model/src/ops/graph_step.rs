@@ -78,6 +78,7 @@ pub(crate) fn again<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(any(feature = "cuda", feature = "wgpu")),
+    Capture,
     Autodiff
 )]
 pub(crate) trait GraphStep: Backend {
@@ -103,6 +104,17 @@ impl GraphStep for burn::backend::Flex {
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 impl GraphStep for burn::backend::Cube {
+    fn graph_step(
+        output: FloatTensor<Self>,
+        _first: FloatTensor<Self>,
+        _second: FloatTensor<Self>,
+        _rule: Rule,
+    ) -> FloatTensor<Self> {
+        output
+    }
+}
+
+impl GraphStep for burn::backend::Capture {
     fn graph_step(
         output: FloatTensor<Self>,
         _first: FloatTensor<Self>,

@@ -39,6 +39,7 @@ pub(crate) fn window_attention(qkv: Tensor<4>, bias: Tensor<4>, mask: Tensor<4>)
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(any(feature = "cuda", feature = "wgpu")),
+    Capture,
     Autodiff
 )]
 pub(crate) trait WindowAttention: Backend {
@@ -62,6 +63,16 @@ impl WindowAttention for burn::backend::Flex {
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 impl WindowAttention for burn::backend::Cube {
+    fn window_attention(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mask: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::forward(Windows { qkv, bias, mask }.inputs())
+    }
+}
+
+impl WindowAttention for burn::backend::Capture {
     fn window_attention(
         qkv: FloatTensor<Self>,
         bias: FloatTensor<Self>,

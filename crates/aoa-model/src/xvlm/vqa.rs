@@ -7,6 +7,8 @@ use burn::module::Module;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Bool, Device, IndexingUpdateOp, Int, Tensor};
 
+use crate::capture;
+
 use super::bert::{Bert, BertConfig, Context, PADDING_ID, Tokens};
 use super::decoder::{AnswerDecoder, IGNORED_LABEL};
 use crate::checkpointing::Checkpointing;
@@ -98,7 +100,7 @@ impl ReadQuestions {
     #[must_use]
     pub fn without_autodiff(self) -> Self {
         Self {
-            states: self.states.without_autodiff(),
+            states: capture::leave_graph(self.states),
             masked: self.masked.without_autodiff(),
         }
     }

@@ -5,6 +5,7 @@ mod config;
 mod data;
 mod eval;
 mod monitor;
+mod plan;
 mod presets;
 mod probe;
 mod train;
@@ -23,6 +24,7 @@ use crate::output;
 pub fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Train(args) => return train::run(&args),
+        Command::Plan(args) => return plan::run(&args),
         Command::Eval(args) => eval::run(&args)?,
         Command::Ask(args) => ask::run(&args)?,
         Command::Probe(args) => probe::run(&args)?,

@@ -4,6 +4,7 @@ mod bad_input;
 mod devices;
 mod memory;
 mod monitor;
+mod plan;
 mod runs;
 mod support;
 mod weights;

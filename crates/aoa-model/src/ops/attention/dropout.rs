@@ -18,7 +18,7 @@ const ROUNDS: [(u32, u32); 2] = [(16, 0x7FEB_352D), (15, 0x846C_A68B)];
 #[derive(Debug, Clone)]
 pub(crate) struct RowDropout<B: Backend> {
     /// `[.., 1]`, unsigned: the number of each row.
-    rows: IntTensor<B>,
+    pub(super) rows: IntTensor<B>,
     /// How probable it is that a weight is dropped, 0 to 1.
     probability: f64,
 }

@@ -4,6 +4,7 @@
 //! the weights of one tile exist at a time, so memory grows with the number of tokens and not with its square. A tile
 //! has all keys of its queries, so its softmax is that of the plain form and needs no running maximum.
 
+mod captured;
 mod dropout;
 #[cfg(feature = "flex")]
 mod flex;

@@ -13,6 +13,8 @@ use burn::nn::Dropout;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Distribution, Int, Shape, Tensor};
 
+use crate::capture::record;
+
 use super::dropout::RowDropout;
 use super::tiles::{Inputs, Kernel};
 
@@ -101,6 +103,7 @@ pub(super) fn attend(
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(any(feature = "cuda", feature = "wgpu")),
+    Capture,
     Autodiff
 )]
 pub(crate) trait Attention: Backend {
@@ -160,6 +163,33 @@ impl Kernel for burn::backend::Cube {}
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 computes!(burn::backend::Cube);
+
+impl Attention for burn::backend::Capture {
+    fn attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        rows: IntTensor<Self>,
+        probability: f64,
+    ) -> FloatTensor<Self> {
+        Self::forward(Inputs {
+            query,
+            key,
+            value,
+            bias,
+            mask: None,
+            dropout: RowDropout::new(rows, probability),
+        })
+    }
+
+    fn dropout_mask(rows: IntTensor<Self>, keys: usize, _probability: f64) -> FloatTensor<Self> {
+        let [batch, heads, queries, _] = rows.shape().dims();
+        let mask = Shape::new([batch, heads, queries, keys]);
+        let [mask] = record("dropout_mask", [rows], [mask], 0);
+        mask
+    }
+}
 
 fn mask<B: Kernel>(rows: IntTensor<B>, keys: usize, probability: f64) -> FloatTensor<B> {
     let [batch, heads, queries, _] = rows.shape().dims();

@@ -1,0 +1,81 @@
+//! Attention on a capture device: recorded as the kernels that it is on the CPU.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Capture, TensorMetadata};
+use burn::tensor::Shape;
+
+use crate::capture::{record, threads};
+
+use super::tiles::{Gradients, Inputs, Kernel};
+
+/// Tiles that a thread has at a time, forward and backward: attention weights, those that are left of them, and their
+/// gradient.
+const TILES: [usize; 2] = [1, 3];
+
+impl Kernel for Capture {
+    const TILE: usize = 1 << 18;
+
+    fn forward(inputs: Inputs<Self>) -> FloatTensor<Self> {
+        let attended = inputs.query.shape();
+        // The result of every matrix, before they are put together.
+        let parts = attended.num_elements();
+        let workspace = parts + TILES[0] * tiles_in_work(&inputs);
+        let [attended] = record("attention", tensors(inputs), [attended], workspace);
+        attended
+    }
+
+    fn backward(
+        inputs: Inputs<Self>,
+        gradient: FloatTensor<Self>,
+        trains_bias: bool,
+    ) -> Gradients<Self> {
+        let [query, key, value, bias] = [
+            inputs.query.shape(),
+            inputs.key.shape(),
+            inputs.value.shape(),
+            inputs.bias.shape(),
+        ];
+        let own = [&query, &key, &value]
+            .into_iter()
+            .chain(trains_bias.then_some(&bias));
+        let parts: usize = own.map(Shape::num_elements).sum();
+        let workspace = parts + TILES[1] * tiles_in_work(&inputs);
+        let mut read = tensors(inputs);
+        read.push(gradient);
+        let name = "attention backward";
+        if trains_bias {
+            let [query, key, value, bias] =
+                record(name, read, [query, key, value, bias], workspace);
+            let bias = Some(bias);
+            Gradients {
+                query,
+                key,
+                value,
+                bias,
+            }
+        } else {
+            let [query, key, value] = record(name, read, [query, key, value], workspace);
+            Gradients {
+                query,
+                key,
+                value,
+                bias: None,
+            }
+        }
+    }
+}
+
+fn tensors(inputs: Inputs<Capture>) -> Vec<FloatTensor<Capture>> {
+    let mut tensors = vec![inputs.query, inputs.key, inputs.value, inputs.bias];
+    tensors.extend(inputs.mask);
+    tensors.extend(inputs.dropout.map(|dropout| dropout.rows));
+    tensors
+}
+
+/// Elements of one tile for every thread.
+fn tiles_in_work(inputs: &Inputs<Capture>) -> usize {
+    let [batch, heads, queries, keys] = inputs.dims();
+    let tile = Capture::TILE / keys.max(1);
+    let matrices = (batch * heads).min(threads());
+    matrices * queries.min(tile.max(64)) * keys
+}

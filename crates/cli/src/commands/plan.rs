@@ -1,0 +1,196 @@
+//! `aoa plan`: what a run would take, and whether it fits.
+
+use std::process::ExitCode;
+
+use config_schema::{Config, Device};
+use gpu_probe::{Driver, Inventory, probe};
+use serde::Serialize;
+use trainer::memory::budget;
+use trainer::plan::{PartBytes, Phase, Plan, Saving, WorstCase, plan, savings};
+use trainer::{Dataset, training_encoder};
+
+use crate::ActiveModel;
+use crate::args::PlanArgs;
+use crate::failure::Failure;
+use crate::output;
+use crate::progress::gibibytes;
+use crate::settings::{Settings, configured_library};
+
+/// Exit code of a plan that does not fit into the budget: that of a run of which no micro-batch does.
+const DOES_NOT_FIT: u8 = 7;
+
+/// What a program reads.
+#[derive(Serialize)]
+struct Answer {
+    preset: String,
+    #[serde(flatten)]
+    plan: Plan,
+    budget_bytes: Option<u64>,
+    budget_origin: String,
+    fits: Option<bool>,
+    savings: Vec<Saving>,
+}
+
+pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
+    let settings = args.config.settings()?;
+    let config = &settings.resolved.config;
+    let dataset = Dataset::open(config)?;
+    let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
+    let worst = WorstCase::of(&encoder, dataset.train.samples());
+    let planned = plan::<ActiveModel>(config, &worst)?;
+    let savings = savings::<ActiveModel>(config, &worst, &planned)?;
+    let (memory, whose) = device_memory(&settings)?;
+    let budget_bytes = budget(config, memory);
+    let budget_origin = origin(config, memory, &whose);
+    let fits = budget_bytes.map(|budget| planned.peak_bytes <= budget);
+    let answer = Answer {
+        preset: settings.resolved.preset.clone(),
+        plan: planned,
+        budget_bytes,
+        budget_origin,
+        fits,
+        savings,
+    };
+    if args.json {
+        output::json(&answer);
+    } else {
+        show(&answer);
+    }
+    Ok(match fits {
+        Some(false) => ExitCode::from(DOES_NOT_FIT),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+/// Bytes of the device, and which that is: the GPU that would train, the GPU that the preset is meant for, or the host.
+fn device_memory(settings: &Settings) -> Result<(Option<u64>, String), Failure> {
+    let config = &settings.resolved.config;
+    let inventory = probe(configured_library(&config.hardware))?;
+    if let Device::Cuda(index) = settings.device
+        && let Some(bytes) = gpu_memory(&inventory, index)
+    {
+        return Ok((Some(bytes), format!("GPU {index}")));
+    }
+    if let Some(bytes) = config.preset.min_device_memory.bytes() {
+        let whose = "the smallest card that the preset is for";
+        return Ok((Some(bytes), whose.to_owned()));
+    }
+    Ok(match inventory.host.usable_memory.as_result() {
+        Ok(&bytes) => (Some(bytes), "the host".to_owned()),
+        Err(reason) => (None, format!("the host, which is not known ({reason})")),
+    })
+}
+
+/// Where the budget comes from.
+fn origin(config: &Config, memory: Option<u64>, whose: &str) -> String {
+    if config.hardware.memory_budget.bytes().is_some() {
+        return "`hardware.memory_budget`".to_owned();
+    }
+    let part = config.memory_optimization.max_memory_usage;
+    let memory = memory.map_or_else(|| "memory".to_owned(), gibibytes);
+    format!("{part} of the {memory} of {whose}")
+}
+
+fn gpu_memory(inventory: &Inventory, index: u32) -> Option<u64> {
+    let Driver::Present { gpus, .. } = &inventory.driver else {
+        return None;
+    };
+    let gpus = gpus.as_result().ok()?;
+    let gpu = gpus.iter().find(|gpu| gpu.index == index)?;
+    Some(gpu.memory.as_result().ok()?.total)
+}
+
+fn show(answer: &Answer) {
+    let plan = &answer.plan;
+    output::line(format!(
+        "preset {}, micro-batch {}, evaluation batch {}",
+        answer.preset, plan.micro_batch, plan.evaluation_batch
+    ));
+    row("parameters and constants", plan.parameter_bytes);
+    parts(&plan.parameters);
+    row("gradients", plan.gradient_bytes);
+    row("gradients added up so far", plan.accumulated_bytes);
+    row("optimizer state", plan.optimizer_bytes);
+    row(
+        "activations of one sample",
+        plan.activation_bytes_per_sample,
+    );
+    parts(&plan.activations);
+    row("workspace at the peak", plan.workspace_bytes);
+    output::line("peak of each phase");
+    for phase in &plan.phases {
+        let worst = if phase.phase == plan.worst_phase {
+            "  <- the most"
+        } else {
+            ""
+        };
+        let name = format!("  {} ({})", name(phase.phase), phase.at);
+        output::line(format!("{name:<60} {:>10}{worst}", size(phase.bytes)));
+    }
+    for saving in &answer.savings {
+        output::line(format!(
+            "{:<60} {:>10} less",
+            saving.set,
+            size(saving.saved_bytes)
+        ));
+    }
+    let verdict = match (answer.budget_bytes, answer.fits) {
+        (Some(budget), Some(true)) => format!("fits into {}", size(budget)),
+        (Some(budget), _) => format!("does not fit into {}", size(budget)),
+        (None, _) => "no budget to compare with".to_owned(),
+    };
+    output::line(format!(
+        "peak {}: {verdict} ({})",
+        size(plan.peak_bytes),
+        answer.budget_origin
+    ));
+}
+
+/// Bytes by part, numbered ones of a kind together, the largest first.
+fn parts(parts: &[PartBytes]) {
+    let mut kinds: Vec<(&str, usize, u64)> = Vec::new();
+    for PartBytes { part, bytes } in parts {
+        let kind = match part.rsplit_once('.') {
+            Some((kind, number)) if number.parse::<usize>().is_ok() => kind,
+            _ => part,
+        };
+        match kinds.iter_mut().find(|(known, ..)| *known == kind) {
+            Some((_, count, sum)) => {
+                *count += 1;
+                *sum += bytes;
+            }
+            None => kinds.push((kind, 1, *bytes)),
+        }
+    }
+    kinds.sort_by_key(|(_, _, bytes)| std::cmp::Reverse(*bytes));
+    for (kind, count, bytes) in kinds {
+        let times = if count > 1 {
+            format!(" ({count})")
+        } else {
+            String::new()
+        };
+        row(&format!("  {kind}{times}"), bytes);
+    }
+}
+
+fn row(name: &str, bytes: u64) {
+    output::line(format!("{name:<60} {:>10}", size(bytes)));
+}
+
+fn name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Forward => "forward pass",
+        Phase::Backward => "backward pass",
+        Phase::Update => "update",
+        Phase::Evaluation => "evaluation",
+    }
+}
+
+/// Bytes in GiB, or in MiB where those are few.
+fn size(bytes: u64) -> String {
+    if bytes >= 1 << 30 {
+        gibibytes(bytes)
+    } else {
+        format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+    }
+}

@@ -1,0 +1,102 @@
+//! The plan of a run's memory.
+
+use nvml_stand_in::{Card, Cards};
+use serde_json::Value;
+
+use crate::support::{Outcome, Place};
+
+const GIB: u64 = 1 << 30;
+
+/// Runs `aoa plan --json` with more arguments.
+fn plan(place: &Place, args: &[&str]) -> (Option<i32>, Value) {
+    let Outcome {
+        code,
+        stdout,
+        stderr,
+    } = place.run(&[&["plan", "--json"], args].concat());
+    let answer = serde_json::from_str(&stdout);
+    (code, answer.unwrap_or_else(|_| panic!("{stderr}")))
+}
+
+fn number(answer: &Value, key: &str) -> u64 {
+    answer[key]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no {key} in {answer}"))
+}
+
+#[test]
+fn presets_fit_the_cards_that_they_are_for() {
+    let place = Place::new();
+    for (preset, usage) in [
+        ("48gb", 0.95),
+        ("24gb", 0.85),
+        ("24gb-headroom", 0.85),
+        ("24gb-tight", 0.8),
+    ] {
+        let (code, answer) = plan(&place, &["--preset", preset]);
+        assert_eq!(code, Some(0), "{answer}");
+        assert_eq!(answer["fits"], true, "{preset}");
+        let memory = if preset == "48gb" { 44 } else { 22 } * GIB;
+        let budget = (memory as f64 * usage) as u64;
+        assert_eq!(number(&answer, "budget_bytes"), budget, "{preset}");
+        // The model at full size does not fit into a few GiB.
+        assert!(number(&answer, "peak_bytes") > 4 * GIB, "{preset}");
+    }
+}
+
+#[test]
+fn a_budget_decides_and_so_does_the_exit_code() {
+    let place = Place::new();
+    let (code, ample) = plan(&place, &["--preset", "cpu", "--memory-budget", "8GiB"]);
+    assert_eq!((code, &ample["fits"]), (Some(0), &true.into()));
+    assert_eq!(number(&ample, "budget_bytes"), 8 * GIB);
+    let (code, tight) = plan(&place, &["--preset", "cpu", "--memory-budget", "1MiB"]);
+    assert_eq!((code, &tight["fits"]), (Some(7), &false.into()));
+    assert_eq!(tight["peak_bytes"], ample["peak_bytes"]);
+    place.fails(2, &["memory-budget"], &["plan", "--memory-budget", "much"]);
+}
+
+#[test]
+fn the_card_that_would_train_gives_the_budget() {
+    let cards = Cards::new(vec![Card::new("NVIDIA Test Card", 40 * GIB)]);
+    let place = Place::new().with_library(&cards);
+    let (_, answer) = plan(&place, &["--preset", "24gb"]);
+    let budget = (40.0 * GIB as f64 * 0.85) as u64;
+    assert_eq!(number(&answer, "budget_bytes"), budget);
+}
+
+#[test]
+fn what_a_switch_saves_is_what_a_plan_with_it_needs_less() {
+    let place = Place::new();
+    let sets = ["--preset", "24gb", "--memory-budget", "100GiB"];
+    let (_, whole) = plan(&place, &sets);
+    let savings = whole["savings"].as_array().expect("savings");
+    assert!(savings.len() >= 2, "{whole}");
+    for saving in savings {
+        let set = saving["set"].as_str().expect("assignments");
+        let mut sets = sets.to_vec();
+        for one in set.split(", ") {
+            sets.extend(["--set", one]);
+        }
+        let (_, switched) = plan(&place, &sets);
+        assert_eq!(switched["peak_bytes"], saving["peak_bytes"], "{set}");
+        let saved = number(&whole, "peak_bytes") - number(&switched, "peak_bytes");
+        assert_eq!(number(saving, "saved_bytes"), saved, "{set}");
+    }
+}
+
+#[test]
+fn the_table_names_the_worst_phase() {
+    let place = Place::new();
+    let outcome = place.ok(&["plan", "--preset", "24gb"]);
+    let worst: Vec<_> = outcome
+        .stdout
+        .lines()
+        .filter(|line| line.ends_with("the most"))
+        .collect();
+    assert_eq!(worst.len(), 1, "{}", outcome.stdout);
+    assert!(worst[0].contains("backward pass"), "{worst:?}");
+    for part in ["image_encoder", "coarse.text_encoder", "optimizer state"] {
+        assert!(outcome.stdout.contains(part), "{part}");
+    }
+}

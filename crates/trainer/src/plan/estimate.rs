@@ -1,0 +1,290 @@
+//! What a run takes, put together.
+
+use std::collections::BTreeMap;
+
+use config_schema::Config;
+use memory_planner::{Peak, Profile, simulate};
+use serde::Serialize;
+
+use super::recording::{Recording, evaluation, training};
+use super::worst_case::WorstCase;
+use crate::error::TrainError;
+use crate::model::Model;
+
+/// Numbers that an optimizer keeps for each one that it trains: both of ours keep two moments.
+const MOMENTS: u64 = 2;
+
+/// Bytes that Burn keeps in host memory beside the numbers, as measured: for each parameter with the state of its optimizer,
+/// for each parameter in the copy of the model that is evaluated, and for the graph behind each operation of the backward
+/// pass.
+const PER_PARAMETER: u64 = 2_400;
+const PER_EVALUATED_PARAMETER: u64 = 700;
+const PER_OPERATION: u64 = 650;
+
+/// Bytes that the matrix library takes for a thread of our own: the second cache of a core.
+const THREAD_BUFFER: u64 = 1 << 20;
+
+/// What a run does when its memory is at its most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The forward pass of a micro-batch in training.
+    Forward,
+    /// Its backward pass.
+    Backward,
+    /// The update of the parameters.
+    Update,
+    /// A forward pass without a graph.
+    Evaluation,
+}
+
+/// The most memory in a phase.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PhasePeak {
+    /// When.
+    pub phase: Phase,
+    /// The most bytes at any time of it.
+    pub bytes: u64,
+    /// The part of the model at work then, and what it does.
+    pub at: String,
+}
+
+/// Bytes of a part of the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartBytes {
+    /// Its path.
+    pub part: String,
+    /// The bytes.
+    pub bytes: u64,
+}
+
+/// What a run takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The most bytes at any time.
+    pub peak_bytes: u64,
+    /// When that is.
+    pub worst_phase: Phase,
+    /// The most of every phase.
+    pub phases: Vec<PhasePeak>,
+    /// Samples of a micro-batch.
+    pub micro_batch: usize,
+    /// Samples of an evaluation batch.
+    pub evaluation_batch: usize,
+    /// Parameters and constants of the model.
+    pub parameter_bytes: u64,
+    /// The same by part.
+    pub parameters: Vec<PartBytes>,
+    /// One set of gradients.
+    pub gradient_bytes: u64,
+    /// A second set, where several micro-batches are added up.
+    pub accumulated_bytes: u64,
+    /// State of the optimizers.
+    pub optimizer_bytes: u64,
+    /// What the forward pass of one sample leaves for the backward pass.
+    pub activation_bytes_per_sample: u64,
+    /// The same by part.
+    pub activations: Vec<PartBytes>,
+    /// What is there at the peak for a short time only: results on their way, gradients of activations, copies.
+    pub workspace_bytes: u64,
+}
+
+/// What a switch saves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Saving {
+    /// The assignment that makes it.
+    pub set: String,
+    /// The peak with it.
+    pub peak_bytes: u64,
+    /// How much less that is.
+    pub saved_bytes: u64,
+}
+
+/// Plans a run on inputs of at most the given sizes.
+///
+/// # Errors
+///
+/// When the settings do not describe a model that can be built.
+pub fn plan<M: Model>(settings: &Config, worst: &WorstCase) -> Result<Plan, TrainError> {
+    let config = M::configure(settings, &worst.shape).map_err(TrainError::Model)?;
+    let micro_batch = settings.training.batch_size;
+    let micro_batches = settings.effective_batch().div_ceil(micro_batch);
+    let side_by_side = settings
+        .hardware
+        .parallel_micro_batches
+        .min(micro_batches)
+        .max(1) as u64;
+    let evaluation_batch = settings.evaluation_batch_size();
+
+    let built = (settings, &config);
+    let single = training::<M>(built, worst, 1)?;
+    let profile_of_one = simulate(&single.trace);
+    let whole = training::<M>(built, worst, micro_batch)?;
+    let profile = simulate(&whole.trace);
+    let answering = evaluation::<M>(built, worst, evaluation_batch)?;
+    let answered = simulate(&answering.trace);
+
+    let unread = whole.unread();
+    let held = profile.held + unread;
+    let trained = whole.parameters.iter().filter(|one| one.trained);
+    let gradients: u64 = trained.map(|one| one.bytes).sum();
+    // The first ones side by side are added to nothing yet.
+    let several = micro_batches as u64 > side_by_side;
+    let accumulated = if several { gradients } else { 0 };
+    let optimizer = MOMENTS * gradients;
+    let backward = whole.trace.operations.len() - whole.trace.forward;
+    let graph = PER_OPERATION * backward as u64;
+    let parameters = whole.parameters.len() as u64;
+    let bookkeeping = PER_PARAMETER * parameters;
+    let resting = held + optimizer + accumulated + bookkeeping;
+    let buffer = if side_by_side > 1 { THREAD_BUFFER } else { 0 };
+    let of_pass = |peak: Peak| {
+        let moving = peak.bytes - profile.held + graph + buffer;
+        resting + side_by_side * moving
+    };
+    let kept: u64 = profile.between.values().sum();
+    let phases = vec![
+        PhasePeak {
+            phase: Phase::Forward,
+            bytes: of_pass(profile.forward),
+            at: place(&whole, profile.forward),
+        },
+        PhasePeak {
+            phase: Phase::Backward,
+            bytes: of_pass(profile.backward),
+            at: place(&whole, profile.backward),
+        },
+        PhasePeak {
+            phase: Phase::Update,
+            bytes: held + optimizer + gradients + bookkeeping,
+            at: "in place".to_owned(),
+        },
+        PhasePeak {
+            phase: Phase::Evaluation,
+            bytes: answered.forward.bytes
+                + answering.unread()
+                + optimizer
+                + bookkeeping
+                + PER_EVALUATED_PARAMETER * parameters,
+            at: place(&answering, answered.forward),
+        },
+    ];
+    let worst_phase = phases
+        .iter()
+        .max_by_key(|phase| phase.bytes)
+        .unwrap_or_else(|| unreachable!("there are four"));
+    Ok(Plan {
+        peak_bytes: worst_phase.bytes,
+        worst_phase: worst_phase.phase,
+        workspace_bytes: worst_phase
+            .bytes
+            .saturating_sub(resting + side_by_side * kept),
+        micro_batch,
+        evaluation_batch,
+        parameter_bytes: held,
+        parameters: by_part(&whole),
+        gradient_bytes: gradients,
+        accumulated_bytes: accumulated,
+        optimizer_bytes: optimizer,
+        activation_bytes_per_sample: profile_of_one.between.values().sum(),
+        activations: activations(&single, &profile_of_one),
+        phases,
+    })
+}
+
+/// What each switch of the configuration that trades something for memory would save, the largest saving first. Switches
+/// that are on already, or save nothing, are left out.
+///
+/// # Errors
+///
+/// As [`plan`].
+pub fn savings<M: Model>(
+    settings: &Config,
+    worst: &WorstCase,
+    planned: &Plan,
+) -> Result<Vec<Saving>, TrainError> {
+    let mut savings = Vec::new();
+    for (set, switched) in switches(settings) {
+        let peak_bytes = plan::<M>(&switched, worst)?.peak_bytes;
+        let saved_bytes = planned.peak_bytes.saturating_sub(peak_bytes);
+        if saved_bytes > 0 {
+            savings.push(Saving {
+                set,
+                peak_bytes,
+                saved_bytes,
+            });
+        }
+    }
+    savings.sort_by_key(|saving| std::cmp::Reverse(saving.saved_bytes));
+    Ok(savings)
+}
+
+/// The configuration with one switch turned, and the assignments that turn it.
+fn switches(settings: &Config) -> Vec<(String, Config)> {
+    let turned = |set: String, turn: &dyn Fn(&mut Config)| {
+        let mut config = settings.clone();
+        turn(&mut config);
+        (set, config)
+    };
+    let memory = &settings.memory_optimization;
+    let mut switches = Vec::new();
+    if !memory.gradient_checkpointing {
+        let key = "memory_optimization.gradient_checkpointing";
+        switches.push(turned(format!("{key}=true"), &|config| {
+            config.memory_optimization.gradient_checkpointing = true;
+        }));
+    }
+    if !memory.memory_efficient_attention {
+        let key = "memory_optimization.memory_efficient_attention";
+        switches.push(turned(format!("{key}=true"), &|config| {
+            config.memory_optimization.memory_efficient_attention = true;
+        }));
+    }
+    if settings.training.tune_xvlm {
+        switches.push(turned("training.tune_xvlm=false".to_owned(), &|config| {
+            config.training.tune_xvlm = false;
+        }));
+    }
+    let half = settings.training.batch_size / 2;
+    let effective = settings.effective_batch();
+    if half > 0 && effective.is_multiple_of(half) {
+        let steps = effective / half;
+        let sets = format!("training.batch_size={half}, training.update_freq={steps}");
+        switches.push(turned(sets, &|config| {
+            config.training.batch_size = half;
+            config.training.update_freq = Some(steps);
+            config.memory_optimization.gradient_accumulation_steps = Some(steps);
+        }));
+    }
+    switches
+}
+
+/// The part of the model at a peak, and what it does there.
+fn place(recording: &Recording, peak: Peak) -> String {
+    let operation = recording.trace.operations.get(peak.operation);
+    operation.map_or_else(String::new, |operation| {
+        format!("{}: {}", recording.parts[operation.part], operation.name)
+    })
+}
+
+fn by_part(recording: &Recording) -> Vec<PartBytes> {
+    let mut parts: BTreeMap<&str, u64> = BTreeMap::new();
+    for parameter in &recording.parameters {
+        *parts.entry(&parameter.part).or_default() += parameter.bytes;
+    }
+    let parts = parts.into_iter().map(|(part, bytes)| PartBytes {
+        part: part.to_owned(),
+        bytes,
+    });
+    parts.collect()
+}
+
+fn activations(recording: &Recording, profile: &Profile) -> Vec<PartBytes> {
+    let parts = recording.parts.iter().enumerate();
+    let bytes = parts.filter_map(|(index, part)| {
+        let bytes = *profile.between.get(&index)?;
+        let part = part.clone();
+        Some(PartBytes { part, bytes })
+    });
+    bytes.filter(|part| part.bytes > 0).collect()
+}

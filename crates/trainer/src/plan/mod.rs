@@ -1,0 +1,14 @@
+//! Peak memory of training, from the configuration alone.
+//!
+//! The model is built on Burn's capture device, which draws no weight and computes nothing, and the forward and backward
+//! pass of a micro-batch of the largest inputs are recorded there, operation by operation. `memory-planner` then walks
+//! along the record and counts bytes. Whatever the model's code does is in the record, so a plan holds for any
+//! [`Model`](crate::Model), and there is no second description of the model to keep in step.
+
+mod estimate;
+mod recording;
+mod translate;
+mod worst_case;
+
+pub use estimate::{PartBytes, Phase, PhasePeak, Plan, Saving, plan, savings};
+pub use worst_case::WorstCase;
