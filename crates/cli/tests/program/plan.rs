@@ -53,7 +53,7 @@ fn a_budget_decides_and_so_does_the_exit_code() {
     let (code, tight) = plan(&place, &["--preset", "cpu", "--memory-budget", "1MiB"]);
     assert_eq!((code, &tight["fits"]), (Some(7), &false.into()));
     assert_eq!(tight["peak_bytes"], ample["peak_bytes"]);
-    place.fails(2, &["memory-budget"], &["plan", "--memory-budget", "much"]);
+    place.fails(2, &["memory_budget"], &["plan", "--memory-budget", "much"]);
 }
 
 #[test]
