@@ -130,7 +130,7 @@ fn base_action(base: &BaseOperationIr) -> Found {
         BaseOperationIr::Scatter(_) => ("scatter", Action::Update, Contiguous::AllBut(0)),
         BaseOperationIr::MaskWhere(_) => in_place("mask_where", Action::Update),
         BaseOperationIr::MaskFill(_) => in_place("mask_fill", Action::Update),
-        BaseOperationIr::Cat(_) => kernel("cat", Contiguous::None),
+        BaseOperationIr::Cat(_) => kernel("cat", Contiguous::All),
         BaseOperationIr::Select(_) => kernel("select", Contiguous::All),
         BaseOperationIr::Gather(_) => kernel("gather", Contiguous::All),
         BaseOperationIr::RepeatDim(_) => kernel("repeat_dim", Contiguous::All),
