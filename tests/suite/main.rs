@@ -17,5 +17,6 @@ mod memory;
 mod optional_inputs;
 mod pretrained;
 mod runs;
+mod same_data;
 mod slicing;
 mod two_branches;

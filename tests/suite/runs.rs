@@ -72,6 +72,11 @@ fn start<M: Model>(
     train::<M>(&run, &mut Silent)
 }
 
+/// Begins a run and stops it after a step.
+pub fn start_small(run_dir: &Path) {
+    start::<Vqa>(&small(&[]), run_dir, false, Some(1)).expect("the step ends well");
+}
+
 pub fn finish(settings: &Config) -> Finished {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let summary =

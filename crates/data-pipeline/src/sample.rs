@@ -130,4 +130,9 @@ pub trait Source: Send + Sync {
 
     /// What to call an image in a message: its path, where it has one.
     fn image_name(&self, image: usize) -> String;
+
+    /// What tells an image from any other, wherever the data set lies.
+    fn image_id(&self, image: usize) -> String {
+        self.image_name(image)
+    }
 }

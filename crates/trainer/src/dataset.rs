@@ -6,8 +6,9 @@ use std::sync::Arc;
 use config_schema::{Branches, Config, DatasetName};
 use data_pipeline::{
     DataError, EasyVqa, Encoder, Folder, HoldOut, Loader, LoaderConfig, Order, Pieces, Shapes,
-    ShapesConfig, Source, Split, WordPiece, WordPieceForm,
+    ShapesConfig, Source, Split, WordPiece, WordPieceForm, fingerprint,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::model::Model;
 use crate::randomness::{Purpose, seed};
@@ -21,6 +22,25 @@ pub struct Dataset {
     pub validation: Arc<dyn Source>,
     /// Reported.
     pub test: Arc<dyn Source>,
+}
+
+/// [`fingerprint`] of each split: what a run saves to know its data set again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprints {
+    train: u32,
+    validation: u32,
+    test: u32,
+}
+
+impl Fingerprints {
+    /// Of one split.
+    pub fn of(&self, split: Split) -> u32 {
+        match split {
+            Split::Train => self.train,
+            Split::Validation => self.validation,
+            Split::Test => self.test,
+        }
+    }
 }
 
 impl Dataset {
@@ -70,6 +90,24 @@ impl Dataset {
             validation: split(Split::Validation)?,
             test: split(Split::Test)?,
         })
+    }
+
+    /// The data of a split.
+    pub fn split(&self, split: Split) -> &Arc<dyn Source> {
+        match split {
+            Split::Train => &self.train,
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
+        }
+    }
+
+    /// What tells this data set from another one.
+    pub fn fingerprints(&self) -> Fingerprints {
+        Fingerprints {
+            train: fingerprint(self.train.as_ref()),
+            validation: fingerprint(self.validation.as_ref()),
+            test: fingerprint(self.test.as_ref()),
+        }
     }
 }
 

@@ -115,6 +115,14 @@ pub enum TrainError {
         /// The file that is missing.
         file: &'static str,
     },
+    /// A run to be continued would go on with other data.
+    #[error("the {split} split is not the one that {} began with", run_dir.display())]
+    OtherData {
+        /// The run.
+        run_dir: PathBuf,
+        /// The split.
+        split: &'static str,
+    },
     /// Another process writes to the run.
     #[error("{} is in use by another process", path.display())]
     RunInUse {
@@ -182,6 +190,9 @@ impl TrainError {
             Self::DevicePoisoned { .. } => {
                 Some("go on from the last checkpoint with `--resume RUN_DIR`")
             }
+            Self::OtherData { .. } => Some(
+                "a resumed run is the same run: put the data set back as it was, or start a run of its own",
+            ),
             Self::RunInUse { .. } => {
                 Some("wait for the other process, or choose another `logging.run_dir`")
             }

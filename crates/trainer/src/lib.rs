@@ -43,7 +43,7 @@ mod window;
 pub use aoa_model::binary_cross_entropy;
 pub use batch::{DeviceBatch, Regions, RightAnswers, Sight, WordPieces};
 pub use checkpoint::{Best, Checkpoints, Rejected, RunState, Verified};
-pub use dataset::{Dataset, evaluation_loader, training_encoder, training_loader};
+pub use dataset::{Dataset, Fingerprints, evaluation_loader, training_encoder, training_loader};
 pub use error::TrainError;
 pub use evaluate::Accuracy;
 pub use event::{Event, Observer, Purpose, Summary};
@@ -52,7 +52,9 @@ pub use model::{DataShape, Group, Model, ModelOutput, Pretrained};
 pub use optimizers::{Optimizers, Update};
 pub use pace::Pace;
 pub use parameters::{count, materialize};
-pub use run_dir::{CONFIG, newest_run, read_config};
+pub use run_dir::{
+    CONFIG, changed_splits, newest_run, read_config, require_same_data, write_fingerprints,
+};
 pub use steps::Steps;
 pub use trained::{Answer, Trained};
 pub use training::{Run, train};

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config_schema::Config;
-use data_pipeline::{AnswerList, Encoder, Pieces, Vocabulary, WordPiece, WordPieceForm};
+use data_pipeline::{AnswerList, Encoder, Pieces, Split, Vocabulary, WordPiece, WordPieceForm};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::dataset::{Dataset, Fingerprints};
 use crate::durable;
 use crate::error::TrainError;
 
@@ -20,6 +21,7 @@ const VOCABULARY: &str = "vocabulary.json";
 const ANSWERS: &str = "answers.json";
 const WORD_PIECES: &str = "vocab.txt";
 const INPUTS: &str = "inputs.json";
+const DATA: &str = "data.json";
 const MODEL: &str = "model.json";
 const SEAL: &str = "seal.json";
 const METRICS: &str = "metrics.jsonl";
@@ -128,7 +130,15 @@ impl RunDir {
     /// Writes down the checksum of every file that decides what a checkpoint means.
     fn seal(&self) -> Result<(), TrainError> {
         let mut seal = Seal::new();
-        for name in [CONFIG, VOCABULARY, ANSWERS, WORD_PIECES, INPUTS, MODEL] {
+        for name in [
+            CONFIG,
+            VOCABULARY,
+            ANSWERS,
+            WORD_PIECES,
+            INPUTS,
+            DATA,
+            MODEL,
+        ] {
             let path = self.path.join(name);
             if path.exists() {
                 seal.insert(name.to_owned(), crc32fast::hash(read(&path)?.as_bytes()));
@@ -143,7 +153,7 @@ impl RunDir {
     ///
     /// When the file system refuses.
     pub fn append_metrics<T: Serialize>(&mut self, line: &T) -> Result<(), TrainError> {
-        let mut text = self.encode(METRICS, line, serde_json::to_vec)?;
+        let mut text = encode(&self.path, METRICS, line, serde_json::to_vec)?;
         text.push(b'\n');
         self.metrics
             .write_all(&text)
@@ -199,26 +209,34 @@ impl RunDir {
     }
 
     fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), TrainError> {
-        let text = self.encode(name, value, serde_json::to_vec_pretty)?;
-        self.write_text(name, &String::from_utf8_lossy(&text))
+        write_json(&self.path, name, value)
     }
 
     fn write_text(&self, name: &str, text: &str) -> Result<(), TrainError> {
-        let path = self.path.join(name);
-        durable::write(&path, text.as_bytes()).map_err(|source| TrainError::Write { path, source })
+        write_text(&self.path, name, text)
     }
+}
 
-    fn encode<T: Serialize>(
-        &self,
-        name: &str,
-        value: &T,
-        encode: impl Fn(&T) -> serde_json::Result<Vec<u8>>,
-    ) -> Result<Vec<u8>, TrainError> {
-        encode(value).map_err(|error| TrainError::Write {
-            path: self.path.join(name),
-            source: io::Error::other(error),
-        })
-    }
+fn write_json<T: Serialize>(run_dir: &Path, name: &str, value: &T) -> Result<(), TrainError> {
+    let text = encode(run_dir, name, value, serde_json::to_vec_pretty)?;
+    write_text(run_dir, name, &String::from_utf8_lossy(&text))
+}
+
+fn write_text(run_dir: &Path, name: &str, text: &str) -> Result<(), TrainError> {
+    let path = run_dir.join(name);
+    durable::write(&path, text.as_bytes()).map_err(|source| TrainError::Write { path, source })
+}
+
+fn encode<T: Serialize>(
+    run_dir: &Path,
+    name: &str,
+    value: &T,
+    encode: impl Fn(&T) -> serde_json::Result<Vec<u8>>,
+) -> Result<Vec<u8>, TrainError> {
+    encode(value).map_err(|error| TrainError::Write {
+        path: run_dir.join(name),
+        source: io::Error::other(error),
+    })
 }
 
 /// Reads what a run's checkpoints need beside them.
@@ -255,6 +273,50 @@ pub fn read_blueprint<C: DeserializeOwned>(
         }),
         model: parse(&run_dir.join(MODEL), &seal)?,
     })
+}
+
+/// Saves in a run's directory what tells its data set from another one. Once it has its blueprint, the file is sealed.
+///
+/// # Errors
+///
+/// When the file system refuses.
+pub fn write_fingerprints(run_dir: &Path, dataset: &Dataset) -> Result<(), TrainError> {
+    write_json(run_dir, DATA, &dataset.fingerprints())
+}
+
+/// The splits that are not what they were when the run began. None for a run of an earlier version, which did not write
+/// down what they were.
+///
+/// # Errors
+///
+/// When the folder is not a run, or what it wrote down was changed.
+pub fn changed_splits(run_dir: &Path, dataset: &Dataset) -> Result<Vec<Split>, TrainError> {
+    let seal = read_seal(run_dir)?;
+    if !seal.contains_key(DATA) {
+        return Ok(Vec::new());
+    }
+    let began: Fingerprints = parse(&run_dir.join(DATA), &seal)?;
+    let now = dataset.fingerprints();
+    let splits = [Split::Train, Split::Validation, Split::Test].into_iter();
+    Ok(splits
+        .filter(|split| began.of(*split) != now.of(*split))
+        .collect())
+}
+
+/// Checks that a run to be continued learns from the data it began with, and chooses its best checkpoint by it.
+///
+/// # Errors
+///
+/// Names the training or validation split when it is another one; what [`changed_splits`] fails for.
+pub fn require_same_data(run_dir: &Path, dataset: &Dataset) -> Result<(), TrainError> {
+    let changed = changed_splits(run_dir, dataset)?;
+    match changed.into_iter().find(|split| *split != Split::Test) {
+        None => Ok(()),
+        Some(split) => Err(TrainError::OtherData {
+            run_dir: run_dir.to_owned(),
+            split: split.name(),
+        }),
+    }
 }
 
 /// Reads a sealed file of JSON.

@@ -66,7 +66,8 @@ impl<M: Model> Trained<M> {
         &self.model
     }
 
-    /// Evaluates on a split of the run's data set. Where memory runs out, `observer` hears of the smaller micro-batches.
+    /// Evaluates on a split of a data set, such as the run's. Where memory runs out, `observer` hears of the smaller
+    /// micro-batches.
     ///
     /// # Errors
     ///
@@ -74,15 +75,11 @@ impl<M: Model> Trained<M> {
     pub fn evaluate(
         &self,
         settings: &Config,
+        dataset: &Dataset,
         split: Split,
         observer: &mut dyn Observer,
     ) -> Result<Accuracy, TrainError> {
-        let dataset = Dataset::open(settings)?;
-        let source = match split {
-            Split::Train => dataset.train,
-            Split::Validation => dataset.validation,
-            Split::Test => dataset.test,
-        };
+        let source = dataset.split(split).clone();
         let loader = evaluation_loader(settings, source, self.encoder.clone())?;
         let limits = evaluation_limits(settings, None);
         evaluate(

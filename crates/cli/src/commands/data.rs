@@ -3,7 +3,7 @@ use std::fs;
 use std::path::Path;
 
 use data_pipeline::easy_vqa::{self, Fetched};
-use data_pipeline::{Source, Split, folder};
+use data_pipeline::{Split, folder};
 use trainer::Dataset;
 
 use crate::args::{ConfigArgs, DataCommand, ExportFormat, FetchName};
@@ -86,11 +86,7 @@ fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
 /// Writes `<image>.png` or `.jpg` for the first images of a split, and `questions.json` about them.
 fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<(), Failure> {
     let dataset = Dataset::open(&config.settings()?.resolved.config)?;
-    let source: &dyn Source = match split {
-        Split::Train => dataset.train.as_ref(),
-        Split::Validation => dataset.validation.as_ref(),
-        Split::Test => dataset.test.as_ref(),
-    };
+    let source = dataset.split(split);
     let write = |path: &Path, content: &[u8]| {
         fs::write(path, content).map_err(|source| Failure::File {
             path: path.to_owned(),

@@ -1,4 +1,5 @@
-use trainer::{Trained, device};
+use data_pipeline::Split;
+use trainer::{Dataset, Trained, changed_splits, device};
 
 use crate::ActiveModel;
 use crate::args::{ConfigArgs, EvalArgs};
@@ -20,11 +21,17 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let config = &settings.resolved.config;
     let trained = Trained::<ActiveModel>::open(&run_dir, config, &device::open(&settings.device)?)?;
     warn_of(&trained.rejected);
-    let result = trained.evaluate(
-        config,
-        args.split.into(),
-        progress::observer(false).as_mut(),
-    )?;
+    let dataset = Dataset::open(config)?;
+    let asked: Split = args.split.into();
+    if changed_splits(&run_dir, &dataset)?.contains(&asked) {
+        output::note(format!(
+            "warning: the {} split is not the one that {} began with",
+            asked.name(),
+            run_dir.display()
+        ));
+    }
+    let mut observer = progress::observer(false);
+    let result = trained.evaluate(config, &dataset, asked, observer.as_mut())?;
     let split = args.split.name();
     if args.json {
         output::json(&serde_json::json!({

@@ -101,4 +101,9 @@ impl Source for EasyVqa {
             .get(image)
             .map_or_else(|| format!("{image}"), |path| path.display().to_string())
     }
+
+    fn image_id(&self, image: usize) -> String {
+        let name = self.images.get(image).and_then(|path| path.file_name());
+        name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
 }

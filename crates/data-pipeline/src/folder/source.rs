@@ -146,4 +146,8 @@ impl Source for Folder {
             |name| path(name).display().to_string(),
         )
     }
+
+    fn image_id(&self, image: usize) -> String {
+        self.images.get(image).cloned().unwrap_or_default()
+    }
 }

@@ -176,6 +176,10 @@ impl Source for Shapes {
     fn image_name(&self, image: usize) -> String {
         format!("shapes/{}/{image}.png", self.split.name())
     }
+
+    fn image_id(&self, image: usize) -> String {
+        format!("{}/{}", self.seed, self.image_name(image))
+    }
 }
 
 fn stream(seed: u64, split: Split, image: usize, purpose: Purpose) -> ChaCha8Rng {
