@@ -264,16 +264,18 @@ pub enum DataError {
     },
 
     /// A split lacks an input that the model is given.
-    #[error("this part of the data set has no {input}")]
+    #[error("{of} has no {input}")]
     MissingInput {
+        /// The split with its file, or the image.
+        of: String,
         /// The input.
         input: &'static str,
     },
 
     /// Region features have another shape than all others.
-    #[error("regions of `{of}`: expected {expected} features, found {found}")]
+    #[error("`{of}`: expected {expected} regions x features, found {found}")]
     RegionShape {
-        /// Path or name of the image.
+        /// The file of features, or the name of the image.
         of: String,
         /// Regions and features of a region, as elsewhere.
         expected: RegionShape,

@@ -49,9 +49,11 @@ impl Inputs {
         entities: None,
     };
 
+    /// Whether another split has what these are: the training split's, or those of them that a model looks at.
+    ///
     /// # Errors
-    /// Names the first input that a split lacks, or that there has another size.
-    pub(crate) fn check(&self, split: &dyn Source) -> Result<(), DataError> {
+    /// Names the first input that the split lacks, or that there has another size.
+    pub fn check(&self, split: &dyn Source) -> Result<(), DataError> {
         let there = split.inputs();
         let lacks = [
             ("images", self.images && !there.images),
@@ -69,11 +71,14 @@ impl Inputs {
             ),
         ];
         if let Some((input, _)) = lacks.into_iter().find(|(_, lacking)| *lacking) {
-            return Err(DataError::MissingInput { input });
+            return Err(DataError::MissingInput {
+                of: split.place(),
+                input,
+            });
         }
         match (self.regions, there.regions) {
             (Some(expected), Some(found)) if expected != found => Err(DataError::RegionShape {
-                of: split.image_name(0),
+                of: split.regions_name(0),
                 expected,
                 found,
             }),

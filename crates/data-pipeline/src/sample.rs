@@ -111,8 +111,9 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// When they cannot be read, naming the image.
-    fn regions(&self, _image: usize) -> Result<Regions, DataError> {
+    fn regions(&self, image: usize) -> Result<Regions, DataError> {
         Err(DataError::MissingInput {
+            of: self.image_name(image),
             input: "region features",
         })
     }
@@ -130,6 +131,16 @@ pub trait Source: Send + Sync {
 
     /// What to call an image in a message: its path, where it has one.
     fn image_name(&self, image: usize) -> String;
+
+    /// What to call the region features of an image in a message: their path, where they have one.
+    fn regions_name(&self, image: usize) -> String {
+        self.image_name(image)
+    }
+
+    /// What to call the split in a message, with its file, where it has one.
+    fn place(&self) -> String {
+        "the split".to_owned()
+    }
 
     /// What tells an image from any other, wherever the data set lies.
     fn image_id(&self, image: usize) -> String {

@@ -398,6 +398,60 @@ fn broken_features_are_named() {
     }
 }
 
+#[test]
+fn features_of_another_size_are_named() {
+    check(
+        |root| {
+            let content = safetensors(&[
+                ("regions", &[3, 3], &[0.5; 9]),
+                ("boxes", &[3, 6], &[0.5; 18]),
+            ]);
+            fs::write(root.join("features/sub/b.jpg.safetensors"), content).expect("a file");
+        },
+        "`{}/features/sub/b.jpg.safetensors`: expected 2 x 3 regions x features, found 3 x 3",
+    );
+    // A file whose head says nothing is read for what is wrong with it.
+    check(
+        |root| {
+            fs::write(root.join("features/sub/b.jpg.safetensors"), [9; 4]).expect("a file");
+        },
+        "`{}/features/sub/b.jpg.safetensors`: expected a safetensors file, found HeaderTooSmall",
+    );
+}
+
+#[test]
+fn a_split_without_an_input_of_the_training_split_is_named_with_its_file() {
+    let root = data_set();
+    let line = r#"{"image": "a.png", "question": "q", "answers": ["red"]}"#;
+    fs::write(root.path().join("test.jsonl"), line).expect("a file");
+    let training = open(&root, Split::Train).inputs();
+    let error = training
+        .check(&open(&root, Split::Test))
+        .expect_err("no entities");
+    let file = root.path().join("test.jsonl");
+    let expected = format!("the test split (`{}`) has no entities", file.display());
+    assert_eq!(error.to_string(), expected);
+
+    let content = safetensors(&[
+        ("regions", &[1, 3], &[0.5; 3]),
+        ("boxes", &[1, 6], &[0.5; 6]),
+    ]);
+    let file = root.path().join("features/a.png.safetensors");
+    fs::write(&file, content).expect("a file");
+    let inputs = Inputs {
+        entities: None,
+        ..training
+    };
+    let error = inputs
+        .check(&open(&root, Split::Test))
+        .expect_err("one region");
+    let expected = "expected 2 x 3 regions x features, found 1 x 3";
+    assert_eq!(
+        error.to_string(),
+        format!("`{}`: {expected}", file.display())
+    );
+}
+
 fn shapes(split: Split) -> Shapes {
     let config = ShapesConfig {
         seed: 4,

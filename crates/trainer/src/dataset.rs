@@ -48,7 +48,7 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// When it is not there or not valid.
+    /// When it is not there or not valid, or when a split lacks an input of the training split's.
     pub fn open(settings: &Config) -> Result<Self, DataError> {
         let keys = &settings.dataset;
         let hold_out = HoldOut {
@@ -85,11 +85,15 @@ impl Dataset {
                 }
             })
         };
-        Ok(Self {
+        let dataset = Self {
             train: split(Split::Train)?,
             validation: split(Split::Validation)?,
             test: split(Split::Test)?,
-        })
+        };
+        let inputs = dataset.train.inputs();
+        inputs.check(dataset.validation.as_ref())?;
+        inputs.check(dataset.test.as_ref())?;
+        Ok(dataset)
     }
 
     /// The data of a split.

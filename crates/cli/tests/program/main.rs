@@ -1,6 +1,7 @@
 //! The program as a user runs it: arguments in, text and exit code out.
 
 mod bad_input;
+mod data_sets;
 mod devices;
 mod memory;
 mod monitor;

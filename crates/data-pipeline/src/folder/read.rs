@@ -3,9 +3,9 @@ use std::fs;
 use std::path::{Component, Path};
 
 use super::line::Line;
-use super::{Layout, NAME};
+use super::{Layout, NAME, features};
 use crate::error::DataError;
-use crate::inputs::{Inputs, most_tokens};
+use crate::inputs::{Inputs, RegionShape, most_tokens};
 use crate::sample::{Sample, Split};
 
 /// The questions of a split, and the images they are about.
@@ -66,11 +66,13 @@ pub(super) fn read(layout: &Layout, split: Split) -> Result<Part, DataError> {
         return Err(DataError::EmptyList { path });
     }
     let statistical_words = statistical_words(layout, &images)?;
-    let regions = images.first().filter(|_| has_features);
-    let regions = regions.map(|image| super::features::read(&layout.features_of(image)));
+    let regions = has_features
+        .then(|| regions(layout, &images))
+        .transpose()?
+        .flatten();
     let inputs = Inputs {
         images: has_images,
-        regions: regions.transpose()?.map(|regions| regions.shape),
+        regions,
         statistical_words: statistical_words
             .as_ref()
             .map(|words| most_tokens(words.iter().map(Vec::as_slice))),
@@ -102,6 +104,26 @@ fn missing(layout: &Layout, path: &Path) -> DataError {
         folder: layout.0.to_owned(),
         missing: path.to_owned(),
     }
+}
+
+/// The size that the features of every image have: those of the first are read, of the others the head.
+fn regions(layout: &Layout, images: &[String]) -> Result<Option<RegionShape>, DataError> {
+    let mut paths = images.iter().map(|image| layout.features_of(image));
+    let Some(first) = paths.next() else {
+        return Ok(None);
+    };
+    let expected = features::read(&first)?.shape;
+    for path in paths {
+        let found = features::shape(&path)?;
+        if found != expected {
+            return Err(DataError::RegionShape {
+                of: path.display().to_string(),
+                expected,
+                found,
+            });
+        }
+    }
+    Ok(Some(expected))
 }
 
 /// The words of each image, where there is a file of them.

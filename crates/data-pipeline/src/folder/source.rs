@@ -25,6 +25,9 @@ use crate::sample::{Sample, Source, Split};
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
+    split: Split,
+    /// The split whose file holds the questions.
+    part: Split,
     samples: Vec<Sample>,
     images: Vec<String>,
     statistical_words: Vec<Vec<String>>,
@@ -55,6 +58,8 @@ impl Folder {
         } = read::read(&layout, part)?;
         let whole = Self {
             root: root.to_owned(),
+            split,
+            part,
             samples,
             images,
             statistical_words: statistical_words.unwrap_or_default(),
@@ -145,6 +150,18 @@ impl Source for Folder {
             |_| image.to_string(),
             |name| path(name).display().to_string(),
         )
+    }
+
+    fn regions_name(&self, image: usize) -> String {
+        let path = |name: &str| Layout(&self.root).features_of(name).display().to_string();
+        self.images
+            .get(image)
+            .map_or_else(|| image.to_string(), |name| path(name))
+    }
+
+    fn place(&self) -> String {
+        let file = Layout(&self.root).questions(self.part);
+        format!("the {} split (`{}`)", self.split.name(), file.display())
     }
 
     fn image_id(&self, image: usize) -> String {

@@ -87,7 +87,7 @@ fn regions(source: &dyn Source, encoder: &Encoder, image: usize) -> Result<Regio
     let whole = regions.features.len() == count * dim && regions.boxes.len() == count * BOX_SIZE;
     match encoder.inputs.regions {
         Some(expected) if !whole || regions.shape != expected => Err(DataError::RegionShape {
-            of: source.image_name(image),
+            of: source.regions_name(image),
             expected,
             found: regions.shape,
         }),

@@ -177,6 +177,10 @@ impl Source for Shapes {
         format!("shapes/{}/{image}.png", self.split.name())
     }
 
+    fn place(&self) -> String {
+        format!("the {} split", self.split.name())
+    }
+
     fn image_id(&self, image: usize) -> String {
         format!("{}/{}", self.seed, self.image_name(image))
     }

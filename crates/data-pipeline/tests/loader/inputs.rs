@@ -183,7 +183,7 @@ fn what_a_split_lacks_is_named() {
         let encoder = numbers(ALL).encoder();
         let refused = Loader::new(Arc::new(numbers(lacking)), encoder, config());
         let error = refused.err().expect("an input is missing");
-        let message = format!("this part of the data set has no {expected}");
+        let message = format!("the split has no {expected}");
         assert_eq!(error.to_string(), message);
         assert!(error.hint().is_some());
     }
@@ -200,7 +200,7 @@ fn regions_of_another_shape_are_refused() {
         },
     );
     let refused = Loader::new(Arc::new(numbers(without)), with.encoder(), config());
-    let expected = "regions of `numbers/0.png`: expected 3 x 4 features, found 3 x 5";
+    let expected = "`numbers/0.png`: expected 3 x 4 regions x features, found 3 x 5";
     assert_eq!(refused.err().expect("another shape").to_string(), expected);
 
     // One that says the right shape and then reads another.
@@ -212,6 +212,6 @@ fn regions_of_another_shape_are_refused() {
     assert!(
         error
             .to_string()
-            .ends_with("expected 3 x 5 features, found 3 x 4")
+            .ends_with("expected 3 x 5 regions x features, found 3 x 4")
     );
 }

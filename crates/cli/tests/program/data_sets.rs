@@ -1,0 +1,49 @@
+//! A data set of the user's own: what is wrong with it is said before the first step.
+
+use std::fs;
+
+use crate::support::Place;
+
+/// A data set with all inputs in `ds`, four images a split.
+fn exported() -> Place {
+    let place = Place::new();
+    place.ok(&[
+        "data", "export", "--preset", "cpu", "--format", "folder", "--count", "4", "--to", "ds",
+    ]);
+    place
+}
+
+const DRY_RUN: &[&str] = &[
+    "train",
+    "--preset",
+    "cpu",
+    "--dataset",
+    "folder",
+    "--data-root",
+    "ds",
+    "--dry-run",
+];
+
+#[test]
+fn every_split_has_what_the_training_split_has() {
+    let place = exported();
+    place.ok(DRY_RUN);
+    for split in ["validation", "test"] {
+        let file = place.path().join(format!("ds/{split}.jsonl"));
+        let whole = fs::read_to_string(&file).expect("a split");
+        let without = |line: &str| {
+            let mut line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            line.as_object_mut().expect("an object").remove("entities");
+            line.to_string()
+        };
+        let lines: Vec<_> = whole.lines().map(without).collect();
+        fs::write(&file, lines.join("\n")).expect("write");
+        let named = [
+            format!("the {split} split"),
+            format!("{split}.jsonl"),
+            "no entities".to_owned(),
+        ];
+        place.fails(3, &named.each_ref().map(String::as_str), DRY_RUN);
+        fs::write(&file, whole).expect("write");
+    }
+}
