@@ -245,6 +245,13 @@ pub enum DataError {
         expected: &'static str,
     },
 
+    /// Something would be overwritten.
+    #[error("`{}` is there already; nothing was written", path.display())]
+    Occupied {
+        /// The file or folder that is there.
+        path: PathBuf,
+    },
+
     /// A split without samples cannot be loaded.
     #[error("the split holds no samples ({images} images)")]
     EmptySplit {
@@ -375,6 +382,7 @@ impl DataError {
                 "use `vocab.txt` or `tokenizer.json` of an uncased BERT, such as `bert-base-uncased`"
                     .to_owned(),
             ),
+            Self::Occupied { .. } => Some("name a new folder, or an empty one".to_owned()),
             Self::MissingInput { .. } => {
                 Some("give every split the inputs that the training split has".to_owned())
             }

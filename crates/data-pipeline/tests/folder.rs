@@ -502,6 +502,11 @@ fn a_written_data_set_is_read_back() {
             folder::write(root.path(), &splits, 5).expect("written"),
             3 * 5 * 3
         );
+        let refused = folder::write(root.path(), &splits, 1);
+        assert!(
+            matches!(&refused, Err(DataError::Occupied { path }) if path.exists()),
+            "{refused:?}"
+        );
         for (split, source) in splits {
             same(source, &open(&root, split), 5);
         }

@@ -3,12 +3,18 @@ use std::fs;
 use std::path::Path;
 
 use data_pipeline::easy_vqa::{self, Fetched};
-use data_pipeline::{Split, folder};
+use data_pipeline::{DataError, Split, folder};
 use trainer::Dataset;
 
 use crate::args::{ConfigArgs, DataCommand, ExportFormat, FetchName};
 use crate::failure::Failure;
 use crate::output;
+
+/// Endings of exported pictures, PNG and JPEG.
+const ENDINGS: [&str; 2] = ["png", "jpg"];
+
+/// The exported questions.
+const QUESTIONS: &str = "questions.json";
 
 pub fn run(command: &DataCommand) -> Result<(), Failure> {
     match command {
@@ -87,6 +93,16 @@ fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
 fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<(), Failure> {
     let dataset = Dataset::open(&config.settings()?.resolved.config)?;
     let source = dataset.split(split);
+    let images = 0..count.min(source.image_count());
+    let names = images
+        .clone()
+        .flat_map(|image| ENDINGS.map(|ending| format!("{image}.{ending}")));
+    let mut paths = names
+        .chain([QUESTIONS.to_owned()])
+        .map(|name| to.join(name));
+    if let Some(path) = paths.find(|path| path.symlink_metadata().is_ok()) {
+        return Err(DataError::Occupied { path }.into());
+    }
     let write = |path: &Path, content: &[u8]| {
         fs::write(path, content).map_err(|source| Failure::File {
             path: path.to_owned(),
@@ -98,13 +114,9 @@ fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<
         source,
     })?;
     let mut questions = Vec::new();
-    for image in 0..count.min(source.image_count()) {
+    for image in images {
         let encoded = source.encoded_image(image)?;
-        let extension = if encoded.starts_with(&[0xff, 0xd8]) {
-            "jpg"
-        } else {
-            "png"
-        };
+        let extension = ENDINGS[usize::from(encoded.starts_with(&[0xff, 0xd8]))];
         let file = format!("{image}.{extension}");
         write(&to.join(&file), &encoded)?;
         let about = source
@@ -123,7 +135,7 @@ fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<
         .map(|question| format!("  {question}"))
         .collect();
     write(
-        &to.join("questions.json"),
+        &to.join(QUESTIONS),
         format!("[\n{}\n]\n", lines.join(",\n")).as_bytes(),
     )?;
     output::note(format!(

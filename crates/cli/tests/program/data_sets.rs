@@ -47,3 +47,28 @@ fn every_split_has_what_the_training_split_has() {
         fs::write(&file, whole).expect("write");
     }
 }
+
+#[test]
+fn an_export_overwrites_nothing() {
+    let place = exported();
+    let export = |format, to| {
+        [
+            "data", "export", "--preset", "cpu", "--format", format, "--to", to,
+        ]
+    };
+    let written = |path: &str| fs::read(place.path().join(path)).expect("a file");
+    let before = written("ds/train.jsonl");
+    place.fails(3, &["ds/", "is there already"], &export("folder", "ds"));
+    assert_eq!(written("ds/train.jsonl"), before);
+
+    // Pictures may stand beside other files.
+    place.ok(&export("pictures", "ds"));
+    place.file("other/3.png", "mine");
+    place.fails(
+        3,
+        &["other/3.png", "is there already"],
+        &export("pictures", "other"),
+    );
+    assert_eq!(written("other/3.png"), b"mine");
+    assert!(!place.path().join("other/0.png").exists());
+}

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
@@ -15,7 +15,7 @@ use crate::sample::{Source, Split};
 /// about them, and all inputs that the split has. How many questions there are.
 ///
 /// # Errors
-/// When an image cannot be read or a file not be written.
+/// When the folder is not empty, an image cannot be read or a file not be written.
 pub fn write(
     root: &Path,
     splits: &[(Split, &dyn Source)],
@@ -25,6 +25,9 @@ pub fn write(
     let mut words = BTreeMap::new();
     let mut questions = 0;
     create(root)?;
+    if let Some(path) = first_entry(root)? {
+        return Err(DataError::Occupied { path });
+    }
     for &(split, source) in splits {
         let inputs = source.inputs();
         let mut names = Vec::new();
@@ -76,6 +79,16 @@ pub fn write(
 
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("strings and finite numbers are JSON")
+}
+
+/// Something that lies in a folder.
+fn first_entry(folder: &Path) -> Result<Option<PathBuf>, DataError> {
+    let failed = |source| DataError::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    let entry = fs::read_dir(folder).map_err(failed)?.next();
+    Ok(entry.transpose().map_err(failed)?.map(|entry| entry.path()))
 }
 
 fn create(folder: &Path) -> Result<(), DataError> {
