@@ -18,6 +18,33 @@ pub enum DataError {
         source: std::io::Error,
     },
 
+    /// A device, a pipe or a folder stands where a file is read.
+    #[error("`{}` is not a regular file", path.display())]
+    NotAFile {
+        /// What stands there.
+        path: PathBuf,
+    },
+
+    /// A file holds more than is read of such a file.
+    #[error("`{}` holds more than {limit} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Most bytes that are read.
+        limit: usize,
+    },
+
+    /// A line does not end where every line has to.
+    #[error("`{}`, line {line}: more than {limit} bytes", path.display())]
+    LongLine {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// Most bytes of a line.
+        limit: usize,
+    },
+
     /// A data set is not where it should be.
     #[error("no {data_set} data set in `{}`: `{}` is missing", folder.display(), missing.display())]
     MissingDataSet {

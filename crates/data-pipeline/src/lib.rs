@@ -44,6 +44,7 @@ mod batch;
 pub mod easy_vqa;
 mod encoder;
 mod error;
+mod files;
 mod fingerprint;
 pub mod folder;
 mod hold_out;

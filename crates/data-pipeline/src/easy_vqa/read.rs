@@ -1,4 +1,3 @@
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -6,6 +5,7 @@ use serde_json::Value;
 
 use super::NAME;
 use crate::error::DataError;
+use crate::files;
 use crate::text::AnswerList;
 
 /// Similarity, `0.0..=1.0`, from which an answer of the list is suggested for one that is not in it.
@@ -55,14 +55,14 @@ impl Layout<'_> {
 
     pub(super) fn read_answers(&self) -> Result<AnswerList, DataError> {
         let path = self.answers();
-        AnswerList::from_lines(&read(&path)?, &path)
+        AnswerList::from_lines(&files::text(&path, files::LARGEST_LIST)?, &path)
     }
 
     /// The questions of a part, their answers checked against the list.
     pub(super) fn read_questions(&self, part: &str) -> Result<Vec<Entry>, DataError> {
         let path = self.questions(part);
-        let rows: Vec<Value> =
-            serde_json::from_str(&read(&path)?).map_err(|error| DataError::json(&path, &error))?;
+        let rows: Vec<Value> = serde_json::from_str(&files::text(&path, files::LARGEST_JSON)?)
+            .map_err(|error| DataError::json(&path, &error))?;
         let answers = self.read_answers()?;
         let entry = |(number, row): (usize, Value)| {
             let entry = Entry::deserialize(&row).map_err(|_| DataError::Entry {
@@ -84,13 +84,6 @@ impl Layout<'_> {
         };
         rows.into_iter().enumerate().map(entry).collect()
     }
-}
-
-fn read(path: &Path) -> Result<String, DataError> {
-    fs::read_to_string(path).map_err(|source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 fn most_similar(answer: &str, list: &[String]) -> Option<String> {

@@ -1,12 +1,15 @@
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::path::{Component, Path};
 
 use super::line::Line;
 use super::{Layout, NAME, features};
 use crate::error::DataError;
+use crate::files;
 use crate::inputs::{Inputs, RegionShape, most_tokens};
 use crate::sample::{Sample, Split};
+
+/// Most characters of a line that a message repeats.
+const LONGEST_QUOTE: usize = 300;
 
 /// The questions of a split, and the images they are about.
 pub(super) struct Part {
@@ -32,7 +35,12 @@ pub(super) fn read(layout: &Layout, split: Split) -> Result<Part, DataError> {
     let mut images = Vec::new();
     let mut positions = HashMap::new();
     let mut with_entities = None;
-    for (number, text) in (1..).zip(text(layout, &path)?.lines()) {
+    if !path.exists() {
+        return Err(missing(layout, &path));
+    }
+    for line in files::lines(&path)? {
+        let (number, text) = line?;
+        let text = text.as_str();
         let line = Place {
             path: &path,
             number,
@@ -88,16 +96,6 @@ pub(super) fn read(layout: &Layout, split: Split) -> Result<Part, DataError> {
     })
 }
 
-fn text(layout: &Layout, path: &Path) -> Result<String, DataError> {
-    if !path.exists() {
-        return Err(missing(layout, path));
-    }
-    fs::read_to_string(path).map_err(|source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    })
-}
-
 fn missing(layout: &Layout, path: &Path) -> DataError {
     DataError::MissingDataSet {
         data_set: NAME,
@@ -136,7 +134,7 @@ fn statistical_words(
         return Ok(None);
     }
     let mut by_image: BTreeMap<String, Vec<String>> =
-        serde_json::from_str(&text(layout, &path)?)
+        serde_json::from_str(&files::text(&path, files::LARGEST_JSON)?)
             .map_err(|error| DataError::json(&path, &error))?;
     let of = |image: &String| {
         by_image.remove(image).ok_or_else(|| DataError::Content {
@@ -146,6 +144,14 @@ fn statistical_words(
         })
     };
     images.iter().map(of).collect::<Result<_, _>>().map(Some)
+}
+
+/// The beginning of a long text, for messages.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_QUOTE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// A line of questions, for messages.
@@ -161,7 +167,7 @@ impl Place<'_> {
             path: self.path.to_owned(),
             line: self.number,
             expected,
-            found: found.to_owned(),
+            found: shortened(found),
         }
     }
 

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -8,13 +7,11 @@ use serde_json::{Value, json};
 use super::wordpiece::WRITTEN;
 use super::words::WordList;
 use crate::error::DataError;
+use crate::files;
 
 /// The tokens of `vocab.txt`, or of `tokenizer.json` where the path ends in `.json`.
 pub(super) fn read(path: &Path) -> Result<WordList, DataError> {
-    let text = fs::read_to_string(path).map_err(|source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = files::text(path, files::LARGEST_LIST)?;
     if path.extension().is_none_or(|ending| ending != "json") {
         return WordList::from_lines(&text, path);
     }

@@ -1,0 +1,107 @@
+//! Regular files, read whole or by line, and no more of them than they may have.
+//!
+//! A device or a pipe has no end, and a file that is no text may have no second line: both would be read until memory is
+//! used up.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use crate::error::DataError;
+
+/// Longest line of questions, in bytes.
+pub(crate) const LONGEST_LINE: usize = 1 << 20;
+
+/// Largest list of words or answers, in bytes.
+pub(crate) const LARGEST_LIST: usize = 64 << 20;
+
+/// Largest file of JSON about a whole data set, in bytes.
+pub(crate) const LARGEST_JSON: usize = 1 << 30;
+
+/// The text of a file of at most `limit` bytes.
+pub(crate) fn text(path: &Path, limit: usize) -> Result<String, DataError> {
+    let mut bytes = Vec::new();
+    let mut file = open(path)?.take(limit as u64 + 1);
+    file.read_to_end(&mut bytes).map_err(failed(path))?;
+    if bytes.len() > limit {
+        return Err(DataError::TooLarge {
+            path: path.to_owned(),
+            limit,
+        });
+    }
+    utf8(bytes, path)
+}
+
+/// The lines of a file, each of at most [`LONGEST_LINE`] bytes, with their numbers from 1.
+pub(crate) fn lines(path: &Path) -> Result<Lines, DataError> {
+    Ok(Lines {
+        path: path.to_owned(),
+        file: BufReader::new(open(path)?),
+        number: 0,
+    })
+}
+
+/// Iterator of [`lines`].
+pub(crate) struct Lines {
+    path: PathBuf,
+    file: BufReader<File>,
+    number: usize,
+}
+
+impl Lines {
+    /// Nothing at the end of the file.
+    fn read(&mut self) -> Result<Option<(usize, String)>, DataError> {
+        self.number += 1;
+        let mut bytes = Vec::new();
+        // One more for the end of the line, and one to see that it does not end.
+        let mut line = self.file.by_ref().take(LONGEST_LINE as u64 + 2);
+        line.read_until(b'\n', &mut bytes)
+            .map_err(failed(&self.path))?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+        }
+        if bytes.len() > LONGEST_LINE {
+            return Err(DataError::LongLine {
+                path: self.path.clone(),
+                line: self.number,
+                limit: LONGEST_LINE,
+            });
+        }
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+        Ok(Some((self.number, utf8(bytes, &self.path)?)))
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Result<(usize, String), DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
+/// Looked at before it is opened: to open a pipe is to wait for somebody who writes.
+fn open(path: &Path) -> Result<File, DataError> {
+    if !fs::metadata(path).map_err(failed(path))?.is_file() {
+        return Err(DataError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    File::open(path).map_err(failed(path))
+}
+
+fn utf8(bytes: Vec<u8>, path: &Path) -> Result<String, DataError> {
+    String::from_utf8(bytes).map_err(|error| failed(path)(io::Error::other(error)))
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> DataError {
+    move |source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}

@@ -1,0 +1,95 @@
+//! Files that do not end, and lines that do not.
+
+#![cfg(unix)]
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+use data_pipeline::{DataError, Folder, HoldOut, Split, WordPiece, WordPieceForm};
+use tempfile::TempDir;
+
+fn vocabulary(path: &Path) -> DataError {
+    WordPiece::read(path, WordPieceForm::Xvlm).expect_err("it is refused")
+}
+
+fn folder(root: &Path) -> DataError {
+    let hold_out = HoldOut {
+        fraction: 0.5,
+        seed: 1,
+    };
+    Folder::open(root, Split::Train, hold_out).expect_err("it is refused")
+}
+
+/// A data set but for its questions.
+fn without_questions() -> TempDir {
+    let root = TempDir::new().expect("a folder");
+    fs::create_dir(root.path().join("images")).expect("a folder");
+    fs::write(root.path().join("images/a.png"), "").expect("a file");
+    root
+}
+
+/// A file of that many bytes that takes no room.
+fn sparse(path: &Path, bytes: u64) {
+    let file = File::create(path).expect("a file");
+    file.set_len(bytes).expect("a length");
+}
+
+#[test]
+fn devices_and_pipes_are_not_read() {
+    let message = vocabulary(Path::new("/dev/zero")).to_string();
+    assert_eq!(message, "`/dev/zero` is not a regular file");
+
+    let root = without_questions();
+    let pipe = root.path().join("train.jsonl");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let expected = format!("`{}` is not a regular file", pipe.display());
+    assert_eq!(folder(root.path()).to_string(), expected);
+    assert_eq!(vocabulary(&pipe).to_string(), expected);
+}
+
+#[test]
+fn files_have_a_largest_size() {
+    let root = without_questions();
+    let list = root.path().join("vocab.txt");
+    sparse(&list, (64 << 20) + 1);
+    let expected = format!("`{}` holds more than 67108864 bytes", list.display());
+    assert_eq!(vocabulary(&list).to_string(), expected);
+}
+
+#[test]
+fn lines_have_a_greatest_length() {
+    let root = without_questions();
+    let path = root.path().join("train.jsonl");
+    let line = |question: usize| {
+        let question = "q".repeat(question);
+        format!(r#"{{"image": "a.png", "question": "{question}", "answers": ["yes"]}}"#)
+    };
+    let fits = (1 << 20) - line(0).len();
+    fs::write(&path, format!("{}\r\n", line(fits - 1))).expect("a file");
+    let hold_out = HoldOut {
+        fraction: 0.0,
+        seed: 1,
+    };
+    Folder::open(root.path(), Split::Train, hold_out).expect("the longest line");
+    fs::write(&path, format!("{}\n{}\n", line(fits), line(fits + 1))).expect("a file");
+    let expected = format!("`{}`, line 2: more than 1048576 bytes", path.display());
+    assert_eq!(folder(root.path()).to_string(), expected);
+    sparse(&path, 5 << 20);
+    let expected = format!("`{}`, line 1: more than 1048576 bytes", path.display());
+    assert_eq!(folder(root.path()).to_string(), expected);
+}
+
+#[test]
+fn a_message_repeats_the_beginning_of_a_long_line() {
+    let root = without_questions();
+    let question = " ".repeat(100_000);
+    let line = format!(r#"{{"image": "a.png", "question": "{question}", "answers": ["yes"]}}"#);
+    fs::write(root.path().join("train.jsonl"), line).expect("a file");
+    let message = folder(root.path()).to_string();
+    assert!(
+        message.contains("not blank") && message.len() < 1000,
+        "{message}"
+    );
+}
