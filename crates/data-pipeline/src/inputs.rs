@@ -133,8 +133,12 @@ impl Regions {
     }
 }
 
-/// Most tokens of a row of texts; a row without a word is one unknown word.
+/// Most tokens of an image's statistical words and of a question's entities; further ones are cut. The published recipe has
+/// 30 statistical words.
+const MAX_TOKENS: usize = 128;
+
+/// Most tokens of a row of texts, but not more than [`MAX_TOKENS`]; a row without a word is one unknown word.
 pub(crate) fn most_tokens<'a>(rows: impl Iterator<Item = &'a [String]>) -> usize {
     let tokens = rows.map(|row| row.iter().map(|text| tokenize(text).count()).sum());
-    tokens.max().unwrap_or(0).max(1)
+    tokens.max().unwrap_or(0).clamp(1, MAX_TOKENS)
 }

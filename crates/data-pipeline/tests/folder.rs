@@ -335,6 +335,74 @@ fn lines_that_make_no_sense_are_named() {
 }
 
 #[test]
+fn words_beyond_the_greatest_number_are_cut() {
+    let root = data_set();
+    let many = vec!["big red cat"; 50];
+    let words = serde_json::json!({ "a.png": many, "sub/b.jpg": [] });
+    fs::write(
+        root.path().join("statistical_words.json"),
+        words.to_string(),
+    )
+    .expect("a file");
+    let line = serde_json::json!({
+        "image": "a.png", "question": "q", "answers": ["x"], "entities": many,
+    });
+    fs::write(root.path().join("train.jsonl"), line.to_string()).expect("a file");
+    let source = open(&root, Split::Train);
+    let inputs = source.inputs();
+    assert_eq!(
+        (inputs.statistical_words, inputs.entities),
+        (Some(128), Some(128))
+    );
+
+    let encoder = Encoder::build(&source, 9, 16).expect("words and answers");
+    let config = LoaderConfig {
+        effective_batch: 1,
+        chunk: 1,
+        num_workers: 0,
+        prefetch_factor: 1,
+        preload_data: false,
+        use_compression: false,
+        shuffle: Order::Sequential,
+    };
+    let loader = Loader::new(Arc::new(source), Arc::new(encoder), config).expect("a loader");
+    let mut epoch = loader.epoch(0, 0).expect("threads");
+    let batch = epoch.next().expect("a batch").expect("whole files");
+    for table in [batch.statistical_words, batch.entities] {
+        assert_eq!(table.expect("the data set has them").lengths, [128]);
+    }
+}
+
+#[test]
+fn a_question_has_a_greatest_number_of_answers() {
+    let root = data_set();
+    let path = root.path().join("test.jsonl");
+    let write = |count: usize, scored: bool| {
+        let texts = (0..count).map(|number| number.to_string());
+        let answers = if scored {
+            texts
+                .map(|text| (text, 0.5.into()))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
+        } else {
+            serde_json::Value::from_iter(texts)
+        };
+        let line = serde_json::json!({ "image": "a.png", "question": "q", "answers": answers });
+        fs::write(&path, line.to_string()).expect("a file");
+        Folder::open(root.path(), Split::Test, HOLD_OUT)
+    };
+    for scored in [false, true] {
+        let source = write(1000, scored).expect("as many as there may be");
+        assert_eq!(source.samples()[0].answers.len(), 1000);
+        let message = write(1001, scored).expect_err("one more").to_string();
+        assert!(
+            message.contains("line 1") && message.ends_with("a question has at most 1000 answers"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn an_image_lies_in_the_folder() {
     for name in ["../secret.png", "/etc/passwd", "sub/../../x", ""] {
         check(

@@ -9,6 +9,9 @@ use crate::sample::Answer;
 /// Answers of a list that are those of annotators, to be counted.
 const ANNOTATORS: usize = 10;
 
+/// Most answers of a question.
+const MAX_ANSWERS: usize = 1000;
+
 /// A line of questions.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +115,16 @@ impl<'de> Deserialize<'de> for Answers {
 
 struct AnswersVisitor;
 
+fn room_for_more<E: Error>(answers: usize) -> Result<(), E> {
+    if answers < MAX_ANSWERS {
+        Ok(())
+    } else {
+        Err(E::custom(format!(
+            "a question has at most {MAX_ANSWERS} answers"
+        )))
+    }
+}
+
 impl<'de> Visitor<'de> for AnswersVisitor {
     type Value = Answers;
 
@@ -122,6 +135,7 @@ impl<'de> Visitor<'de> for AnswersVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Answers, A::Error> {
         let mut given = Vec::new();
         while let Some(answer) = list.next_element()? {
+            room_for_more(given.len())?;
             given.push(answer);
         }
         Ok(Answers::Given(given))
@@ -140,6 +154,7 @@ impl<'de> Visitor<'de> for AnswersVisitor {
                     "the score of `{answer}` is {score}: expected 0 to 1"
                 )));
             }
+            room_for_more(scored.len())?;
             scored.push((answer, score));
         }
         Ok(Answers::Scored(scored))
