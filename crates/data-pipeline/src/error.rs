@@ -279,6 +279,13 @@ pub enum DataError {
         path: PathBuf,
     },
 
+    /// There is no validation split, and too few images to hold one out.
+    #[error("the validation split cannot be held out of `{}`, which has less than two images", path.display())]
+    NothingToHoldOut {
+        /// The training questions.
+        path: PathBuf,
+    },
+
     /// A split without samples cannot be loaded.
     #[error("the split holds no samples ({images} images)")]
     EmptySplit {
@@ -410,6 +417,11 @@ impl DataError {
                     .to_owned(),
             ),
             Self::Occupied { .. } => Some("name a new folder, or an empty one".to_owned()),
+            Self::NothingToHoldOut { .. } => Some(
+                "give the data set a validation split of its own, or at least two training images, of which \
+                 `dataset.validation_fraction` is held out"
+                    .to_owned(),
+            ),
             Self::MissingInput { .. } => {
                 Some("give every split the inputs that the training split has".to_owned())
             }

@@ -1,13 +1,16 @@
+use std::path::PathBuf;
+
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::DataError;
+use crate::sample::Split;
 
 /// Which part of the training images makes up a validation split, for data sets that come without one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HoldOut {
-    /// The share of the images, `0.0..1.0`.
+    /// The share of the images, `0.0..1.0`; at least one is held out and one kept where it is above 0.
     pub fraction: f64,
     /// Says which images.
     pub seed: u64,
@@ -27,13 +30,34 @@ impl HoldOut {
         })
     }
 
-    /// The images to train on and the images held out, each in rising order.
-    pub(crate) fn divide(self, mut images: Vec<usize>) -> (Vec<usize>, Vec<usize>) {
+    /// Of the images, those that are in a split, [`Split::Validation`] those held out and otherwise the others, in rising
+    /// order. `questions` is the file that names the images.
+    ///
+    /// # Errors
+    /// When images are to be held out, and there are not two.
+    pub(crate) fn divide(
+        self,
+        mut images: Vec<usize>,
+        split: Split,
+        questions: PathBuf,
+    ) -> Result<Vec<usize>, DataError> {
+        let count = images.len();
+        let share = (count as f64 * self.fraction).round() as usize;
+        let held_out = match count {
+            _ if self.fraction <= 0.0 => 0,
+            0 | 1 => {
+                return Err(DataError::NothingToHoldOut { path: questions });
+            }
+            _ => share.clamp(1, count - 1),
+        };
         images.shuffle(&mut ChaCha8Rng::seed_from_u64(self.seed));
-        let held_out = (images.len() as f64 * self.fraction).round() as usize;
         let mut train = images.split_off(held_out);
-        train.sort_unstable();
-        images.sort_unstable();
-        (train, images)
+        let part = if split == Split::Validation {
+            &mut images
+        } else {
+            &mut train
+        };
+        part.sort_unstable();
+        Ok(std::mem::take(part))
     }
 }

@@ -220,6 +220,30 @@ fn without_a_validation_split_a_part_of_training_is_held_out() {
     assert!(matches!(refused, Err(DataError::Setting { .. })));
 }
 
+#[test]
+fn at_least_one_image_is_held_out_and_one_is_not() {
+    let root = data_set();
+    fs::remove_file(root.path().join("validation.jsonl")).expect("a file");
+    for fraction in [0.01, 0.99] {
+        let hold_out = HoldOut { fraction, seed: 1 };
+        for split in [Split::Train, Split::Validation] {
+            let source = Folder::open(root.path(), split, hold_out).expect("a part");
+            assert_eq!(source.image_count(), 1, "{fraction}");
+        }
+    }
+    let path = root.path().join("train.jsonl");
+    let one = LINES.lines().next().expect("a line");
+    fs::write(&path, one).expect("a file");
+    let error = Folder::open(root.path(), Split::Validation, HOLD_OUT).expect_err("one image");
+    let expected = format!(
+        "the validation split cannot be held out of `{}`, which has less than two images",
+        path.display()
+    );
+    assert_eq!(error.to_string(), expected);
+    let hint = error.hint().expect("a cure");
+    assert!(hint.contains("`dataset.validation_fraction`"), "{hint}");
+}
+
 /// Spoils a data set and compares the message; `{}` in it stands for the folder.
 fn check(spoil: impl Fn(&Path), message: &str) {
     let root = data_set();
@@ -382,7 +406,7 @@ fn a_question_has_a_greatest_number_of_answers() {
         let answers = if scored {
             texts
                 .map(|text| (text, 0.5.into()))
-                .collect::<serde_json::Map<_, _>>()
+                .collect::<serde_json::Map<String, serde_json::Value>>()
                 .into()
         } else {
             serde_json::Value::from_iter(texts)

@@ -23,7 +23,7 @@ impl EasyVqa {
     /// `hold_out` says which training images make up the validation split.
     ///
     /// # Errors
-    /// When a part of the data set is missing, a file is not what it should be, an answer is not in `answers.txt`, or
+    /// When a part of the data set is missing, there are too few images to hold any out, a file is not what it should be, an answer is not in `answers.txt`, or
     /// an image that a question names is not there. Images are looked for here and opened when they are read.
     pub fn open(folder: &Path, split: Split, hold_out: HoldOut) -> Result<Self, DataError> {
         hold_out.check()?;
@@ -52,9 +52,8 @@ impl EasyVqa {
         }
         let all: Vec<usize> = named.into_keys().collect();
         let numbers = match split {
-            Split::Train => hold_out.divide(all).0,
-            Split::Validation => hold_out.divide(all).1,
             Split::Test => all,
+            split => hold_out.divide(all, split, layout.questions(part))?,
         };
         let position: BTreeMap<_, _> = numbers.iter().copied().zip(0..).collect();
         let samples = entries

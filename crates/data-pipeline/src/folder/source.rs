@@ -39,7 +39,7 @@ impl Folder {
     /// which training images make up that split.
     ///
     /// # Errors
-    /// When a part of the data set is missing, a file is not what it should be, or an image that a question names is not
+    /// When a part of the data set is missing, there are too few images to hold any out, a file is not what it should be, or an image that a question names is not
     /// there or lacks features or words that others have. Images and features are looked for here and opened when they
     /// are read.
     pub fn open(root: &Path, split: Split, hold_out: HoldOut) -> Result<Self, DataError> {
@@ -68,11 +68,9 @@ impl Folder {
         if own_validation || split == Split::Test {
             return Ok(whole);
         }
-        let (train, held_out) = hold_out.divide((0..whole.images.len()).collect());
-        Ok(match split {
-            Split::Validation => whole.only(&held_out),
-            _ => whole.only(&train),
-        })
+        let all = (0..whole.images.len()).collect();
+        let images = hold_out.divide(all, split, layout.questions(part))?;
+        Ok(whole.only(&images))
     }
 
     /// The part about the given images, in rising order.
