@@ -25,6 +25,13 @@ pub enum DataError {
         path: PathBuf,
     },
 
+    /// Something else stands where a folder is looked for.
+    #[error("`{}` is not a folder", path.display())]
+    NotAFolder {
+        /// What stands there.
+        path: PathBuf,
+    },
+
     /// A file holds more than is read of such a file.
     #[error("`{}` holds more than {limit} bytes", path.display())]
     TooLarge {

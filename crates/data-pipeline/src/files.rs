@@ -3,7 +3,7 @@
 //! A device or a pipe has no end, and a file that is no text may have no second line: both would be read until memory is
 //! used up.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,40 @@ pub(crate) const LARGEST_LIST: usize = 64 << 20;
 
 /// Largest file of JSON about a whole data set, in bytes.
 pub(crate) const LARGEST_JSON: usize = 1 << 30;
+
+/// Whether there is a file. What is there and is none, and what cannot be looked at, is an error and not absence.
+pub(crate) fn is_file(path: &Path) -> Result<bool, DataError> {
+    match metadata(path)? {
+        Some(there) if !there.is_file() => Err(DataError::NotAFile {
+            path: path.to_owned(),
+        }),
+        there => Ok(there.is_some()),
+    }
+}
+
+/// The same of a folder.
+pub(crate) fn is_folder(path: &Path) -> Result<bool, DataError> {
+    match metadata(path)? {
+        Some(there) if !there.is_dir() => Err(DataError::NotAFolder {
+            path: path.to_owned(),
+        }),
+        there => Ok(there.is_some()),
+    }
+}
+
+/// Whether there is anything.
+pub(crate) fn exists(path: &Path) -> Result<bool, DataError> {
+    Ok(metadata(path)?.is_some())
+}
+
+/// Of what lies at a path, through links; a link to nothing is an error.
+fn metadata(path: &Path) -> Result<Option<Metadata>, DataError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(path)(error)),
+        Ok(_) => fs::metadata(path).map(Some).map_err(failed(path)),
+    }
+}
 
 /// The text of a file of at most `limit` bytes.
 pub(crate) fn text(path: &Path, limit: usize) -> Result<String, DataError> {

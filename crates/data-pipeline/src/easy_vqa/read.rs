@@ -40,17 +40,19 @@ impl Layout<'_> {
     /// Names the first part that is not there.
     pub(super) fn check(&self) -> Result<(), DataError> {
         let parts = ["train", "test"].map(|part| [self.questions(part), self.images(part)]);
-        let mut all = [self.0.to_owned(), self.answers()]
+        let all = [self.0.to_owned(), self.answers()]
             .into_iter()
             .chain(parts.into_iter().flatten());
-        match all.find(|path| !path.exists()) {
-            None => Ok(()),
-            Some(missing) => Err(DataError::MissingDataSet {
-                data_set: NAME,
-                folder: self.0.to_owned(),
-                missing,
-            }),
+        for path in all {
+            if !files::exists(&path)? {
+                return Err(DataError::MissingDataSet {
+                    data_set: NAME,
+                    folder: self.0.to_owned(),
+                    missing: path,
+                });
+            }
         }
+        Ok(())
     }
 
     pub(super) fn read_answers(&self) -> Result<AnswerList, DataError> {

@@ -23,10 +23,11 @@ pub(super) struct Part {
 
 /// Reads the questions of a split and looks for all that belongs to their images.
 pub(super) fn read(layout: &Layout, split: Split) -> Result<Part, DataError> {
-    if !layout.0.is_dir() {
+    if !files::is_folder(layout.0)? {
         return Err(missing(layout, layout.0));
     }
-    let (has_images, has_features) = (layout.images().is_dir(), layout.features().is_dir());
+    let has_images = files::is_folder(&layout.images())?;
+    let has_features = files::is_folder(&layout.features())?;
     if !has_images && !has_features {
         return Err(missing(layout, &layout.images()));
     }
@@ -35,7 +36,7 @@ pub(super) fn read(layout: &Layout, split: Split) -> Result<Part, DataError> {
     let mut images = Vec::new();
     let mut positions = HashMap::new();
     let mut with_entities = None;
-    if !path.exists() {
+    if !files::is_file(&path)? {
         return Err(missing(layout, &path));
     }
     for line in files::lines(&path)? {
@@ -130,7 +131,7 @@ fn statistical_words(
     images: &[String],
 ) -> Result<Option<Vec<Vec<String>>>, DataError> {
     let path = layout.statistical_words();
-    if !path.exists() {
+    if !files::is_file(&path)? {
         return Ok(None);
     }
     let mut by_image: BTreeMap<String, Vec<String>> =
@@ -200,17 +201,19 @@ impl Place<'_> {
         images: bool,
         features: bool,
     ) -> Result<(), DataError> {
-        let files = [
+        let needed = [
             images.then(|| layout.image(image)),
             features.then(|| layout.features_of(image)),
         ];
-        match files.into_iter().flatten().find(|file| !file.is_file()) {
-            None => Ok(()),
-            Some(file) => Err(DataError::MissingFile {
-                path: self.path.to_owned(),
-                line: self.number,
-                file,
-            }),
+        for file in needed.into_iter().flatten() {
+            if !files::is_file(&file)? {
+                return Err(DataError::MissingFile {
+                    path: self.path.to_owned(),
+                    line: self.number,
+                    file,
+                });
+            }
         }
+        Ok(())
     }
 }

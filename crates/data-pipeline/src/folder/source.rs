@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use super::read::{self, Part};
 use super::{Layout, features};
 use crate::error::DataError;
+use crate::files;
 use crate::hold_out::HoldOut;
 use crate::inputs::{Inputs, Regions};
 use crate::sample::{Sample, Source, Split};
@@ -45,7 +46,7 @@ impl Folder {
     pub fn open(root: &Path, split: Split, hold_out: HoldOut) -> Result<Self, DataError> {
         hold_out.check()?;
         let layout = Layout(root);
-        let own_validation = layout.questions(Split::Validation).exists();
+        let own_validation = files::is_file(&layout.questions(Split::Validation))?;
         let part = match split {
             Split::Validation if !own_validation => Split::Train,
             part => part,

@@ -1,24 +1,26 @@
-//! Files that do not end, and lines that do not.
+//! Files that do not end, lines that do not, and what is no file at all.
 
 #![cfg(unix)]
 
 use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use data_pipeline::{DataError, Folder, HoldOut, Split, WordPiece, WordPieceForm};
+use data_pipeline::{DataError, EasyVqa, Folder, HoldOut, Split, WordPiece, WordPieceForm};
 use tempfile::TempDir;
+
+const HOLD_OUT: HoldOut = HoldOut {
+    fraction: 0.5,
+    seed: 1,
+};
 
 fn vocabulary(path: &Path) -> DataError {
     WordPiece::read(path, WordPieceForm::Xvlm).expect_err("it is refused")
 }
 
 fn folder(root: &Path) -> DataError {
-    let hold_out = HoldOut {
-        fraction: 0.5,
-        seed: 1,
-    };
-    Folder::open(root, Split::Train, hold_out).expect_err("it is refused")
+    Folder::open(root, Split::Train, HOLD_OUT).expect_err("it is refused")
 }
 
 /// A data set but for its questions.
@@ -47,6 +49,38 @@ fn devices_and_pipes_are_not_read() {
     let expected = format!("`{}` is not a regular file", pipe.display());
     assert_eq!(folder(root.path()).to_string(), expected);
     assert_eq!(vocabulary(&pipe).to_string(), expected);
+}
+
+#[test]
+fn what_cannot_be_read_is_not_taken_for_absent() {
+    let line = r#"{"image": "a.png", "question": "q", "answers": ["yes"]}"#;
+    let questions = |root: &TempDir| {
+        fs::write(root.path().join("train.jsonl"), line).expect("a file");
+    };
+    for name in ["features", "images"] {
+        let root = without_questions();
+        questions(&root);
+        fs::remove_dir_all(root.path().join("images")).expect("a folder");
+        let path = root.path().join(name);
+        fs::write(&path, "").expect("a file");
+        let expected = format!("`{}` is not a folder", path.display());
+        assert_eq!(folder(root.path()).to_string(), expected);
+    }
+    // A link to nothing, and a link to itself.
+    for target in ["nowhere", "validation.jsonl"] {
+        let root = without_questions();
+        questions(&root);
+        let path = root.path().join("validation.jsonl");
+        symlink(target, &path).expect("a link");
+        let expected = format!("cannot access `{}`", path.display());
+        assert_eq!(folder(root.path()).to_string(), expected, "{target}");
+    }
+    // A folder of a name that no folder can have is not missing, it cannot be looked for.
+    let unreadable = "x".repeat(5000);
+    let expected = format!("cannot access `{unreadable}/validation.jsonl`");
+    assert_eq!(folder(Path::new(&unreadable)).to_string(), expected);
+    let vqa = EasyVqa::open(Path::new(&unreadable), Split::Test, HOLD_OUT).expect_err("no name");
+    assert!(matches!(vqa, DataError::Io { .. }), "{vqa}");
 }
 
 #[test]
