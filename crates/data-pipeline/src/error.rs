@@ -153,13 +153,11 @@ pub enum DataError {
         found: String,
     },
 
-    /// Two answers of a list are the same to a tokenizer.
-    #[error("answers `{first}` and `{second}` consist of the same word pieces")]
-    SameAnswer {
-        /// The one.
-        first: String,
-        /// The other.
-        second: String,
+    /// Answers of a list are the same to a tokenizer.
+    #[error("these answers consist of the same word pieces: {}", .pairs.join("; "))]
+    SameAnswers {
+        /// Both answers of each pair, with their places where these are known.
+        pairs: Vec<String>,
     },
 
     /// The training samples hold no word or no answer to build a list from.
@@ -432,7 +430,7 @@ impl DataError {
             Self::MissingInput { .. } => {
                 Some("give every split the inputs that the training split has".to_owned())
             }
-            Self::SameAnswer { .. } => Some(
+            Self::SameAnswers { .. } => Some(
                 "write them alike in the data set, or give a vocabulary with pieces for both"
                     .to_owned(),
             ),

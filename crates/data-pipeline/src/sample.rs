@@ -142,6 +142,11 @@ pub trait Source: Send + Sync {
         "the split".to_owned()
     }
 
+    /// What to call a sample in a message: its file and line, where it has them.
+    fn sample_place(&self, sample: usize) -> String {
+        format!("sample {sample}")
+    }
+
     /// What tells an image from any other, wherever the data set lies.
     fn image_id(&self, image: usize) -> String {
         self.image_name(image)

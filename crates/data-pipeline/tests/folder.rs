@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use data_pipeline::{
-    Answer, DataError, Encoder, Folder, HoldOut, Inputs, Loader, LoaderConfig, Order, RegionShape,
-    Regions, Sample, Shapes, ShapesConfig, Source, Split, Vocabulary, folder,
+    Answer, AnswerList, DataError, Encoder, Folder, HoldOut, Inputs, Loader, LoaderConfig, Order,
+    Pieces, RegionShape, Regions, Sample, Shapes, ShapesConfig, Source, Split, Vocabulary,
+    WordPiece, WordPieceForm, folder,
 };
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
@@ -424,6 +425,54 @@ fn a_question_has_a_greatest_number_of_answers() {
             "{message}"
         );
     }
+}
+
+#[test]
+fn white_space_around_answers_does_not_count() {
+    let root = data_set();
+    let lines = [
+        r#"{"image": "a.png", "question": "q", "answers": [" yes", "yes", "no "]}"#,
+        r#"{"image": "a.png", "question": "q", "answers": {"\tno": 0.5}}"#,
+    ];
+    fs::write(root.path().join("test.jsonl"), lines.join("\n")).expect("a file");
+    let source = open(&root, Split::Test);
+    let texts: Vec<_> = source.samples().iter().flat_map(|s| &s.answers).collect();
+    let texts: Vec<_> = texts.iter().map(|answer| answer.text.as_str()).collect();
+    assert_eq!(texts, ["yes", "no", "no"]);
+    check(
+        |root| {
+            let line = r#"{"image": "a.png", "question": "q", "answers": {"no": 1, " no": 1}}"#;
+            fs::write(root.join("test.jsonl"), line).expect("a file");
+        },
+        "`{}/test.jsonl`, line 1, column 66: answer `no` has a score already",
+    );
+}
+
+#[test]
+fn answers_alike_are_named_with_their_lines() {
+    let root = data_set();
+    fs::remove_file(root.path().join("validation.jsonl")).expect("a file");
+    let line = |image: &str, answer: &str| {
+        format!(r#"{{"image": "{image}", "question": "q", "answers": ["{answer}"]}}"#)
+    };
+    // One of the two images is held out.
+    let lines =
+        ["red", "Red"].map(|answer| ["a.png", "sub/b.jpg"].map(|image| line(image, answer)));
+    fs::write(root.path().join("train.jsonl"), lines.concat().join("\n")).expect("a file");
+    let source = open(&root, Split::Train);
+    let a = source.image_name(0).ends_with("a.png");
+    let [first, second] = if a { [1, 3] } else { [2, 4] };
+    let answers = AnswerList::build(source.samples()).expect("answers");
+    let tokenizer = WordPiece::build(source.samples(), WordPieceForm::Xvlm).expect("words");
+    let error = Pieces::of_training(tokenizer, 9, &answers, &source).expect_err("alike");
+    let file = root.path().join("train.jsonl");
+    let file = file.display();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "these answers consist of the same word pieces: `Red` (`{file}`, line {second}) and `red` (`{file}`, line {first})"
+        )
+    );
 }
 
 #[test]

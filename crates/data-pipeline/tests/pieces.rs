@@ -109,14 +109,30 @@ fn answers_that_would_be_written_alike_are_refused() {
         let answers = AnswerList::build(&samples).expect("answers");
         let tokenizer = WordPiece::build(&samples, WordPieceForm::Xvlm).expect("words");
         let error = Pieces::new(tokenizer, 9, &answers).expect_err("alike");
-        let expected = format!("answers `{first}` and `{second}` consist of the same word pieces");
+        let expected =
+            format!("these answers consist of the same word pieces: `{first}` and `{second}`");
         assert_eq!(error.to_string(), expected);
         assert!(error.hint().is_some());
+    }
+    // All pairs at once, with their places, but not without end.
+    let samples: Vec<_> = (0..12)
+        .flat_map(|number| [format!("a{number}"), format!("A{number}")])
+        .map(|answer| sample("what?", &[&answer]))
+        .collect();
+    let answers = AnswerList::build(&samples).expect("answers");
+    let tokenizer = WordPiece::build(&samples, WordPieceForm::Xvlm).expect("words");
+    let error = Pieces::of_training(tokenizer, 9, &answers, &Questions(samples));
+    let message = error.expect_err("alike").to_string();
+    for expected in [
+        "`A0` (sample 1) and `a0` (sample 0); ",
+        "; and 2 more pairs",
+    ] {
+        assert!(message.contains(expected), "{message}");
     }
     // Unknown words look alike, too.
     let answers = AnswerList::build(&[sample("q", &["猫", "犬"])]).expect("answers");
     let refused = Pieces::new(built(), 9, &answers);
-    assert!(matches!(refused, Err(DataError::SameAnswer { .. })));
+    assert!(matches!(refused, Err(DataError::SameAnswers { .. })));
     let refused = Pieces::new(built(), 0, &answers);
     assert!(matches!(refused, Err(DataError::Setting { .. })));
 }

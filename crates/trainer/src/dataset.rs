@@ -133,7 +133,12 @@ pub fn training_encoder<M: Model>(
             "" => WordPiece::build(train.samples(), WordPieceForm::Xvlm),
             path => WordPiece::read(Path::new(path), WordPieceForm::Xvlm),
         }?;
-        encoder.pieces = Some(Pieces::new(tokenizer, tokens, &encoder.answers)?);
+        encoder.pieces = Some(Pieces::of_training(
+            tokenizer,
+            tokens,
+            &encoder.answers,
+            train,
+        )?);
     }
     Ok(encoder)
 }

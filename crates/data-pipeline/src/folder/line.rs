@@ -23,7 +23,7 @@ pub(super) struct Line {
     pub(super) entities: Option<Vec<String>>,
 }
 
-/// Answers as they are written down.
+/// Answers as they are written down, but for white space around them.
 #[derive(Debug)]
 pub(super) enum Answers {
     /// A list.
@@ -134,16 +134,17 @@ impl<'de> Visitor<'de> for AnswersVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Answers, A::Error> {
         let mut given = Vec::new();
-        while let Some(answer) = list.next_element()? {
+        while let Some(answer) = list.next_element::<String>()? {
             room_for_more(given.len())?;
-            given.push(answer);
+            given.push(answer.trim().to_owned());
         }
         Ok(Answers::Given(given))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answers, A::Error> {
         let mut scored: Vec<(String, f32)> = Vec::new();
-        while let Some((answer, score)) = map.next_entry::<String, f32>()? {
+        while let Some((written, score)) = map.next_entry::<String, f32>()? {
+            let answer = written.trim().to_owned();
             if scored.iter().any(|(known, _)| *known == answer) {
                 return Err(A::Error::custom(format!(
                     "answer `{answer}` has a score already"

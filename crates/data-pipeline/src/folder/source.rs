@@ -30,6 +30,8 @@ pub struct Folder {
     /// The split whose file holds the questions.
     part: Split,
     samples: Vec<Sample>,
+    /// Line of each sample, from 1.
+    lines: Vec<usize>,
     images: Vec<String>,
     statistical_words: Vec<Vec<String>>,
     inputs: Inputs,
@@ -61,6 +63,7 @@ impl Folder {
             root: root.to_owned(),
             split,
             part,
+            lines: (1..=samples.len()).collect(),
             samples,
             images,
             statistical_words: statistical_words.unwrap_or_default(),
@@ -80,17 +83,22 @@ impl Folder {
         for (new, &old) in images.iter().enumerate() {
             position[old] = Some(new);
         }
-        let moved = |sample: Sample| {
-            Some(Sample {
-                image: position[sample.image]?,
-                ..sample
-            })
+        let moved = |(sample, line): (Sample, usize)| {
+            let image = position[sample.image]?;
+            Some((Sample { image, ..sample }, line))
         };
+        let (samples, lines) = self
+            .samples
+            .into_iter()
+            .zip(self.lines)
+            .filter_map(moved)
+            .unzip();
         let words = images
             .iter()
             .filter_map(|&image| self.statistical_words.get(image));
         Self {
-            samples: self.samples.into_iter().filter_map(moved).collect(),
+            samples,
+            lines,
             statistical_words: words.cloned().collect(),
             images: images
                 .iter()
@@ -161,6 +169,12 @@ impl Source for Folder {
     fn place(&self) -> String {
         let file = Layout(&self.root).questions(self.part);
         format!("the {} split (`{}`)", self.split.name(), file.display())
+    }
+
+    fn sample_place(&self, sample: usize) -> String {
+        let file = Layout(&self.root).questions(self.part);
+        let line = self.lines.get(sample).copied().unwrap_or(0);
+        format!("`{}`, line {line}", file.display())
     }
 
     fn image_id(&self, image: usize) -> String {

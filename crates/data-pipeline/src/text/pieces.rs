@@ -5,6 +5,10 @@ use super::pre_question::pre_question;
 use super::token_table::TokenTable;
 use super::wordpiece::WordPiece;
 use crate::error::DataError;
+use crate::sample::Source;
+
+/// Most pairs of answers that an error names.
+const MOST_PAIRS: usize = 10;
 
 /// Questions and answers as the word pieces that X-VLM reads and writes (Zeng et al., 2022).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +29,39 @@ impl Pieces {
         max_pieces: usize,
         answers: &AnswerList,
     ) -> Result<Self, DataError> {
+        Self::named(tokenizer, max_pieces, answers, |answer| {
+            format!("`{answer}`")
+        })
+    }
+
+    /// [`Pieces::new`] for the answers of a training split, which an error then has the places of.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn of_training(
+        tokenizer: WordPiece,
+        max_pieces: usize,
+        answers: &AnswerList,
+        training: &dyn Source,
+    ) -> Result<Self, DataError> {
+        Self::named(tokenizer, max_pieces, answers, |answer| {
+            let mut samples = training.samples().iter();
+            let first = samples.position(|sample| {
+                let mut given = sample.answers.iter();
+                given.any(|given| given.text == answer && given.score > 0.0)
+            });
+            let place = first.map(|sample| format!(" ({})", training.sample_place(sample)));
+            format!("`{answer}`{}", place.unwrap_or_default())
+        })
+    }
+
+    /// `named` says what to call an answer in an error.
+    fn named(
+        tokenizer: WordPiece,
+        max_pieces: usize,
+        answers: &AnswerList,
+        named: impl Fn(&str) -> String,
+    ) -> Result<Self, DataError> {
         DataError::unless_positive([("max_pieces", max_pieces)])?;
         let rows: Vec<_> = answers
             .answers()
@@ -32,13 +69,22 @@ impl Pieces {
             .map(|answer| tokenizer.encode(&format!("{answer}[SEP]"), usize::MAX))
             .collect();
         let mut known = HashMap::new();
+        let mut same = Vec::new();
         for (row, answer) in rows.iter().zip(answers.answers()) {
-            if let Some(first) = known.insert(row, answer) {
-                return Err(DataError::SameAnswer {
-                    first: first.clone(),
-                    second: answer.clone(),
-                });
+            let first = *known.entry(row).or_insert(answer);
+            if first != answer {
+                same.push((first, answer));
             }
+        }
+        if !same.is_empty() {
+            let named = |(first, second): &(&String, &String)| {
+                format!("{} and {}", named(first), named(second))
+            };
+            let mut pairs: Vec<_> = same.iter().take(MOST_PAIRS).map(named).collect();
+            if same.len() > pairs.len() {
+                pairs.push(format!("and {} more pairs", same.len() - pairs.len()));
+            }
+            return Err(DataError::SameAnswers { pairs });
         }
         let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
         let mut table = TokenTable::new(longest, tokenizer.special().pad);
