@@ -32,6 +32,22 @@ pub enum DataError {
         path: PathBuf,
     },
 
+    /// A file of text is none.
+    #[error("`{}`, line {line}: not UTF-8", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// Line of the first byte that is wrong, from 1.
+        line: usize,
+    },
+
+    /// There is no word-piece vocabulary.
+    #[error("there is no vocabulary `{}`", path.display())]
+    MissingVocabulary {
+        /// Where it should be.
+        path: PathBuf,
+    },
+
     /// A file holds more than is read of such a file.
     #[error("`{}` holds more than {limit} bytes", path.display())]
     TooLarge {
@@ -111,6 +127,17 @@ pub enum DataError {
         path: PathBuf,
         /// Index of the second occurrence, from 0.
         entry: usize,
+        /// The word.
+        word: String,
+    },
+
+    /// A line of distinct words occurs twice.
+    #[error("`{}`, line {line}: `{word}` stands on an earlier line already", path.display())]
+    DuplicateLine {
+        /// The file.
+        path: PathBuf,
+        /// The second occurrence, from 1.
+        line: usize,
         /// The word.
         word: String,
     },
@@ -377,6 +404,29 @@ impl DataError {
         }
     }
 
+    /// An entry of a list that has one a line, by its line.
+    pub(crate) fn by_line(self) -> Self {
+        match self {
+            Self::Entry {
+                path,
+                entry,
+                expected,
+                found,
+            } => Self::Line {
+                path,
+                line: entry + 1,
+                expected,
+                found,
+            },
+            Self::DuplicateEntry { path, entry, word } => Self::DuplicateLine {
+                path,
+                line: entry + 1,
+                word,
+            },
+            other => other,
+        }
+    }
+
     /// # Errors
     /// Names the first setting that is 0.
     pub(crate) fn unless_positive(
@@ -389,58 +439,6 @@ impl DataError {
                 value: value.to_string(),
                 expected: "at least 1",
             }),
-        }
-    }
-
-    /// What to do about the error, where there is something to do.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::MissingDataSet {
-                data_set: "folder", ..
-            } => Some(
-                "`dataset.root` names the data set's own folder; the README describes what lies in it"
-                    .to_owned(),
-            ),
-            Self::MissingDataSet { data_set, .. } => {
-                Some(format!("get it with `aoa data fetch {data_set}`"))
-            }
-            Self::IncompleteDataSet {
-                data_set, folder, ..
-            } => Some(format!(
-                "remove `{}`, then `aoa data fetch {data_set}`",
-                folder.display()
-            )),
-            Self::UnknownAnswer {
-                suggestion: Some(suggestion),
-                ..
-            } => Some(format!("did you mean `{suggestion}`?")),
-            Self::PaddingNotFirst { .. } => {
-                Some("padding is masked by its id, which must be 0: the first line of `vocab.txt`".to_owned())
-            }
-            Self::MissingToken { .. } | Self::TokenizerKind { .. } => Some(
-                "use `vocab.txt` or `tokenizer.json` of an uncased BERT, such as `bert-base-uncased`"
-                    .to_owned(),
-            ),
-            Self::Occupied { .. } => Some("name a new folder, or an empty one".to_owned()),
-            Self::NothingToHoldOut { .. } => Some(
-                "give the data set a validation split of its own, or at least two training images, of which \
-                 `dataset.validation_fraction` is held out"
-                    .to_owned(),
-            ),
-            Self::MissingInput { .. } => {
-                Some("give every split the inputs that the training split has".to_owned())
-            }
-            Self::SameAnswers { .. } => Some(
-                "write them alike in the data set, or give a vocabulary with pieces for both"
-                    .to_owned(),
-            ),
-            Self::Program { .. } => {
-                Some("install Python 3 with pip, or name another Python program".to_owned())
-            }
-            Self::Pip { .. } => Some(
-                "check that this Python has pip and that pip reaches a package index".to_owned(),
-            ),
-            _ => None,
         }
     }
 }

@@ -18,6 +18,9 @@ pub(crate) const LARGEST_LIST: usize = 64 << 20;
 /// Largest file of JSON about a whole data set, in bytes.
 pub(crate) const LARGEST_JSON: usize = 1 << 30;
 
+/// What some programs write in front of a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Whether there is a file. What is there and is none, and what cannot be looked at, is an error and not absence.
 pub(crate) fn is_file(path: &Path) -> Result<bool, DataError> {
     match metadata(path)? {
@@ -63,7 +66,7 @@ pub(crate) fn text(path: &Path, limit: usize) -> Result<String, DataError> {
             limit,
         });
     }
-    utf8(bytes, path)
+    utf8(bytes, path, 1)
 }
 
 /// The lines of a file, each of at most [`LONGEST_LINE`] bytes, with their numbers from 1.
@@ -107,7 +110,7 @@ impl Lines {
         if bytes.last() == Some(&b'\r') {
             bytes.pop();
         }
-        Ok(Some((self.number, utf8(bytes, &self.path)?)))
+        Ok(Some((self.number, utf8(bytes, &self.path, self.number)?)))
     }
 }
 
@@ -129,8 +132,19 @@ fn open(path: &Path) -> Result<File, DataError> {
     File::open(path).map_err(failed(path))
 }
 
-fn utf8(bytes: Vec<u8>, path: &Path) -> Result<String, DataError> {
-    String::from_utf8(bytes).map_err(|error| failed(path)(io::Error::other(error)))
+/// The bytes, which begin with the given line, as text without a byte-order mark.
+fn utf8(bytes: Vec<u8>, path: &Path, line: usize) -> Result<String, DataError> {
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        DataError::NotUtf8 {
+            path: path.to_owned(),
+            line: line + before.iter().filter(|byte| **byte == b'\n').count(),
+        }
+    })?;
+    if line == 1 && text.starts_with(BYTE_ORDER_MARK) {
+        text.remove(0);
+    }
+    Ok(text)
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> DataError {

@@ -47,6 +47,7 @@ mod error;
 mod files;
 mod fingerprint;
 pub mod folder;
+mod hint;
 mod hold_out;
 mod image;
 mod inputs;

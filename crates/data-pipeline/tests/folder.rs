@@ -476,6 +476,22 @@ fn answers_alike_are_named_with_their_lines() {
 }
 
 #[test]
+fn a_byte_order_mark_is_skipped_and_other_encodings_are_named_by_line() {
+    let root = data_set();
+    let path = root.path().join("test.jsonl");
+    fs::write(&path, format!("\u{feff}{LINES}")).expect("a file");
+    assert_eq!(open(&root, Split::Test).samples().len(), 3);
+
+    let mut latin = LINES.as_bytes().to_vec();
+    let at = LINES.find("red?").expect("the second line");
+    latin[at] = 0xe4;
+    fs::write(&path, latin).expect("a file");
+    let error = Folder::open(root.path(), Split::Test, HOLD_OUT).expect_err("not UTF-8");
+    let expected = format!("`{}`, line 2: not UTF-8", path.display());
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
 fn an_image_lies_in_the_folder() {
     for name in ["../secret.png", "/etc/passwd", "sub/../../x", ""] {
         check(

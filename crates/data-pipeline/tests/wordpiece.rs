@@ -74,6 +74,18 @@ fn a_text_is_never_longer_than_allowed() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_the_first_token() {
+    let marked = format!("\u{feff}{}", TOKENS.join("\r\n"));
+    assert_eq!(
+        read("vocab.txt", marked).expect("a whole file"),
+        tokenizer()
+    );
+    let marked = format!("\u{feff}{}", tokenizer_json());
+    let json = read("tokenizer.json", marked).expect("a whole file");
+    assert_eq!(json, tokenizer());
+}
+
+#[test]
 fn both_files_give_the_same_tokenizer() {
     for strip_accents in [Value::Null, true.into()] {
         let mut json = tokenizer_json();
@@ -100,10 +112,10 @@ fn a_file_that_is_not_there_is_named() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("vocab.txt");
     let error = WordPiece::read(&path, WordPieceForm::Xvlm).expect_err("there is no file");
-    assert!(
-        matches!(&error, DataError::Io { path: named, .. } if *named == path),
-        "{error}"
-    );
+    let expected = format!("there is no vocabulary `{}`", path.display());
+    assert_eq!(error.to_string(), expected);
+    let hint = error.hint().expect("a cure");
+    assert!(hint.contains("`xvlm.vocabulary`"), "{hint}");
 }
 
 #[test]
@@ -140,13 +152,13 @@ fn broken_vocabularies_are_refused() {
         (&b""[..], "vocab.txt`: the list is empty"),
         (
             b"[PAD]\n\n[UNK]",
-            "vocab.txt`, entry 1: expected a word, found ``",
+            "vocab.txt`, line 2: expected a word, found ``",
         ),
         (
             b"[PAD]\ncat\ncat",
-            "vocab.txt`, entry 2: `cat` stands in the list already",
+            "vocab.txt`, line 3: `cat` stands on an earlier line already",
         ),
-        (b"[PAD]\n\xff\xfe", "vocab.txt`"),
+        (b"[PAD]\n\xff\xfe", "vocab.txt`, line 2: not UTF-8"),
     ] {
         let message = read("vocab.txt", content)
             .expect_err("not a vocabulary")

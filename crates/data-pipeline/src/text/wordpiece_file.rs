@@ -11,6 +11,11 @@ use crate::files;
 
 /// The tokens of `vocab.txt`, or of `tokenizer.json` where the path ends in `.json`.
 pub(super) fn read(path: &Path) -> Result<WordList, DataError> {
+    if !files::exists(path)? {
+        return Err(DataError::MissingVocabulary {
+            path: path.to_owned(),
+        });
+    }
     let text = files::text(path, files::LARGEST_LIST)?;
     if path.extension().is_none_or(|ending| ending != "json") {
         return WordList::from_lines(&text, path);

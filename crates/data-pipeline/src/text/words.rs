@@ -68,7 +68,7 @@ impl WordList {
     /// Reads what [`WordList::to_lines`] wrote.
     pub(super) fn from_lines(text: &str, path: &Path) -> Result<Self, DataError> {
         let lines = text.lines().map(|line| line.trim_end().to_owned());
-        Self::from_words(lines.collect(), path)
+        Self::from_words(lines.collect(), path).map_err(DataError::by_line)
     }
 
     /// # Errors
