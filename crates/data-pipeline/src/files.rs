@@ -138,7 +138,7 @@ fn utf8(bytes: Vec<u8>, path: &Path, line: usize) -> Result<String, DataError> {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         DataError::NotUtf8 {
             path: path.to_owned(),
-            line: line + before.iter().filter(|byte| **byte == b'\n').count(),
+            line: line - 1 + before.split(|byte| *byte == b'\n').count(),
         }
     })?;
     if line == 1 && text.starts_with(BYTE_ORDER_MARK) {

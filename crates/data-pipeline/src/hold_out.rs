@@ -51,13 +51,13 @@ impl HoldOut {
             _ => share.clamp(1, count - 1),
         };
         images.shuffle(&mut ChaCha8Rng::seed_from_u64(self.seed));
-        let mut train = images.split_off(held_out);
-        let part = if split == Split::Validation {
-            &mut images
+        let train = images.split_off(held_out);
+        let mut part = if split == Split::Validation {
+            images
         } else {
-            &mut train
+            train
         };
         part.sort_unstable();
-        Ok(std::mem::take(part))
+        Ok(part)
     }
 }

@@ -175,7 +175,7 @@ fn broken_files_are_named_with_the_place() {
     check(
         Split::Train,
         |root| fs::write(root.join("answers.txt"), "yes\nno\nyes\n").expect("a file"),
-        "`{}/answers.txt`, entry 2: `yes` stands in the list already",
+        "`{}/answers.txt`, line 3: `yes` stands on an earlier line already",
         None,
     );
     check(

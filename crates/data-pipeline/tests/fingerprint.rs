@@ -45,8 +45,8 @@ fn edit(root: &TempDir, file: &str, change: impl Fn(&str) -> String) {
 
 #[test]
 fn every_change_of_what_is_learned_shows() {
-    let whole = of(data_set().path());
     type Change = fn(&str) -> String;
+    let whole = of(data_set().path());
     let changes: [(&str, Change); 6] = [
         ("train.jsonl", |text| {
             text.replacen("question\":\"", "question\":\"so ", 1)
