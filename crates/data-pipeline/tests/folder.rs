@@ -410,7 +410,7 @@ fn a_question_has_a_greatest_number_of_answers() {
                 .collect::<serde_json::Map<String, serde_json::Value>>()
                 .into()
         } else {
-            serde_json::Value::from_iter(texts)
+            texts.collect::<serde_json::Value>()
         };
         let line = serde_json::json!({ "image": "a.png", "question": "q", "answers": answers });
         fs::write(&path, line.to_string()).expect("a file");
