@@ -572,7 +572,7 @@ fn features_of_another_size_are_named() {
         |root| {
             fs::write(root.join("features/sub/b.jpg.safetensors"), [9; 4]).expect("a file");
         },
-        "`{}/features/sub/b.jpg.safetensors`: expected a safetensors file, found HeaderTooSmall",
+        "`{}/features/sub/b.jpg.safetensors`: expected a safetensors file, found header too small",
     );
 }
 
