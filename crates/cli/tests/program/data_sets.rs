@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::Place;
+use crate::support::{Place, small_training};
 
 /// A data set with all inputs in `ds`, four images a split.
 fn exported() -> Place {
@@ -71,4 +71,46 @@ fn an_export_overwrites_nothing() {
     );
     assert_eq!(written("other/3.png"), b"mine");
     assert!(!place.path().join("other/0.png").exists());
+}
+
+#[test]
+fn a_run_goes_on_with_its_own_data_only() {
+    let place = exported();
+    let train = small_training(&[
+        "--dataset",
+        "folder",
+        "--data-root",
+        "ds",
+        "--stop-after",
+        "1",
+    ]);
+    place.ok(&train);
+    let resume = ["train", "--resume", "run", "--stop-after", "1"];
+    place.ok(&resume);
+    for split in ["train", "validation", "test"] {
+        let file = place.path().join(format!("ds/{split}.jsonl"));
+        let whole = fs::read_to_string(&file).expect("a split");
+        let lines: Vec<_> = whole.lines().collect();
+        let reversed: Vec<_> = lines.iter().rev().copied().collect();
+        let changes = [
+            whole.replacen("question\":\"", "question\":\"so ", 1),
+            reversed.join("\n"),
+            lines[1..].join("\n"),
+        ];
+        for changed in changes {
+            fs::write(&file, changed).expect("write");
+            let named = format!("the {split} split is not the one that run began with");
+            if split == "test" {
+                place.ok(&resume);
+            } else {
+                place.fails(5, &[&named, "as it was"], &resume);
+            }
+            let evaluated = place.ok(&["eval", "run", "--split", split]);
+            assert!(evaluated.stderr.contains(&named), "{}", evaluated.stderr);
+        }
+        fs::write(&file, whole).expect("write");
+    }
+    let evaluated = place.ok(&["eval", "run"]);
+    assert!(!evaluated.stderr.contains("is not the one"));
+    place.ok(&resume);
 }

@@ -15,7 +15,7 @@ use crate::error::TrainError;
 use crate::event::{Observer, Summary};
 use crate::memory::DeviceMemory;
 use crate::model::{DataShape, Model};
-use crate::run_dir::{Blueprint, RunDir, read_blueprint};
+use crate::run_dir::{Blueprint, RunDir, read_blueprint, require_same_data, write_fingerprints};
 
 /// A run to start or to continue.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ pub struct Run<'a> {
 pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
     let dataset = Dataset::open(run.settings)?;
     let (blueprint, run_dir) = if run.resume {
+        require_same_data(run.run_dir, &dataset)?;
         reopen::<M>(run)?
     } else {
         begin::<M>(run, &dataset)?
@@ -96,6 +97,7 @@ fn begin<M: Model>(
         model,
     };
     let run_dir = RunDir::create(run.run_dir, run.config_text)?;
+    write_fingerprints(run.run_dir, dataset)?;
     run_dir.write_blueprint(&blueprint)?;
     Ok((blueprint, run_dir))
 }
