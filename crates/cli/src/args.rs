@@ -288,6 +288,9 @@ pub enum WeightsCommand {
         /// Safetensors file to write
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
+        /// Replace the file where there is one
+        #[arg(long)]
+        force: bool,
         /// The part
         #[arg(long, default_value = "xvlm")]
         part: PartArg,
@@ -302,6 +305,9 @@ pub enum WeightsCommand {
         /// Safetensors file to write
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
+        /// Replace the file where there is one
+        #[arg(long)]
+        force: bool,
         /// Take the configuration of this run
         #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["preset", "config", "set"])]
         run: Option<PathBuf>,

@@ -77,6 +77,12 @@ pub enum Failure {
         /// Why not.
         source: io::Error,
     },
+    /// A file that is to be written is there.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file of weights cannot be read or written.
     #[error(transparent)]
     Weights(#[from] WeightFileError),
@@ -107,7 +113,8 @@ impl Failure {
             Self::Configuration(_)
             | Self::Config { .. }
             | Self::AnotherRun { .. }
-            | Self::Preset { .. } => 2,
+            | Self::Preset { .. }
+            | Self::Exists { .. } => 2,
             Self::Data(_) | Self::File { .. } | Self::Weights(_) | Self::Incomplete { .. } => 3,
             Self::Choice(_) | Self::Probe(_) | Self::Sampler(_) => 4,
             Self::NoRun | Self::Part(_) => 5,
@@ -165,6 +172,9 @@ impl Failure {
                  of the file"
                     .to_owned(),
             ),
+            Self::Exists { .. } => {
+                Some("name another file, or replace this one with `--force`".to_owned())
+            }
             Self::NoRun => Some("train one with `aoa train`, or name a run directory".to_owned()),
             _ => None,
         }

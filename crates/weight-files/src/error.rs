@@ -22,6 +22,9 @@ pub enum Fault {
     /// The system cannot read or write it.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// What is there, as a device or a folder, cannot be replaced by a file.
+    #[error("it is not a regular file")]
+    NotAFile,
     /// It begins like no format that is read.
     #[error("it is neither a PyTorch checkpoint nor a safetensors file")]
     UnknownFormat,

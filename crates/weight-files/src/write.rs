@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Metadata, TensorInfo};
 
@@ -51,11 +51,13 @@ impl TensorBytes {
     }
 }
 
-/// Writes tensors to a safetensors file, which appears under its name only when all of it is on the disk.
+/// Writes tensors to a safetensors file, which appears under its name only when all of it is on the disk. A file that is
+/// there is replaced; a symbolic link stays, and what it points to is.
 ///
 /// # Errors
 ///
-/// When the file system refuses, or a tensor has another number of elements than its shape says.
+/// When the file system refuses, there is something else than a regular file, or a tensor has another number of elements
+/// than its shape says.
 pub fn write_safetensors(
     path: &Path,
     tensors: &BTreeMap<String, TensorBytes>,
@@ -67,6 +69,7 @@ pub fn write_safetensors(
 }
 
 fn write(path: &Path, tensors: &BTreeMap<String, TensorBytes>) -> Result<(), Fault> {
+    let path = destination(path)?;
     // Wide elements first, so that all of them are aligned.
     let mut order: Vec<_> = tensors.iter().collect();
     order.sort_by_key(|(_, tensor)| Reverse(tensor.dtype));
@@ -106,4 +109,16 @@ fn write(path: &Path, tensors: &BTreeMap<String, TensorBytes>) -> Result<(), Fau
         .sync_all()?;
     staged.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Where a file is to appear that is called `path`. A rename would put it in the place of whatever is there.
+fn destination(path: &Path) -> Result<PathBuf, Fault> {
+    match fs::metadata(path) {
+        Ok(there) if there.is_file() => Ok(fs::canonicalize(path)?),
+        Ok(_) => Err(Fault::NotAFile),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+            Ok(path.to_owned())
+        }
+        Err(error) => Err(error.into()),
+    }
 }

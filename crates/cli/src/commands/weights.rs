@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::Path;
 
 use aoa_model::weights::{
@@ -23,15 +24,21 @@ pub fn run(command: &WeightsCommand) -> Result<(), Failure> {
         WeightsCommand::Export {
             run_dir: named,
             to,
+            force,
             part,
-        } => export(&run_dir(named.as_ref())?, to, *part),
+        } => {
+            may_write(to, *force)?;
+            export(&run_dir(named.as_ref())?, to, *part)
+        }
         WeightsCommand::Import {
             file,
             to,
+            force,
             run,
             config,
             json,
         } => {
+            may_write(to, *force)?;
             let settings = match run {
                 Some(run) => of_run(run, &ConfigArgs::default())?,
                 None => config.settings()?,
@@ -39,6 +46,16 @@ pub fn run(command: &WeightsCommand) -> Result<(), Failure> {
             import(file, to, settings, *json)
         }
     }
+}
+
+/// Refuses a file that is there, in front of the work, unless it was said that it may be replaced.
+fn may_write(to: &Path, force: bool) -> Result<(), Failure> {
+    if force || fs::symlink_metadata(to).is_err() {
+        return Ok(());
+    }
+    Err(Failure::Exists {
+        path: to.to_owned(),
+    })
 }
 
 fn export(run_dir: &Path, to: &Path, part: PartArg) -> Result<(), Failure> {

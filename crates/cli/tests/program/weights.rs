@@ -134,6 +134,27 @@ fn weights_leave_a_run_and_come_back() {
     let read = |name: &str| fs::read(place.path().join(name)).expect("it is there");
     assert_eq!(read("run.safetensors"), read("again.safetensors"));
 
+    // A file that is there stays, and so does what is no file.
+    let fitting = [
+        "weights",
+        "import",
+        "run.safetensors",
+        "--run",
+        "run",
+        "--to",
+    ];
+    let export = ["weights", "export", "run", "--to"];
+    let exists = ["exists already", "--force"];
+    for to in ["run.safetensors", "again.safetensors"] {
+        place.fails(2, &exists, &[&export[..], &[to]].concat());
+        place.fails(2, &exists, &[&fitting[..], &[to]].concat());
+    }
+    place.ok(&[&export[..], &["again.safetensors", "--force"]].concat());
+    place.ok(&[&fitting[..], &["again.safetensors", "--force"]].concat());
+    place.file("folder/file", "");
+    let no_file = ["folder as a file of weights", "it is not a regular file"];
+    place.fails(3, &no_file, &[&export[..], &["folder", "--force"]].concat());
+
     let words = ["the model has no fine branch"];
     place.fails(
         5,

@@ -123,3 +123,35 @@ fn a_file_that_cannot_be_written_leaves_nothing() {
         0
     );
 }
+
+/// What is at a path that is no regular file stays what it is.
+#[cfg(unix)]
+#[test]
+fn only_a_regular_file_is_replaced() {
+    use std::os::unix::fs::symlink;
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    let tensors = BTreeMap::from([("a".to_owned(), TensorBytes::from_f32(vec![1], &[1.0]))]);
+    let refused = |name: &str| {
+        let error = write_safetensors(&at(name), &tensors).expect_err(name);
+        assert!(at(name).symlink_metadata().is_ok(), "{name} is still there");
+        error.fault
+    };
+
+    std::fs::create_dir(at("folder")).expect("a folder");
+    let _socket = std::os::unix::net::UnixListener::bind(at("socket")).expect("a socket");
+    symlink("/dev/null", at("device")).expect("a link");
+    symlink("absent", at("dangling")).expect("a link");
+    for name in ["folder", "socket", "device"] {
+        assert!(matches!(refused(name), Fault::NotAFile), "{name}");
+    }
+    assert!(matches!(refused("dangling"), Fault::Io(_)));
+
+    std::fs::write(at("folder/file"), "old").expect("a file");
+    symlink("folder/file", at("link")).expect("a link");
+    write_safetensors(&at("link"), &tensors).expect("it is written through the link");
+    assert!(at("link").is_symlink());
+    let written = WeightFile::open(&at("folder/file")).expect("what the link points to");
+    assert_eq!(written.floats("a").expect("numbers"), [1.0]);
+}
