@@ -187,6 +187,17 @@ pub enum DataError {
         pairs: Vec<String>,
     },
 
+    /// An answer has more word pieces than the model has positions.
+    #[error("the answer `{beginning}…` has {pieces} word pieces; the model reads up to {limit}")]
+    AnswerTooLong {
+        /// How the answer begins.
+        beginning: String,
+        /// Its word pieces, start and end among them.
+        pieces: usize,
+        /// What the model reads at most.
+        limit: usize,
+    },
+
     /// The training samples hold no word or no answer to build a list from.
     #[error("{samples} training samples hold no {what}")]
     NothingToList {

@@ -42,6 +42,10 @@ impl DataError {
             Self::MissingInput { .. } => {
                 Some("give every split the inputs that the training split has".to_owned())
             }
+            Self::AnswerTooLong { .. } => Some(
+                "shorten it in the data set, or do without the coarse branch: `model.branches = \"fine\"`"
+                    .to_owned(),
+            ),
             Self::SameAnswers { .. } => Some(
                 "write them alike in the data set, or give a vocabulary with pieces for both"
                     .to_owned(),

@@ -34,7 +34,7 @@ fn built() -> WordPiece {
 /// The tokenizer and the pieces of the samples' answers.
 fn pieces(max_pieces: usize) -> (AnswerList, Pieces) {
     let answers = AnswerList::build(&samples()).expect("answers");
-    let pieces = Pieces::new(built(), max_pieces, &answers).expect("distinct answers");
+    let pieces = Pieces::new(built(), max_pieces, 9, &answers).expect("distinct answers");
     (answers, pieces)
 }
 
@@ -108,7 +108,7 @@ fn answers_that_would_be_written_alike_are_refused() {
         let samples = [sample("what?", &[first, second])];
         let answers = AnswerList::build(&samples).expect("answers");
         let tokenizer = WordPiece::build(&samples, WordPieceForm::Xvlm).expect("words");
-        let error = Pieces::new(tokenizer, 9, &answers).expect_err("alike");
+        let error = Pieces::new(tokenizer, 9, 9, &answers).expect_err("alike");
         let expected =
             format!("these answers consist of the same word pieces: `{first}` and `{second}`");
         assert_eq!(error.to_string(), expected);
@@ -131,10 +131,26 @@ fn answers_that_would_be_written_alike_are_refused() {
     }
     // Unknown words look alike, too.
     let answers = AnswerList::build(&[sample("q", &["猫", "犬"])]).expect("answers");
-    let refused = Pieces::new(built(), 9, &answers);
+    let refused = Pieces::new(built(), 9, 9, &answers);
     assert!(matches!(refused, Err(DataError::SameAnswers { .. })));
-    let refused = Pieces::new(built(), 0, &answers);
+    let refused = Pieces::new(built(), 0, 9, &answers);
     assert!(matches!(refused, Err(DataError::Setting { .. })));
+}
+
+#[test]
+fn an_answer_that_is_too_long_is_refused_by_its_beginning() {
+    let long = "red ".repeat(40);
+    let answers = AnswerList::build(&[sample("q", &[long.trim(), "dog"])]).expect("answers");
+    assert!(Pieces::new(built(), 9, 42, &answers).is_ok());
+    let error = Pieces::new(built(), 9, 41, &answers).expect_err("too long");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the answer `{}…` has 42 word pieces; the model reads up to 41",
+            "red ".repeat(15)
+        )
+    );
+    assert!(error.hint().is_some());
 }
 
 #[test]

@@ -25,6 +25,8 @@ const POSITIONS: usize = 512;
 impl Model for Vqa {
     type Config = VqaConfig;
 
+    const LONGEST_ANSWER: usize = POSITIONS;
+
     fn configure(settings: &Config, data: &DataShape) -> Result<VqaConfig, String> {
         let keys = &settings.model;
         let image_encoder = image_encoder(settings);

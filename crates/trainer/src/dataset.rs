@@ -120,7 +120,8 @@ impl Dataset {
 ///
 /// # Errors
 ///
-/// When the split has no word or no answer, and when the word-piece vocabulary cannot be read or used.
+/// When the split has no word or no answer, the word-piece vocabulary cannot be read or used, or an answer is longer than
+/// the model reads.
 pub fn training_encoder<M: Model>(
     settings: &Config,
     train: &dyn Source,
@@ -136,6 +137,7 @@ pub fn training_encoder<M: Model>(
         encoder.pieces = Some(Pieces::of_training(
             tokenizer,
             tokens,
+            M::LONGEST_ANSWER,
             &encoder.answers,
             train,
         )?);

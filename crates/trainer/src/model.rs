@@ -18,6 +18,9 @@ pub trait Model: Module + Sync + 'static {
     /// What the model is built from; saved with the run, so that a checkpoint can be opened by itself.
     type Config: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
 
+    /// Word pieces of the longest answer that the model reads, start and end among them.
+    const LONGEST_ANSWER: usize = usize::MAX;
+
     /// What the model looks at beside the questions, of what the training split has: all of it, if a model does not say
     /// otherwise. Batches carry nothing else.
     fn inputs(_settings: &Config, there: Inputs) -> Inputs {

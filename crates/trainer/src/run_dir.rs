@@ -258,7 +258,8 @@ pub fn read_blueprint<C: DeserializeOwned>(
     let pieces = if seal.contains_key(WORD_PIECES) {
         let text = read(&word_pieces)?;
         let tokenizer = WordPiece::from_text(&text, &word_pieces, WordPieceForm::Xvlm)?;
-        Some(Pieces::new(tokenizer, tokens, &answers)?)
+        // How long an answer may be was seen to when the run began.
+        Some(Pieces::new(tokenizer, tokens, usize::MAX, &answers)?)
     } else {
         None
     };

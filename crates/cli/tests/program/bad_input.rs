@@ -105,6 +105,20 @@ fn data_errors_name_file_and_cure() {
     easy_vqa(&place, r#"[["what color is it?", "red", 7]]"#);
     place.fails(3, &["7.png"], &train());
 
+    // The coarse branch has 512 positions.
+    let long = vec!["red"; 600].join(" ");
+    easy_vqa(
+        &place,
+        &QUESTIONS.replace("\"red\"", &format!("\"{long}\"")),
+    );
+    place.file("data/easy-vqa/answers.txt", format!("{long}\nblue\n"));
+    let words = ["the answer red red red", "602 word pieces", "up to 512"];
+    let sets = ["--set", "model.branches=coarse", "--set", "xvlm.dropout=0"];
+    let coarse = [&train()[..], &sets].concat();
+    place.fails(3, &words, &coarse);
+    place.fails(3, &words, &[&coarse[..], &["--dry-run"]].concat());
+    assert!(!place.path().join("run").exists());
+
     easy_vqa(&place, QUESTIONS);
     for image in ["train/images/0.png", "train/images/1.png"] {
         let image = place.path().join("data/easy-vqa").join(image);

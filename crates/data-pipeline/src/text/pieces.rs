@@ -10,6 +10,9 @@ use crate::sample::Source;
 /// Most pairs of answers that an error names.
 const MOST_PAIRS: usize = 10;
 
+/// Characters of a text that name it in a message.
+const BEGINNING: usize = 60;
+
 /// Questions and answers as the word pieces that X-VLM reads and writes (Zeng et al., 2022).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pieces {
@@ -19,17 +22,19 @@ pub struct Pieces {
 }
 
 impl Pieces {
-    /// Questions of at most `max_pieces` pieces, the start token among them; answers of any length. The tokenizer's form
-    /// is [`WordPieceForm::Xvlm`](crate::WordPieceForm::Xvlm).
+    /// Questions of at most `max_pieces` pieces, the start token among them; answers of at most `longest_answer`, start
+    /// and end token among them. The tokenizer's form is [`WordPieceForm::Xvlm`](crate::WordPieceForm::Xvlm).
     ///
     /// # Errors
-    /// When `max_pieces` is 0, or two answers are the same in word pieces, so that a decoder could not tell them apart.
+    /// When `max_pieces` is 0, an answer is longer, or two answers are the same in word pieces, so that a decoder could
+    /// not tell them apart.
     pub fn new(
         tokenizer: WordPiece,
         max_pieces: usize,
+        longest_answer: usize,
         answers: &AnswerList,
     ) -> Result<Self, DataError> {
-        Self::named(tokenizer, max_pieces, answers, |answer| {
+        Self::named(tokenizer, max_pieces, longest_answer, answers, |answer| {
             format!("`{answer}`")
         })
     }
@@ -41,10 +46,11 @@ impl Pieces {
     pub fn of_training(
         tokenizer: WordPiece,
         max_pieces: usize,
+        longest_answer: usize,
         answers: &AnswerList,
         training: &dyn Source,
     ) -> Result<Self, DataError> {
-        Self::named(tokenizer, max_pieces, answers, |answer| {
+        Self::named(tokenizer, max_pieces, longest_answer, answers, |answer| {
             let mut samples = training.samples().iter();
             let first = samples.position(|sample| {
                 let mut given = sample.answers.iter();
@@ -59,6 +65,7 @@ impl Pieces {
     fn named(
         tokenizer: WordPiece,
         max_pieces: usize,
+        longest_answer: usize,
         answers: &AnswerList,
         named: impl Fn(&str) -> String,
     ) -> Result<Self, DataError> {
@@ -71,6 +78,13 @@ impl Pieces {
         let mut known = HashMap::new();
         let mut same = Vec::new();
         for (row, answer) in rows.iter().zip(answers.answers()) {
+            if row.len() > longest_answer {
+                return Err(DataError::AnswerTooLong {
+                    beginning: answer.chars().take(BEGINNING).collect(),
+                    pieces: row.len(),
+                    limit: longest_answer,
+                });
+            }
             let first = *known.entry(row).or_insert(answer);
             if first != answer {
                 same.push((first, answer));

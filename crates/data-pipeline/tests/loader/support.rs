@@ -76,7 +76,7 @@ impl Numbers {
         source.inputs = self.inputs;
         let mut encoder = Encoder::build(&source, 5, SIDE).expect("words and answers");
         let tokenizer = WordPiece::build(known, WordPieceForm::Xvlm).expect("words");
-        encoder.pieces = Pieces::new(tokenizer, 6, &encoder.answers).ok();
+        encoder.pieces = Pieces::new(tokenizer, 6, usize::MAX, &encoder.answers).ok();
         Arc::new(encoder)
     }
 }
