@@ -63,6 +63,17 @@ impl Config {
         self.training.batch_size * self.accumulation_steps()
     }
 
+    /// The key that freezes image encoder and coarse branch, if one does.
+    pub(crate) fn freezing_key(&self) -> Option<&'static str> {
+        match self.training {
+            Training {
+                tune_xvlm: false, ..
+            } => Some("training.tune_xvlm"),
+            Training { xvlm_lr, .. } if xvlm_lr <= 0.0 => Some("training.xvlm_lr"),
+            _ => None,
+        }
+    }
+
     /// Samples of one forward pass in evaluation: `evaluation.batch_size`, or `training.batch_size` where that is 0.
     pub fn evaluation_batch_size(&self) -> usize {
         match self.evaluation.batch_size {

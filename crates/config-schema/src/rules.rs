@@ -90,17 +90,10 @@ pub(crate) fn check(config: &Config, values: &Values, report: &mut Report) {
         let keys = ["xvlm.fusion_layer", "xvlm.text_layers"];
         incompatible(keys, "is not below", help, config, values, report);
     }
-    if !fine && !config.training.tune_xvlm {
+    if !fine && let Some(key) = config.freezing_key() {
         let help = "train the coarse branch, or add the fine one".to_owned();
-        let keys = ["training.tune_xvlm", "model.branches"];
-        incompatible(
-            keys,
-            "leaves nothing to train of",
-            help,
-            config,
-            values,
-            report,
-        );
+        let verb = "leaves nothing to train of";
+        incompatible([key, "model.branches"], verb, help, config, values, report);
     }
     if config.hardware.parallel_micro_batches > 1 {
         let swin = model.image_encoder == ImageEncoder::Swin;

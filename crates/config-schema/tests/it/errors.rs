@@ -506,6 +506,13 @@ fn values_that_cannot_work_together() {
         "'coarse'",
         "add the fine one",
     );
+    user(
+        "training.xvlm_lr = 0\nmodel.branches = 'coarse'",
+        "user.toml:2:18: `training.xvlm_lr = 0.0` (user.toml:1) leaves nothing to train of \
+         `model.branches = \"coarse\"` (user.toml:2)",
+        "'coarse'",
+        "add the fine one",
+    );
 }
 
 /// A rule is not applied to a value that nobody wrote: here the default of 8 heads, while 768 % 7 is what was meant.
