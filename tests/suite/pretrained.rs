@@ -119,7 +119,8 @@ fn a_model_without_an_xvlm_refuses_weights_for_one() {
     let _guard = random_numbers();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = published(&folder, &settings(&[]));
-    let settings = small(&[&named(&path)]);
+    let mut settings = small(&[]);
+    settings.xvlm.weights = path.display().to_string();
     let refused = fresh(&settings, &Device::flex()).pretrained(&settings);
     assert!(matches!(refused, Err(TrainError::Part(_))));
 }

@@ -95,6 +95,20 @@ pub(crate) fn check(config: &Config, values: &Values, report: &mut Report) {
         let verb = "leaves nothing to train of";
         incompatible([key, "model.branches"], verb, help, config, values, report);
     }
+    if !xvlm.weights.is_empty() {
+        let misfit = if coarse {
+            (model.image_encoder != ImageEncoder::Swin).then_some("model.image_encoder")
+        } else {
+            Some("model.branches")
+        };
+        if let Some(misfit) = misfit {
+            let help =
+                "published weights need the coarse branch and `model.image_encoder = \"swin\"`"
+                    .to_owned();
+            let verb = "has no place in";
+            incompatible(["xvlm.weights", misfit], verb, help, config, values, report);
+        }
+    }
     if config.hardware.parallel_micro_batches > 1 {
         let swin = model.image_encoder == ImageEncoder::Swin;
         let dropouts = [

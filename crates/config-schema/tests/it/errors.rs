@@ -513,6 +513,19 @@ fn values_that_cannot_work_together() {
         "'coarse'",
         "add the fine one",
     );
+    user(
+        "xvlm.weights = 'x.pth'\nmodel.branches = 'fine'",
+        "user.toml:2:18: `xvlm.weights = \"x.pth\"` (user.toml:1) has no place in `model.branches = \"fine\"` (user.toml:2)",
+        "'fine'",
+        "need the coarse branch",
+    );
+    user(
+        "model.image_encoder = 'grid'\nxvlm.weights = 'x.pth'",
+        "user.toml:1:23: `xvlm.weights = \"x.pth\"` (user.toml:2) has no place in \
+         `model.image_encoder = \"grid\"` (user.toml:1)",
+        "'grid'",
+        "model.image_encoder = \"swin\"",
+    );
 }
 
 /// A rule is not applied to a value that nobody wrote: here the default of 8 heads, while 768 % 7 is what was meant.

@@ -31,6 +31,8 @@ fn value(key: &'static Key) -> BoxedStrategy<String> {
         "xvlm.text_layers" => (12..=128_u32).prop_map(|layers| layers.to_string()).boxed(),
         "xvlm.fusion_layer" => (0..12_u32).prop_map(|layer| layer.to_string()).boxed(),
         "training.tune_xvlm" => Just("true".to_owned()).boxed(),
+        // Weights have no place in some models.
+        "xvlm.weights" => Just("''".to_owned()).boxed(),
         "hardware.parallel_micro_batches" => Just("1".to_owned()).boxed(),
         "hardware.device" => prop_oneof![
             Just("'auto'".to_owned()),
