@@ -116,7 +116,7 @@ pub fn resolve(
         });
     }
     let origins = values.origins();
-    let warnings = warning::pending(&config, &origins);
+    let warnings = warning::warnings(&config, &origins);
     Ok(Resolved {
         config,
         preset,

@@ -1,14 +1,16 @@
-//! Values that are accepted but not yet in effect.
+//! Values that are accepted but do not do what they seem to.
 
 use std::{collections::BTreeMap, fmt};
 
 use crate::{Config, PrecisionMode, render, source::Origin};
 
-/// Values that are accepted but do not yet do what they say.
+/// Values that are accepted but do not do what they seem to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Warning {
     /// The keys concerned, the one that asks for the effect first.
     pub keys: Vec<StatedKey>,
+    /// What is the matter with them, as in "they are at odds".
+    pub verdict: &'static str,
     /// What happens instead.
     pub reason: &'static str,
 }
@@ -38,7 +40,7 @@ impl fmt::Display for Warning {
             write!(f, "{joint}{key}")?;
         }
         let verb = if self.keys.len() == 1 { "is" } else { "are" };
-        write!(f, " {verb} not yet in effect: {}", self.reason)
+        write!(f, " {verb} {}: {}", self.verdict, self.reason)
     }
 }
 
@@ -48,13 +50,18 @@ struct Pending {
     reason: &'static str,
 }
 
+const WEIGHTS: &str = "xvlm.weights";
+
+const FROZEN_AT_RANDOM: &str = "what the model has of image encoder and coarse branch keeps the random weights that it \
+    begins with";
+
 static PENDING: &[Pending] = &[Pending {
     keys: &["precision.mode"],
     asked_for: |config| config.precision.mode != PrecisionMode::F32,
     reason: "training runs in f32",
 }];
 
-pub(crate) fn pending(config: &Config, origins: &BTreeMap<String, Origin>) -> Vec<Warning> {
+pub(crate) fn warnings(config: &Config, origins: &BTreeMap<String, Origin>) -> Vec<Warning> {
     let stated = |path: &&str| {
         Some(StatedKey {
             key: (*path).to_owned(),
@@ -62,12 +69,20 @@ pub(crate) fn pending(config: &Config, origins: &BTreeMap<String, Origin>) -> Ve
             origin: origins.get(*path)?.clone(),
         })
     };
-    let asked_for = PENDING.iter().filter(|pending| (pending.asked_for)(config));
-    let warning = |pending: &Pending| Warning {
-        keys: pending.keys.iter().filter_map(stated).collect(),
-        reason: pending.reason,
+    let warning = |keys: &[&str], verdict, reason| Warning {
+        keys: keys.iter().filter_map(stated).collect(),
+        verdict,
+        reason,
     };
-    asked_for.map(warning).collect()
+    let pending = PENDING
+        .iter()
+        .filter(|pending| (pending.asked_for)(config))
+        .map(|pending| warning(pending.keys, "not yet in effect", pending.reason));
+    let frozen = config
+        .freezing_key()
+        .filter(|_| config.xvlm.weights.is_empty())
+        .map(|key| warning(&[key, WEIGHTS], "at odds", FROZEN_AT_RANDOM));
+    pending.chain(frozen).collect()
 }
 
 #[cfg(test)]

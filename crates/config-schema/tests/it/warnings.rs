@@ -30,6 +30,27 @@ fn keys_not_yet_in_effect() {
 }
 
 #[test]
+fn frozen_weights_that_are_random() {
+    let tune: &[&str] = &["training.tune_xvlm", "xvlm.weights"];
+    let rate: &[&str] = &["training.xvlm_lr", "xvlm.weights"];
+    let sets = |sets: &[&str]| Layers {
+        preset: Some("48gb".to_owned()),
+        ..with_sets(sets)
+    };
+    check(&sets(&["training.tune_xvlm=false"]), &[tune]);
+    check(&sets(&["training.xvlm_lr=0"]), &[rate]);
+    for frozen in ["training.tune_xvlm=false", "training.xvlm_lr=0"] {
+        check(&sets(&[frozen, "xvlm.weights=x.pth"]), &[]);
+    }
+    let warnings = resolved(&sets(&["training.tune_xvlm=false"])).warnings;
+    assert_eq!(
+        warnings[0].to_string(),
+        "`training.tune_xvlm = false` (--set training.tune_xvlm=false) and `xvlm.weights = \"\"` (default) are at odds: \
+         what the model has of image encoder and coarse branch keeps the random weights that it begins with"
+    );
+}
+
+#[test]
 fn a_warning_names_value_and_origin() {
     let warnings = resolved(&with_sets(&["precision.mode=bf16"])).warnings;
     let last = warnings.last().expect("a warning");
