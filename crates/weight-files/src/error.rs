@@ -16,7 +16,7 @@ pub struct WeightFileError {
     pub fault: Fault,
 }
 
-/// What is wrong with a file of weights.
+/// What is wrong with a file of weights. Messages escape the control characters of what a file calls its parts.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The system cannot read or write it.
@@ -53,14 +53,15 @@ pub enum Fault {
         what: &'static str,
     },
     /// The archive has no such entry.
-    #[error("the zip archive has no entry {entry}")]
+    #[error("the zip archive has no entry {}", entry.escape_debug())]
     NoEntry {
         /// Name of the entry.
         entry: String,
     },
     /// An entry of the archive is compressed or encrypted, which `PyTorch` does not do.
     #[error(
-        "the zip archive's entry {entry} is compressed or encrypted, which PyTorch does not do"
+        "the zip archive's entry {} is compressed or encrypted, which PyTorch does not do",
+        entry.escape_debug()
     )]
     Packed {
         /// Name of the entry.
@@ -80,13 +81,16 @@ pub enum Fault {
         what: &'static str,
     },
     /// The pickle asks for a function or class that no file of weights needs.
-    #[error("the pickle wants to use {function}, which is refused; save the state dict alone")]
+    #[error(
+        "the pickle wants to use {}, which is refused; save the state dict alone",
+        function.escape_debug()
+    )]
     Forbidden {
         /// Python name of the function or class.
         function: String,
     },
     /// The elements of a tensor have a type that is not read.
-    #[error("tensors of {storage} are not read")]
+    #[error("tensors of {} are not read", storage.escape_debug())]
     Storage {
         /// Python name of the storage.
         storage: String,
@@ -98,7 +102,7 @@ pub enum Fault {
         keys: Vec<String>,
     },
     /// A tensor does not fit what the file stores of it.
-    #[error("tensor {name}: {what}")]
+    #[error("tensor {}: {what}", name.escape_debug())]
     Tensor {
         /// Name of the tensor.
         name: String,
@@ -117,13 +121,13 @@ pub enum Fault {
         stored: u64,
     },
     /// There is no such tensor.
-    #[error("it has no tensor {name}")]
+    #[error("it has no tensor {}", name.escape_debug())]
     NoTensor {
         /// The name that was asked for.
         name: String,
     },
     /// The tensor holds no floating-point numbers.
-    #[error("tensor {name} holds {dtype}, not floating-point numbers")]
+    #[error("tensor {} holds {dtype}, not floating-point numbers", name.escape_debug())]
     NotFloats {
         /// Name of the tensor.
         name: String,
@@ -136,5 +140,5 @@ fn only(keys: &[String]) -> String {
     if keys.is_empty() {
         return String::new();
     }
-    format!(", only: {}", keys.join(", "))
+    format!(", only: {}", keys.join(", ").escape_debug())
 }

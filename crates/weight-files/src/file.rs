@@ -67,6 +67,11 @@ impl TensorInfo {
         self.shape.iter().product()
     }
 
+    /// Whether the elements are numbers that a model can learn, not integers as in counters and tables of positions.
+    pub fn is_float(&self) -> bool {
+        floats::is_float(self.dtype)
+    }
+
     /// Length of the elements, in bytes.
     pub fn bytes(&self) -> usize {
         self.elements() * self.dtype.bitsize() / 8

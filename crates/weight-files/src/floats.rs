@@ -15,6 +15,11 @@ pub(crate) fn decode(bytes: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
     })
 }
 
+/// Whether [`decode`] knows the type.
+pub(crate) fn is_float(dtype: Dtype) -> bool {
+    decode(&[], dtype).is_some()
+}
+
 fn numbers<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
     bytes
         .as_chunks()

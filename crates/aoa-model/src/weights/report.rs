@@ -54,7 +54,8 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// A line of counts, then a line for each name that was not simply loaded.
+    /// A line of counts, then a line for each name that was not simply loaded. Names of the file have their control
+    /// characters escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -86,7 +87,7 @@ impl fmt::Display for Report {
         ];
         for (kind, names) in lists {
             for name in names {
-                write!(f, "\n{kind} {name}")?;
+                write!(f, "\n{kind} {}", name.escape_debug())?;
             }
         }
         Ok(())

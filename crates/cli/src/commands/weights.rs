@@ -9,7 +9,7 @@ use data_pipeline::Inputs;
 use serde_json::json;
 use trainer::randomness::{Purpose, seed};
 use trainer::{DataShape, Model, TrainError, Trained, device};
-use weight_files::{WeightFile, write_safetensors};
+use weight_files::{TensorInfo, WeightFile, write_safetensors};
 
 use crate::ActiveModel;
 use crate::args::{ConfigArgs, PartArg, WeightsCommand};
@@ -129,9 +129,12 @@ fn as_json(report: &Report) -> serde_json::Value {
     })
 }
 
+/// Widest column of names; a longer name pushes the rest of its line to the right.
+const WIDEST_NAME: usize = 100;
+
 fn inspect(path: &Path, json: bool) -> Result<(), Failure> {
     let file = WeightFile::open(path)?;
-    let parameters: usize = file.tensors().map(|(_, tensor)| tensor.elements()).sum();
+    let parameters: usize = file.tensors().map(|(_, tensor)| learned(tensor)).sum();
     let bytes: usize = file.tensors().map(|(_, tensor)| tensor.bytes()).sum();
     if json {
         let tensors = file.tensors().map(|(name, tensor)| {
@@ -139,7 +142,7 @@ fn inspect(path: &Path, json: bool) -> Result<(), Failure> {
                 "name": name,
                 "dtype": tensor.dtype.to_string(),
                 "shape": tensor.shape,
-                "parameters": tensor.elements(),
+                "parameters": learned(tensor),
             })
         });
         output::json(&json!({
@@ -151,25 +154,37 @@ fn inspect(path: &Path, json: bool) -> Result<(), Failure> {
         }));
         return Ok(());
     }
-    let width = file
+    // A name is whatever the file says it is, control characters for a terminal among it.
+    let tensors: Vec<_> = file
         .tensors()
-        .map(|(name, _)| name.len())
-        .max()
-        .unwrap_or(0);
-    for (name, tensor) in file.tensors() {
+        .map(|(name, tensor)| (name.escape_debug().to_string(), tensor))
+        .collect();
+    let widths = tensors.iter().map(|(name, _)| name.chars().count());
+    let width = widths.max().unwrap_or(0).min(WIDEST_NAME);
+    for (name, tensor) in &tensors {
         let (dtype, shape) = (tensor.dtype.to_string(), format!("{:?}", tensor.shape));
         output::line(format!(
             "{name:width$}  {dtype:4}  {shape:20}  {:>12}",
-            tensor.elements()
+            learned(tensor)
         ));
     }
     output::line(format!(
         "{} tensors, {parameters} parameters, {bytes} bytes; {}",
-        file.tensors().count(),
+        tensors.len(),
         file.format()
     ));
     if !file.ignored().is_empty() {
-        output::note(format!("beside the tensors: {}", file.ignored().join(", ")));
+        let ignored = file.ignored().join(", ");
+        output::note(format!("beside the tensors: {}", ignored.escape_debug()));
     }
     Ok(())
+}
+
+/// Parameters of a tensor; a buffer of integers has none.
+fn learned(tensor: &TensorInfo) -> usize {
+    if tensor.is_float() {
+        tensor.elements()
+    } else {
+        0
+    }
 }

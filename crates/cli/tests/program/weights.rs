@@ -82,6 +82,40 @@ fn a_checkpoint_is_inspected() {
     assert!(text.ends_with("PyTorch checkpoint\n"), "{text}");
 }
 
+/// A safetensors file with one tensor and one buffer.
+fn named(name: &str) -> Vec<u8> {
+    let header = serde_json::json!({
+        name: { "dtype": "F32", "shape": [2], "data_offsets": [0, 8] },
+        "count": { "dtype": "I64", "shape": [1], "data_offsets": [8, 16] },
+    });
+    let header = header.to_string();
+    let length = (header.len() as u64).to_le_bytes();
+    [&length[..], header.as_bytes(), &[0; 16]].concat()
+}
+
+#[test]
+fn a_name_is_shown_whatever_it_is_and_a_buffer_is_no_parameter() {
+    let place = Place::new();
+    let long = "x".repeat(70_000);
+    place.file("long.safetensors", named(&long));
+    let text = place.ok(&["weights", "inspect", "long.safetensors"]).stdout;
+    assert!(text.contains(&format!("\n{long}  F32")), "the whole name");
+    assert!(text.ends_with("2 tensors, 2 parameters, 16 bytes; safetensors\n"));
+
+    place.file("evil.safetensors", named("\u{1b}[2Jgone\n1 tensors"));
+    let text = place.ok(&["weights", "inspect", "evil.safetensors"]).stdout;
+    assert!(text.contains("\\u{1b}[2Jgone\\n1 tensors  F32"), "{text}");
+    assert_eq!(text.lines().count(), 3, "{text}");
+    let import = [
+        &["weights", "import", "evil.safetensors", "--to", "out"],
+        &XVLM[..XVLM.len() - 2],
+    ];
+    let outcome = place.run(&import.concat());
+    assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+    let unexpected = "\nunexpected \\u{1b}[2Jgone\\n1 tensors\n";
+    assert!(outcome.stdout.contains(unexpected), "{}", outcome.stdout);
+}
+
 #[test]
 fn a_file_that_holds_no_weights_is_refused() {
     let place = Place::new();
