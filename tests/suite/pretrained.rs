@@ -115,6 +115,27 @@ fn a_file_of_another_size_is_refused() {
 }
 
 #[test]
+fn weights_that_are_not_finite_are_refused_by_name() {
+    let _guard = random_numbers();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("xvlm.safetensors");
+    let mut tensors = xvlm(&fresh(&settings(&[]), &Device::flex()));
+    let table = "text_encoder.embeddings.word_embeddings.weight";
+    let broken = tensors.get_mut(table).expect("the word table");
+    broken.bytes[4..8].copy_from_slice(&f32::NAN.to_le_bytes());
+    write_safetensors(&path, &tensors).expect("the folder can be written");
+
+    let settings = settings(&[&named(&path)]);
+    match fresh(&settings, &Device::flex()).pretrained(&settings) {
+        Err(TrainError::Weights(error)) => {
+            let expected = format!("tensor {table} holds NaN where a finite number should be");
+            assert_eq!(error.fault.to_string(), expected);
+        }
+        other => panic!("{:?}", other.map(|(_, pretrained)| pretrained)),
+    }
+}
+
+#[test]
 fn a_model_without_an_xvlm_refuses_weights_for_one() {
     let _guard = random_numbers();
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -134,6 +134,14 @@ pub enum Fault {
         /// What it holds.
         dtype: Dtype,
     },
+    /// The tensor holds a number that no weight can be.
+    #[error("tensor {} holds {value} where a finite number should be", name.escape_debug())]
+    NotFinite {
+        /// Name of the tensor.
+        name: String,
+        /// The first such number.
+        value: f32,
+    },
 }
 
 fn only(keys: &[String]) -> String {

@@ -163,6 +163,25 @@ impl WeightFile {
         })
     }
 
+    /// As [`floats`](Self::floats) for weights, which are finite.
+    ///
+    /// # Errors
+    ///
+    /// As [`floats`](Self::floats), and when a number is infinite or none at all in single precision.
+    pub fn weights(&self, name: &str) -> Result<Vec<f32>, WeightFileError> {
+        let values = self.floats(name)?;
+        match values.iter().find(|value| !value.is_finite()) {
+            None => Ok(values),
+            Some(value) => Err(WeightFileError {
+                path: self.path.clone(),
+                fault: Fault::NotFinite {
+                    name: name.to_owned(),
+                    value: *value,
+                },
+            }),
+        }
+    }
+
     fn read_floats(&self, name: &str) -> Result<Vec<f32>, Fault> {
         let stored = self.tensors.get(name).ok_or_else(|| Fault::NoTensor {
             name: name.to_owned(),

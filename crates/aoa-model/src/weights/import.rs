@@ -41,7 +41,7 @@ impl<'a> Import<'a> {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or holds integers where numbers should be. What the file has not, or has in another
+    /// When the file cannot be read, or holds integers or what is not finite where weights should be. What the file has not, or has in another
     /// shape, is no error; [`finish`](Self::finish) names it.
     pub fn load<M: Module>(
         &mut self,
@@ -92,7 +92,7 @@ impl<'a> Import<'a> {
         };
         self.used.insert(source.clone());
         if stored.shape == shape {
-            let values = self.file.floats(source)?;
+            let values = self.file.weights(source)?;
             self.report.loaded.push(name);
             return Ok(Some(values));
         }
@@ -100,7 +100,7 @@ impl<'a> Import<'a> {
             && let ([rows, heads], [target, same]) = (&stored.shape[..], shape)
             && heads == same
             && let (Some(from), Some(to)) = (window(*rows), window(*target))
-            && let Ok(values) = resize_bias_table(&self.file.floats(source)?, *heads, from, to)
+            && let Ok(values) = resize_bias_table(&self.file.weights(source)?, *heads, from, to)
         {
             self.report
                 .interpolated

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use weight_files::{Fault, LONGEST_HEADER, TensorBytes, WeightFile, write_safetensors};
+use weight_files::{Dtype, Fault, LONGEST_HEADER, TensorBytes, WeightFile, write_safetensors};
 
 use crate::memory::fault;
 
@@ -154,4 +154,30 @@ fn only_a_regular_file_is_replaced() {
     assert!(at("link").is_symlink());
     let written = WeightFile::open(&at("folder/file")).expect("what the link points to");
     assert_eq!(written.floats("a").expect("numbers"), [1.0]);
+}
+
+#[test]
+fn weights_are_finite() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("weights.safetensors");
+    let wide = TensorBytes {
+        dtype: Dtype::F64,
+        shape: vec![1],
+        bytes: 1e300_f64.to_le_bytes().to_vec(),
+    };
+    let of = |values: &[f32]| TensorBytes::from_f32(vec![values.len()], values);
+    let tensors = BTreeMap::from([
+        ("fine".to_owned(), of(&[1.0, f32::MAX])),
+        ("inf".to_owned(), of(&[1.0, f32::NEG_INFINITY])),
+        ("nan".to_owned(), of(&[f32::NAN])),
+        ("wide".to_owned(), wide),
+    ]);
+    write_safetensors(&path, &tensors).expect("it is written");
+    let file = WeightFile::open(&path).expect("it is read");
+    assert_eq!(file.weights("fine").expect("numbers"), [1.0, f32::MAX]);
+    for (name, shown) in [("inf", "-inf"), ("nan", "NaN"), ("wide", "inf")] {
+        let error = file.weights(name).expect_err("not finite");
+        let expected = format!("tensor {name} holds {shown} where a finite number should be");
+        assert_eq!(error.fault.to_string(), expected);
+    }
 }
