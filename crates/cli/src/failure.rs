@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use aoa_model::weights::NoSuchPart;
+use aoa_model::weights::{NoSuchPart, PublishedPart};
 use config_schema::{ConfigError, ConfigErrors, FixedKey};
 use data_pipeline::DataError;
 use gpu_probe::{ChooseError, ProbeError, SamplerError};
@@ -170,6 +170,14 @@ impl Failure {
             Self::Incomplete { .. } => Some(
                 "nothing was written; see what is missing and mis-shaped, and set the sizes of the [xvlm] section to those \
                  of the file"
+                    .to_owned(),
+            ),
+            Self::Part(NoSuchPart(PublishedPart::Xvlm)) => Some(
+                "a run has it with `model.branches = \"both\"` or \"coarse\", and `model.image_encoder = \"swin\"`"
+                    .to_owned(),
+            ),
+            Self::Part(NoSuchPart(PublishedPart::Fine)) => Some(
+                "a run has it with `model.branches = \"both\"` or \"fine\", and `model.fine_form = \"cfr\"`"
                     .to_owned(),
             ),
             Self::Exists { .. } => {

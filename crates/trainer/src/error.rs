@@ -168,6 +168,9 @@ impl TrainError {
             Self::RunExists { .. } => {
                 Some("continue it with `--resume RUN_DIR`, or choose another `logging.run_dir`")
             }
+            Self::NeedsRegions => Some(
+                "`aoa eval` measures it on its data set; a run with `model.region_features = false` answers from images",
+            ),
             Self::NotARun { .. } => Some("name a folder that `aoa train` wrote"),
             Self::NoCheckpoint { .. } => {
                 Some("start the run again; its configuration is in config.toml there")

@@ -214,6 +214,28 @@ fn completions_and_data() {
 }
 
 #[test]
+fn what_a_run_cannot_do_is_said_with_the_settings_that_can() {
+    let place = Place::new();
+    let described = [
+        "--set",
+        "dataset.shapes_described=true",
+        "--stop-after",
+        "1",
+    ];
+    place.ok(&small_training(&described));
+    place.file("any.png", "");
+    let regions = [
+        "answers from region features",
+        "model.region_features = false",
+    ];
+    let ask = ["ask", "what?", "--image", "any.png", "--run", "run"];
+    place.fails(5, &regions, &ask);
+    let published = ["the model has no X-VLM", "model.image_encoder = \"swin\""];
+    let export = ["weights", "export", "run", "--to", "out.safetensors"];
+    place.fails(5, &published, &export);
+}
+
+#[test]
 fn an_exported_data_set_is_one_to_train_on() {
     let place = Place::new();
     let export = "data export --preset cpu --format folder --count 3 --to own";

@@ -189,7 +189,10 @@ fn weights_leave_a_run_and_come_back() {
     let no_file = ["folder as a file of weights", "it is not a regular file"];
     place.fails(3, &no_file, &[&export[..], &["folder", "--force"]].concat());
 
-    let words = ["the model has no fine branch"];
+    let words = [
+        "the model has no fine branch",
+        "model.branches = \"both\" or \"fine\", and model.fine_form = \"cfr\"",
+    ];
     place.fails(
         5,
         &words,
