@@ -14,11 +14,11 @@ use config_schema::Config;
 use integration_tests::{gradients_by_path, random_numbers};
 use tempfile::TempDir;
 use trainer::{
-    DataShape, Dataset, DeviceBatch, Model, Sight, Slicing, TrainError, effective_gradient,
-    evaluation_loader, materialize, training_encoder,
+    DataShape, Dataset, DeviceBatch, Event, Model, Observer, Sight, Slicing, TrainError,
+    effective_gradient, evaluation_loader, materialize, training_encoder,
 };
 
-use crate::runs::{finish, small};
+use crate::runs::{finish, losses, small, start, start_watched};
 use crate::two_branches::BOTH;
 
 fn settings(sets: &[&str]) -> Config {
@@ -97,6 +97,128 @@ fn a_run_says_what_became_of_the_weights() {
     assert_eq!(events.len(), 1, "{events:?}");
     assert!(events[0].contains("xvlm.safetensors"), "{events:?}");
     assert_ne!(with.losses(), finish(&settings(&[])).losses());
+}
+
+/// The file is read once: neither going on in front of the first checkpoint nor the baseline needs it.
+#[test]
+fn a_run_needs_the_file_at_its_start_only() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = {
+        let _guard = random_numbers();
+        published(&folder, &settings(&[]))
+    };
+    let settings = settings(&[
+        &named(&path),
+        "training.epochs=1",
+        "evaluation.question_only_epochs=1",
+    ]);
+    let (whole, run_dir) = (folder.path().join("whole"), folder.path().join("parts"));
+    let summary = start::<Vqa>(&settings, &whole, false, None).expect("the run ends well");
+    let accuracy = summary.question_only_accuracy;
+    assert!(accuracy.is_some());
+
+    start::<Vqa>(&settings, &run_dir, false, Some(1)).expect("the part ends well");
+    fs::remove_dir_all(run_dir.join("checkpoints")).expect("as if stopped before the first");
+    fs::write(&path, "another file").expect("the file is replaced");
+    let resumed = start::<Vqa>(&settings, &run_dir, true, None).expect("the rest ends well");
+    assert_eq!(losses(&run_dir), losses(&whole));
+    assert_eq!(resumed.question_only_accuracy, accuracy);
+    let count = |run_dir: &Path| {
+        let metrics = fs::read_to_string(run_dir.join("metrics.jsonl")).expect("metrics");
+        metrics.matches("\"event\":\"pretrained\"").count()
+    };
+    assert_eq!((count(&whole), count(&run_dir)), (2, 2), "run and baseline");
+
+    fs::remove_dir_all(run_dir.join("checkpoints")).expect("checkpoints");
+    let kept = run_dir.join("start.bpk");
+    let mut bytes = fs::read(&kept).expect("the weights of the start");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&kept, bytes).expect("write");
+    let changed = start::<Vqa>(&settings, &run_dir, true, None);
+    assert!(
+        matches!(&changed, Err(TrainError::Invalid { path, .. }) if *path == kept),
+        "{changed:?}"
+    );
+}
+
+/// Takes the weights of a run's start away when the baseline begins.
+struct Thief(PathBuf);
+
+impl Observer for Thief {
+    fn observe(&mut self, event: &Event) {
+        if let Event::QuestionOnly { .. } = event {
+            fs::remove_file(&self.0).expect("the weights of the start");
+        }
+    }
+
+    fn tick(&mut self, _step: usize) {}
+}
+
+#[test]
+fn the_result_is_written_before_the_baseline_begins() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = {
+        let _guard = random_numbers();
+        published(&folder, &settings(&[]))
+    };
+    let settings = settings(&[
+        &named(&path),
+        "training.max_steps=1",
+        "evaluation.question_only_epochs=1",
+    ]);
+    let run_dir = folder.path().join("run");
+    let mut thief = Thief(run_dir.join("start.bpk"));
+    let failed = start_watched::<Vqa>(&settings, &run_dir, false, None, &mut thief);
+    assert!(matches!(failed, Err(TrainError::Read { .. })), "{failed:?}");
+    let summary = fs::read_to_string(run_dir.join("summary.json")).expect("a result");
+    let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
+    assert!(summary["test_accuracy"].is_f64(), "{summary}");
+    assert!(summary["question_only_accuracy"].is_null(), "{summary}");
+}
+
+#[test]
+fn a_file_that_cannot_be_used_leaves_no_run_directory() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("xvlm.safetensors");
+    let run_dir = folder.path().join("run");
+    let with = settings(&[&named(&path), "training.max_steps=1"]);
+    let begin = |what: &str| {
+        let begun = start::<Vqa>(&with, &run_dir, false, None);
+        assert_eq!(run_dir.exists(), begun.is_ok(), "{what}");
+        begun
+    };
+    assert!(matches!(begin("absent"), Err(TrainError::Weights(_))));
+    fs::write(&path, "no weights").expect("a file");
+    assert!(matches!(begin("broken"), Err(TrainError::Weights(_))));
+    let other = |sets: &[&str]| {
+        let _guard = random_numbers();
+        published(&folder, &settings(sets));
+    };
+    other(&["xvlm.text_hidden=32"]);
+    let misfit = begin("of another size");
+    assert!(
+        matches!(misfit, Err(TrainError::WeightsIncomplete { .. })),
+        "{misfit:?}"
+    );
+    other(&[]);
+    begin("fitting").expect("the run ends well");
+}
+
+/// A folder may hold files of the names that a run has, as one that never began left them.
+#[test]
+fn only_weights_that_a_run_kept_itself_are_its_start() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for name in ["start.bpk", "start.json", "vocab.txt"] {
+        fs::write(folder.path().join(name), "of somebody else").expect("a file");
+    }
+    let settings = small(&["training.max_steps=1"]);
+    start::<Vqa>(&settings, folder.path(), false, None).expect("the run ends well");
+    let seal = fs::read_to_string(folder.path().join("seal.json")).expect("the seal");
+    assert!(
+        !seal.contains("start") && !seal.contains("vocab.txt"),
+        "{seal}"
+    );
 }
 
 #[test]

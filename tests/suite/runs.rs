@@ -11,7 +11,7 @@ use integration_tests::{Gradients, Silent, newest_weights, random_numbers};
 use tempfile::TempDir;
 use toy_model::Toy;
 use trainer::memory::DeviceMemory;
-use trainer::{Checkpoints, Model, Run, Summary, TrainError, train};
+use trainer::{Checkpoints, Model, Observer, Run, Summary, TrainError, train};
 
 use crate::two_branches::BOTH;
 
@@ -51,11 +51,21 @@ pub struct Finished {
     summary: Summary,
 }
 
-fn start<M: Model>(
+pub fn start<M: Model>(
     settings: &Config,
     run_dir: &Path,
     resume: bool,
     stop_after: Option<usize>,
+) -> Result<Summary, TrainError> {
+    start_watched::<M>(settings, run_dir, resume, stop_after, &mut Silent)
+}
+
+pub fn start_watched<M: Model>(
+    settings: &Config,
+    run_dir: &Path,
+    resume: bool,
+    stop_after: Option<usize>,
+    observer: &mut dyn Observer,
 ) -> Result<Summary, TrainError> {
     let run = Run {
         settings,
@@ -69,7 +79,7 @@ fn start<M: Model>(
         memory: DeviceMemory::default(),
     };
     let _guard = random_numbers();
-    train::<M>(&run, &mut Silent)
+    train::<M>(&run, observer)
 }
 
 /// Begins a run and stops it after a step.

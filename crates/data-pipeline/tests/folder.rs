@@ -464,7 +464,7 @@ fn answers_alike_are_named_with_their_lines() {
     let [first, second] = if a { [1, 3] } else { [2, 4] };
     let answers = AnswerList::build(source.samples()).expect("answers");
     let tokenizer = WordPiece::build(source.samples(), WordPieceForm::Xvlm).expect("words");
-    let error = Pieces::of_training(tokenizer, 9, &answers, &source).expect_err("alike");
+    let error = Pieces::of_training(tokenizer, 9, 9, &answers, &source).expect_err("alike");
     let file = root.path().join("train.jsonl");
     let file = file.display();
     assert_eq!(

@@ -34,6 +34,7 @@ mod parameters;
 pub mod plan;
 pub mod randomness;
 mod run_dir;
+mod start;
 mod steps;
 mod stopwatch;
 mod trained;

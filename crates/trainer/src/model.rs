@@ -6,8 +6,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use config_schema::Config;
 use data_pipeline::{Encoder, Inputs};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::batch::DeviceBatch;
 use crate::error::TrainError;
@@ -66,7 +66,7 @@ pub trait Model: Module + Sync + 'static {
 }
 
 /// Published weights that a model took over.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pretrained {
     /// The file.
     pub path: PathBuf,

@@ -39,6 +39,12 @@ pub struct RunDir {
 /// Checksum of each file by its name.
 type Seal = BTreeMap<String, u32>;
 
+/// The files of a run that must be as they were when it began: a checkpoint means nothing without them.
+pub(crate) struct Sealed<'a> {
+    run_dir: &'a Path,
+    seal: Seal,
+}
+
 /// What a checkpoint needs beside it to be used.
 #[derive(Debug, Clone)]
 pub struct Blueprint<C> {
@@ -49,25 +55,37 @@ pub struct Blueprint<C> {
 }
 
 impl RunDir {
-    /// Creates a run directory, with the configuration text in it.
+    /// Refuses a folder that holds a run already.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be written or holds a run already.
-    pub fn create(path: &Path, config: &str) -> Result<Self, TrainError> {
-        let failed = |source| TrainError::Write {
-            path: path.to_owned(),
-            source,
-        };
-        fs::create_dir_all(path).map_err(failed)?;
+    /// When it does.
+    pub fn require_vacant(path: &Path) -> Result<(), TrainError> {
         if path.join(CONFIG).exists() {
             return Err(TrainError::RunExists {
                 path: path.to_owned(),
             });
         }
-        let run_dir = Self::open(path)?;
-        durable::write(&path.join(CONFIG), config.as_bytes()).map_err(failed)?;
-        Ok(run_dir)
+        Ok(())
+    }
+
+    /// Creates a run directory. It holds a run when its [blueprint](Self::write_blueprint) is written.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written or holds a run already.
+    pub fn create(path: &Path) -> Result<Self, TrainError> {
+        fs::create_dir_all(path).map_err(|source| TrainError::Write {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::require_vacant(path)?;
+        Self::open(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Opens a run directory to continue its run.
@@ -107,7 +125,8 @@ impl RunDir {
         })
     }
 
-    /// Saves what checkpoints need beside them.
+    /// Saves what checkpoints need beside them and the configuration text, and seals both with the files `kept` that the
+    /// run has besides.
     ///
     /// # Errors
     ///
@@ -115,34 +134,29 @@ impl RunDir {
     pub fn write_blueprint<C: Serialize>(
         &self,
         blueprint: &Blueprint<C>,
+        config: &str,
+        kept: &[&'static str],
     ) -> Result<(), TrainError> {
         let encoder = &blueprint.encoder;
+        let mut names = [&[CONFIG, VOCABULARY, ANSWERS, INPUTS, DATA, MODEL], kept].concat();
         self.write_text(VOCABULARY, &encoder.vocabulary.to_json())?;
         self.write_text(ANSWERS, &encoder.answers.to_json())?;
         if let Some(pieces) = &encoder.pieces {
             self.write_text(WORD_PIECES, &pieces.tokenizer().to_text())?;
+            names.push(WORD_PIECES);
         }
         self.write_json(INPUTS, &encoder.inputs)?;
         self.write_json(MODEL, &blueprint.model)?;
-        self.seal()
+        self.write_text(CONFIG, config)?;
+        self.seal(&names)
     }
 
     /// Writes down the checksum of every file that decides what a checkpoint means.
-    fn seal(&self) -> Result<(), TrainError> {
+    fn seal(&self, names: &[&str]) -> Result<(), TrainError> {
         let mut seal = Seal::new();
-        for name in [
-            CONFIG,
-            VOCABULARY,
-            ANSWERS,
-            WORD_PIECES,
-            INPUTS,
-            DATA,
-            MODEL,
-        ] {
-            let path = self.path.join(name);
-            if path.exists() {
-                seal.insert(name.to_owned(), crc32fast::hash(read(&path)?.as_bytes()));
-            }
+        for name in names {
+            let content = read(&self.path.join(name))?;
+            seal.insert((*name).to_owned(), crc32fast::hash(&content));
         }
         self.write_json(SEAL, &seal)
     }
@@ -208,23 +222,27 @@ impl RunDir {
         self.write_json(SUMMARY, summary)
     }
 
-    fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), TrainError> {
+    pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), TrainError> {
         write_json(&self.path, name, value)
     }
 
     fn write_text(&self, name: &str, text: &str) -> Result<(), TrainError> {
-        write_text(&self.path, name, text)
+        self.write(name, text.as_bytes())
+    }
+
+    pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<(), TrainError> {
+        write(&self.path, name, content)
     }
 }
 
 fn write_json<T: Serialize>(run_dir: &Path, name: &str, value: &T) -> Result<(), TrainError> {
     let text = encode(run_dir, name, value, serde_json::to_vec_pretty)?;
-    write_text(run_dir, name, &String::from_utf8_lossy(&text))
+    write(run_dir, name, &text)
 }
 
-fn write_text(run_dir: &Path, name: &str, text: &str) -> Result<(), TrainError> {
+fn write(run_dir: &Path, name: &str, content: &[u8]) -> Result<(), TrainError> {
     let path = run_dir.join(name);
-    durable::write(&path, text.as_bytes()).map_err(|source| TrainError::Write { path, source })
+    durable::write(&path, content).map_err(|source| TrainError::Write { path, source })
 }
 
 fn encode<T: Serialize>(
@@ -248,15 +266,14 @@ pub fn read_blueprint<C: DeserializeOwned>(
     run_dir: &Path,
     settings: &Config,
 ) -> Result<Blueprint<C>, TrainError> {
-    let seal = read_seal(run_dir)?;
+    let sealed = Sealed::of(run_dir)?;
     let vocabulary = run_dir.join(VOCABULARY);
     let answers = run_dir.join(ANSWERS);
-    let read = |path: &Path| read_sealed(path, &seal);
-    let answers = AnswerList::from_json(&read(&answers)?, &answers)?;
+    let answers = AnswerList::from_json(&sealed.text(ANSWERS)?, &answers)?;
     let word_pieces = run_dir.join(WORD_PIECES);
     let tokens = settings.dataset.max_question_tokens;
-    let pieces = if seal.contains_key(WORD_PIECES) {
-        let text = read(&word_pieces)?;
+    let pieces = if sealed.contains(WORD_PIECES) {
+        let text = sealed.text(WORD_PIECES)?;
         let tokenizer = WordPiece::from_text(&text, &word_pieces, WordPieceForm::Xvlm)?;
         // How long an answer may be was seen to when the run began.
         Some(Pieces::new(tokenizer, tokens, usize::MAX, &answers)?)
@@ -265,14 +282,14 @@ pub fn read_blueprint<C: DeserializeOwned>(
     };
     Ok(Blueprint {
         encoder: Arc::new(Encoder {
-            vocabulary: Vocabulary::from_json(&read(&vocabulary)?, &vocabulary)?,
+            vocabulary: Vocabulary::from_json(&sealed.text(VOCABULARY)?, &vocabulary)?,
             answers,
             max_question_tokens: tokens,
             image_size: settings.dataset.image_size,
-            inputs: parse(&run_dir.join(INPUTS), &seal)?,
+            inputs: sealed.parse(INPUTS)?,
             pieces,
         }),
-        model: parse(&run_dir.join(MODEL), &seal)?,
+        model: sealed.parse(MODEL)?,
     })
 }
 
@@ -292,11 +309,11 @@ pub fn write_fingerprints(run_dir: &Path, dataset: &Dataset) -> Result<(), Train
 ///
 /// When the folder is not a run, or what it wrote down was changed.
 pub fn changed_splits(run_dir: &Path, dataset: &Dataset) -> Result<Vec<Split>, TrainError> {
-    let seal = read_seal(run_dir)?;
-    if !seal.contains_key(DATA) {
+    let sealed = Sealed::of(run_dir)?;
+    if !sealed.contains(DATA) {
         return Ok(Vec::new());
     }
-    let began: Fingerprints = parse(&run_dir.join(DATA), &seal)?;
+    let began: Fingerprints = sealed.parse(DATA)?;
     let now = dataset.fingerprints();
     let splits = [Split::Train, Split::Validation, Split::Test].into_iter();
     Ok(splits
@@ -320,14 +337,6 @@ pub fn require_same_data(run_dir: &Path, dataset: &Dataset) -> Result<(), TrainE
     }
 }
 
-/// Reads a sealed file of JSON.
-fn parse<T: DeserializeOwned>(path: &Path, seal: &Seal) -> Result<T, TrainError> {
-    serde_json::from_str(&read_sealed(path, seal)?).map_err(|error| TrainError::Invalid {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })
-}
-
 /// Reads the configuration text of a run.
 ///
 /// # Errors
@@ -335,30 +344,61 @@ fn parse<T: DeserializeOwned>(path: &Path, seal: &Seal) -> Result<T, TrainError>
 /// When there is none.
 pub fn read_config(run_dir: &Path) -> Result<String, TrainError> {
     require(run_dir, CONFIG)?;
-    read_sealed(&run_dir.join(CONFIG), &read_seal(run_dir)?)
+    Sealed::of(run_dir)?.text(CONFIG)
 }
 
-fn read_seal(run_dir: &Path) -> Result<Seal, TrainError> {
-    require(run_dir, SEAL)?;
-    let path = run_dir.join(SEAL);
-    serde_json::from_str(&read(&path)?).map_err(|error| TrainError::Invalid {
+impl<'a> Sealed<'a> {
+    /// # Errors
+    ///
+    /// When the run was never sealed.
+    pub(crate) fn of(run_dir: &'a Path) -> Result<Self, TrainError> {
+        require(run_dir, SEAL)?;
+        let path = run_dir.join(SEAL);
+        match serde_json::from_slice(&read(&path)?) {
+            Ok(seal) => Ok(Self { run_dir, seal }),
+            Err(error) => Err(invalid(path, &error)),
+        }
+    }
+
+    /// Whether the run began with such a file.
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.seal.contains_key(name)
+    }
+
+    /// # Errors
+    ///
+    /// When the file cannot be read, or was changed.
+    pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, TrainError> {
+        let path = self.run_dir.join(name);
+        let content = read(&path)?;
+        if self.seal.get(name) == Some(&crc32fast::hash(&content)) {
+            return Ok(content);
+        }
+        Err(TrainError::Invalid {
+            path,
+            reason: "it was changed since the run began".to_owned(),
+        })
+    }
+
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), and when the file is not JSON of a `T`.
+    pub(crate) fn parse<T: DeserializeOwned>(&self, name: &str) -> Result<T, TrainError> {
+        serde_json::from_slice(&self.read(name)?)
+            .map_err(|error| invalid(self.run_dir.join(name), &error))
+    }
+
+    fn text(&self, name: &str) -> Result<String, TrainError> {
+        String::from_utf8(self.read(name)?)
+            .map_err(|error| invalid(self.run_dir.join(name), &error))
+    }
+}
+
+fn invalid(path: PathBuf, error: &dyn std::error::Error) -> TrainError {
+    TrainError::Invalid {
         path,
         reason: error.to_string(),
-    })
-}
-
-/// Reads a file that must be as it was when the run began: a checkpoint means nothing without it.
-fn read_sealed(path: &Path, seal: &Seal) -> Result<String, TrainError> {
-    let text = read(path)?;
-    let name = path.file_name().and_then(|name| name.to_str());
-    let expected = name.and_then(|name| seal.get(name));
-    if expected == Some(&crc32fast::hash(text.as_bytes())) {
-        return Ok(text);
     }
-    Err(TrainError::Invalid {
-        path: path.to_owned(),
-        reason: "it was changed since the run began".to_owned(),
-    })
 }
 
 fn require(run_dir: &Path, file: &'static str) -> Result<(), TrainError> {
@@ -371,8 +411,8 @@ fn require(run_dir: &Path, file: &'static str) -> Result<(), TrainError> {
     })
 }
 
-fn read(path: &Path) -> Result<String, TrainError> {
-    fs::read_to_string(path).map_err(|source| TrainError::Read {
+fn read(path: &Path) -> Result<Vec<u8>, TrainError> {
+    fs::read(path).map_err(|source| TrainError::Read {
         path: path.to_owned(),
         source,
     })

@@ -60,6 +60,8 @@ impl<M: Model> Trainer<'_, M> {
             })?;
             summary.test_accuracy = Some(accuracy);
             summary.branch_accuracy = branches;
+            // The result is there, whatever becomes of the baseline.
+            self.reporter.run_dir.write_summary(&summary)?;
             summary.question_only_accuracy = self.question_only(config, &test, state)?;
         }
         self.reporter.report(&Event::Summary(summary.clone()))?;

@@ -16,6 +16,7 @@ use crate::event::{Observer, Summary};
 use crate::memory::DeviceMemory;
 use crate::model::{DataShape, Model};
 use crate::run_dir::{Blueprint, RunDir, read_blueprint, require_same_data, write_fingerprints};
+use crate::start;
 
 /// A run to start or to continue.
 #[derive(Debug)]
@@ -90,15 +91,23 @@ fn begin<M: Model>(
     run: &Run,
     dataset: &Dataset,
 ) -> Result<(Blueprint<M::Config>, RunDir), TrainError> {
+    RunDir::require_vacant(run.run_dir)?;
     let encoder = training_encoder::<M>(run.settings, dataset.train.as_ref())?;
     let model = M::configure(run.settings, &DataShape::of(&encoder)).map_err(TrainError::Model)?;
     let blueprint = Blueprint {
         encoder: Arc::new(encoder),
         model,
     };
-    let run_dir = RunDir::create(run.run_dir, run.config_text)?;
+    // All that can be wrong with what the run begins with is known before there is a run.
+    let device = run.device.clone().autodiff();
+    let published = start::published::<M>(run.settings, &blueprint.model, &device)?;
+    let run_dir = RunDir::create(run.run_dir)?;
     write_fingerprints(run.run_dir, dataset)?;
-    run_dir.write_blueprint(&blueprint)?;
+    let kept = match published {
+        Some((model, pretrained)) => start::keep(&run_dir, model, &pretrained)?,
+        None => &[],
+    };
+    run_dir.write_blueprint(&blueprint, run.config_text, kept)?;
     Ok((blueprint, run_dir))
 }
 

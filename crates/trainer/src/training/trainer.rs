@@ -19,9 +19,9 @@ use crate::event::{Event, Purpose};
 use crate::memory::{OutOfMemory, Phase};
 use crate::model::Model;
 use crate::optimizers::Optimizers;
-use crate::parameters::{count, materialize};
-use crate::randomness::{Purpose as Random, seed};
+use crate::parameters::count;
 use crate::run_dir::Blueprint;
+use crate::start;
 use crate::steps::Steps;
 use crate::stopwatch::Stopwatch;
 use crate::window::Window;
@@ -92,17 +92,15 @@ impl<'a, M: Model> Trainer<'a, M> {
 
     /// A model with its first weights, which depend on the run's seed alone, and optimizers without state.
     pub(super) fn fresh(&self, config: &M::Config) -> (M, Optimizers) {
-        self.device
-            .seed(seed(self.run.settings.training.seed, Random::Weights, 0, 0));
-        let model = M::init(config, &self.device).carried_out(self.run.settings);
-        materialize(&model);
+        let settings = self.run.settings;
+        let model = start::fresh(settings, config, &self.device);
         self.memory.watch.note(Phase::Storage);
-        (model, Optimizers::new(self.run.settings))
+        (model, Optimizers::new(settings))
     }
 
-    /// The model with the published weights that the settings name, if they name any.
+    /// The model with the published weights that the run began with, if it did.
     pub(super) fn pretrained(&mut self, model: M) -> Result<M, TrainError> {
-        let (model, pretrained) = model.pretrained(self.run.settings)?;
+        let (model, pretrained) = start::kept(self.run.run_dir, model)?;
         if let Some(pretrained) = pretrained {
             self.reporter.report(&Event::Pretrained(pretrained))?;
         }
