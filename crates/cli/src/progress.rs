@@ -148,9 +148,7 @@ impl Position {
                     run_dir.display()
                 )
             }
-            Event::Pretrained(Pretrained { path, report }) => {
-                format!("weights of {}: {report}", path.display())
-            }
+            Event::Pretrained(pretrained) => weights_taken(pretrained),
             Event::Warning { message } => format!("warning: {message}"),
             Event::Step { step, .. } => {
                 let left = self
@@ -219,6 +217,11 @@ impl Position {
         let seconds = samples as f64 / samples_per_second;
         (*samples_per_second > 0.0).then(|| duration(seconds))
     }
+}
+
+/// What became of published weights.
+pub fn weights_taken(Pretrained { path, report }: &Pretrained) -> String {
+    format!("weights of {}: {report}", path.display())
 }
 
 /// Loss, speed and memory of a step.

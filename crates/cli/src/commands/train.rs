@@ -109,8 +109,14 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let config = &settings.resolved.config;
     let dataset = Dataset::open(config)?;
     let encoder = trainer::training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
-    <ActiveModel as Model>::configure(config, &DataShape::of(&encoder))
-        .map_err(trainer::TrainError::Model)?;
+    let parts = <ActiveModel as Model>::configure(config, &DataShape::of(&encoder))
+        .map_err(TrainError::Model)?;
+    let mut pretrained = None;
+    // A run that goes on has the weights that it began with.
+    if args.resume.is_none() && !config.xvlm.weights.is_empty() {
+        let model = <ActiveModel as Model>::init(&parts, &device::open(&settings.device)?);
+        (_, pretrained) = model.pretrained(config)?;
+    }
     let samples = dataset.train.samples().len();
     if args.json {
         output::json(&serde_json::json!({
@@ -120,10 +126,14 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
             "effective_batch": config.effective_batch(),
             "training_samples": samples,
             "steps": Steps::of(config, samples).total,
+            "pretrained": pretrained,
             "config": config,
         }));
     } else {
         output::text(settings.resolved.annotated_toml());
+        if let Some(pretrained) = &pretrained {
+            output::note(progress::weights_taken(pretrained));
+        }
     }
     output::note("dry run: nothing was trained");
     Ok(ExitCode::SUCCESS)

@@ -228,3 +228,33 @@ fn weights_leave_a_run_and_come_back() {
     );
     assert!(!Path::new(&place.path().join("other.safetensors")).exists());
 }
+
+#[test]
+fn a_rehearsal_looks_at_the_file_of_weights() {
+    let place = Place::new();
+    place.ok(&small_training(&XVLM));
+    place.ok(&["weights", "export", "run", "--to", "run.safetensors"]);
+    let fitting = "xvlm.weights=run.safetensors";
+    let rehearsal = [
+        "--dry-run",
+        "--json",
+        "--set",
+        "logging.run_dir=next",
+        "--set",
+    ];
+    let rehearse = |weights| small_training(&[&XVLM[..], &rehearsal, &[weights]].concat());
+    let outcome = place.ok(&rehearse(fitting));
+    let found: Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+    let report = found["pretrained"]["report"].as_str().expect("a report");
+    assert!(report.contains(" 0 missing, 0 mis-shaped"), "{report}");
+    place.fails(3, &["gone.pth"], &rehearse("xvlm.weights=gone.pth"));
+    for missing in ["xvlm.weights=gone", "xvlm.vocabulary=gone"] {
+        let sets = ["--set", "logging.run_dir=next", "--set", missing];
+        let training = small_training(&[&XVLM[..], &sets].concat());
+        place.fails(3, &["gone"], &training);
+    }
+    let other = ["does not have all of the model", "mis-shaped"];
+    let wide = [&rehearse(fitting)[..], &["--set", "xvlm.text_hidden=32"]].concat();
+    place.fails(3, &other, &wide);
+    assert!(!place.path().join("next").exists());
+}
