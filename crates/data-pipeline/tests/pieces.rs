@@ -121,7 +121,7 @@ fn answers_that_would_be_written_alike_are_refused() {
         .collect();
     let answers = AnswerList::build(&samples).expect("answers");
     let tokenizer = WordPiece::build(&samples, WordPieceForm::Xvlm).expect("words");
-    let error = Pieces::of_training(tokenizer, 9, &answers, &Questions(samples));
+    let error = Pieces::of_training(tokenizer, 9, 9, &answers, &Questions(samples));
     let message = error.expect_err("alike").to_string();
     for expected in [
         "`A0` (sample 1) and `a0` (sample 0); ",
