@@ -120,6 +120,8 @@ const CONFIGURATIONS: [(bool, &[&str]); 18] = [
 const OVER: f64 = 0.08;
 /// And this far under.
 const UNDER: f64 = -0.03;
+/// Or by these bytes: whether a thread has its buffers of the matrix library depends on what else the machine does.
+const BUFFERS: u64 = 1 << 19;
 
 /// Held by a test while it counts: the count is the process's.
 static COUNT: Mutex<()> = Mutex::new(());
@@ -138,7 +140,14 @@ fn plans_are_close_to_what_is_measured() {
         {
             println!("{line}");
         }
-        if !(UNDER..=OVER).contains(&comparison.error()) {
+        let within = (UNDER..=OVER).contains(&comparison.error());
+        if !within
+            && comparison
+                .planned
+                .peak_bytes
+                .abs_diff(comparison.measured())
+                > BUFFERS
+        {
             missed.push(line);
         }
     }
