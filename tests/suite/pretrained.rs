@@ -47,6 +47,12 @@ fn published(folder: &TempDir, settings: &Config) -> PathBuf {
     path
 }
 
+/// The same in front of runs, which draw numbers by themselves.
+fn published_alone(folder: &TempDir) -> PathBuf {
+    let _guard = random_numbers();
+    published(folder, &settings(&[]))
+}
+
 fn named(path: &Path) -> String {
     format!("xvlm.weights={}", path.display())
 }
@@ -84,10 +90,7 @@ fn training_begins_with_the_weights_of_the_file() {
 #[test]
 fn a_run_says_what_became_of_the_weights() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = {
-        let _guard = random_numbers();
-        published(&folder, &settings(&[]))
-    };
+    let path = published_alone(&folder);
     let with = finish(&settings(&[&named(&path)]));
     let metrics = fs::read_to_string(with.run_dir().join("metrics.jsonl")).expect("metrics");
     let events: Vec<_> = metrics
@@ -103,10 +106,7 @@ fn a_run_says_what_became_of_the_weights() {
 #[test]
 fn a_run_needs_the_file_at_its_start_only() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = {
-        let _guard = random_numbers();
-        published(&folder, &settings(&[]))
-    };
+    let path = published_alone(&folder);
     let settings = settings(&[
         &named(&path),
         "training.epochs=1",
@@ -158,10 +158,7 @@ impl Observer for Thief {
 #[test]
 fn the_result_is_written_before_the_baseline_begins() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = {
-        let _guard = random_numbers();
-        published(&folder, &settings(&[]))
-    };
+    let path = published_alone(&folder);
     let settings = settings(&[
         &named(&path),
         "training.max_steps=1",

@@ -82,48 +82,25 @@ pub(crate) fn again<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Autodiff
 )]
 pub(crate) trait GraphStep: Backend {
+    /// Without a graph there are no steps, and the output is all that is left.
     fn graph_step(
         output: FloatTensor<Self>,
         first: FloatTensor<Self>,
         second: FloatTensor<Self>,
         rule: Rule,
-    ) -> FloatTensor<Self>;
+    ) -> FloatTensor<Self> {
+        drop((first, second, rule));
+        output
+    }
 }
 
 #[cfg(feature = "flex")]
-impl GraphStep for burn::backend::Flex {
-    fn graph_step(
-        output: FloatTensor<Self>,
-        _first: FloatTensor<Self>,
-        _second: FloatTensor<Self>,
-        _rule: Rule,
-    ) -> FloatTensor<Self> {
-        output
-    }
-}
+impl GraphStep for burn::backend::Flex {}
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-impl GraphStep for burn::backend::Cube {
-    fn graph_step(
-        output: FloatTensor<Self>,
-        _first: FloatTensor<Self>,
-        _second: FloatTensor<Self>,
-        _rule: Rule,
-    ) -> FloatTensor<Self> {
-        output
-    }
-}
+impl GraphStep for burn::backend::Cube {}
 
-impl GraphStep for burn::backend::Capture {
-    fn graph_step(
-        output: FloatTensor<Self>,
-        _first: FloatTensor<Self>,
-        _second: FloatTensor<Self>,
-        _rule: Rule,
-    ) -> FloatTensor<Self> {
-        output
-    }
-}
+impl GraphStep for burn::backend::Capture {}
 
 impl<B, C> GraphStep for Autodiff<B, C>
 where

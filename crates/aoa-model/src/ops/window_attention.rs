@@ -50,37 +50,28 @@ pub(crate) trait WindowAttention: Backend {
     ) -> FloatTensor<Self>;
 }
 
-#[cfg(feature = "flex")]
-impl WindowAttention for burn::backend::Flex {
-    fn window_attention(
-        qkv: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        mask: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        Self::forward(Windows { qkv, bias, mask }.inputs())
-    }
+/// On a backend without a graph the operation is the kernel of [`attention`](super::attention).
+macro_rules! computes {
+    ($backend:ty) => {
+        impl WindowAttention for $backend {
+            fn window_attention(
+                qkv: FloatTensor<Self>,
+                bias: FloatTensor<Self>,
+                mask: FloatTensor<Self>,
+            ) -> FloatTensor<Self> {
+                Self::forward(Windows { qkv, bias, mask }.inputs())
+            }
+        }
+    };
 }
+
+#[cfg(feature = "flex")]
+computes!(burn::backend::Flex);
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-impl WindowAttention for burn::backend::Cube {
-    fn window_attention(
-        qkv: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        mask: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        Self::forward(Windows { qkv, bias, mask }.inputs())
-    }
-}
+computes!(burn::backend::Cube);
 
-impl WindowAttention for burn::backend::Capture {
-    fn window_attention(
-        qkv: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        mask: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        Self::forward(Windows { qkv, bias, mask }.inputs())
-    }
-}
+computes!(burn::backend::Capture);
 
 /// What the operation is given.
 #[derive(Debug, Clone)]

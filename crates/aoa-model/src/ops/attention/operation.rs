@@ -5,15 +5,10 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients as Registered;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, Dispatch, TensorMetadata, backend_extension,
-    get_or_init_device_settings,
-};
+use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, backend_extension};
 use burn::nn::Dropout;
 use burn::tensor::activation::softmax;
-use burn::tensor::{Distribution, Int, Shape, Tensor};
-
-use crate::capture::record;
+use burn::tensor::{Distribution, Int, Tensor};
 
 use super::dropout::RowDropout;
 use super::tiles::{Inputs, Kernel};
@@ -91,7 +86,8 @@ pub(super) fn attend(
     let weights = softmax(scores, 3); // [batch, heads, queries, keys]
     let weights = match dropout {
         Some(Dropping { rows, probability }) => {
-            let mask = Dispatch::dropout_mask(rows.into_dispatch(), keys, probability);
+            let mask =
+                <Dispatch as Attention>::dropout_mask(rows.into_dispatch(), keys, probability);
             weights * Tensor::from_dispatch(mask)
         }
         None => weights,
@@ -122,7 +118,7 @@ pub(crate) trait Attention: Backend {
     fn dropout_mask(rows: IntTensor<Self>, keys: usize, probability: f64) -> FloatTensor<Self>;
 }
 
-/// On a backend that computes, both operations are those of its [`Kernel`].
+/// On a backend without a graph both operations are those of its [`Kernel`].
 macro_rules! computes {
     ($backend:ty) => {
         impl Attention for $backend {
@@ -149,7 +145,7 @@ macro_rules! computes {
                 keys: usize,
                 probability: f64,
             ) -> FloatTensor<Self> {
-                mask::<Self>(rows, keys, probability)
+                <Self as Kernel>::dropout_mask(rows, keys, probability)
             }
         }
     };
@@ -164,43 +160,7 @@ impl Kernel for burn::backend::Cube {}
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 computes!(burn::backend::Cube);
 
-impl Attention for burn::backend::Capture {
-    fn attention(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        rows: IntTensor<Self>,
-        probability: f64,
-    ) -> FloatTensor<Self> {
-        Self::forward(Inputs {
-            query,
-            key,
-            value,
-            bias,
-            mask: None,
-            dropout: RowDropout::new(rows, probability),
-        })
-    }
-
-    fn dropout_mask(rows: IntTensor<Self>, keys: usize, _probability: f64) -> FloatTensor<Self> {
-        let [batch, heads, queries, _] = rows.shape().dims();
-        let mask = Shape::new([batch, heads, queries, keys]);
-        let [mask] = record("dropout_mask", [rows], [mask], 0);
-        mask
-    }
-}
-
-fn mask<B: Kernel>(rows: IntTensor<B>, keys: usize, probability: f64) -> FloatTensor<B> {
-    let [batch, heads, queries, _] = rows.shape().dims();
-    let device = rows.device();
-    let float = get_or_init_device_settings::<B>(&device).float_dtype;
-    let ones = B::float_ones(Shape::new([batch, heads, queries, keys]), &device, float);
-    match RowDropout::new(rows, probability) {
-        Some(dropout) => B::drop(ones, &dropout),
-        None => ones,
-    }
-}
+computes!(burn::backend::Capture);
 
 /// Attention on a backend that records a graph.
 impl<B: Kernel + Attention, C: CheckpointStrategy> Attention for Autodiff<B, C> {
@@ -228,7 +188,7 @@ impl<B: Kernel + Attention, C: CheckpointStrategy> Attention for Autodiff<B, C> 
     }
 
     fn dropout_mask(rows: IntTensor<Self>, keys: usize, probability: f64) -> FloatTensor<Self> {
-        Self::from_inner(B::dropout_mask(rows, keys, probability))
+        Self::from_inner(<B as Attention>::dropout_mask(rows, keys, probability))
     }
 }
 
