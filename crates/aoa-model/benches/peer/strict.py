@@ -1,8 +1,9 @@
-"""Loads an exported X-VLM into the PyTorch model, strictly, and compares what it computes with a golden case.
+"""Loads an exported X-VLM or fine branch into the PyTorch model, strictly, and compares what it computes with a golden case.
 
     python strict.py ../../../../tests/golden/xvlm_vqa.safetensors exported.safetensors
+    python strict.py ../../../../tests/golden/fine_branch.safetensors exported.safetensors
 
-It needs PyTorch and `xvlm.py` beside it.
+It needs PyTorch, and `cfr.py` and `xvlm.py` beside it.
 """
 
 import json
@@ -12,6 +13,7 @@ import sys
 import numpy
 import torch
 
+import cfr
 import xvlm
 
 DTYPES = {"F32": numpy.float32, "I64": numpy.int64}
@@ -33,49 +35,59 @@ def read(path):
     return metadata, {name: tensor(info) for name, info in header.items()}
 
 
-def build(config):
+def sizes(config, keys):
+    return [json.loads(config[key]) for key in keys.split()]
+
+
+def build_xvlm(config):
     """The model of a case, with the buffers that the public model stores."""
-    sizes = {key: json.loads(value) for key, value in config.items() if value[0] in "[0123456789"}
-    vision = xvlm.Swin(
-        *(sizes[key] for key in ("image_res", "window_size", "embed_dim", "depths", "num_heads"))
-    )
+    vision = xvlm.Swin(*sizes(config, "image_res window_size embed_dim depths num_heads"))
     keys = "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings"
-    bert = [sizes[key] for key in [*keys.split(), "fusion_layer", "vision_width", "num_dec_layers"]]
-    model = xvlm.XVlm(vision, *bert)
+    model = xvlm.XVlm(vision, *sizes(config, keys + " fusion_layer vision_width num_dec_layers"))
     for module in model.modules():
         module._non_persistent_buffers_set.clear()
         if isinstance(module, xvlm.Embeddings):
-            ids = torch.arange(sizes["max_position_embeddings"]).expand(1, -1)
-            module.register_buffer("position_ids", ids.clone())
-    return model.eval()
+            (positions,) = sizes(config, "max_position_embeddings")
+            module.register_buffer("position_ids", torch.arange(positions).expand(1, -1).clone())
+    return model
+
+
+def run_xvlm(model, given):
+    question = given("question_ids", "question_mask")
+    images = model.vision_encoder(*given("image"))
+    (counts,) = given("answers_per_question")
+    question_of = torch.arange(len(counts)).repeat_interleave(counts)
+    answers = [*given("answer_ids", "answer_mask", "answer_weights"), question_of]
+    return {
+        "image_embeds": images,
+        "question_states": model.text_encoder(*question, images),
+        "loss": model.losses(images, question, answers).mean(),
+    }
+
+
+def build_fine_branch(config):
+    keys = "ntoken emb_dim v_dim num_hid num_answers aoa_layers heads dim_head gamma omega_q omega_v"
+    return cfr.FineBranch(*sizes(config, keys))
+
+
+def run_fine_branch(model, given):
+    return {"logits": model(*given("question", "v", "entities", "semantic_words"))}
 
 
 def main(golden, exported):
     config, case = read(golden)
     _, state_dict = read(exported)
-    model = build(config)
+    fine = "omega_q" in config
+    build, run = (build_fine_branch, run_fine_branch) if fine else (build_xvlm, run_xvlm)
+    model = build(config).eval()
     buffers = {name: value.clone() for name, value in model.named_buffers()}
     model.load_state_dict(state_dict, strict=True)
     print(f"{len(state_dict)} tensors, loaded strictly")
     for name, value in buffers.items():
         assert torch.equal(model.get_buffer(name), value), name
     print(f"{len(buffers)} buffers, equal to those PyTorch computes")
-
-    def given(*names):
-        return [case[f"input.{name}"] for name in names]
-
     with torch.no_grad():
-        (image,) = given("image")
-        question = given("question_ids", "question_mask")
-        images = model.vision_encoder(image)
-        (counts,) = given("answers_per_question")
-        question_of = torch.arange(len(counts)).repeat_interleave(counts)
-        answers = [*given("answer_ids", "answer_mask", "answer_weights"), question_of]
-        outputs = {
-            "image_embeds": images,
-            "question_states": model.text_encoder(*question, images),
-            "loss": model.losses(images, question, answers).mean(),
-        }
+        outputs = run(model, lambda *names: [case[f"input.{name}"] for name in names])
     for name, output in outputs.items():
         difference = (output - case[f"output.{name}"]).abs().max().item()
         print(f"{name}: differs from the golden numbers by {difference:.1e}")

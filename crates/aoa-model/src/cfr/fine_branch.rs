@@ -179,6 +179,11 @@ impl FineBranch {
         self.aoa.set_checkpointing(checkpointing);
     }
 
+    /// Attention maps of the fusion of question and image.
+    pub fn glimpses(&self) -> usize {
+        self.vq_joint.glimpses()
+    }
+
     /// Logits of the answers, `[batch, answers]`.
     ///
     /// # Panics

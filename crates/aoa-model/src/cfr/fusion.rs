@@ -71,6 +71,11 @@ impl BanFusionConfig {
 }
 
 impl BanFusion {
+    /// Attention maps.
+    pub fn glimpses(&self) -> usize {
+        self.q_prj.len()
+    }
+
     /// Refines `x` by `y`; the result has the shape of `x`.
     ///
     /// # Shapes

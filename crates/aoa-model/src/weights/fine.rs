@@ -24,9 +24,27 @@ pub fn load_fine_branch(
     Ok((branch, import.finish()))
 }
 
-/// The tensors of a fine branch by `PyTorch` name.
+/// The tensors of a fine branch by `PyTorch` name, as many as the published model has.
+///
+/// The glimpses that the published model owns and never uses are those it uses once more, so that it takes the file
+/// strictly.
 pub fn export_fine_branch(branch: &FineBranch) -> BTreeMap<String, TensorBytes> {
     let mut export = Export::new();
     export.add(branch, pytorch_name);
+    let used: Vec<String> = export.tensors().keys().cloned().collect();
+    for part in [
+        "qe_joint.b_net",
+        "qe_joint.q_prj",
+        "vs_joint.b_net",
+        "vs_joint.q_prj",
+    ] {
+        let first = format!("{part}.0.");
+        for name in used.iter().filter(|name| name.starts_with(&first)) {
+            for unused in 1..branch.glimpses() {
+                let second = name.replacen(&first, &format!("{part}.{unused}."), 1);
+                export.add_second_name(second, name);
+            }
+        }
+    }
     export.into_tensors()
 }
