@@ -178,6 +178,7 @@ fn main() {
         "parameters": parameters,
         "seconds": seconds,
         "peak_bytes": peak_bytes(),
+        "live_bytes": allocator::take_peak(),
     });
     println!("{result}");
 }

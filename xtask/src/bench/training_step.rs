@@ -18,6 +18,9 @@ struct Report {
     seconds: Vec<f64>,
     /// The most memory that the process had.
     peak_bytes: u64,
+    /// The most that was in use, where the program counts it; the rest is what its allocator keeps.
+    #[serde(default)]
+    live_bytes: Option<u64>,
 }
 
 /// Takes the steps on both sides and prints a table.
@@ -80,9 +83,12 @@ impl Report {
 
 /// Prints time and memory of a report, beside those of another.
 fn print_measures(report: &Report, other: Option<&Report>) {
-    let gib = |report: &Report| report.peak_bytes as f64 / (1_u64 << 30) as f64;
+    let in_gib = |bytes: u64| bytes as f64 / (1_u64 << 30) as f64;
+    let gib = |report: &Report| in_gib(report.peak_bytes);
+    let live = |report: &Report| report.live_bytes.map(in_gib);
     print_measure("step, s", Some(report.least()), other.map(Report::least));
     print_measure("peak memory, GiB", Some(gib(report)), other.map(gib));
+    print_measure("of it in use, GiB", live(report), other.and_then(live));
 }
 
 fn print_measure(what: &str, ours: Option<f64>, theirs: Option<f64>) {
