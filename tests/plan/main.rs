@@ -36,7 +36,7 @@ const COARSE: [&str; 10] = [
 ];
 
 /// What is different in each, beside the coarse branch.
-const CONFIGURATIONS: [(bool, &[&str]); 18] = [
+const CONFIGURATIONS: [(bool, &[&str]); 19] = [
     (false, &["training.batch_size=1"]),
     (false, &["training.batch_size=4"]),
     (false, &["training.batch_size=16"]),
@@ -110,6 +110,17 @@ const CONFIGURATIONS: [(bool, &[&str]); 18] = [
         &[
             "training.batch_size=8",
             "model.branches=both",
+            "memory_optimization.gradient_checkpointing=true",
+            "memory_optimization.memory_efficient_attention=true",
+        ],
+    ),
+    // Many samples of large images: the peak is within a product of a segment that is rebuilt.
+    (
+        true,
+        &[
+            "training.batch_size=16",
+            "model.branches=coarse",
+            "dataset.image_size=128",
             "memory_optimization.gradient_checkpointing=true",
             "memory_optimization.memory_efficient_attention=true",
         ],

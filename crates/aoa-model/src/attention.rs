@@ -7,7 +7,7 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, Device, Tensor};
 
 use crate::init::linear;
-use crate::ops::attention;
+use crate::ops::{attention, project};
 
 /// Added to the score of a masked key: far below any real score, and finite, so that a row whose keys are all masked
 /// becomes a plain mean instead of NaN.
@@ -84,7 +84,7 @@ impl AttentionOnAttention {
         masked: Option<Tensor<2, Bool>>,
     ) -> Tensor<3> {
         let context = context.unwrap_or_else(|| x.clone());
-        let query = self.to_q.forward(x); // [batch, queries, inner]
+        let query = project(x, &self.to_q); // [batch, queries, inner]
         let [batch, queries, inner] = query.dims();
         let keys = context.dims()[1];
         let dim_head = inner / self.heads;
@@ -95,7 +95,7 @@ impl AttentionOnAttention {
                 .reshape([batch, tokens, self.heads, dim_head])
                 .swap_dims(1, 2)
         };
-        let key_value = self.to_kv.forward(context); // [batch, keys, 2 * inner]
+        let key_value = project(context, &self.to_kv); // [batch, keys, 2 * inner]
         let mut halves = key_value.chunk(2, 2).into_iter();
         let (Some(key), Some(value)) = (halves.next(), halves.next()) else {
             unreachable!("chunk(2) of an even axis gives two halves")
@@ -118,7 +118,7 @@ impl AttentionOnAttention {
         ); // [batch, heads, queries, dim_head]
         let attended = attended.swap_dims(1, 2).reshape([batch, queries, inner]);
 
-        let filtered = self.aoa.forward(Tensor::cat(vec![attended, query], 2)); // [batch, queries, 2 * dim]
+        let filtered = project(Tensor::cat(vec![attended, query], 2), &self.aoa); // [batch, queries, 2 * dim]
         self.output_dropout.forward(gated_linear_unit(filtered))
     }
 }

@@ -7,6 +7,7 @@ use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Bool, Device, Tensor};
 
 use crate::init::{linear, rectified};
+use crate::ops::project;
 
 /// Score of a masked cell before the softmax.
 const MASKED_SCORE: f32 = -1e9;
@@ -100,11 +101,11 @@ impl BilinearAttention {
                 .clone()
                 .narrow(1, index, 1)
                 .reshape([batch, tokens, count]);
-            let left = relu(glimpse.words.forward(self.dropout.forward(words.clone())));
-            let right = relu(glimpse.regions.forward(regions.clone())); // [batch, regions, dim]
+            let left = relu(project(self.dropout.forward(words.clone()), &glimpse.words));
+            let right = relu(project(regions.clone(), &glimpse.regions)); // [batch, regions, dim]
             // sum over words t and regions r of left[t] map[t, r] right[r]: contract the regions first.
             let pooled = (left * map.matmul(right)).sum_dim(1); // [batch, 1, dim]
-            let joint = glimpse.output.forward(glimpse.norm.forward(pooled));
+            let joint = project(glimpse.norm.forward(pooled), &glimpse.output);
             words = words + joint.expand([batch, tokens, dim]);
         }
         words
@@ -120,8 +121,8 @@ impl BilinearAttention {
         let [batch, tokens, dim] = words.dims();
         let count = regions.dims()[1];
         let maps = self.glimpses.len();
-        let left = relu(self.word_map.forward(self.dropout.forward(words)));
-        let right = relu(self.region_map.forward(self.dropout.forward(regions)));
+        let left = relu(project(self.dropout.forward(words), &self.word_map));
+        let right = relu(project(self.dropout.forward(regions), &self.region_map));
         let weighted = left.reshape([batch, 1, tokens, dim])
             * self.map_weight.val().reshape([1, maps, 1, dim]);
         let scores = weighted

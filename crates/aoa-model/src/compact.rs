@@ -11,6 +11,7 @@ use crate::checkpointing::Checkpointing;
 use crate::classifier::{Classifier, ClassifierConfig};
 use crate::gru::{Gru, GruConfig};
 use crate::init::linear;
+use crate::ops::project;
 
 /// Configuration of [`CompactBranch`].
 #[derive(Config, Debug)]
@@ -104,7 +105,7 @@ impl CompactBranch {
         let words = self
             .gru
             .forward(self.dropout.forward(self.embedding.forward(questions)));
-        let regions = self.region_projection.forward(regions); // [images, regions, hidden]
+        let regions = project(regions, &self.region_projection); // [images, regions, hidden]
         let refined = self.stack.forward(words, Some(&masked), regions, image_of);
         let joint = self
             .fusion

@@ -4,6 +4,8 @@ use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use crate::ops::project_by;
+
 /// Configuration of [`WeightNormLinear`].
 #[derive(Config, Debug)]
 pub struct WeightNormLinearConfig {
@@ -46,7 +48,7 @@ impl WeightNormLinearConfig {
 impl WeightNormLinear {
     /// `[.., input]` to `[.., output]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        burn::tensor::module::linear(x, self.weight(), Some(self.bias.val()))
+        project_by(x, self.weight(), Some(self.bias.val()))
     }
 
     /// The matrix in use, `[input, output]`.

@@ -5,9 +5,11 @@
 mod attention;
 mod gelu_linear;
 mod graph_step;
+mod linear;
 mod window_attention;
 
 pub(crate) use attention::attention;
 pub(crate) use gelu_linear::gelu_linear;
 pub(crate) use graph_step::{Gradient, Rule, again, graph_step};
+pub(crate) use linear::{project, project_by};
 pub(crate) use window_attention::window_attention;

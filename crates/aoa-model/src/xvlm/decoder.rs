@@ -7,6 +7,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::bert::{Bert, BertConfig, Context, Tokens, layer_norm, linear};
 use crate::checkpointing::Checkpointing;
+use crate::ops::project;
 
 /// Label of a token that is not to be predicted.
 pub const IGNORED_LABEL: i64 = -100;
@@ -104,7 +105,7 @@ impl AnswerDecoder {
         let transform = &self.cls.transform;
         let states = transform
             .layer_norm
-            .forward(gelu(transform.dense.forward(states)));
+            .forward(gelu(project(states, &transform.dense)));
         let [rows, tokens, hidden] = states.dims();
         let logits = states
             .reshape([rows * tokens, hidden])

@@ -130,10 +130,17 @@ fn base_action(base: &BaseOperationIr) -> Found {
         BaseOperationIr::Scatter(_) => ("scatter", Action::Update, Contiguous::AllBut(0)),
         BaseOperationIr::MaskWhere(_) => in_place("mask_where", Action::Update),
         BaseOperationIr::MaskFill(_) => in_place("mask_fill", Action::Update),
+        BaseOperationIr::Empty(made) | BaseOperationIr::Zeros(made) => {
+            let workspace = copied(&made.out);
+            in_place("zeros", Action::Kernel { workspace })
+        }
         BaseOperationIr::Cat(_) => kernel("cat", Contiguous::All),
         BaseOperationIr::Select(_) => kernel("select", Contiguous::All),
         BaseOperationIr::Gather(_) => kernel("gather", Contiguous::All),
-        BaseOperationIr::RepeatDim(_) => kernel("repeat_dim", Contiguous::All),
+        BaseOperationIr::RepeatDim(repeated) => {
+            let workspace = copied(&repeated.out);
+            ("repeat_dim", Action::Kernel { workspace }, Contiguous::All)
+        }
         _ => kernel("base", Contiguous::None),
     }
 }
@@ -187,7 +194,7 @@ fn float_action(float: &FloatOperationIr) -> Found {
         Op::Matmul(product) => {
             let [batches, rows, columns] = matrices(&product.out);
             let [.., inner] = matrices(&product.lhs);
-            let workspace = packed(batches, rows, inner, columns);
+            let workspace = packed(batches, rows, inner, columns).max(copied(&product.out));
             in_place("matmul", Action::Kernel { workspace })
         }
         Op::Random(_) => kernel("random", Contiguous::None),
@@ -250,7 +257,8 @@ fn module_action(module: &ModuleOperationIr) -> Found {
         Op::LinearWeightBackward(linear) => {
             let [batches, rows, _] = matrices(&linear.x);
             let [_, inputs, outputs] = matrices(&linear.out);
-            let workspace = packed(1, inputs, batches * rows, outputs);
+            let packed = packed(1, inputs, batches * rows, outputs);
+            let workspace = packed.max(copied(&linear.out));
             (
                 "linear weight backward",
                 Action::Kernel { workspace },
@@ -309,6 +317,12 @@ fn bytes(tensor: &TensorIr) -> u64 {
     (tensor.shape.num_elements() * tensor.dtype.size()) as u64
 }
 
+/// The CPU backend makes the result of a product, and tensors of zeros, as bytes, which it then copies to where numbers may
+/// lie: for a moment they are there twice. That is over before the product packs anything.
+fn copied(out: &TensorIr) -> u64 {
+    bytes(out)
+}
+
 /// Copies that a convolution makes of its input and its kernel, and what it unfolds at a time.
 fn convolution(x: &TensorIr, weight: &TensorIr, out: &TensorIr) -> u64 {
     let [kernels, channels, rows, columns] = weight.shape.dims::<4>();
@@ -347,7 +361,9 @@ fn packed(batches: usize, rows: usize, inner: usize, columns: usize) -> u64 {
 fn packed_linear(from: &TensorIr, to: &TensorIr) -> u64 {
     let [batches, rows, columns] = matrices(to);
     let [.., inner] = matrices(from);
-    packed(batches, rows, inner, columns).max(packed(1, batches * rows, inner, columns))
+    let packed =
+        packed(batches, rows, inner, columns).max(packed(1, batches * rows, inner, columns));
+    packed.max(copied(to))
 }
 
 /// Matrices side by side, their rows and their columns.

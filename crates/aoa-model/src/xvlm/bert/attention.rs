@@ -7,7 +7,7 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use super::init::linear;
 use super::layer::ResidualNorm;
 use super::model::BertConfig;
-use crate::ops::attention;
+use crate::ops::{attention, project};
 
 /// Added to the score of a context token that must not be looked at.
 const MASKED_CONTEXT: f64 = -1e9;
@@ -99,7 +99,7 @@ impl Attention {
     pub(super) fn attend(&self, x: Tensor<3>, context: &Context) -> Tensor<3> {
         let [rows, tokens, hidden] = x.dims();
         let look_up = |projection: &Linear| {
-            let states = projection.forward(context.states.clone());
+            let states = project(context.states.clone(), projection);
             self.split(match &context.of_row {
                 Some(of_row) => states.select(0, of_row.clone()),
                 None => states,
@@ -110,7 +110,7 @@ impl Attention {
 
         // Queries do not see each other, so the rows that share keys are as good as one long row.
         let [groups, _, keys, _] = key.dims();
-        let query = self.query.forward(x.clone());
+        let query = project(x.clone(), &self.query);
         let query = self.split(query.reshape([groups, rows / groups * tokens, hidden]));
         let bias = match &context.mask {
             Some(mask) => mask.clone(),

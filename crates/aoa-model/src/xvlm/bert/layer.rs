@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use super::attention::{Attention, Context};
 use super::init::{layer_norm, linear};
 use super::model::BertConfig;
+use crate::ops::project;
 
 /// Dense layer, dropout, residual connection, layer normalisation: how each part of a layer ends.
 #[derive(Module, Debug)]
@@ -30,7 +31,7 @@ impl ResidualNorm {
     /// - `x`: `[rows, tokens, input]`
     /// - `residual` and result: `[rows, tokens, hidden]`
     pub(super) fn forward(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        let x = self.dropout.forward(self.dense.forward(x));
+        let x = self.dropout.forward(project(x, &self.dense));
         self.layer_norm.forward(x + residual)
     }
 }
@@ -69,7 +70,7 @@ impl Layer {
             (Some(crossattention), Some(context)) => crossattention.attend(x, context),
             _ => x,
         };
-        let inner = gelu(self.intermediate.forward(x.clone())); // [rows, tokens, intermediate]
+        let inner = gelu(project(x.clone(), &self.intermediate)); // [rows, tokens, intermediate]
         self.output.forward(inner, x)
     }
 }

@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::init::{SMALL_NORMAL, dense};
-use crate::ops::window_attention;
+use crate::ops::{project, window_attention};
 
 /// Multi-head self-attention of the cells of a window, with a learned bias for each offset between two cells
 /// (Liu et al., 2021, equation 4): `softmax(q k^T / sqrt(d) + bias + mask) v`.
@@ -44,14 +44,11 @@ impl WindowAttention {
     pub(super) fn forward(&self, x: Tensor<3>, mask: Option<Tensor<3>>) -> Tensor<3> {
         let [count, cells, channels] = x.dims();
         let dim_head = channels / self.heads;
-        let qkv = self
-            .qkv
-            .forward(x)
-            .reshape([count, cells, 3 * self.heads, dim_head]);
+        let qkv = project(x, &self.qkv).reshape([count, cells, 3 * self.heads, dim_head]);
         let mask = mask.unwrap_or_else(|| Tensor::zeros([1, cells, cells], &qkv.device()));
         let bias = self.position_bias().unsqueeze();
         let attended = window_attention(qkv, bias, mask.unsqueeze_dim(1));
-        self.proj.forward(attended)
+        project(attended, &self.proj)
     }
 
     /// The bias of every pair of cells, `[heads, cells, cells]`.

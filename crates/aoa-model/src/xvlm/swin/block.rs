@@ -9,7 +9,7 @@ use super::config::StageShape;
 use super::drop_path::DropPath;
 use super::init::dense;
 use super::window::{Shift, join, partition};
-use crate::ops::gelu_linear;
+use crate::ops::{gelu_linear, project};
 
 /// Channels of the hidden layer for each channel of a block.
 const MLP_RATIO: usize = 4;
@@ -90,6 +90,6 @@ impl Mlp {
 
     /// `[.., channels]` to the same.
     fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        gelu_linear(self.fc1.forward(x), &self.fc2)
+        gelu_linear(project(x, &self.fc1), &self.fc2)
     }
 }

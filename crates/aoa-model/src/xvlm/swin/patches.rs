@@ -6,6 +6,7 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Tensor};
 
 use super::init::dense_without_bias;
+use crate::ops::project;
 
 /// Turns each patch of the image into a cell: a convolution as large as its stride, and a layer normalisation.
 #[derive(Module, Debug)]
@@ -59,6 +60,6 @@ impl PatchMerging {
             .reshape([batch, rows / 2, 2, columns / 2, 2, channels])
             .permute([0, 1, 3, 4, 2, 5])
             .reshape([batch, rows / 2, columns / 2, 4 * channels]);
-        self.reduction.forward(self.norm.forward(x))
+        project(self.norm.forward(x), &self.reduction)
     }
 }
