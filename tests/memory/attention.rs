@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use aoa_model::{AttentionOnAttention, AttentionOnAttentionConfig, Vqa};
+use aoa_model::{AttentionOnAttention, AttentionOnAttentionConfig, Checkpointing, Vqa};
 use burn::tensor::{Device, Distribution, Tensor};
 use config_schema::{Layers, presets, resolve};
 use data_pipeline::{Shapes, ShapesConfig, Source, Split};
@@ -16,10 +16,14 @@ const MIB: f64 = (1 << 20) as f64;
 
 /// 8 heads of 64 channels.
 fn block(efficient: bool, dropout: f64, device: &Device) -> AttentionOnAttention {
-    AttentionOnAttentionConfig::new(512, 8, 64)
+    let mut block = AttentionOnAttentionConfig::new(512, 8, 64)
         .with_dropout(dropout)
-        .with_memory_efficient_attention(efficient)
-        .init(device)
+        .init(device);
+    block.set_checkpointing(Checkpointing {
+        memory_efficient_attention: efficient,
+        ..Checkpointing::default()
+    });
+    block
 }
 
 /// Peak of a forward and a backward pass over one sequence, projections and gate included.
@@ -79,7 +83,7 @@ fn peak_of_micro_batch(sets: &[&str]) -> usize {
     let encoder = Arc::new(encoder);
     let device = Device::flex().autodiff();
     let config = Vqa::configure(&settings, &DataShape::of(&encoder)).expect("a model");
-    let model = Vqa::init(&config, &device);
+    let model = Vqa::init(&config, &device).carried_out(&settings);
     let loader = evaluation_loader(&settings, source, encoder.clone()).expect("a loader");
     let batch = loader.epoch(0, 0).expect("an epoch").next();
     let batch = batch.expect("a batch").expect("it is read");

@@ -42,7 +42,7 @@ fn check(name: &str, at_most: f64, pass: impl Fn(Checkpointing) -> (f32, usize))
     let [(loss, kept), (same_loss, rebuilt)] = [false, true].map(|rebuild| {
         pass(Checkpointing {
             rebuild,
-            segment: 1,
+            ..Checkpointing::default()
         })
     });
     let part = rebuilt as f64 / kept as f64;

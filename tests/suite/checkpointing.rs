@@ -69,7 +69,12 @@ fn check<M: Module, const D: usize>(
     let once = passed(&module, inputs, &forward);
     for segment in 1..=3 {
         let [kept, rebuilt] = [false, true].map(|rebuild| {
-            set(&mut module, Checkpointing { rebuild, segment });
+            let checkpointing = Checkpointing {
+                rebuild,
+                segment,
+                ..Checkpointing::default()
+            };
+            set(&mut module, checkpointing);
             passed(&module, inputs, &forward)
         });
         assert!(kept.keys().eq(rebuilt.keys()), "segments of {segment}");

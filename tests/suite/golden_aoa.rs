@@ -12,14 +12,14 @@ fn pytorch_name(path: &str) -> String {
 fn golden_aoa_blocks() {
     let _guard = random_numbers();
     let device = Device::flex().autodiff();
-    for (case, efficient) in Case::in_both_forms("aoa_") {
-        let block = AttentionOnAttentionConfig::new(
+    for (case, form) in Case::in_both_forms("aoa_") {
+        let mut block = AttentionOnAttentionConfig::new(
             case.size("dim"),
             case.size("heads"),
             case.size("dim_head"),
         )
-        .with_memory_efficient_attention(efficient)
         .init(&device);
+        block.set_checkpointing(form);
         let block = LoadWeights::into_module(block, &case, &pytorch_name);
         let x = case.tensor::<3>("input.x", &device).require_grad();
         let context = case

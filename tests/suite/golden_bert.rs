@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aoa_model::Checkpointing;
 use aoa_model::xvlm::bert::{BUFFERS, BertConfig, Context, Tokens, pytorch_name};
 use aoa_model::xvlm::swin::{self, Swin, SwinConfig};
 use aoa_model::xvlm::{AnswerDecoder, TIED, WeightedAnswers, XVlm, XVlmConfig};
@@ -67,13 +68,12 @@ fn assert_names(case: &Case, decoder: &str) {
 fn golden_bert_encoder() {
     let _guard = random_numbers();
     let device = Device::flex().autodiff();
-    for (case, efficient) in Case::in_both_forms("xvlm_bert") {
+    for (case, form) in Case::in_both_forms("xvlm_bert") {
         if case.has("output.logits") {
             continue;
         }
-        let bert = bert_config(&case, case.size("encoder_width"))
-            .with_memory_efficient_attention(efficient)
-            .init(&device);
+        let mut bert = bert_config(&case, case.size("encoder_width")).init(&device);
+        bert.set_checkpointing(form);
         let bert = LoadWeights::into_module(bert, &case, &pytorch_name);
         let tokens = tokens(&case, "ids", "mask", &device);
         let image = case.has("input.image_embeds").then(|| {
@@ -105,10 +105,10 @@ fn golden_bert_encoder() {
 fn golden_bert_decoder() {
     let _guard = random_numbers();
     let device = Device::flex().autodiff();
-    for (case, efficient) in Case::in_both_forms("xvlm_bert_decoder") {
-        let config = bert_config(&case, case.size("encoder_width"))
-            .with_memory_efficient_attention(efficient);
-        let decoder = AnswerDecoder::init(&config, &device);
+    for (case, form) in Case::in_both_forms("xvlm_bert_decoder") {
+        let config = bert_config(&case, case.size("encoder_width"));
+        let mut decoder = AnswerDecoder::init(&config, &device);
+        decoder.set_checkpointing(form);
         let decoder = LoadWeights::into_module(decoder, &case, &pytorch_name);
         let answers = tokens(&case, "ids", "mask", &device);
         let labels = case.ints("input.labels", &device);
@@ -156,7 +156,7 @@ fn pytorch_name_in_whole(path: &str) -> String {
     }
 }
 
-fn whole(case: &Case, efficient: bool, device: &Device) -> Whole {
+fn whole(case: &Case, form: Checkpointing, device: &Device) -> Whole {
     let sizes = |key: &str| serde_json::from_value(case.config(key).clone()).expect("sizes");
     let vision = SwinConfig::new(
         case.size("image_res"),
@@ -167,14 +167,15 @@ fn whole(case: &Case, efficient: bool, device: &Device) -> Whole {
     )
     .with_drop_path_rate(0.0);
     let xvlm = XVlmConfig::new(
-        bert_config(case, case.size("vision_width")).with_memory_efficient_attention(efficient),
+        bert_config(case, case.size("vision_width")),
         case.size("num_dec_layers"),
     )
     .with_k_test(case.size("k_test"));
-    let model = Whole {
+    let mut model = Whole {
         vision_encoder: vision.init(device),
         xvlm: xvlm.init(device),
     };
+    model.xvlm.set_checkpointing(form);
     LoadWeights::into_module(model, case, &pytorch_name_in_whole)
 }
 
@@ -184,8 +185,8 @@ fn golden_bert_question_answering() {
     let device = Device::flex().autodiff();
     // The weights alone, as a PyTorch file, are a case for whoever reads such files.
     let cases = Case::in_both_forms("xvlm_vqa");
-    for (case, efficient) in cases.filter(|(case, _)| !case.name.contains("checkpoint")) {
-        let whole = whole(&case, efficient, &device);
+    for (case, form) in cases.filter(|(case, _)| !case.name.contains("checkpoint")) {
+        let whole = whole(&case, form, &device);
         let model = &whole.xvlm;
         let questions = tokens(&case, "question_ids", "question_mask", &device);
         let image = case.tensor::<4>("input.image", &device).require_grad();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
+use aoa_model::Checkpointing;
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -58,12 +59,14 @@ impl Case {
         cases
     }
 
-    /// The same cases twice, with false and with true: whether attention is to be memory-efficient.
-    pub fn in_both_forms(prefix: &str) -> impl Iterator<Item = (Self, bool)> {
-        let cases = [false, true].map(|efficient| {
-            Self::all(prefix)
-                .into_iter()
-                .map(move |case| (case, efficient))
+    /// The same cases twice, with either form of attention.
+    pub fn in_both_forms(prefix: &str) -> impl Iterator<Item = (Self, Checkpointing)> {
+        let cases = [false, true].map(|memory_efficient_attention| {
+            let form = Checkpointing {
+                memory_efficient_attention,
+                ..Checkpointing::default()
+            };
+            Self::all(prefix).into_iter().map(move |case| (case, form))
         });
         cases.into_iter().flatten()
     }

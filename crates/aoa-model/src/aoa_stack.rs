@@ -22,9 +22,6 @@ pub struct AoaStackConfig {
     /// Dropout on attention weights and on each layer's output.
     #[config(default = 0.0)]
     pub dropout: f64,
-    /// Whether the backward pass of attention computes the attention weights once more instead of keeping them.
-    #[config(default = false)]
-    pub memory_efficient_attention: bool,
 }
 
 /// AoA layers that first refine the question by itself and then, with the same weights, the image by
@@ -50,8 +47,7 @@ impl AoaStackConfig {
     pub fn init(&self, device: &Device) -> AoaStack {
         let layer = AttentionOnAttentionConfig::new(self.dim, self.heads, self.dim_head)
             .with_dropout(self.dropout)
-            .with_output_dropout(self.dropout)
-            .with_memory_efficient_attention(self.memory_efficient_attention);
+            .with_output_dropout(self.dropout);
         AoaStack {
             layers: (0..self.layers).map(|_| layer.init(device)).collect(),
             stack: Stack::new(self.dropout > 0.0),
@@ -64,6 +60,9 @@ impl AoaStack {
     /// steps of the regions.
     pub fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
         self.stack.checkpointing = checkpointing;
+        for layer in &mut self.layers {
+            layer.set_checkpointing(checkpointing);
+        }
     }
 
     /// Refines words and regions.

@@ -6,6 +6,7 @@ use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, Device, Tensor};
 
+use crate::checkpointing::Checkpointing;
 use crate::init::linear;
 use crate::ops::{attention, project};
 
@@ -28,9 +29,6 @@ pub struct AttentionOnAttentionConfig {
     /// Dropout on the block's output.
     #[config(default = 0.0)]
     pub output_dropout: f64,
-    /// Whether the backward pass of attention computes the attention weights once more instead of keeping them.
-    #[config(default = false)]
-    pub memory_efficient_attention: bool,
 }
 
 /// Multi-head attention whose result is filtered by a gate computed from the result and the query
@@ -63,12 +61,17 @@ impl AttentionOnAttentionConfig {
             dropout: DropoutConfig::new(self.dropout).init(),
             output_dropout: DropoutConfig::new(self.output_dropout).init(),
             heads: self.heads,
-            memory_efficient: self.memory_efficient_attention,
+            memory_efficient: false,
         }
     }
 }
 
 impl AttentionOnAttention {
+    /// Decides whether attention weights are kept for the backward pass, as they are at first.
+    pub fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.memory_efficient = checkpointing.memory_efficient_attention;
+    }
+
     /// Attends from `x` to `context`, or to `x` itself when there is no context.
     ///
     /// # Shapes

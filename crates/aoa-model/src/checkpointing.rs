@@ -8,10 +8,11 @@ use crate::capture::{self, Gradients};
 
 use crate::ops::{Gradient, Rule, again, graph_step};
 
-/// What a stack of layers keeps for the backward pass.
+/// What the forward pass keeps for the backward pass, and what is computed a second time there.
 ///
-/// It changes neither losses nor gradients, bit for bit; another length of segments changes gradients to rounding where
-/// several segments look at one context.
+/// Losses and gradients are the same bit for bit whether segments are rebuilt or not. Another length of segments changes
+/// gradients to rounding where several segments look at one context, and memory-efficient attention changes both to
+/// rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checkpointing {
     /// Keep only the borders of segments, and rebuild each segment when the backward pass comes to it. The last segment
@@ -20,6 +21,8 @@ pub struct Checkpointing {
     /// Layers of a segment, at least 1. One layer saves most: a layer keeps about ten times what its border takes. Longer
     /// segments leave more to the one that is kept, so less is computed twice.
     pub segment: usize,
+    /// Keep the sum of each row of attention weights, and compute the weights again from it.
+    pub memory_efficient_attention: bool,
 }
 
 impl Default for Checkpointing {
@@ -28,6 +31,7 @@ impl Default for Checkpointing {
         Self {
             rebuild: false,
             segment: 1,
+            memory_efficient_attention: false,
         }
     }
 }
@@ -96,7 +100,10 @@ impl Pass {
     {
         let offset = self.layers;
         self.layers += layers.len();
-        let Some(Checkpointing { rebuild, segment }) = self.checkpointing else {
+        let Some(Checkpointing {
+            rebuild, segment, ..
+        }) = self.checkpointing
+        else {
             let layers = layers.iter().enumerate();
             return layers.fold(x, |x, (index, one)| layer(index, one, x, context.as_ref()));
         };

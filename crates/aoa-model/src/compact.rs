@@ -34,9 +34,6 @@ pub struct CompactBranchConfig {
     pub glimpses: usize,
     /// Dropout throughout the branch.
     pub dropout: f64,
-    /// Whether the backward pass of attention computes the attention weights once more instead of keeping them.
-    #[config(default = false)]
-    pub memory_efficient_attention: bool,
 }
 
 /// A small fine branch that learns from few samples: word embedding and GRU, AoA stack, bilinear fusion, classifier.
@@ -68,7 +65,6 @@ impl CompactBranchConfig {
                 self.hidden / self.heads,
             )
             .with_dropout(self.dropout)
-            .with_memory_efficient_attention(self.memory_efficient_attention)
             .init(device),
             fusion: BilinearAttentionConfig::new(self.hidden, self.glimpses)
                 .with_dropout(self.dropout)

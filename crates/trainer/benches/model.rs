@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use aoa_model::xvlm::bert::{BertConfig, Context, Tokens};
 use aoa_model::xvlm::swin::SwinConfig;
-use aoa_model::{AoaStackConfig, AttentionOnAttentionConfig};
+use aoa_model::{AoaStackConfig, AttentionOnAttentionConfig, Checkpointing};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Distribution, Int, Tensor};
@@ -110,14 +110,21 @@ fn swin_stage(device: &Device) -> Part {
     backward(move || swin.layers[1].forward(x.clone()))
 }
 
+fn attention(memory_efficient_attention: bool) -> Checkpointing {
+    Checkpointing {
+        memory_efficient_attention,
+        ..Checkpointing::default()
+    }
+}
+
 /// One block of attention on attention over `[batch, tokens, channels]`, with dropout.
 fn aoa_block(shape: [usize; 3], efficient: bool, device: &Device) -> Part {
     let [_, _, dim] = shape;
-    let block = AttentionOnAttentionConfig::new(dim, 8, dim / 8)
+    let mut block = AttentionOnAttentionConfig::new(dim, 8, dim / 8)
         .with_dropout(0.4)
         .with_output_dropout(0.4)
-        .with_memory_efficient_attention(efficient)
         .init(device);
+    block.set_checkpointing(attention(efficient));
     let x = random(shape, device);
     backward(move || block.forward(x.clone(), None, None))
 }
@@ -129,11 +136,11 @@ fn cross_attention_layer(
     efficient: bool,
     device: &Device,
 ) -> Part {
-    let bert = BertConfig::new(100, 768, 1, 12, 3_072, 512, 0, 1_024)
+    let mut bert = BertConfig::new(100, 768, 1, 12, 3_072, 512, 0, 1_024)
         .with_hidden_dropout(0.0)
         .with_attention_dropout(attention_dropout)
-        .with_memory_efficient_attention(efficient)
         .init(device);
+    bert.set_checkpointing(attention(efficient));
     let ids = Tensor::<2, Int>::ones([BATCH, 40], device);
     let tokens = Tokens::padded(ids);
     let image = Context::new(random([BATCH, states, 1_024], device), None, None);

@@ -144,6 +144,7 @@ fn main() {
         model.set_checkpointing(Checkpointing {
             rebuild: true,
             segment,
+            ..Checkpointing::default()
         });
     }
     let parameters = parameters(&model);

@@ -108,6 +108,7 @@ impl Model for Vqa {
         self.with_checkpointing(Checkpointing {
             rebuild: keys.gradient_checkpointing,
             segment: keys.checkpoint_segment,
+            memory_efficient_attention: keys.memory_efficient_attention,
         })
     }
 
@@ -161,22 +162,18 @@ fn image_encoder(settings: &Config) -> ImageEncoderConfig {
 
 fn fine_branch(settings: &Config, data: &DataShape, region_dim: usize) -> FineBranchConfig {
     let keys = &settings.model;
-    let efficient = settings.memory_optimization.memory_efficient_attention;
     match keys.fine_form {
-        FineForm::Compact => FineBranchConfig::Compact(
-            CompactBranchConfig::new(
-                data.vocabulary,
-                region_dim,
-                data.answers,
-                keys.word_dim,
-                keys.num_hid,
-                keys.aoa_layers,
-                keys.heads,
-                keys.glimpses,
-                keys.dropout,
-            )
-            .with_memory_efficient_attention(efficient),
-        ),
+        FineForm::Compact => FineBranchConfig::Compact(CompactBranchConfig::new(
+            data.vocabulary,
+            region_dim,
+            data.answers,
+            keys.word_dim,
+            keys.num_hid,
+            keys.aoa_layers,
+            keys.heads,
+            keys.glimpses,
+            keys.dropout,
+        )),
         FineForm::Cfr => FineBranchConfig::Cfr(
             cfr::FineBranchConfig::new(
                 data.vocabulary - 1,
@@ -196,8 +193,7 @@ fn fine_branch(settings: &Config, data: &DataShape, region_dim: usize) -> FineBr
                     .map(|_| keys.statistical_weight),
             )
             .with_dropout(keys.dropout)
-            .with_fusion_dropout(keys.fusion_dropout)
-            .with_memory_efficient_attention(efficient),
+            .with_fusion_dropout(keys.fusion_dropout),
         ),
     }
 }
@@ -215,8 +211,7 @@ fn coarse_branch(settings: &Config, word_pieces: usize, image_channels: usize) -
         image_channels,
     )
     .with_hidden_dropout(keys.dropout)
-    .with_attention_dropout(keys.dropout)
-    .with_memory_efficient_attention(settings.memory_optimization.memory_efficient_attention);
+    .with_attention_dropout(keys.dropout);
     XVlmConfig::new(text, keys.decoder_layers).with_k_test(keys.k_test)
 }
 

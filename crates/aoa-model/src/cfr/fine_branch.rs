@@ -46,9 +46,6 @@ pub struct FineBranchConfig {
     /// Dropout of the fusions; see [`BanFusionConfig::dropout`].
     #[config(default = "[0.2, 0.5]")]
     pub fusion_dropout: [f64; 2],
-    /// Whether the backward pass of attention on attention computes the attention weights once more instead of keeping them.
-    #[config(default = false)]
-    pub memory_efficient_attention: bool,
     /// Non-linearity of the classifier.
     #[config(default = "ClassifierActivation::Swish")]
     pub activation: ClassifierActivation,
@@ -162,7 +159,6 @@ impl FineBranchConfig {
             image,
             aoa: AoaStackConfig::new(self.hidden, self.aoa_layers, self.heads, self.dim_head)
                 .with_dropout(self.dropout)
-                .with_memory_efficient_attention(self.memory_efficient_attention)
                 .init(device),
             vq_joint: fusion(self.hidden, self.glimpses, 1.0),
             classifier: ClassifierConfig::new(self.hidden, 2 * self.hidden, self.answers)

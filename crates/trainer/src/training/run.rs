@@ -55,7 +55,8 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
     let dataset = Dataset::open(run.settings)?;
     let (blueprint, run_dir) = if run.resume {
         require_same_data(run.run_dir, &dataset)?;
-        reopen::<M>(run)?
+        let blueprint = read_blueprint(run.run_dir, run.settings)?;
+        (blueprint, RunDir::reopen(run.run_dir)?)
     } else {
         begin::<M>(run, &dataset)?
     };
@@ -109,12 +110,4 @@ fn begin<M: Model>(
     };
     run_dir.write_blueprint(&blueprint, run.config_text, kept)?;
     Ok((blueprint, run_dir))
-}
-
-fn reopen<M: Model>(run: &Run) -> Result<(Blueprint<M::Config>, RunDir), TrainError> {
-    let mut blueprint = read_blueprint::<M::Config>(run.run_dir, run.settings)?;
-    // The same model, carried out as the settings say now.
-    let shape = DataShape::of(&blueprint.encoder);
-    blueprint.model = M::configure(run.settings, &shape).map_err(TrainError::Model)?;
-    Ok((blueprint, RunDir::reopen(run.run_dir)?))
 }

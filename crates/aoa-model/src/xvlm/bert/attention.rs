@@ -7,6 +7,7 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use super::init::linear;
 use super::layer::ResidualNorm;
 use super::model::BertConfig;
+use crate::checkpointing::Checkpointing;
 use crate::ops::{attention, project};
 
 /// Added to the score of a context token that must not be looked at.
@@ -81,8 +82,12 @@ impl Attention {
             output: ResidualNorm::init(hidden, config, device),
             dropout: DropoutConfig::new(config.attention_dropout).init(),
             heads: config.heads,
-            memory_efficient: config.memory_efficient_attention,
+            memory_efficient: false,
         }
+    }
+
+    pub(super) fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.memory_efficient = checkpointing.memory_efficient_attention;
     }
 
     /// Attends from each token to its row's tokens. `mask` is `[rows, 1, 1 or tokens, tokens]`, added to the scores.

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use super::attention::Context;
 use super::layer::Layer;
 use super::model::BertConfig;
-use crate::checkpointing::Stack;
+use crate::checkpointing::{Checkpointing, Stack};
 
 /// A stack of layers of which those from `fusion_layer` on look at a context.
 #[derive(Module, Debug)]
@@ -14,7 +14,7 @@ pub(super) struct Encoder {
     layer: Vec<Layer>,
     fusion_layer: usize,
     #[module(skip)]
-    pub(super) stack: Stack,
+    stack: Stack,
 }
 
 impl Encoder {
@@ -24,6 +24,13 @@ impl Encoder {
             layer: (0..config.layers).map(layer).collect(),
             fusion_layer: config.fusion_layer,
             stack: Stack::new(config.hidden_dropout > 0.0 || config.attention_dropout > 0.0),
+        }
+    }
+
+    pub(super) fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.stack.checkpointing = checkpointing;
+        for layer in &mut self.layer {
+            layer.set_checkpointing(checkpointing);
         }
     }
 

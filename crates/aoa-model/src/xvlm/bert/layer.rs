@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use super::attention::{Attention, Context};
 use super::init::{layer_norm, linear};
 use super::model::BertConfig;
+use crate::checkpointing::Checkpointing;
 use crate::ops::project;
 
 /// Dense layer, dropout, residual connection, layer normalisation: how each part of a layer ends.
@@ -53,6 +54,13 @@ impl Layer {
             crossattention: fuses.then(|| Attention::init(config, config.context_width, device)),
             intermediate: linear(config.hidden, config.intermediate, device),
             output: ResidualNorm::init(config.intermediate, config, device),
+        }
+    }
+
+    pub(super) fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.attention.set_checkpointing(checkpointing);
+        if let Some(crossattention) = &mut self.crossattention {
+            crossattention.set_checkpointing(checkpointing);
         }
     }
 

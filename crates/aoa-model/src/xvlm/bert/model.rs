@@ -35,9 +35,6 @@ pub struct BertConfig {
     /// Dropout on attention weights.
     #[config(default = 0.1)]
     pub attention_dropout: f64,
-    /// Whether the backward pass of attention computes the attention weights once more instead of keeping them.
-    #[config(default = false)]
-    pub memory_efficient_attention: bool,
 }
 
 /// Post-norm BERT (Devlin et al., 2019) whose layers from `fusion_layer` on also attend to a context, as the text and
@@ -76,7 +73,7 @@ impl BertConfig {
 impl Bert {
     /// Decides what the layers keep for the backward pass, everything at first.
     pub fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
-        self.encoder.stack.checkpointing = checkpointing;
+        self.encoder.set_checkpointing(checkpointing);
     }
 
     /// States of the tokens, `[rows, tokens, hidden]`; padded tokens have states, too.
