@@ -241,7 +241,8 @@ impl Report {
         if found.len() > MAX_ERRORS {
             let at = found[MAX_ERRORS].span.clone();
             found.truncate(MAX_ERRORS);
-            found.push(Found::new(at, Problem::TooMany));
+            let help = "mend these first".to_owned();
+            found.push(Found::new(at, Problem::TooMany).help(help));
         }
         self.errors
             .extend(found.into_iter().map(|found| ConfigError {

@@ -42,7 +42,8 @@ pub(crate) struct File {
 /// enough to overflow the stack when it is dropped.
 pub(crate) fn too_much(text: &str) -> Option<Found> {
     if text.len() > MAX_TEXT_BYTES {
-        return Some(Found::new(0..0, Problem::TooLarge { bytes: text.len() }));
+        let found = Found::new(0..0, Problem::TooLarge { bytes: text.len() });
+        return Some(found.help("a configuration has a few kilobytes".to_owned()));
     }
     let (mut brackets, mut dots) = (0_usize, 0_usize);
     for token in toml_parser::Source::new(text).lex() {
@@ -57,7 +58,9 @@ pub(crate) fn too_much(text: &str) -> Option<Found> {
         }
         if brackets > MAX_DEPTH || dots > MAX_DEPTH {
             let span = token.span();
-            return Some(Found::new(span.start()..span.end(), Problem::TooDeep));
+            let found = Found::new(span.start()..span.end(), Problem::TooDeep);
+            let help = "sections hold keys, and keys hold a value or a list of values".to_owned();
+            return Some(found.help(help));
         }
     }
     None
@@ -138,7 +141,8 @@ impl Reader<'_> {
             // All that the parser says of the text behind it comes from this one slip.
             syntax.retain(|error| error.span.start < bracket.start);
             let reason = "this bracket is never closed".to_owned();
-            syntax.push(Found::new(bracket, Problem::Syntax { reason }));
+            let found = Found::new(bracket, Problem::Syntax { reason });
+            syntax.push(found.help("close it with the bracket that belongs to it".to_owned()));
         }
         for (name, value) in document.get_ref() {
             self.top(name, value);
@@ -188,8 +192,9 @@ impl Reader<'_> {
             (None, DeValue::Table(_)) => {
                 let section = excerpt(name.get_ref());
                 let found = Found::new(name.span(), Problem::UnknownSection { section });
+                let help = suggest::for_section(name.get_ref());
                 self.found
-                    .push(found.help(suggest::for_section(name.get_ref())));
+                    .push(found.help(help.unwrap_or_else(suggest::sections_there_are)));
             }
             (None, _) => self.unknown_key(None, name),
             (Some(section), DeValue::Table(keys)) => {
@@ -253,8 +258,9 @@ impl Reader<'_> {
         let shown = excerpt(name.get_ref());
         let key = section.map_or_else(|| shown.clone(), |section| format!("{section}.{shown}"));
         let found = Found::new(name.span(), Problem::UnknownKey { key });
+        let help = suggest::for_key(section, name.get_ref());
         self.found
-            .push(found.help(suggest::for_key(section, name.get_ref())));
+            .push(found.help(help.unwrap_or_else(|| suggest::keys_there_are(section))));
     }
 }
 
@@ -265,6 +271,18 @@ fn syntax_error(text: &str, error: &toml::de::Error) -> Found {
         let help = "keep one of the two".to_owned();
         return Found::new(span, Problem::DuplicateKey { key }).help(help);
     }
-    let reason = error.message().to_owned();
-    Found::new(span, Problem::Syntax { reason })
+    // The parser takes a word for the beginning of `true` or `false`, or for a string.
+    let rest = text.get(span.start..).unwrap_or_default();
+    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+    let word = &rest[..end.unwrap_or(rest.len())];
+    let taken_for = ["invalid boolean", "string values must be quoted"];
+    let message = error.message();
+    if taken_for.iter().any(|start| message.starts_with(start)) && !word.is_empty() {
+        let reason = format!("`{}` is no value", excerpt(word));
+        let help = "write text in quotes, numbers in digits, and true and false in small letters";
+        return Found::new(span, Problem::Syntax { reason }).help(help.to_owned());
+    }
+    let reason = message.to_owned();
+    let help = "a line is [section] or key = value, and text stands in quotes".to_owned();
+    Found::new(span, Problem::Syntax { reason }).help(help)
 }

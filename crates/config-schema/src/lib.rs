@@ -40,6 +40,7 @@ mod config;
 mod error;
 mod layer;
 mod overrides;
+pub mod preset_check;
 pub mod presets;
 mod render;
 mod resolve;
@@ -61,8 +62,8 @@ pub use resume::{FixedKey, fixed_differences};
 pub use schema::{Bounds, Key, Kind, Section, json_schema, keys, sections};
 pub use sections::{
     Branches, Checkpoint, DataLoading, Dataset, DatasetName, Evaluation, Family, FineForm,
-    Hardware, ImageEncoder, Logging, MemoryOptimization, Model, Optimizer, OptimizerForm,
-    Precision, PrecisionMode, PresetInfo, Schedule, ScheduleKind, Training, Xvlm,
+    Hardware, ImageEncoder, LearningRates, Logging, MemoryOptimization, Model, Optimizer,
+    OptimizerForm, Precision, PrecisionMode, PresetInfo, Schedule, ScheduleKind, Training, Xvlm,
 };
 pub use source::{Origin, Source};
 pub use values::{Device, DeviceMemory, MalformedValue};

@@ -72,6 +72,14 @@ pub fn resolve(
     layers: &Layers,
     lookup: &dyn Fn(&str) -> Option<Source>,
 ) -> Result<Resolved, ConfigErrors> {
+    resolve_with_values(layers, lookup).map(|(resolved, _)| resolved)
+}
+
+/// [`resolve`], with the place of every value.
+pub(crate) fn resolve_with_values(
+    layers: &Layers,
+    lookup: &dyn Fn(&str) -> Option<Source>,
+) -> Result<(Resolved, Values), ConfigErrors> {
     let mut report = Report::default();
     // Errors of presets are listed first, but the user's file has to be read before them: it may name the preset.
     let mut upper = Report::default();
@@ -117,12 +125,13 @@ pub fn resolve(
     }
     let origins = values.origins();
     let warnings = warning::warnings(&config, &origins);
-    Ok(Resolved {
+    let resolved = Resolved {
         config,
         preset,
         origins,
         warnings,
-    })
+    };
+    Ok((resolved, values))
 }
 
 /// The preset to start from and where it was named.

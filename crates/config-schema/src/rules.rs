@@ -19,6 +19,9 @@ pub(crate) const ACCUMULATION: [&str; 2] = [
     "memory_optimization.gradient_accumulation_steps",
 ];
 
+/// What a number of heads does that does not fit a hidden size.
+pub(crate) const DOES_NOT_DIVIDE: &str = "does not divide";
+
 /// The statement that follows from the one spelling of accumulation that a layer states, or an error if it states both
 /// and they differ. So the highest layer that states either decides both.
 pub(crate) fn derive_accumulation(
@@ -82,7 +85,7 @@ pub(crate) fn check(config: &Config, values: &Values, report: &mut Report) {
                 .find(|heads| hidden.is_multiple_of(*heads))
                 .unwrap_or(1);
             let help = format!("{} = {fitting} would divide it", keys[0]);
-            incompatible(keys, "does not divide", help, config, values, report);
+            incompatible(keys, DOES_NOT_DIVIDE, help, config, values, report);
         }
     }
     if coarse && xvlm.fusion_layer >= xvlm.text_layers {

@@ -62,6 +62,27 @@ pub(crate) fn for_section(name: &str) -> Option<String> {
     for_key(None, name)
 }
 
+/// All sections, for one that resembles none of them.
+pub(crate) fn sections_there_are() -> String {
+    let names = schema::sections()
+        .iter()
+        .map(|section| format!("[{}]", section.name));
+    format!("the sections are {}", names.collect::<Vec<_>>().join(", "))
+}
+
+/// All keys of a section, for one that resembles none of any; at the top level, where keys are.
+pub(crate) fn keys_there_are(section: Option<&str>) -> String {
+    let section = schema::sections()
+        .iter()
+        .find(|known| Some(known.name.as_str()) == section);
+    let Some(section) = section else {
+        return format!("keys stand in sections; {}", sections_there_are());
+    };
+    let names = section.keys.iter().map(|key| key.name.as_str());
+    let names: Vec<&str> = names.collect();
+    format!("the keys of [{}] are {}", section.name, names.join(", "))
+}
+
 /// The help for a string that is not in a list: the nearest, and the whole list.
 pub(crate) fn for_choice<'a>(text: &str, choices: impl Iterator<Item = &'a str> + Clone) -> String {
     let listed: Vec<String> = choices

@@ -10,6 +10,6 @@ pub use data::{DataLoading, Dataset, DatasetName};
 pub use model::{
     Branches, FineForm, ImageEncoder, MemoryOptimization, Model, Precision, PrecisionMode,
 };
-pub use run::{Checkpoint, Evaluation, Family, Hardware, Logging, PresetInfo};
+pub use run::{Checkpoint, Evaluation, Family, Hardware, LearningRates, Logging, PresetInfo};
 pub use training::{Optimizer, OptimizerForm, Schedule, ScheduleKind, Training};
 pub use xvlm::Xvlm;

@@ -12,6 +12,23 @@ pub struct PresetInfo {
     /// The least total device memory the preset is meant for, in bytes with a unit such as "22GiB". Empty: the preset
     /// is not for a GPU, and is never picked for one.
     pub min_device_memory: DeviceMemory,
+    /// The least host memory that a machine needs for the preset, in bytes with a unit such as "30GiB": what `aoa presets
+    /// check` compares with the images that `data_loading.preload_data` keeps and, for a preset without GPU, with the
+    /// planned peak. Empty: not stated.
+    pub min_host_memory: DeviceMemory,
+}
+
+/// How the learning rates of a family go with its micro-batches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LearningRates {
+    /// A member with smaller micro-batches never has a higher rate.
+    #[default]
+    Falling,
+    /// All members have the same rates.
+    Equal,
+    /// Nothing is promised.
+    Free,
 }
 
 /// The promise a set of presets makes together: the same effective batch on every device.
@@ -26,6 +43,9 @@ pub struct Family {
     /// How many samples a member's effective batch may lie from `effective_batch`. 0: members must match exactly.
     #[schemars(range(max = 268_435_456))]
     pub max_distance: usize,
+    /// How `training.lr` and `training.xvlm_lr` of the members go with their `training.batch_size`: "falling" (smaller
+    /// micro-batches never have a higher rate), "equal" (all have the same) or "free".
+    pub learning_rates: LearningRates,
 }
 
 impl Default for Family {
@@ -34,6 +54,7 @@ impl Default for Family {
             name: "vqa".to_owned(),
             effective_batch: 32,
             max_distance: 2,
+            learning_rates: LearningRates::Falling,
         }
     }
 }

@@ -66,13 +66,19 @@ fn unknown_names() {
         "[training.foo]\nx = 1",
         "user.toml:1:11: unknown key `training.foo`",
         "foo",
-        "",
+        "the keys of [training] are batch_size, update_freq,",
     );
     user(
         "zebra = 1",
         "user.toml:1:1: unknown key `zebra`",
         "zebra",
-        "",
+        "keys stand in sections; the sections are [preset], [family],",
+    );
+    user(
+        "[zebra]",
+        "user.toml:1:2: unknown section `zebra`",
+        "zebra",
+        "the sections are [preset], [family],",
     );
 }
 

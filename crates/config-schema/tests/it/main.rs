@@ -3,6 +3,7 @@
 mod errors;
 mod hostile;
 mod layers;
+mod preset_check;
 mod presets;
 mod properties;
 mod render;

@@ -39,7 +39,7 @@ fn value(key: &'static Key) -> BoxedStrategy<String> {
             (0..9).prop_map(|index| format!("'cuda:{index}'"))
         ]
         .boxed(),
-        "preset.min_device_memory" | "hardware.memory_budget" => {
+        "preset.min_device_memory" | "preset.min_host_memory" | "hardware.memory_budget" => {
             (1..99_u32).prop_map(|size| format!("'{size}GiB'")).boxed()
         }
         _ => of_kind(&key.kind),

@@ -1,0 +1,135 @@
+//! Rules on one preset.
+
+use bytesize::ByteSize;
+
+use super::{
+    Demand, Fault,
+    check::{Findings, Member, Presets},
+};
+use crate::warning::Warning;
+
+const DESCRIPTION: &str = "preset.description";
+
+/// A preset states nothing that a run would warn of.
+pub(super) fn in_effect(member: &Member, warnings: &[Warning], findings: &mut Findings) {
+    for warning in warnings {
+        let stated = warning.keys.iter().find_map(|key| member.stated(&key.key));
+        let place = stated.map_or(&member.home, |(_, place)| place).clone();
+        let help = "a preset works without a warning: leave the value out, or state what it needs";
+        findings.at(place, Fault::Warning(warning.clone()), help);
+    }
+}
+
+/// Every preset has a description, and none that of another.
+pub(super) fn described(presets: &Presets, findings: &mut Findings) {
+    let given = || {
+        presets
+            .members
+            .iter()
+            .filter(|member| presets.is_given(member))
+    };
+    for member in given() {
+        let description = &member.config.preset.description;
+        let preset = member.name.clone();
+        let own = member.stated(DESCRIPTION).map(|(_, place)| place);
+        let own = own.filter(|(source, _)| source.name == member.home.0.name);
+        let place = own.unwrap_or(&member.home).clone();
+        if description.trim().is_empty() {
+            let help =
+                "say for which device it is and what it trades, as `description` under [preset]";
+            findings.at(place, Fault::NoDescription { preset }, help);
+            continue;
+        }
+        let same = |other: &&Member| {
+            other.name != member.name && other.config.preset.description == *description
+        };
+        // Of two that state it the second is at fault, of one that extends another the first.
+        let owner = presets.members.iter().filter(same).find(|other| {
+            let states = other
+                .stated(DESCRIPTION)
+                .is_some_and(|(_, (source, _))| source.name == other.home.0.name);
+            let after = presets.is_given(other) && other.name > member.name;
+            states && !(own.is_some() && after)
+        });
+        if let Some(other) = owner {
+            let other = other.name.clone();
+            let help = "say what is different about it, as `description` under [preset]";
+            findings.at(place, Fault::SameDescription { preset, other }, help);
+        }
+    }
+}
+
+/// What a preset asks for is there.
+pub(super) fn demand(member: &Member, demand: &Demand, presets: &Presets, findings: &mut Findings) {
+    let preset = member.name.clone();
+    let place = |keys: &[&str]| {
+        let values: Vec<(&Member, &str)> = keys.iter().map(|key| (member, *key)).collect();
+        presets.place(&values)
+    };
+    if let Some(reason) = &demand.unbuildable {
+        let reason = reason.clone();
+        let help = "the message of `aoa plan` is the same; change one of the sizes that it names";
+        let fault = Fault::Unbuildable { preset, reason };
+        findings.at(place(&["dataset.image_size"]), fault, help);
+        return;
+    }
+    if let (Some(peak), Some(budget)) = (demand.peak_bytes, demand.budget_bytes)
+        && peak > budget
+    {
+        let fault = Fault::AboveBudget {
+            preset: preset.clone(),
+            peak: ByteSize(peak),
+            budget: ByteSize(budget),
+            budget_of: budget_of(member),
+        };
+        let help = format!(
+            "smaller micro-batches and more of them take less; `aoa plan --preset {}` says what takes the memory and what \
+             each switch would save",
+            member.home.0.name
+        );
+        findings.at(place(&["training.batch_size"]), fault, help);
+    }
+    let settings = &member.config;
+    let Some(images) = demand
+        .preload_bytes
+        .filter(|_| settings.data_loading.preload_data)
+    else {
+        return;
+    };
+    let images = ByteSize(images);
+    let preload = "data_loading.preload_data";
+    match settings.preset.min_host_memory.bytes() {
+        None => {
+            let fault = Fault::HostMemoryNotStated { preset, images };
+            let help =
+                "state it as `min_host_memory` under [preset], or set `preload_data = false`";
+            findings.at(place(&[preload]), fault, help);
+        }
+        Some(host) if images.as_u64() > host => {
+            let host = ByteSize(host);
+            let fault = Fault::PreloadTooLarge {
+                preset,
+                images,
+                host,
+            };
+            let help =
+                "set `preload_data = false`, or ask for more with `min_host_memory` under [preset]";
+            findings.at(place(&["preset.min_host_memory", preload]), fault, help);
+        }
+        Some(_) => {}
+    }
+}
+
+/// In words, what the budget of a preset is a part of.
+fn budget_of(member: &Member) -> String {
+    let stated = "hardware.memory_budget";
+    if member.config.hardware.memory_budget.bytes().is_some() {
+        return member.key(stated).to_string();
+    }
+    let memory = match member.config.preset.min_device_memory.bytes() {
+        Some(_) => "preset.min_device_memory",
+        None => "preset.min_host_memory",
+    };
+    let usage = member.config.memory_optimization.max_memory_usage;
+    format!("{usage} of {}", member.key(memory))
+}
