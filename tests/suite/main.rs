@@ -15,6 +15,7 @@ mod golden_weights;
 mod layering;
 mod memory;
 mod optional_inputs;
+mod preloaded;
 mod pretrained;
 mod runs;
 mod same_data;

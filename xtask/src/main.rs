@@ -37,8 +37,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Check the presets: every one resolves, and the tables that depend on them are right
-    Presets,
+    /// Run `aoa presets check` with the arguments that follow
+    #[command(disable_help_flag = true)]
+    Presets {
+        /// Passed on to `aoa presets check`; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Measure speed and memory, beside PyTorch where there is one
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -50,7 +55,7 @@ fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Train { args } => train(args),
         Command::Test { args } => test(args),
-        Command::Presets => presets(),
+        Command::Presets { args } => presets(args),
         Command::Bench(bench) => bench::run(bench),
         Command::Ci => ci(),
     };
@@ -83,11 +88,9 @@ fn test(args: Vec<OsString>) -> Outcome {
     )
 }
 
-fn presets() -> Outcome {
-    cargo(
-        "presets",
-        ["test", "--quiet", "--package", "config-schema", "preset"],
-    )
+fn presets(args: Vec<OsString>) -> Outcome {
+    let arguments = ["presets".into(), "check".into()].into_iter().chain(args);
+    aoa("flex", arguments)
 }
 
 fn ci() -> Outcome {
@@ -104,7 +107,7 @@ fn ci() -> Outcome {
         ],
     )?;
     test(Vec::new())?;
-    presets()?;
+    presets(Vec::new())?;
     steps::check_cuda()?;
     steps::short_training_run()
 }

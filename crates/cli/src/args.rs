@@ -41,7 +41,7 @@ pub enum Command {
     Probe(ProbeArgs),
     /// Watch the GPUs: a line a second and card, until interrupted
     Monitor(MonitorArgs),
-    /// List and show presets
+    /// List, show and check presets
     Presets {
         #[command(subcommand)]
         command: PresetsCommand,
@@ -217,6 +217,25 @@ pub enum PresetsCommand {
         /// Preset, by name or as the path of a TOML file
         name: String,
     },
+    /// Check presets by themselves and beside one another
+    ///
+    /// Exit code 2 where a rule is broken. `aoa presets rules` says what the rules are and why.
+    Check(PresetsCheckArgs),
+    /// Print the rules of `aoa presets check`, with an example of each and its cure
+    Rules,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct PresetsCheckArgs {
+    /// Check the presets in this folder and those within it [default: those of the program, in `configs` where it is]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Plan no memory, which takes some seconds for each preset
+    #[arg(long)]
+    pub no_plan: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

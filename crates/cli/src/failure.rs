@@ -1,12 +1,14 @@
 //! Why a command failed, as a person should read it.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, IsTerminal};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aoa_model::weights::{NoSuchPart, PublishedPart};
-use config_schema::{ConfigError, ConfigErrors, FixedKey};
+use config_schema::preset_check::Finding;
+use config_schema::{ConfigError, ConfigErrors, FixedKey, Source};
 use data_pipeline::DataError;
 use gpu_probe::{ChooseError, ProbeError, SamplerError};
 use miette::{
@@ -26,6 +28,14 @@ pub enum Failure {
     #[error("cannot read the configuration file {}", path.display())]
     Config {
         /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A folder of presets cannot be read.
+    #[error("cannot read the folder of presets {}", path.display())]
+    PresetFolder {
+        /// The folder.
         path: PathBuf,
         /// Why not.
         source: io::Error,
@@ -112,6 +122,7 @@ impl Failure {
         let code = match self {
             Self::Configuration(_)
             | Self::Config { .. }
+            | Self::PresetFolder { .. }
             | Self::AnotherRun { .. }
             | Self::Preset { .. }
             | Self::Exists { .. } => 2,
@@ -138,11 +149,12 @@ impl Failure {
 
     /// Message, place and cure, for a terminal.
     pub fn render(&self) -> String {
+        let styled = io::stderr().is_terminal();
         if let Self::Configuration(errors) = self {
             return errors
                 .errors
                 .iter()
-                .map(|error| graphical(&located(error)))
+                .map(|error| graphical(&located(error), styled))
                 .collect();
         }
         let mut messages = vec![self.to_string()];
@@ -153,7 +165,7 @@ impl Failure {
         }
         let mut diagnostic = MietteDiagnostic::new(messages.join(": "));
         diagnostic.help = self.help();
-        graphical(&Report::new(diagnostic))
+        graphical(&Report::new(diagnostic), styled)
     }
 
     fn help(&self) -> Option<String> {
@@ -189,14 +201,34 @@ impl Failure {
     }
 }
 
+/// A broken rule, its place and its cure, for a terminal.
+pub fn render_finding(finding: &Finding) -> String {
+    let mut diagnostic = MietteDiagnostic::new(finding.message()).with_code(finding.rule.id());
+    diagnostic.help.clone_from(&finding.help);
+    if finding.span.is_none() {
+        // Without text there is no place that would name the file.
+        diagnostic.message = format!("{}: {}", finding.source.name, finding.message());
+    }
+    let source = finding.span.as_ref().map(|_| &*finding.source);
+    let report = placed(diagnostic, source, finding.span.clone());
+    graphical(&report, io::stdout().is_terminal())
+}
+
 fn located(error: &ConfigError) -> Report {
     let mut diagnostic = MietteDiagnostic::new(error.message());
     diagnostic.help.clone_from(&error.help);
-    if let Some(span) = &error.span {
-        diagnostic.labels = Some(vec![LabeledSpan::underline(span.clone())]);
-    }
+    placed(diagnostic, error.source.as_deref(), error.span.clone())
+}
+
+/// With the line of the text that it is about.
+fn placed(
+    mut diagnostic: MietteDiagnostic,
+    source: Option<&Source>,
+    span: Option<Range<usize>>,
+) -> Report {
+    diagnostic.labels = span.map(|span| vec![LabeledSpan::underline(span)]);
     let report = Report::new(diagnostic);
-    match &error.source {
+    match source {
         Some(source) => {
             report.with_source_code(NamedSource::new(&source.name, source.text.clone()))
         }
@@ -204,8 +236,7 @@ fn located(error: &ConfigError) -> Report {
     }
 }
 
-fn graphical(report: &Report) -> String {
-    let styled = std::io::IsTerminal::is_terminal(&io::stderr());
+fn graphical(report: &Report, styled: bool) -> String {
     let theme = if styled {
         GraphicalTheme::unicode()
     } else {

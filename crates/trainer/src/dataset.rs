@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use config_schema::{Branches, Config, DatasetName};
 use data_pipeline::{
-    DataError, EasyVqa, Encoder, Folder, HoldOut, Loader, LoaderConfig, Order, Pieces, Shapes,
-    ShapesConfig, Source, Split, WordPiece, WordPieceForm, fingerprint,
+    BOX_SIZE, DataError, EasyVqa, Encoder, Folder, HoldOut, Loader, LoaderConfig, Order, Pieces,
+    Shapes, ShapesConfig, Source, Split, WordPiece, WordPieceForm, fingerprint,
 };
 use serde::{Deserialize, Serialize};
 
@@ -193,6 +193,20 @@ pub fn evaluation_loader(
         ..loading(settings)
     };
     Loader::new(source, encoder, batches)
+}
+
+/// Host memory that `data_loading.preload_data` takes for all three splits before compression, in bytes: the pixels of every
+/// image, and its region features where the run looks at them.
+pub fn preloaded_bytes(dataset: &Dataset, encoder: &Encoder) -> u64 {
+    let inputs = encoder.inputs;
+    let side = encoder.image_size as u64;
+    let pixels = if inputs.images { side * side * 3 } else { 0 };
+    let regions = inputs.regions.map_or(0, |shape| {
+        shape.regions * (shape.dim + BOX_SIZE) * size_of::<f32>()
+    });
+    let splits = [&dataset.train, &dataset.validation, &dataset.test];
+    let images: usize = splits.iter().map(|split| split.image_count()).sum();
+    images as u64 * (pixels + regions as u64)
 }
 
 fn loading(settings: &Config) -> LoaderConfig {

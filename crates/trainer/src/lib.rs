@@ -44,7 +44,9 @@ mod window;
 pub use aoa_model::binary_cross_entropy;
 pub use batch::{DeviceBatch, Regions, RightAnswers, Sight, WordPieces};
 pub use checkpoint::{Best, Checkpoints, Rejected, RunState, Verified};
-pub use dataset::{Dataset, Fingerprints, evaluation_loader, training_encoder, training_loader};
+pub use dataset::{
+    Dataset, Fingerprints, evaluation_loader, preloaded_bytes, training_encoder, training_loader,
+};
 pub use error::TrainError;
 pub use evaluate::Accuracy;
 pub use event::{Event, Observer, Purpose, Summary};

@@ -25,11 +25,11 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Train(args) => return train::run(&args),
         Command::Plan(args) => return plan::run(&args),
+        Command::Presets { command } => return presets::run(&command),
         Command::Eval(args) => eval::run(&args)?,
         Command::Ask(args) => ask::run(&args)?,
         Command::Probe(args) => probe::run(&args)?,
         Command::Monitor(args) => monitor::run(&args)?,
-        Command::Presets { command } => presets::run(&command)?,
         Command::Config { command } => config::run(&command)?,
         Command::Data { command } => data::run(&command)?,
         Command::Weights { command } => weights::run(&command)?,

@@ -1,3 +1,8 @@
+mod check;
+mod folder;
+
+use std::process::ExitCode;
+
 use config_schema::{preset_summaries, presets};
 
 use crate::args::PresetsCommand;
@@ -6,9 +11,11 @@ use crate::output;
 use crate::progress::gibibytes;
 use crate::settings::lookup;
 
-pub fn run(command: &PresetsCommand) -> Result<(), Failure> {
+pub fn run(command: &PresetsCommand) -> Result<ExitCode, Failure> {
     match command {
-        PresetsCommand::List { json } => list(*json),
+        PresetsCommand::List { json } => list(*json)?,
+        PresetsCommand::Check(args) => return check::run(args),
+        PresetsCommand::Rules => check::rules(),
         PresetsCommand::Show { name } => {
             let known = || {
                 presets::embedded()
@@ -21,9 +28,9 @@ pub fn run(command: &PresetsCommand) -> Result<(), Failure> {
                 known: known(),
             })?;
             output::text(preset.text);
-            Ok(())
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn list(json: bool) -> Result<(), Failure> {

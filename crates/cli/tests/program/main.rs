@@ -6,6 +6,7 @@ mod devices;
 mod memory;
 mod monitor;
 mod plan;
+mod preset_check;
 mod runs;
 mod support;
 mod weights;

@@ -111,7 +111,7 @@ impl PresetCheck<'_> {
             single::demand(member, preset, &all, &mut findings);
         }
         if !self.own {
-            all.members.extend(self.of_the_program(&texts));
+            all.members.extend(of_the_program(&texts));
         }
         single::described(&all, &mut findings);
         family::check(&all, &mut findings);
@@ -168,19 +168,19 @@ impl PresetCheck<'_> {
             }
         }
     }
+}
 
-    /// The presets of the program that no file of the folder takes the place of, to compare with.
-    fn of_the_program(&self, texts: &[NamedText]) -> Vec<Member> {
-        presets::embedded()
-            .iter()
-            .filter(|preset| texts.iter().all(|text| text.name != preset.name))
-            .filter_map(|preset| {
-                let source = Arc::new(presets::lookup(preset.name)?);
-                let (member, _) = member(preset.name, &source, &presets::lookup).ok()?;
-                Some(member)
-            })
-            .collect()
-    }
+/// The presets of the program that no file of the folder takes the place of, to compare with.
+fn of_the_program(texts: &[NamedText]) -> Vec<Member> {
+    presets::embedded()
+        .iter()
+        .filter(|preset| texts.iter().all(|text| text.name != preset.name))
+        .filter_map(|preset| {
+            let source = Arc::new(presets::lookup(preset.name)?);
+            let (member, _) = member(preset.name, &source, &presets::lookup).ok()?;
+            Some(member)
+        })
+        .collect()
 }
 
 fn member(

@@ -308,7 +308,7 @@ impl Finding {
     }
 }
 
-/// "file:line:column: rule: message".
+/// File, line, column, rule and message, with colons between them.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.source.name)?;

@@ -26,23 +26,24 @@ pub(super) fn named(files: &[PresetFile], own: bool, findings: &mut Findings) ->
     let mut presets: Vec<NamedText> = Vec::new();
     for file in files {
         let path = Path::new(&file.path);
-        let nothing = || Arc::new(Source::new(&file.path, ""));
-        if path.extension().is_none_or(|extension| extension != "toml") {
-            let help = "every file in a folder of presets is one; move this one elsewhere, or rename it if it is TOML";
-            findings.add((nothing(), None), Fault::NotToml, help);
-            continue;
-        }
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let source = match &file.content {
-            Ok(bytes) => Arc::new(Source::new(&file.path, String::from_utf8_lossy(bytes))),
+        let nothing = || (Arc::new(Source::new(&file.path, "")), None);
+        let bytes = match &file.content {
+            Ok(bytes) => bytes,
             Err(reason) => {
                 let reason = reason.clone();
                 let help = "a preset is a regular file of text that may be read";
-                findings.add((nothing(), None), Fault::Unreadable { reason }, help);
+                findings.add(nothing(), Fault::Unreadable { reason }, help);
                 continue;
             }
         };
-        if let Some(Err(error)) = file.content.as_deref().ok().map(std::str::from_utf8) {
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            let help = "every file in a folder of presets is one: move this one elsewhere, or rename it if it is TOML";
+            findings.add(nothing(), Fault::NotToml, help);
+            continue;
+        }
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let source = Arc::new(Source::new(&file.path, String::from_utf8_lossy(bytes)));
+        if let Err(error) = std::str::from_utf8(bytes) {
             // What comes before is the same text after all.
             let at = error.valid_up_to();
             findings.add((source, Some(at..at)), Fault::NotUtf8, "save it as UTF-8");

@@ -194,7 +194,7 @@ pub(super) fn exceeding<'a>(
         let most = pair[1]
             .iter()
             .max_by(|a, b| amount(a).total_cmp(&amount(b)));
-        for more in most {
+        if let Some(more) = most {
             let exceeds = pair[0].iter().filter(|less| amount(less) > amount(more));
             pairs.extend(exceeds.map(|less| (*less, *more)));
         }

@@ -359,7 +359,10 @@ fn a_base_that_is_broken_is_reported_once() {
         .iter()
         .filter(|preset| preset.demand.is_none());
     let names: BTreeSet<&str> = unresolved.map(|preset| preset.name.as_str()).collect();
-    assert_eq!(names, BTreeSet::from(["24gb", "24gb-headroom", "24gb-tight"]));
+    assert_eq!(
+        names,
+        BTreeSet::from(["24gb", "24gb-headroom", "24gb-tight"])
+    );
 }
 
 #[test]

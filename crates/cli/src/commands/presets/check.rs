@@ -1,0 +1,208 @@
+//! `aoa presets check`: every rule on every preset, all that is found at once.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use config_schema::preset_check::{
+    CheckedPreset, Demand, Finding, PresetCheck, PresetFile, Rule, Verdict, rules_page,
+};
+use config_schema::{Config, presets};
+use serde::Serialize;
+use trainer::memory::budget;
+use trainer::plan::{WorstCase, plan};
+use trainer::{Dataset, TrainError, preloaded_bytes, training_encoder};
+
+use crate::ActiveModel;
+use crate::args::PresetsCheckArgs;
+use crate::commands::presets::folder;
+use crate::failure::{Failure, render_finding};
+use crate::output;
+use crate::progress::gibibytes;
+use crate::settings::lookup;
+
+/// Exit code where a rule is broken: that of a configuration that is not valid.
+const BROKEN: u8 = 2;
+
+/// Where the presets of the program are, in a clone of its repository.
+const OWN: &str = "configs";
+
+/// What a program reads.
+#[derive(Serialize)]
+struct Answer<'a> {
+    checked: usize,
+    rules: usize,
+    presets: Vec<PresetAnswer<'a>>,
+    findings: Vec<FindingAnswer<'a>>,
+}
+
+#[derive(Serialize)]
+struct PresetAnswer<'a> {
+    name: &'a str,
+    file: &'a str,
+    peak_bytes: Option<u64>,
+    budget_bytes: Option<u64>,
+    fits: Option<bool>,
+    preload_bytes: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct FindingAnswer<'a> {
+    rule: Rule,
+    file: &'a str,
+    line: Option<usize>,
+    column: Option<usize>,
+    message: String,
+    help: Option<&'a str>,
+}
+
+pub fn run(args: &PresetsCheckArgs) -> Result<ExitCode, Failure> {
+    let own = Path::new(OWN);
+    let files = match &args.dir {
+        Some(dir) => folder::read(dir)?,
+        None if own.is_dir() => folder::read(own)?,
+        None => embedded(),
+    };
+    let name = args.dir.as_deref().unwrap_or(own).display().to_string();
+    let check = PresetCheck {
+        folder: &name,
+        files: &files,
+        own: args.dir.is_none(),
+        elsewhere: &lookup,
+        left_out: &[],
+    };
+    let verdict = check.run(&mut |_, config| demand(config, !args.no_plan));
+    if args.json {
+        output::json(&answer(&verdict));
+    } else {
+        show(&verdict);
+    }
+    Ok(if verdict.findings.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(BROKEN)
+    })
+}
+
+/// Prints the page that documents the rules.
+pub fn rules() {
+    output::text(rules_page());
+}
+
+/// The presets of the program, where its repository is not at hand.
+fn embedded() -> Vec<PresetFile> {
+    let file = |preset: &presets::Preset| PresetFile {
+        path: format!("{OWN}/{}.toml", preset.name),
+        content: Ok(preset.text.into()),
+    };
+    presets::embedded().iter().map(file).collect()
+}
+
+/// What a run with these settings would ask for, on the smallest machine that the preset is for.
+fn demand(config: &Config, with_plan: bool) -> Demand {
+    let host = config.preset.min_host_memory.bytes();
+    let memory = config.preset.min_device_memory.bytes().or(host);
+    let mut demand = Demand {
+        budget_bytes: budget(config, memory),
+        ..Demand::default()
+    };
+    match measure(config, with_plan, &mut demand) {
+        Ok(()) => {}
+        Err(TrainError::Model(reason)) => demand.unbuildable = Some(reason),
+        Err(error) => demand.unplanned = Some(error.to_string()),
+    }
+    demand
+}
+
+fn measure(config: &Config, with_plan: bool, demand: &mut Demand) -> Result<(), TrainError> {
+    let dataset = Dataset::open(config)?;
+    let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
+    if config.data_loading.preload_data {
+        demand.preload_bytes = Some(preloaded_bytes(&dataset, &encoder));
+    }
+    if with_plan {
+        let worst = WorstCase::of(&encoder, dataset.train.samples());
+        demand.peak_bytes = Some(plan::<ActiveModel>(config, &worst)?.peak_bytes);
+    }
+    Ok(())
+}
+
+fn show(verdict: &Verdict) {
+    for preset in &verdict.presets {
+        output::line(format!("{:<24} {}", preset.name, planned(preset)));
+    }
+    for finding in &verdict.findings {
+        output::text(render_finding(finding));
+    }
+    let Verdict { presets, rules, .. } = verdict;
+    let found = match verdict.findings.len() {
+        0 => "nothing found".to_owned(),
+        1 => "1 finding".to_owned(),
+        findings => format!("{findings} findings"),
+    };
+    output::line(format!(
+        "checked {} presets by {rules} rules: {found}",
+        presets.len()
+    ));
+}
+
+/// The verdict of the plan.
+fn planned(preset: &CheckedPreset) -> String {
+    let Some(demand) = &preset.demand else {
+        return "does not resolve".to_owned();
+    };
+    let reason = demand.unbuildable.as_ref().or(demand.unplanned.as_ref());
+    match (demand.peak_bytes, demand.budget_bytes, reason) {
+        (Some(peak), Some(budget), _) => {
+            let verdict = if peak <= budget {
+                "fits into"
+            } else {
+                "does not fit into"
+            };
+            format!("peak {} {verdict} {}", gibibytes(peak), gibibytes(budget))
+        }
+        (Some(peak), None, _) => format!("peak {}, no memory to compare with", gibibytes(peak)),
+        (None, _, Some(reason)) => format!("not planned: {reason}"),
+        (None, _, None) => "not planned".to_owned(),
+    }
+}
+
+fn answer(verdict: &Verdict) -> Answer<'_> {
+    Answer {
+        checked: verdict.presets.len(),
+        rules: verdict.rules,
+        presets: verdict.presets.iter().map(PresetAnswer::of).collect(),
+        findings: verdict.findings.iter().map(FindingAnswer::of).collect(),
+    }
+}
+
+impl<'a> PresetAnswer<'a> {
+    fn of(preset: &'a CheckedPreset) -> Self {
+        let demand = preset.demand.as_ref();
+        let peak_bytes = demand.and_then(|demand| demand.peak_bytes);
+        let budget_bytes = demand.and_then(|demand| demand.budget_bytes);
+        Self {
+            name: &preset.name,
+            file: &preset.file,
+            peak_bytes,
+            budget_bytes,
+            fits: peak_bytes
+                .zip(budget_bytes)
+                .map(|(peak, budget)| peak <= budget),
+            preload_bytes: demand.and_then(|demand| demand.preload_bytes),
+        }
+    }
+}
+
+impl<'a> FindingAnswer<'a> {
+    fn of(finding: &'a Finding) -> Self {
+        let (line, column) = finding.line_column().unzip();
+        Self {
+            rule: finding.rule,
+            file: &finding.source.name,
+            line,
+            column,
+            message: finding.message(),
+            help: finding.help.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Every file in a folder, whatever it is.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use config_schema::MAX_TEXT_BYTES;
+use config_schema::preset_check::PresetFile;
+
+use crate::failure::Failure;
+use crate::settings::read_bounded;
+
+/// Reads a folder and the folders within it, in the order of names. What cannot be read within it is part of the answer.
+pub fn read(folder: &Path) -> Result<Vec<PresetFile>, Failure> {
+    let mut files = Vec::new();
+    walk(folder, &mut files).map_err(|source| Failure::PresetFolder {
+        path: folder.to_owned(),
+        source,
+    })?;
+    Ok(files)
+}
+
+fn walk(folder: &Path, files: &mut Vec<PresetFile>) -> io::Result<()> {
+    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let content = if entry.file_type()?.is_dir() {
+            match walk(&path, files) {
+                Ok(()) => continue,
+                Err(error) => Err(error),
+            }
+        } else {
+            regular(&path)
+        };
+        files.push(PresetFile {
+            path: path.display().to_string(),
+            content: content.map_err(|error| error.to_string()),
+        });
+    }
+    Ok(())
+}
+
+/// The bytes of a regular file, or of one that a link leads to. Whatever else there is may have no end.
+fn regular(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    read_bounded(path, MAX_TEXT_BYTES as u64)
+}
