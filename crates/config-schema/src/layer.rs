@@ -12,7 +12,7 @@ use toml_parser::lexer::TokenKind;
 use crate::{
     check,
     error::{Found, MAX_DEPTH, MAX_ERRORS, MAX_TEXT_BYTES, Problem, Report, excerpt},
-    schema::{self, Key},
+    schema::{self, Key, Kind},
     source::{Origin, Source},
     suggest,
 };
@@ -271,18 +271,49 @@ fn syntax_error(text: &str, error: &toml::de::Error) -> Found {
         let help = "keep one of the two".to_owned();
         return Found::new(span, Problem::DuplicateKey { key }).help(help);
     }
+    let general = "a line is [section] or key = value, and text stands in quotes".to_owned();
+    let Some((key, value)) = assignment(text, span.start) else {
+        let reason = error.message().to_owned();
+        return Found::new(span, Problem::Syntax { reason }).help(general);
+    };
     // The parser takes a word for the beginning of `true` or `false`, or for a string.
-    let rest = text.get(span.start..).unwrap_or_default();
-    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
-    let word = &rest[..end.unwrap_or(rest.len())];
     let taken_for = ["invalid boolean", "string values must be quoted"];
     let message = error.message();
-    if taken_for.iter().any(|start| message.starts_with(start)) && !word.is_empty() {
-        let reason = format!("`{}` is no value", excerpt(word));
-        let help = "write text in quotes, numbers in digits, and true and false in small letters";
-        return Found::new(span, Problem::Syntax { reason }).help(help.to_owned());
-    }
-    let reason = message.to_owned();
-    let help = "a line is [section] or key = value, and text stands in quotes".to_owned();
+    let reason = if taken_for.iter().any(|start| message.starts_with(start)) {
+        format!("`{}` is no value", excerpt(value))
+    } else {
+        message.to_owned()
+    };
+    let help = key.map_or(general, |key| {
+        let kind = &key.kind;
+        let meant = match (kind, value.to_lowercase().as_str()) {
+            (Kind::Boolean, "yes" | "on" | "true") => ": write true",
+            (Kind::Boolean, "no" | "off" | "false") => ": write false",
+            (Kind::Text { .. } | Kind::Choice(_), _) => ", in quotes",
+            _ => "",
+        };
+        format!("`{}` is {kind}{meant}", key.name)
+    });
     Found::new(span, Problem::Syntax { reason }).help(help)
+}
+
+/// The key, where it is one, and the value of the line `key = value` whose value begins at a byte.
+fn assignment(text: &str, at: usize) -> Option<(Option<&'static Key>, &str)> {
+    let (before, value) = (text.get(..at)?, text.get(at..)?);
+    let (above, line) = before.rsplit_once('\n').unwrap_or(("", before));
+    let name = line.trim().strip_suffix('=')?.trim();
+    let header = |line: &'_ str| {
+        let (section, _) = line.trim_start().strip_prefix('[')?.split_once(']')?;
+        Some(section.to_owned())
+    };
+    let key = match name.split_once('.') {
+        Some((section, name)) => schema::find(section, name),
+        None => above
+            .lines()
+            .rev()
+            .find_map(header)
+            .and_then(|section| schema::find(section.trim(), name)),
+    };
+    let value = value.split([' ', '\t', '\r', '\n', ',', '#']).next()?;
+    (!value.is_empty()).then_some((key, value))
 }

@@ -176,7 +176,7 @@ fn images_in_host_memory_are_counted() {
     let (code, answer) = check(&place, &["--no-plan", "--dir", "mine"]);
     assert_eq!(code, Some(2));
     assert_eq!(places(&answer), ["preload-fits mine/preload.toml:5:19"]);
-    let images = 10_000 + 400 + 1000;
+    let images: u64 = 10_000 + 400 + 1000;
     assert_eq!(
         answer["presets"][0]["preload_bytes"],
         images * 480 * 480 * 3

@@ -8,16 +8,18 @@ use super::{
     fault::MemberRate,
     order,
 };
-use crate::{LearningRates, render, schema};
+use crate::{Family, LearningRates, render, rules::ACCUMULATION, schema};
 
 const BATCH: &str = "training.batch_size";
 
+/// The largest micro-batch that is looked at for a cure.
+const MAX_BATCH: usize = 65_536;
+
+/// The number of micro-batches, in both spellings.
+const STEPS: &[&str] = &ACCUMULATION;
+
 /// Keys that make up the effective batch.
-const EFFECTIVE_BATCH: [&str; 3] = [
-    BATCH,
-    "training.update_freq",
-    "memory_optimization.gradient_accumulation_steps",
-];
+const EFFECTIVE_BATCH: [&str; 3] = [BATCH, ACCUMULATION[0], ACCUMULATION[1]];
 
 /// Learning rates that a family declares something about.
 const RATES: [&str; 2] = ["training.lr", "training.xvlm_lr"];
@@ -93,28 +95,51 @@ fn effective_batch(member: &Member, findings: &mut Findings) {
         promised: family.effective_batch,
         max_distance: family.max_distance,
     };
+    let fitting = |batch_size: usize| fitting_steps(family, batch_size);
+    let product = |(batch_size, steps): (usize, usize)| {
+        format!("{batch_size} x {steps} = {}", batch_size * steps)
+    };
+    let (at_fault, help) = if let Some(steps) = fitting(batch_size) {
+        let help = format!(
+            "with `update_freq = {steps}` it is {}",
+            product((batch_size, steps))
+        );
+        (STEPS, help)
+    } else {
+        let below = (1..batch_size).rev();
+        let above = batch_size + 1..=family.effective_batch.min(MAX_BATCH);
+        let nearest = [
+            below.map(|size| (size, fitting(size))).find_map(both),
+            above.map(|size| (size, fitting(size))).find_map(both),
+        ];
+        let nearest: Vec<String> = nearest.into_iter().flatten().map(product).collect();
+        let help = format!(
+            "no number of micro-batches of {batch_size} samples comes near; {} does",
+            nearest.join(" or ")
+        );
+        ([BATCH].as_slice(), help)
+    };
     // The highest layer that states a part of it broke what the lower had right.
-    let stated = EFFECTIVE_BATCH.iter().filter_map(|key| member.stated(key));
-    let place = stated.max_by_key(|(layer, _)| *layer);
-    let place = place.map_or(&member.home, |(_, place)| place).clone();
-    let steps = [
-        family.effective_batch / batch_size,
-        family.effective_batch.div_ceil(batch_size),
-    ];
-    let near = |steps: &usize| {
-        *steps > 0 && (steps * batch_size).abs_diff(family.effective_batch) <= family.max_distance
-    };
-    let help = match steps.into_iter().find(near) {
-        Some(steps) => format!(
-            "with `update_freq = {steps}` it is {batch_size} x {steps} = {}",
-            batch_size * steps
-        ),
-        None => format!(
-            "no number of micro-batches of {batch_size} samples comes near: take a `batch_size` that divides {}",
-            family.effective_batch
-        ),
-    };
+    let stated = EFFECTIVE_BATCH
+        .iter()
+        .filter_map(|key| Some((key, member.stated(key)?)));
+    let place = stated.max_by_key(|(key, (layer, _))| (*layer, at_fault.contains(key)));
+    let place = place.map_or(&member.home, |(_, (_, place))| place).clone();
     findings.at(place, fault, help);
+}
+
+/// A number of micro-batches with which an effective batch lies as near as the family declares.
+fn fitting_steps(family: &Family, batch_size: usize) -> Option<usize> {
+    let promised = family.effective_batch;
+    [promised / batch_size, promised.div_ceil(batch_size)]
+        .into_iter()
+        .filter(|steps| *steps > 0)
+        .find(|steps| (steps * batch_size).abs_diff(promised) <= family.max_distance)
+}
+
+/// A size with its steps, where it has some.
+fn both((size, steps): (usize, Option<usize>)) -> Option<(usize, usize)> {
+    Some((size, steps?))
 }
 
 /// Learning rates go with the micro-batches as the family declares.

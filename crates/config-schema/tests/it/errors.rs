@@ -270,6 +270,40 @@ fn syntax() {
 }
 
 #[test]
+fn words_that_are_no_values() {
+    user(
+        "[memory_optimization]\ngradient_checkpointing = off",
+        "user.toml:2:26: not valid TOML: `off` is no value",
+        "off",
+        "`gradient_checkpointing` is true or false: write false",
+    );
+    user(
+        "memory_optimization.dynamic_batch_size = True # or not",
+        "user.toml:1:42: not valid TOML: `True` is no value",
+        "True",
+        "write true",
+    );
+    user(
+        "[memory_optimization]\n# more\nmax_memory_usage = 95%",
+        "user.toml:3:20: not valid TOML: `95%` is no value",
+        "95%",
+        "`max_memory_usage` is a number above 0.0 and at most 1.0",
+    );
+    user(
+        "[schedule]\nfine = cosine",
+        "user.toml:2:8: not valid TOML: `cosine` is no value",
+        "cosine",
+        "`fine` is one of \"cfr\", \"linear\", \"cosine\", \"constant\", in quotes",
+    );
+    user(
+        "[training]\nstripes = many",
+        "user.toml:2:11: not valid TOML: `many` is no value",
+        "many",
+        "a line is [section] or key = value",
+    );
+}
+
+#[test]
 fn presets() {
     user(
         "extends = '24bg'",

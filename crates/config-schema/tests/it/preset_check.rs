@@ -176,6 +176,7 @@ fn the_presets_of_the_program_keep_every_rule() {
 fn every_broken_preset_is_caught_by_its_rule_and_by_no_other() {
     let cases = broken();
     assert!(cases.len() >= 40, "{}", cases.len());
+    let mut misplaced = Vec::new();
     for (id, case, files) in &cases {
         let verdict = breaks(rule(id), case, &with(files.clone()), false);
         let mut places: Vec<(String, usize)> = verdict
@@ -193,8 +194,15 @@ fn every_broken_preset_is_caught_by_its_rule_and_by_no_other() {
         }
         let file = with(files.clone());
         places.sort();
-        assert_eq!(places, marks(&file), "{id}: {case}");
+        places.dedup();
+        if places != marks(&file) {
+            misplaced.push(format!(
+                "{id}/{case}: {places:?} and not {:?}",
+                marks(&file)
+            ));
+        }
     }
+    assert!(misplaced.is_empty(), "{misplaced:#?}");
 }
 
 #[test]
@@ -284,7 +292,7 @@ fn all_findings_come_at_once_and_by_place() {
         .collect();
     broken.sort_unstable();
     broken.dedup();
-    assert!(broken.len() > 14, "{broken:?}");
+    assert!(broken.len() > 10, "{broken:?}");
     let places: Vec<_> = verdict
         .findings
         .iter()
@@ -337,6 +345,32 @@ fn presets_for_the_same_memory_are_alternatives() {
     // More than `24gb-tight` has, and than `24gb`; as much as `24gb-headroom`.
     assert_eq!(check(&overlay(10, 3), false, &[]).findings, []);
     breaks(Rule::MonotoneBatch, "11 x 3", &overlay(11, 3), false);
+}
+
+#[test]
+fn an_effective_batch_is_cured_by_its_steps_or_by_another_micro_batch() {
+    let help = |batch_size: usize, steps: usize| {
+        let text = format!(
+            "extends = \"24gb\"\n[preset]\ndescription = \"mine\"\n[training]\nbatch_size = {batch_size}\n\
+             update_freq = {steps}\n"
+        );
+        let file = PresetFile {
+            path: "mine/mine.toml".to_owned(),
+            content: Ok(text.into_bytes()),
+        };
+        let left_out = [Rule::MonotoneBatch, Rule::LearningRates];
+        let mut verdict = check(&[file], false, &left_out);
+        assert_eq!(verdict.findings.len(), 1, "{batch_size} x {steps}");
+        verdict.findings.remove(0).help.unwrap()
+    };
+    assert_eq!(help(8, 3), "with `update_freq = 4` it is 8 x 4 = 32");
+    assert_eq!(help(10, 4), "with `update_freq = 3` it is 10 x 3 = 30");
+    assert_eq!(help(34, 2), "with `update_freq = 1` it is 34 x 1 = 34");
+    let none =
+        "no number of micro-batches of 12 samples comes near; 11 x 3 = 33 or 15 x 2 = 30 does";
+    assert_eq!(help(12, 4), none);
+    let none = "no number of micro-batches of 40 samples comes near; 34 x 1 = 34 does";
+    assert_eq!(help(40, 1), none);
 }
 
 #[test]

@@ -74,7 +74,7 @@ pub fn run(args: &PresetsCheckArgs) -> Result<ExitCode, Failure> {
     if args.json {
         output::json(&answer(&verdict));
     } else {
-        show(&verdict);
+        show(&verdict, !args.no_plan);
     }
     Ok(if verdict.findings.is_empty() {
         ExitCode::SUCCESS
@@ -126,12 +126,14 @@ fn measure(config: &Config, with_plan: bool, demand: &mut Demand) -> Result<(), 
     Ok(())
 }
 
-fn show(verdict: &Verdict) {
-    for preset in &verdict.presets {
-        output::line(format!("{:<24} {}", preset.name, planned(preset)));
+fn show(verdict: &Verdict, with_plan: bool) {
+    if with_plan {
+        for preset in &verdict.presets {
+            output::line(format!("{:<24} {}", preset.name, planned(preset)));
+        }
     }
     for finding in &verdict.findings {
-        output::text(render_finding(finding));
+        output::line(render_finding(finding));
     }
     let Verdict { presets, rules, .. } = verdict;
     let found = match verdict.findings.len() {
