@@ -39,6 +39,7 @@ mod check;
 mod config;
 mod error;
 mod layer;
+mod overlay;
 mod overrides;
 pub mod preset_check;
 pub mod presets;
@@ -55,6 +56,7 @@ mod warning;
 
 pub use config::Config;
 pub use error::{ConfigError, ConfigErrors, MAX_DEPTH, MAX_ERRORS, MAX_TEXT_BYTES, Problem};
+pub use overlay::{Decision, differences, overlay_toml, value};
 pub use presets::{PresetSummary, preset_summaries};
 pub use render::{default_toml, to_toml};
 pub use resolve::{Layers, Resolved, resolve, stated_preset};

@@ -79,7 +79,7 @@ fn rows(config: &Config, note: impl Fn(&Key) -> Option<String>) -> String {
 }
 
 /// A value as TOML, floats in their shortest exact form; `None` for `null`, which TOML does not have.
-fn toml_value(value: &Json) -> Option<String> {
+pub(crate) fn toml_value(value: &Json) -> Option<String> {
     match value {
         Json::Number(number) if number.is_f64() => {
             number.as_f64().map(|number| format!("{number:?}"))
@@ -94,13 +94,13 @@ fn toml_value(value: &Json) -> Option<String> {
     }
 }
 
-fn escape_control(letter: char) -> impl Iterator<Item = char> {
+pub(crate) fn escape_control(letter: char) -> impl Iterator<Item = char> {
     let escaped = letter.is_control().then(|| letter.escape_default());
     let plain = escaped.is_none().then_some(letter);
     escaped.into_iter().flatten().chain(plain)
 }
 
-fn comment(text: &mut String, words: &str) {
+pub(crate) fn comment(text: &mut String, words: &str) {
     let mut column = 0;
     for word in words.split_whitespace() {
         let width = word.chars().count() + 1;

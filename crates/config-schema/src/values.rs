@@ -109,6 +109,11 @@ impl DeviceMemory {
     pub(crate) const FORMAT: &str = "device-memory";
     const FORM: &str = "\"\" or bytes with a unit such as \"22GiB\", at most \"1EiB\"";
 
+    /// This many bytes, at most an exbibyte.
+    pub fn of(bytes: u64) -> Self {
+        Self(Some(bytes.min(bytesize::EIB)))
+    }
+
     /// The amount in bytes, or `None` where no GPU is meant.
     pub fn bytes(self) -> Option<u64> {
         self.0
@@ -229,7 +234,7 @@ mod tests {
     proptest! {
         #[test]
         fn memory_reads_back(bytes in 0..=bytesize::EIB) {
-            let memory = DeviceMemory(Some(bytes));
+            let memory = DeviceMemory::of(bytes);
             prop_assert_eq!(memory.to_string().parse::<DeviceMemory>(), Ok(memory));
         }
 

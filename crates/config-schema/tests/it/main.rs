@@ -4,6 +4,7 @@ mod errors;
 mod hostile;
 mod layers;
 mod preset_check;
+mod overlay;
 mod presets;
 mod properties;
 mod render;
