@@ -1,5 +1,7 @@
 //! The plan against the memory that real steps take, on the CPU, where it can be counted exactly.
 
+mod derive;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 

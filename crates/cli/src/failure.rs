@@ -16,6 +16,7 @@ use miette::{
 };
 use thiserror::Error;
 use trainer::TrainError;
+use trainer::derive::DeriveError;
 use weight_files::WeightFileError;
 
 /// Why a command failed.
@@ -67,6 +68,12 @@ pub enum Failure {
     /// No preset or device can be chosen.
     #[error(transparent)]
     Choice(#[from] ChooseError),
+    /// There is no card to derive a preset for.
+    #[error("there is no card here to derive a preset for")]
+    NoCard(#[source] ChooseError),
+    /// No preset can be derived.
+    #[error(transparent)]
+    Derive(DeriveError),
     /// The NVML library that was named cannot be used.
     #[error(transparent)]
     Probe(#[from] ProbeError),
@@ -116,6 +123,16 @@ pub enum Failure {
     Signals(#[from] ctrlc::Error),
 }
 
+impl From<DeriveError> for Failure {
+    fn from(error: DeriveError) -> Self {
+        match error {
+            DeriveError::Config(errors) => Self::Configuration(errors),
+            DeriveError::Plan(error) => Self::Train(error),
+            error @ DeriveError::DoesNotFit { .. } => Self::Derive(error),
+        }
+    }
+}
+
 impl Failure {
     /// The documented exit code.
     pub fn exit_code(&self) -> ExitCode {
@@ -127,7 +144,8 @@ impl Failure {
             | Self::Preset { .. }
             | Self::Exists { .. } => 2,
             Self::Data(_) | Self::File { .. } | Self::Weights(_) | Self::Incomplete { .. } => 3,
-            Self::Choice(_) | Self::Probe(_) | Self::Sampler(_) => 4,
+            Self::Choice(_) | Self::NoCard(_) | Self::Probe(_) | Self::Sampler(_) => 4,
+            Self::Derive(_) => 7,
             Self::NoRun | Self::Part(_) => 5,
             Self::Signals(_) => 1,
             Self::Restart(_) => 8,
@@ -176,6 +194,12 @@ impl Failure {
                     .to_owned(),
             ),
             Self::Choice(error) => Some(error.hint()),
+            Self::NoCard(_) => Some("name its memory, as in `--vram 16GiB`".to_owned()),
+            Self::Derive(_) => Some(
+                "a smaller `dataset.image_size` needs less, in a configuration of your own; another image size is another \
+                 task, so no preset changes it"
+                    .to_owned(),
+            ),
             Self::Sampler(error) => Some(error.hint().to_owned()),
             Self::Data(error) | Self::Train(TrainError::Data(error)) => error.hint(),
             Self::Train(error) => error.help().map(str::to_owned),

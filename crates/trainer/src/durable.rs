@@ -10,7 +10,10 @@ use std::path::Path;
 ///
 /// Whatever the file system reports.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = match path.parent() {
+        Some(folder) if folder != "" => folder,
+        _ => Path::new("."),
+    };
     let mut file = tempfile::Builder::new()
         .prefix(".partial-")
         .tempfile_in(folder)?;

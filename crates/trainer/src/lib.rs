@@ -19,6 +19,7 @@ mod aoa;
 mod batch;
 mod checkpoint;
 mod dataset;
+pub mod derive;
 pub mod device;
 mod durable;
 mod error;
@@ -47,6 +48,7 @@ pub use checkpoint::{Best, Checkpoints, Rejected, RunState, Verified};
 pub use dataset::{
     Dataset, Fingerprints, evaluation_loader, preloaded_bytes, training_encoder, training_loader,
 };
+pub use durable::write as write_whole;
 pub use error::TrainError;
 pub use evaluate::Accuracy;
 pub use event::{Event, Observer, Purpose, Summary};

@@ -1,4 +1,5 @@
 mod check;
+mod derive;
 mod folder;
 
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ pub fn run(command: &PresetsCommand) -> Result<ExitCode, Failure> {
         PresetsCommand::List { json } => list(*json)?,
         PresetsCommand::Check(args) => return check::run(args),
         PresetsCommand::Rules => check::rules(),
+        PresetsCommand::Derive(args) => derive::run(args)?,
         PresetsCommand::Show { name } => {
             let known = || {
                 presets::embedded()

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod data_sets;
+mod derive;
 mod devices;
 mod memory;
 mod monitor;

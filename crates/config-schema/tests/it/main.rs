@@ -3,8 +3,8 @@
 mod errors;
 mod hostile;
 mod layers;
-mod preset_check;
 mod overlay;
+mod preset_check;
 mod presets;
 mod properties;
 mod render;

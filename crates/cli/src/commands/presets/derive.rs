@@ -1,0 +1,99 @@
+//! `aoa presets derive`: a preset for a card of any size.
+
+use config_schema::{Config, DeviceMemory, Layers, presets, resolve};
+use gpu_probe::{Candidate, Device, DeviceRequest, Driver, Inventory, choose_preset, probe};
+use trainer::derive::{Card, Derived, derive};
+use trainer::plan::{WorstCase, plan};
+use trainer::{Dataset, TrainError, preloaded_bytes, training_encoder, write_whole};
+
+use crate::ActiveModel;
+use crate::args::DeriveArgs;
+use crate::failure::Failure;
+use crate::output;
+use crate::settings::nvml_library;
+
+/// A preset to ask for the data set; which one makes no difference to it.
+const ANY_PRESET: &str = "24gb";
+
+pub fn run(args: &DeriveArgs) -> Result<(), Failure> {
+    if let Some(to) = args.to.as_deref()
+        && !args.force
+        && to.exists()
+    {
+        return Err(Failure::Exists {
+            path: to.to_owned(),
+        });
+    }
+    let layers = Layers {
+        sets: args.sets(),
+        ..Layers::preset(ANY_PRESET)
+    };
+    let settings = resolve(&layers, &presets::lookup)?.config;
+    let dataset = Dataset::open(&settings)?;
+    let encoder = training_encoder::<ActiveModel>(&settings, dataset.train.as_ref())?;
+    let card = card(args, preloaded_bytes(&dataset, &encoder))?;
+    let derived = derive(&card, &layers.sets, &mut |config| peak(config, &dataset))?;
+    let text = derived.toml();
+    if let Some(to) = &args.to {
+        write_whole(to, text.as_bytes()).map_err(|source| Failure::File {
+            path: to.clone(),
+            source,
+        })?;
+        output::note(format!("wrote {}", to.display()));
+    }
+    show(args, &derived, &text);
+    Ok(())
+}
+
+fn show(args: &DeriveArgs, derived: &Derived, text: &str) {
+    if args.json {
+        let mut answer = serde_json::json!(derived);
+        answer["toml"] = text.into();
+        output::json(&answer);
+    } else if args.to.is_none() {
+        output::text(text);
+    }
+}
+
+/// The card that was named, or the GPU of this machine that has the most memory.
+fn card(args: &DeriveArgs, preload_bytes: u64) -> Result<Card, Failure> {
+    let host_bytes = args.host_memory.and_then(DeviceMemory::bytes);
+    let (memory_bytes, host_bytes) = match args.vram.and_then(DeviceMemory::bytes) {
+        Some(memory) => (memory, host_bytes),
+        None => {
+            let inventory = probe(nvml_library(None)?.as_deref())?;
+            let here = inventory.host.total_memory.as_result().ok().copied();
+            (largest_gpu(&inventory)?, host_bytes.or(here))
+        }
+    };
+    Ok(Card {
+        memory_bytes,
+        host_bytes,
+        preload_bytes,
+    })
+}
+
+fn largest_gpu(inventory: &Inventory) -> Result<u64, Failure> {
+    let any = Candidate {
+        name: String::new(),
+        min_device_memory: Some(0),
+    };
+    let request = Some(DeviceRequest::Cuda(None));
+    let choice = choose_preset(inventory, &[any], request).map_err(Failure::NoCard)?;
+    let memory = match (choice.device, &inventory.driver) {
+        (Device::Cuda { index }, Driver::Present { gpus, .. }) => {
+            let mut gpus = gpus.as_result().ok().into_iter().flatten();
+            gpus.find(|gpu| gpu.index == index)
+                .and_then(|gpu| gpu.device_memory().as_result().ok().copied())
+        }
+        _ => None,
+    };
+    Ok(memory.unwrap_or_else(|| unreachable!("the choice is a GPU whose memory was read")))
+}
+
+/// The planned peak of a configuration on the largest samples of a data set.
+fn peak(config: &Config, dataset: &Dataset) -> Result<u64, TrainError> {
+    let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
+    let worst = WorstCase::of(&encoder, dataset.train.samples());
+    Ok(plan::<ActiveModel>(config, &worst)?.peak_bytes)
+}

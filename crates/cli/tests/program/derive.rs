@@ -1,0 +1,80 @@
+//! Presets for cards of any size.
+
+use std::fs;
+
+use nvml_stand_in::{Card, Cards};
+use serde_json::Value;
+
+use crate::support::Place;
+
+const GIB: u64 = 1 << 30;
+
+/// What `aoa presets derive --json` answers.
+fn derived(place: &Place, args: &[&str]) -> Value {
+    let outcome = place.ok(&[&["presets", "derive", "--json"], args].concat());
+    serde_json::from_str(&outcome.stdout).expect("JSON")
+}
+
+#[test]
+fn a_derived_preset_trains_and_plans_like_one_of_the_program() {
+    let place = Place::new();
+    let args = ["presets", "derive", "--vram", "8GB", "--to", "8gb.toml"];
+    let outcome = place.ok(&args);
+    assert_eq!(outcome.stdout, "");
+    let answer = derived(&place, &["--vram", "8GB"]);
+    let written = fs::read_to_string(place.path().join("8gb.toml")).expect("the file");
+    assert_eq!(answer["toml"], written);
+    assert_eq!(answer["fits"], true);
+    for decision in answer["decisions"].as_array().expect("decisions") {
+        let line = decision["key"].as_str().and_then(|key| key.split_once('.'));
+        let (_, name) = line.expect("a key");
+        let reason = decision["reason"].as_str().expect("a reason");
+        let stated = |line: &str| line.starts_with(name) && line.ends_with(reason);
+        assert!(written.lines().any(stated), "{decision} in {written}");
+    }
+
+    // As preset and as file, and the plan is that of `aoa plan`.
+    for with in ["--preset", "--config"] {
+        let plan = place.ok(&["plan", "--json", with, "8gb.toml"]);
+        let plan: Value = serde_json::from_str(&plan.stdout).expect("JSON");
+        for key in ["peak_bytes", "budget_bytes", "fits"] {
+            assert_eq!(plan[key], answer[key], "{with} {key}");
+        }
+    }
+    let dry = place.ok(&["train", "--dry-run", "--json", "--preset", "8gb.toml"]);
+    let dry: Value = serde_json::from_str(&dry.stdout).expect("JSON");
+    assert_eq!(dry["effective_batch"], 32);
+
+    // What is there is replaced only on demand.
+    place.fails(2, &["8gb.toml exists already"], &args);
+    place.ok(&[&args[..], &["--force"]].concat());
+}
+
+#[test]
+fn without_a_size_it_is_for_the_largest_card_here() {
+    let cards = [20, 44].map(|gib| Card::new("NVIDIA Test Card", gib * GIB));
+    let place = Place::new().with_library(&Cards::new(cards.into()));
+    let answer = derived(&place, &["--host-memory", "1GiB"]);
+    assert_eq!(answer["memory_bytes"], 44 * GIB);
+    assert_eq!(answer["extends"], "48gb");
+    let decisions = answer["decisions"].as_array().expect("decisions");
+    let keys: Vec<_> = decisions.iter().map(|one| &one["key"]).collect();
+    // All that is different is what the host has no memory for.
+    assert_eq!(keys[2..], ["data_loading.preload_data"], "{answer}");
+
+    let none = Place::new();
+    none.fails(4, &["no card", "--vram 16GiB"], &["presets", "derive"]);
+    none.fails(
+        2,
+        &["--vram", "such as 16GiB"],
+        &["presets", "derive", "--vram", "big"],
+    );
+}
+
+#[test]
+fn a_card_that_nothing_fits_is_an_error_that_says_what_would() {
+    let place = Place::new();
+    let args = ["presets", "derive", "--vram", "1GiB", "--to", "none.toml"];
+    place.fails(7, &["X-VLM frozen", "needs a card of", "image_size"], &args);
+    assert!(!place.path().join("none.toml").exists());
+}

@@ -1,0 +1,174 @@
+//! The preset of a card.
+
+use config_schema::{Config, Decision, DeviceMemory, Layers, Source, overlay_toml, presets};
+use config_schema::{resolve, value};
+use serde::Serialize;
+
+use super::card::Card;
+use super::error::DeriveError;
+use super::ladder::{Presets, Rung};
+use crate::error::TrainError;
+use crate::memory::{Bytes, budget};
+
+/// A planned peak may be this part too low before the configuration is chosen: the worst that a plan may be off.
+const PLAN_ERROR: f64 = 0.08;
+
+/// The name that the preset has while it is made.
+const NAME: &str = "derived";
+
+/// A preset for a card, and why it is that.
+#[derive(Debug, Clone, Serialize)]
+pub struct Derived {
+    /// Bytes of the card that it is for.
+    pub memory_bytes: u64,
+    /// The preset that it extends.
+    pub extends: String,
+    /// What it is, in words.
+    pub what: String,
+    /// Everything that it states, with reasons.
+    pub decisions: Vec<Decision>,
+    /// What else has to be said of it.
+    pub notes: Vec<String>,
+    /// What would have given more, and does not fit.
+    pub passed_over: Vec<PassedOver>,
+    /// Its planned peak.
+    pub peak_bytes: u64,
+    /// Bytes that a run may use on the card.
+    pub budget_bytes: u64,
+    /// Whether the peak is within the budget.
+    pub fits: bool,
+    /// The configuration that it makes.
+    #[serde(skip)]
+    pub config: Config,
+}
+
+/// A configuration that does not fit, or too closely for the error that a plan may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PassedOver {
+    /// What it is, in words.
+    pub what: String,
+    /// Its planned peak.
+    pub peak_bytes: u64,
+    /// Bytes that it might use.
+    pub budget_bytes: u64,
+}
+
+/// Derives the preset for a card. `sets` are assignments on top of every preset, such as the data set that is planned for;
+/// the derived preset does not state them. `peak` plans the peak of a configuration in bytes.
+///
+/// # Errors
+///
+/// When not even the least fits the card, and when a configuration is not valid or cannot be planned.
+pub fn derive(
+    card: &Card,
+    sets: &[String],
+    peak: &mut dyn FnMut(&Config) -> Result<u64, TrainError>,
+) -> Result<Derived, DeriveError> {
+    let presets = Presets::read(sets)?;
+    let of_card = card.decisions(&presets);
+    let mut passed_over = Vec::new();
+    for rung in presets.ladder() {
+        if card.memory_bytes < rung.least_memory {
+            continue;
+        }
+        let decisions = stated(card, &rung, &of_card, presets.named(rung.extends));
+        let config = resolved(&rung, &decisions, sets)?;
+        let peak_bytes = peak(&config)?;
+        let budget_bytes = budget(&config, Some(card.memory_bytes)).unwrap_or(card.memory_bytes);
+        if with_error(peak_bytes) > budget_bytes {
+            passed_over.push(PassedOver {
+                what: rung.what,
+                peak_bytes,
+                budget_bytes,
+            });
+            continue;
+        }
+        return Ok(Derived {
+            memory_bytes: card.memory_bytes,
+            extends: rung.extends.to_owned(),
+            what: rung.what,
+            decisions,
+            notes: rung.note.into_iter().map(str::to_owned).collect(),
+            passed_over,
+            peak_bytes,
+            budget_bytes,
+            fits: peak_bytes <= budget_bytes,
+            config,
+        });
+    }
+    let least = passed_over
+        .pop()
+        .unwrap_or_else(|| unreachable!("the last configurations are for every card"));
+    let part = least.budget_bytes as f64 / card.memory_bytes.max(1) as f64;
+    Err(DeriveError::DoesNotFit {
+        memory_bytes: card.memory_bytes,
+        needed_bytes: (with_error(least.peak_bytes) as f64 / part.max(f64::EPSILON)).ceil() as u64,
+        peak_bytes: least.peak_bytes,
+        least: least.what,
+    })
+}
+
+impl Derived {
+    /// Its text, as in `configs/`.
+    pub fn toml(&self) -> String {
+        overlay_toml(&self.header(), &self.extends, &self.decisions)
+    }
+
+    /// What the text begins with: what it is, the verdict, and what was passed over.
+    fn header(&self) -> String {
+        let memory = Bytes(self.memory_bytes);
+        let mut lines = vec![format!("For a card of {memory}: {}.", self.what)];
+        lines.push(format!(
+            "Planned peak {} of the budget of {}: it {}.",
+            Bytes(self.peak_bytes),
+            Bytes(self.budget_bytes),
+            if self.fits { "fits" } else { "does not fit" }
+        ));
+        for PassedOver {
+            what, peak_bytes, ..
+        } in &self.passed_over
+        {
+            let peak = Bytes(*peak_bytes);
+            lines.push(format!(
+                "Passed over: {what}, planned peak {peak}, which is over the budget with the error that a plan may have."
+            ));
+        }
+        lines.extend(self.notes.iter().cloned());
+        lines.join("\n")
+    }
+}
+
+/// What the preset states: what it is for, and of all that follows from rung and card what the preset below has otherwise.
+fn stated(card: &Card, rung: &Rung, of_card: &[Decision], base: &Config) -> Vec<Decision> {
+    let memory = Bytes(card.memory_bytes);
+    let description = format!("GPU with {memory}: {}", rung.what);
+    let own = DeviceMemory::of(card.memory_bytes).to_string();
+    let mut decisions = vec![
+        Decision::new("preset.description", description, ""),
+        Decision::new("preset.min_device_memory", own, "what the card has"),
+    ];
+    let changes = rung.changes.iter().chain(of_card).filter(|change| {
+        let below = value(base, &change.key);
+        below.as_ref() != Some(&change.value)
+    });
+    decisions.extend(changes.cloned());
+    decisions
+}
+
+fn resolved(rung: &Rung, decisions: &[Decision], sets: &[String]) -> Result<Config, DeriveError> {
+    let text = overlay_toml("", rung.extends, decisions);
+    let lookup = |name: &str| match name {
+        NAME => Some(Source::new(NAME, text.clone())),
+        other => presets::lookup(other),
+    };
+    let layers = Layers {
+        sets: sets.to_vec(),
+        ..Layers::preset(NAME)
+    };
+    Ok(resolve(&layers, &lookup)?.config)
+}
+
+/// A planned peak with what a plan may be off.
+fn with_error(peak_bytes: u64) -> u64 {
+    (peak_bytes as f64 * (1.0 + PLAN_ERROR)) as u64
+}
