@@ -1,5 +1,6 @@
 //! `aoa`: trains and uses a visual-question-answering model on whatever device there is.
 
+mod advice;
 mod args;
 mod commands;
 mod failure;

@@ -91,7 +91,8 @@ pub fn overlay_toml(header: &str, extends: &str, decisions: &[Decision]) -> Stri
                 text.extend([&line, "\n"]);
             } else {
                 let reason: String = reason.chars().flat_map(escape_control).collect();
-                text.push_str(&format!("{line:<width$}  # {reason}\n"));
+                let line = format!("{line:<width$}");
+                text.extend([&line, "  # ", &reason, "\n"]);
             }
         }
     }

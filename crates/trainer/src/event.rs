@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::advice::Advice;
 use crate::model::Pretrained;
 
 /// Something that happened in a run. The same events make up `metrics.jsonl`, the lines of
@@ -153,6 +154,8 @@ pub struct Summary {
     pub train_seconds: f64,
     /// Where the run wrote to.
     pub run_dir: PathBuf,
+    /// What to set otherwise next time.
+    pub advice: Advice,
 }
 
 /// Receives the events of a run.

@@ -15,6 +15,7 @@
 //! assert_eq!(schedule.factor(halfway_up), 0.5);
 //! ```
 
+pub mod advice;
 mod aoa;
 mod batch;
 mod checkpoint;

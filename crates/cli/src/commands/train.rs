@@ -9,6 +9,7 @@ use trainer::memory::{CardMeter, DeviceMemory, Meter};
 use trainer::{Checkpoints, DataShape, Dataset, Model, Run, Steps, TrainError, device, train};
 
 use crate::ActiveModel;
+use crate::advice;
 use crate::args::TrainArgs;
 use crate::commands::data::announce;
 use crate::failure::Failure;
@@ -87,6 +88,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         }
         trained => trained?,
     };
+    advice::give(resolved, &run_dir, &summary.advice)?;
     let unmeasured =
         config.evaluation.question_only_epochs > 0 && summary.question_only_accuracy.is_none();
     let unfinished = summary.steps < summary.total_steps || unmeasured;

@@ -1,5 +1,6 @@
 //! The program as a user runs it: arguments in, text and exit code out.
 
+mod advice;
 mod bad_input;
 mod data_sets;
 mod derive;

@@ -86,7 +86,7 @@ impl Presets {
             let changes = micro_batch(size, effective, "larger ones would not fit");
             rungs.push(Rung::small(changes, &in_pieces(size)));
         }
-        let mut changes = micro_batch(1, effective, "larger ones would not fit");
+        let mut changes = micro_batch(1, effective, "the least; it grows with what is measured");
         changes.push(frozen());
         let what = format!("{} and X-VLM frozen", in_pieces(1));
         rungs.push(Rung {

@@ -17,6 +17,7 @@ mod overlay;
 
 pub use card::Card;
 pub use error::DeriveError;
+pub(crate) use ladder::{micro_batch, sizes};
 pub use overlay::{Derived, PassedOver, derive};
 
 #[cfg(test)]

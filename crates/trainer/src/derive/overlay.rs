@@ -124,13 +124,24 @@ impl Derived {
             Bytes(self.budget_bytes),
             if self.fits { "fits" } else { "does not fit" }
         ));
-        for PassedOver {
-            what, peak_bytes, ..
-        } in &self.passed_over
+        if self
+            .decisions
+            .iter()
+            .all(|one| one.key.starts_with("preset."))
         {
-            let peak = Bytes(*peak_bytes);
+            let extends = &self.extends;
             lines.push(format!(
-                "Passed over: {what}, planned peak {peak}, which is over the budget with the error that a plan may have."
+                "It is `{extends}` as it is, and states nothing else."
+            ));
+        }
+        if !self.passed_over.is_empty() {
+            let too_large = self.passed_over.iter();
+            let too_large =
+                too_large.map(|one| format!("{} ({})", one.what, Bytes(one.peak_bytes)));
+            lines.push(format!(
+                "Too large with {:.0} % for what a plan may be off: {}.",
+                100.0 * PLAN_ERROR,
+                too_large.collect::<Vec<_>>().join(", ")
             ));
         }
         lines.extend(self.notes.iter().cloned());

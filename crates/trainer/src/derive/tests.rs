@@ -186,7 +186,7 @@ fn what_is_given_up_last_is_said_in_words() {
     let words = words.collect::<Vec<_>>().join(" ");
     assert!(words.contains("results do not compare"), "{text}");
     assert!(
-        words.contains("Passed over: `24gb` in micro-batches of 1,"),
+        words.contains("off: `24gb` (6.44 GiB), `24gb` in micro-batches of 4"),
         "{text}"
     );
     assert_eq!(derived.config.dataset.image_size, 480);

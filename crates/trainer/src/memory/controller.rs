@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Bytes;
 
 /// Planned peaks stay below this part of the budget; the rest is for what is not the same in every micro-batch.
-const TARGET: f64 = 0.95;
+pub(crate) const TARGET: f64 = 0.95;
 /// A peak that is expected to be lower than this part of the budget lets the size grow. Between the two numbers it stays.
 const ROOM: f64 = 0.90;
 /// A peak that is expected to be higher than this part of the budget makes the size shrink.
@@ -232,6 +232,17 @@ impl Controller {
             },
             Some(cost) => cost.with(new),
         });
+    }
+
+    /// The peak to expect at a size, from what was measured. None before anything was.
+    pub fn expected(&self, size: usize) -> Option<u64> {
+        let base = self.base[0].max(self.base[1]);
+        self.cost.map(|cost| base.saturating_add(cost.of(size)))
+    }
+
+    /// The smallest size that ran out lately.
+    pub fn ran_out_at(&self) -> Option<usize> {
+        self.ceiling
     }
 
     /// Makes the size half of that which ran out in a round of so many micro-batches, or has them computed one by one

@@ -18,6 +18,7 @@ mod watch;
 pub(crate) use attempt::attempt;
 pub use budget::{DeviceMemory, budget};
 pub use bytes::Bytes;
+pub(crate) use controller::TARGET;
 pub use controller::{Controller, Limits, MicroBatches, Move, Reason};
 pub use failure::{Failure, OutOfMemory};
 pub(crate) use log::MemoryLog;

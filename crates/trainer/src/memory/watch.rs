@@ -21,6 +21,8 @@ pub(crate) struct Watch<'a> {
 #[derive(Default)]
 struct Seen {
     peaks: BTreeMap<&'static str, u64>,
+    /// The peaks of the reports before.
+    before: BTreeMap<&'static str, u64>,
     round: Peaks,
     last: Option<Usage>,
 }
@@ -116,6 +118,7 @@ impl<'a> Watch<'a> {
     pub(crate) fn sample(&self, step: usize, micro_batches: [usize; 2]) -> Option<MemorySample> {
         let mut seen = self.seen();
         let phases = std::mem::take(&mut seen.peaks);
+        merge(&mut seen.before, &phases);
         let last = seen.last?;
         let bound = phases
             .iter()
@@ -135,8 +138,25 @@ impl<'a> Watch<'a> {
         })
     }
 
+    /// The most bytes in use since the beginning, in each phase that the budget binds.
+    pub(crate) fn most(&self) -> BTreeMap<&'static str, u64> {
+        let seen = self.seen();
+        let mut most = seen.before.clone();
+        merge(&mut most, &seen.peaks);
+        most.remove(Phase::Storage.name());
+        most
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         // Nothing is half-done in there when a thread panics.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Raises the peaks of `most` to those of `peaks`.
+fn merge(most: &mut BTreeMap<&'static str, u64>, peaks: &BTreeMap<&'static str, u64>) {
+    for (phase, bytes) in peaks {
+        let peak = most.entry(phase).or_default();
+        *peak = (*peak).max(*bytes);
     }
 }

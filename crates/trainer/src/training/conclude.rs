@@ -1,12 +1,15 @@
 //! The end of a run: its result and the baselines.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::sync::atomic::Ordering;
+use std::thread::available_parallelism;
 
 use data_pipeline::{Loader, accuracy_of_constant, majority_answer};
 
 use super::step::Stepped;
 use super::trainer::{Learned, Trainer};
+use crate::advice::advise;
 use crate::batch::Sight;
 use crate::checkpoint::RunState;
 use crate::dataset::evaluation_loader;
@@ -26,6 +29,11 @@ impl<M: Model> Trainer<'_, M> {
     ) -> Result<Summary, TrainError> {
         let answers = &self.encoder.answers;
         let majority = majority_answer(self.dataset.train.samples(), answers);
+        let settings = self.run.settings;
+        let effective_batch = settings.effective_batch();
+        let (memory, ran_out) = (&self.memory, self.reporter.ran_out);
+        let measured = memory.measured(&state.micro_batches, effective_batch, ran_out, &self.tally);
+        let cores = available_parallelism().ok().map(NonZero::get);
         let mut summary = Summary {
             test_accuracy: None,
             branch_accuracy: BTreeMap::new(),
@@ -37,6 +45,7 @@ impl<M: Model> Trainer<'_, M> {
             total_steps: self.steps.total,
             train_seconds: state.train_seconds,
             run_dir: self.run.run_dir.to_owned(),
+            advice: advise(settings, measured, cores),
         };
         if let Some(model) = model {
             let test = evaluation_loader(

@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use config_schema::Config;
 
 use super::run::Run;
+use crate::advice::{Measured, Sizes, Tally};
 use crate::error::TrainError;
 use crate::event::{Event, Purpose};
 use crate::memory::{Controller, Limits, MicroBatches, Sizing, Watch, budget};
@@ -49,6 +50,26 @@ impl<'a> RunMemory<'a> {
         MicroBatches {
             training: sizes.training.resumed(self.training),
             evaluation: sizes.evaluation.resumed(self.evaluation),
+        }
+    }
+
+    /// What was measured so far: of the memory, and of the time of steps.
+    pub(super) fn measured(
+        &self,
+        sizes: &MicroBatches,
+        effective_batch: usize,
+        ran_out: usize,
+        tally: &Tally,
+    ) -> Measured {
+        let most = self.training.most;
+        Measured {
+            budget_bytes: self.watch.budget(),
+            phase_peak_bytes: self.watch.most(),
+            ran_out,
+            training: Sizes::of(&sizes.training, effective_batch, most),
+            evaluation: Sizes::of(&sizes.evaluation, effective_batch, effective_batch),
+            timed_steps: tally.steps,
+            waiting: tally.waiting(),
         }
     }
 

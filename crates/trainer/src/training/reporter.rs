@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::checkpoint::{Rejected, RunState};
 use crate::error::TrainError;
-use crate::event::{Event, Observer};
+use crate::event::{Event, Observer, Purpose};
 use crate::memory::{MemoryLog, MemorySample};
 use crate::run_dir::RunDir;
 
@@ -15,6 +15,8 @@ pub(super) struct Reporter<'a> {
     memory: MemoryLog,
     /// Changes for want of memory since the last checkpoint, which the logs still name after the run went back to it.
     unsaved: Vec<Event>,
+    /// Times that memory ran out in training.
+    pub(super) ran_out: usize,
 }
 
 impl<'a> Reporter<'a> {
@@ -28,6 +30,7 @@ impl<'a> Reporter<'a> {
             run_dir,
             memory: MemoryLog::open(path)?,
             unsaved: Vec::new(),
+            ran_out: 0,
         })
     }
 
@@ -35,6 +38,7 @@ impl<'a> Reporter<'a> {
         if matches!(event, Event::MicroBatch { .. } | Event::WentBack { .. }) {
             self.unsaved.push(event.clone());
         }
+        self.ran_out += usize::from(ran_out_in_training(event));
         self.observer.observe(event);
         self.run_dir.append_metrics(event)
     }
@@ -71,5 +75,17 @@ impl<'a> Reporter<'a> {
             self.run_dir.append_metrics(event)?;
         }
         Ok(())
+    }
+}
+
+fn ran_out_in_training(event: &Event) -> bool {
+    match event {
+        Event::MicroBatch {
+            purpose,
+            out_of_memory,
+            ..
+        } => *purpose == Purpose::Training && *out_of_memory,
+        Event::WentBack { .. } => true,
+        _ => false,
     }
 }

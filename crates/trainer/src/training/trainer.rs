@@ -10,6 +10,7 @@ use super::memory::RunMemory;
 use super::reporter::Reporter;
 use super::run::Run;
 use super::step::Stepped;
+use crate::advice::Tally;
 use crate::batch::Sight;
 use crate::checkpoint::{Best, Checkpoints, RunState};
 use crate::dataset::{Dataset, evaluation_loader, training_loader};
@@ -39,6 +40,7 @@ pub(super) struct Trainer<'a, M> {
     pub(super) reporter: Reporter<'a>,
     pub(super) memory: RunMemory<'a>,
     clock: Stopwatch,
+    pub(super) tally: Tally,
     /// Where this process began, if it has.
     first: Option<First>,
     /// The step whose update was lost last.
@@ -84,6 +86,7 @@ impl<'a, M: Model> Trainer<'a, M> {
             reporter,
             memory,
             clock: Stopwatch::start(),
+            tally: Tally::default(),
             first: None,
             lost: None,
             model: std::marker::PhantomData,
@@ -209,11 +212,15 @@ impl<'a, M: Model> Trainer<'a, M> {
         let (first_step, seconds_before) = (first.step, first.train_seconds);
         let mut window = Window::new();
         while state.step < self.steps.total {
-            let batches = self
+            let mut batches = self
                 .training
                 .epoch(state.epoch as u64, state.step_in_epoch)?;
-            for batch in batches {
+            let mut first_of_epoch = true;
+            loop {
+                let clock = Stopwatch::start();
+                let Some(batch) = batches.next() else { break };
                 let batch = batch?;
+                let waited = clock.seconds();
                 let (loss, update);
                 match self.step(model, optimizers, &batch, state, Sight::Images)? {
                     Stepped::Done {
@@ -225,6 +232,9 @@ impl<'a, M: Model> Trainer<'a, M> {
                         self.lose(state.step, cause)?;
                         return Ok(Learned::Lost(cause));
                     }
+                }
+                if !std::mem::take(&mut first_of_epoch) {
+                    self.tally.add(clock.seconds(), waited);
                 }
                 state.step += 1;
                 state.step_in_epoch += 1;

@@ -57,14 +57,14 @@ fn show(args: &DeriveArgs, derived: &Derived, text: &str) {
 
 /// The card that was named, or the GPU of this machine that has the most memory.
 fn card(args: &DeriveArgs, preload_bytes: u64) -> Result<Card, Failure> {
-    let host_bytes = args.host_memory.and_then(DeviceMemory::bytes);
-    let (memory_bytes, host_bytes) = match args.vram.and_then(DeviceMemory::bytes) {
-        Some(memory) => (memory, host_bytes),
-        None => {
-            let inventory = probe(nvml_library(None)?.as_deref())?;
-            let here = inventory.host.total_memory.as_result().ok().copied();
-            (largest_gpu(&inventory)?, host_bytes.or(here))
-        }
+    let named = args.host_memory.and_then(DeviceMemory::bytes);
+    let memory_bytes = args.vram.and_then(DeviceMemory::bytes);
+    let (memory_bytes, host_bytes) = if let Some(memory_bytes) = memory_bytes {
+        (memory_bytes, named)
+    } else {
+        let inventory = probe(nvml_library(None)?.as_deref())?;
+        let here = inventory.host.total_memory.as_result().ok().copied();
+        (largest_gpu(&inventory)?, named.or(here))
     };
     Ok(Card {
         memory_bytes,

@@ -1,0 +1,81 @@
+//! Advice after a run, as an overlay for the next one.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use config_schema::{Config, Decision, Layers, Resolved, differences, overlay_toml, resolve};
+use trainer::advice::Advice;
+use trainer::write_whole;
+
+use crate::failure::Failure;
+use crate::output;
+use crate::settings::lookup;
+
+/// Name of the overlay in a run directory.
+const FILE: &str = "advice.toml";
+
+/// What an overlay extends where the run's own preset is not there any more.
+const ANY_PRESET: &str = "24gb";
+
+/// A run writes to a folder of its own, so the next one does not take this over.
+const NOT_TAKEN_OVER: &str = "logging.run_dir";
+
+/// Says what to set otherwise next time, and writes it to the run directory, with all else that the run set on top of its
+/// preset. Where there is nothing to say, an overlay of an earlier part of the run goes.
+pub fn give(resolved: &Resolved, run_dir: &Path, advice: &Advice) -> Result<(), Failure> {
+    let path = run_dir.join(FILE);
+    let findings = advice.findings.join("; ");
+    let done = if advice.changes.is_empty() {
+        output::note(format!("no advice for the next run: {findings}"));
+        remove(&path)
+    } else {
+        let changes: Vec<_> = advice.changes.iter().map(shown).collect();
+        output::note(format!(
+            "advice for the next run: {}: {findings}\n  use it with `aoa train --config {}`",
+            changes.join(", "),
+            path.display()
+        ));
+        write_whole(&path, overlay(resolved, advice).as_bytes())
+    };
+    done.map_err(|source| Failure::File { path, source })
+}
+
+fn shown(change: &Decision) -> String {
+    format!("{}={}", change.key, change.value)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The configuration of the run with the advice, on top of the run's preset.
+fn overlay(resolved: &Resolved, advice: &Advice) -> String {
+    let base = |name: &str| -> Option<(String, Config)> {
+        let preset = resolve(&Layers::preset(name), &lookup).ok()?;
+        Some((name.to_owned(), preset.config))
+    };
+    let (extends, base) = base(&resolved.preset)
+        .or_else(|| base(ANY_PRESET))
+        .unwrap_or_default();
+    let kept = differences(&base, &resolved.config, |_| "as in this run".to_owned());
+    let advised = |key: &str| advice.changes.iter().any(|change| change.key == key);
+    let kept = kept
+        .into_iter()
+        .filter(|one| !advised(&one.key) && one.key != NOT_TAKEN_OVER);
+    let decisions: Vec<_> = kept.chain(advice.changes.iter().cloned()).collect();
+    let mut header =
+        vec!["The settings of this run, with advice from what it measured.".to_owned()];
+    header.extend(advice.findings.iter().map(|finding| capitalised(finding)));
+    overlay_toml(&header.join("\n"), &extends, &decisions)
+}
+
+/// A finding as a sentence of its own.
+fn capitalised(finding: &str) -> String {
+    let mut letters = finding.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).chain(['.']).collect()
+}
