@@ -104,7 +104,7 @@ impl Advice {
             (*size, Some(Bytes(*expected)))
         });
         let expected = expected.map_or_else(String::new, |expected| {
-            format!(" a peak of {expected} is expected of {}", Bytes(budget))
+            format!(" a peak of {expected} is expected in {}", Bytes(budget))
         });
         if best > configured {
             self.found(format!("there is room for micro-batches of {best}"));

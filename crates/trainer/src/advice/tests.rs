@@ -79,7 +79,7 @@ fn room_is_for_larger_micro_batches() {
     let fixed = settings(&["memory_optimization.dynamic_batch_size=false"]);
     let words = ["the peak was 12.00 GiB (backward) of a budget of 22.00 GiB"];
     let advice = check(&fixed, measured(22), &micro_batches(16), &words);
-    let reason = "they fit: a peak of 20.00 GiB is expected of 22.00 GiB";
+    let reason = "they fit: a peak of 20.00 GiB is expected in 22.00 GiB";
     assert_eq!(advice.changes[0].reason, reason);
     assert_eq!(advice.changes[1].reason, "16 x 2 = 32");
     check(

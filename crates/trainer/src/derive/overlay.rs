@@ -153,11 +153,14 @@ impl Derived {
 fn stated(card: &Card, rung: &Rung, of_card: &[Decision], base: &Config) -> Vec<Decision> {
     let memory = Bytes(card.memory_bytes);
     let description = format!("GPU with {memory}: {}", rung.what);
-    let own = DeviceMemory::of(card.memory_bytes).to_string();
-    let mut decisions = vec![
-        Decision::new("preset.description", description, ""),
-        Decision::new("preset.min_device_memory", own, "what the card has"),
-    ];
+    let mut decisions = vec![Decision::new("preset.description", description, "")];
+    let below = base.preset.min_device_memory.bytes();
+    let for_it = below.is_some_and(|least| least <= card.memory_bytes);
+    if !(rung.changes.is_empty() && for_it) {
+        let own = DeviceMemory::of(card.memory_bytes).to_string();
+        let key = "preset.min_device_memory";
+        decisions.push(Decision::new(key, own, "what the card has"));
+    }
     let changes = rung.changes.iter().chain(of_card).filter(|change| {
         let below = value(base, &change.key);
         below.as_ref() != Some(&change.value)
