@@ -97,12 +97,12 @@ fn room_is_for_larger_micro_batches() {
 
 #[test]
 fn the_effective_batch_is_kept_whatever_it_is() {
-    let thirty = settings(&["training.batch_size=10", "training.update_freq=3"]);
-    let expected = [1, 2, 3, 5, 6, 10, 15, 30].map(|size| (size, (4 + size as u64) * GIB));
+    let another = settings(&["training.batch_size=8", "training.update_freq=6"]);
+    let expected = [1, 2, 3, 4, 6, 8, 12, 16, 24, 48].map(|size| (size, (4 + size as u64) * GIB));
     let mut measured = measured(22);
     measured.training.expected_peak_bytes = expected.into();
-    let changes = json!({ "training.batch_size": 15, "training.update_freq": 2 });
-    check(&thirty, measured, &changes, &[]);
+    let changes = json!({ "training.batch_size": 16, "training.update_freq": 3 });
+    check(&another, measured, &changes, &[]);
 }
 
 #[test]
