@@ -1,5 +1,6 @@
 //! Tests that cross crates.
 
+mod card_samples;
 mod checkpointing;
 mod fine_branch;
 mod golden_aoa;

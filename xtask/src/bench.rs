@@ -23,6 +23,8 @@ pub enum Bench {
     Checkpointing(Checkpointing),
     /// Compare plans of memory with real steps on the CPU, up to the model at full size, and write docs/memory-plan.md
     MemoryPlan,
+    /// Tell what it costs to count memory on the CPU, as a part of a step
+    MemoryCost,
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +86,17 @@ pub fn run(bench: Bench) -> Outcome {
             training_step::compare_checkpointing(steps.micro_batch, steps.steps, segment)
         }
         Bench::MemoryPlan => memory_plan::run(),
+        Bench::MemoryCost => memory_cost(),
+    }
+}
+
+/// The benchmark prints its figures itself.
+fn memory_cost() -> Outcome {
+    let status = peer::benchmark("memory_cost", &[]).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(failure(format!("the benchmark ended with {status}"))),
+        Err(error) => Err(failure(format!("cannot start the benchmark: {error}"))),
     }
 }
 

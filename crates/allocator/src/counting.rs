@@ -1,4 +1,4 @@
-//! The count of live bytes and of the most there were.
+//! The count of live bytes, of the most there were, and of allocations.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -8,16 +8,18 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Both counts in one cache line of their own, since every allocation touches both.
+/// All counts in one cache line of their own, since every allocation touches each.
 #[repr(align(128))]
 struct Counts {
     live: AtomicUsize,
     peak: AtomicUsize,
+    allocations: AtomicUsize,
 }
 
 static COUNTS: Counts = Counts {
     live: AtomicUsize::new(0),
     peak: AtomicUsize::new(0),
+    allocations: AtomicUsize::new(0),
 };
 
 /// Bytes that the program has asked for and not yet freed, as asked for: without what mimalloc rounds up.
@@ -33,7 +35,13 @@ pub fn take_peak() -> usize {
     peak
 }
 
+/// Blocks that the program has asked for since it began, those that it made larger or smaller among them.
+pub fn allocations() -> usize {
+    COUNTS.allocations.load(Relaxed)
+}
+
 fn grow(bytes: usize) {
+    COUNTS.allocations.fetch_add(1, Relaxed);
     let live = COUNTS.live.fetch_add(bytes, Relaxed) + bytes;
     if live > COUNTS.peak.load(Relaxed) {
         COUNTS.peak.fetch_max(live, Relaxed);

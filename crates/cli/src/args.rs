@@ -38,6 +38,8 @@ pub enum Command {
     Ask(AskArgs),
     /// Plan the peak memory of training, without training
     Plan(PlanArgs),
+    /// Measure the peak memory of training with a few real steps, and find the largest micro-batch that fits
+    Fit(FitArgs),
     /// Show the GPUs, their memory and what uses them
     Probe(ProbeArgs),
     /// Watch the GPUs: a line a second and card, until interrupted
@@ -160,6 +162,18 @@ pub struct PlanArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct FitArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Set by the program itself where it starts itself to measure one size of micro-batches
+    #[arg(long, hide = true, value_name = "SAMPLES")]
+    pub measure: Option<usize>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -118,6 +118,14 @@ pub enum Failure {
     /// The program could not start itself anew.
     #[error("cannot start the program anew")]
     Restart(#[source] io::Error),
+    /// The process that was to measure cannot do so; memory is not the reason.
+    #[error("cannot measure: {message}")]
+    Measurement {
+        /// What it said.
+        message: String,
+        /// Its exit code.
+        code: u8,
+    },
     /// The signal handler could not be installed.
     #[error("cannot watch for interruption")]
     Signals(#[from] ctrlc::Error),
@@ -149,6 +157,7 @@ impl Failure {
             Self::NoRun | Self::Part(_) => 5,
             Self::Signals(_) => 1,
             Self::Restart(_) => 8,
+            Self::Measurement { code, .. } => *code,
             Self::Train(error) => match error {
                 TrainError::Model(_) | TrainError::Part(_) => 2,
                 TrainError::Data(_)

@@ -26,6 +26,7 @@ mod durable;
 mod error;
 mod evaluate;
 mod event;
+pub mod fit;
 mod gradient;
 pub mod memory;
 mod model;

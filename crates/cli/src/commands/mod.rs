@@ -4,6 +4,7 @@ mod ask;
 mod config;
 mod data;
 mod eval;
+mod fit;
 mod monitor;
 mod plan;
 mod presets;
@@ -26,6 +27,7 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Train(args) => return train::run(&args),
         Command::Plan(args) => return plan::run(&args),
         Command::Presets { command } => return presets::run(&command),
+        Command::Fit(args) => return fit::run(&args),
         Command::Eval(args) => eval::run(&args)?,
         Command::Ask(args) => ask::run(&args)?,
         Command::Probe(args) => probe::run(&args)?,

@@ -17,7 +17,7 @@ use crate::progress::gibibytes;
 use crate::settings::{Settings, configured_library};
 
 /// Exit code of a plan that does not fit into the budget: that of a run of which no micro-batch does.
-const DOES_NOT_FIT: u8 = 7;
+pub(super) const DOES_NOT_FIT: u8 = 7;
 
 /// What a program reads.
 #[derive(Serialize)]
@@ -63,7 +63,7 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Bytes of the device, and which that is: the GPU that would train, the GPU that the preset is meant for, or the host.
-fn device_memory(settings: &Settings) -> Result<(Option<u64>, String), Failure> {
+pub(super) fn device_memory(settings: &Settings) -> Result<(Option<u64>, String), Failure> {
     let config = &settings.resolved.config;
     let inventory = probe(configured_library(&config.hardware))?;
     if let Device::Cuda(index) = settings.device
@@ -82,7 +82,7 @@ fn device_memory(settings: &Settings) -> Result<(Option<u64>, String), Failure> 
 }
 
 /// Where the budget comes from.
-fn origin(config: &Config, memory: Option<u64>, whose: &str) -> String {
+pub(super) fn origin(config: &Config, memory: Option<u64>, whose: &str) -> String {
     if config.hardware.memory_budget.bytes().is_some() {
         return "`hardware.memory_budget`".to_owned();
     }
@@ -187,7 +187,7 @@ fn name(phase: Phase) -> &'static str {
 }
 
 /// Bytes in GiB, or in MiB where those are few.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     if bytes >= 1 << 30 {
         gibibytes(bytes)
     } else {

@@ -2,10 +2,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use config_schema::{Config, DatasetName, Device};
 use data_pipeline::{DataError, easy_vqa};
-use trainer::memory::{CardMeter, DeviceMemory, Meter};
+use trainer::memory::{CardMeter, DeviceMemory};
 use trainer::{Checkpoints, DataShape, Dataset, Model, Run, Steps, TrainError, device, train};
 
 use crate::ActiveModel;
@@ -17,7 +18,7 @@ use crate::interrupt::{INTERRUPTED, on_interrupt};
 use crate::output;
 use crate::progress;
 use crate::restart::restart;
-use crate::settings::{Settings, of_run};
+use crate::settings::{Settings, configured_library, of_run};
 
 pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     let settings = match &args.resume {
@@ -48,14 +49,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     };
     let stop = stop_on_interrupt()?;
     let mut observer = progress::observer(args.json);
-    let library = &config.hardware.nvml_library;
-    let card = match device {
-        Device::Cuda(index) => Some(CardMeter::of(
-            *index,
-            (!library.is_empty()).then(|| library.into()),
-        )),
-        _ => None,
-    };
+    let card = card(config, device);
     let begun_at = args.stop_after.map(|_| newest_step(&run_dir));
     let trained = train::<ActiveModel>(
         &Run {
@@ -69,7 +63,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
             device_name: &device.to_string(),
             memory: DeviceMemory {
                 total: settings.device_memory,
-                card: card.as_ref().map(|card| card as &dyn Meter),
+                card: card.as_ref(),
                 interference: None,
             },
         },
@@ -98,6 +92,23 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// The meter of the card that trains; nothing where that is none. A card that cannot be asked is no reason not to train.
+fn card(config: &Config, device: &Device) -> Option<CardMeter> {
+    let Device::Cuda(index) = device else {
+        return None;
+    };
+    match CardMeter::open(*index, configured_library(&config.hardware)) {
+        Ok(card) => Some(match config.logging.card_seconds {
+            0 => card,
+            seconds => card.sampling(Duration::from_secs(seconds)),
+        }),
+        Err(error) => {
+            output::note(format!("warning: no samples of the GPU: {error}"));
+            None
+        }
+    }
 }
 
 /// Step of the newest checkpoint of a run, 0 where there is none.
@@ -177,4 +188,40 @@ fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
         output::note("stopping after this step; press again to quit at once");
     })?;
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use nvml_stand_in::{Card, Cards, GIB};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn the_configuration_decides_whether_the_card_is_sampled() {
+        let folder = TempDir::new().expect("a folder");
+        let cards = Cards::new(vec![Card::new("NVIDIA Test Card", GIB)]);
+        let library = cards.install(folder.path()).expect("the stand-in");
+        let mut config = Config::default();
+        config.hardware.nvml_library = library.display().to_string();
+        let sampled = |config: &Config| {
+            let card = card(config, &Device::Cuda(0)).expect("the card");
+            let mut samples = card.samples();
+            // The first sample is due at once, on another thread.
+            for _ in 0..1000 {
+                samples.extend(card.samples());
+                std::thread::sleep(Duration::from_millis(1));
+                if !samples.is_empty() {
+                    break;
+                }
+            }
+            samples.len()
+        };
+        assert_eq!(sampled(&config), 1);
+        config.logging.card_seconds = 0;
+        assert_eq!(sampled(&config), 0);
+
+        assert!(card(&config, &Device::Cpu).is_none());
+        assert!(card(&config, &Device::Cuda(3)).is_none(), "no such card");
+    }
 }

@@ -146,6 +146,10 @@ pub struct Logging {
     /// Steps (optimizer updates) from one line of metrics to the next.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub every_steps: usize,
+    /// Seconds from one sample of the GPU to the next, with memory, utilisation, temperature, power and processes, for
+    /// `memory.jsonl`. 0: none.
+    #[schemars(range(max = 86_400))]
+    pub card_seconds: u64,
 }
 
 impl Default for Logging {
@@ -153,6 +157,7 @@ impl Default for Logging {
         Self {
             run_dir: String::new(),
             every_steps: 10,
+            card_seconds: 10,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use config_schema::Config;
 
-use super::{Interference, Meter};
+use super::{CardMeter, Interference};
 
 /// What is known of a device's memory before a run.
 #[derive(Clone, Copy, Default)]
@@ -12,7 +12,7 @@ pub struct DeviceMemory<'a> {
     /// Its bytes; on the CPU those that the machine has to give. None where it is not known.
     pub total: Option<u64>,
     /// Measures the card as a whole, for the log.
-    pub card: Option<&'a dyn Meter>,
+    pub card: Option<&'a CardMeter>,
     /// What a test does to the run.
     pub interference: Option<&'a dyn Interference>,
 }

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::Usage;
+use super::{CardSample, Usage};
 use crate::error::TrainError;
 
 /// Name of the file.
 pub const MEMORY: &str = "memory.jsonl";
 
 /// Memory between two reports: a line of `memory.jsonl`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MemorySample {
     /// Steps taken.
     pub step: usize,
@@ -34,6 +34,9 @@ pub struct MemorySample {
     pub phase_peak_bytes: BTreeMap<&'static str, u64>,
     /// The card as a whole, whoever uses it; absent where there is none or it cannot be read.
     pub card: Option<Usage>,
+    /// What it said every `logging.card_seconds`; absent where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub card_samples: Vec<CardSample>,
 }
 
 /// The open file.

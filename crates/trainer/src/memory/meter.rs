@@ -1,10 +1,8 @@
 //! What measures memory.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use burn::tensor::Device;
-use gpu_probe::{Driver, probe};
 use serde::Serialize;
 
 use crate::device::is_cpu;
@@ -71,44 +69,8 @@ impl Meter for PoolMeter {
     }
 }
 
-/// An NVIDIA card as a whole, whoever uses it, as its driver reports it. Reading it takes milliseconds.
-#[derive(Debug)]
-pub struct CardMeter {
-    library: Option<PathBuf>,
-    index: u32,
-    before: AtomicU64,
-}
-
-impl CardMeter {
-    /// A meter of card `index`, counted as the driver does, through this management library or the system's.
-    pub fn of(index: u32, library: Option<PathBuf>) -> Self {
-        Self {
-            library,
-            index,
-            before: AtomicU64::new(0),
-        }
-    }
-}
-
-impl Meter for CardMeter {
-    fn take(&self) -> Option<Usage> {
-        let inventory = probe(self.library.as_deref()).ok()?;
-        let Driver::Present { gpus, .. } = inventory.driver else {
-            return None;
-        };
-        let cards = gpus.as_result().ok()?;
-        let card = cards.iter().find(|card| card.index == self.index)?;
-        let memory = card.memory.as_result().ok()?;
-        Some(sampled(
-            &self.before,
-            memory.used,
-            memory.total.saturating_sub(memory.free),
-        ))
-    }
-}
-
 /// A reading of something without a peak of its own.
-fn sampled(before: &AtomicU64, live_bytes: u64, reserved_bytes: u64) -> Usage {
+pub(super) fn sampled(before: &AtomicU64, live_bytes: u64, reserved_bytes: u64) -> Usage {
     Usage {
         live_bytes,
         peak_bytes: live_bytes.max(before.swap(live_bytes, Relaxed)),

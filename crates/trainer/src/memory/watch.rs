@@ -7,12 +7,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use burn::tensor::Device;
 
 use super::meter::{self, Meter, Usage};
-use super::{Interference, MemorySample, OutOfMemory, Phase, Point};
+use super::{CardMeter, Interference, MemorySample, OutOfMemory, Phase, Point};
 
 /// The meter of a run, its budget, and what was seen since the last report.
 pub(crate) struct Watch<'a> {
     meter: Box<dyn Meter>,
-    card: Option<&'a dyn Meter>,
+    card: Option<&'a CardMeter>,
     budget: Option<u64>,
     interference: Option<&'a dyn Interference>,
     seen: Mutex<Seen>,
@@ -39,7 +39,7 @@ pub(crate) struct Peaks {
 impl<'a> Watch<'a> {
     pub(crate) fn new(
         device: &Device,
-        card: Option<&'a dyn Meter>,
+        card: Option<&'a CardMeter>,
         budget: Option<u64>,
         interference: Option<&'a dyn Interference>,
     ) -> Self {
@@ -135,6 +135,7 @@ impl<'a> Watch<'a> {
             reserved_bytes: last.reserved_bytes,
             phase_peak_bytes: phases,
             card: self.card.and_then(Meter::take),
+            card_samples: self.card.map_or_else(Vec::new, CardMeter::samples),
         })
     }
 

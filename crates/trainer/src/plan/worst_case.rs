@@ -39,8 +39,9 @@ impl WorstCase {
         }
     }
 
-    /// So many samples, each about an image of its own. The numbers are zeros: only the sizes count.
-    pub(super) fn batch(&self, samples: usize, device: &Device) -> DeviceBatch {
+    /// So many samples, each about an image of its own. Only the sizes count, so images are black and every token is the
+    /// first that is no padding.
+    pub(crate) fn batch(&self, samples: usize, device: &Device) -> DeviceBatch {
         let inputs = self.shape.inputs;
         let ids = |rows: usize, width: usize| table(rows, width, device);
         let right = samples * self.right_answers;
@@ -78,8 +79,8 @@ fn floats<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
 }
 
 fn table(rows: usize, width: usize, device: &Device) -> Tensor<2, Int> {
-    let zeros = vec![0_i64; rows * width];
-    Tensor::from_data(TensorData::new(zeros, [rows, width]), device)
+    let ids = vec![1_i64; rows * width];
+    Tensor::from_data(TensorData::new(ids, [rows, width]), device)
 }
 
 fn row(length: usize, device: &Device) -> Tensor<1, Int> {

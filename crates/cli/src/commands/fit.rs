@@ -1,0 +1,99 @@
+//! `aoa fit`: what real steps take, and the largest micro-batch that fits.
+
+mod child;
+mod search;
+mod show;
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use trainer::fit::Measured;
+use trainer::plan::WorstCase;
+use trainer::{Dataset, training_encoder};
+
+use self::search::Search;
+use crate::ActiveModel;
+use crate::args::FitArgs;
+use crate::commands::plan::DOES_NOT_FIT;
+use crate::failure::Failure;
+use crate::output;
+
+/// What a program reads.
+#[derive(Debug, Serialize)]
+struct Answer {
+    preset: String,
+    device: String,
+    effective_batch: usize,
+    /// Samples of a micro-batch as configured.
+    micro_batch: usize,
+    /// What steps with them take, beside the program itself.
+    measured_peak_bytes: Option<u64>,
+    /// Whether that follows from other sizes, since this one could not be measured.
+    extrapolated: bool,
+    /// What the program itself takes of the device; the budget binds it, too.
+    program_bytes: Option<u64>,
+    budget_bytes: Option<u64>,
+    budget_origin: String,
+    fits: Option<bool>,
+    /// 0 where not even one sample fits.
+    largest_micro_batch: Option<usize>,
+    /// Assignments for the largest micro-batch that fits and divides the effective batch.
+    set: Vec<String>,
+    /// The phase that takes most with the configured size, what that is whatever the size, and what each sample adds.
+    worst_phase: Option<String>,
+    static_bytes: Option<u64>,
+    sample_bytes: Option<u64>,
+    plan_peak_bytes: u64,
+    /// How far the plan is from the measurement, as a part of that; below zero where it is under.
+    plan_error: Option<f64>,
+    /// All sizes that were looked at, in this order.
+    sizes: Vec<Size>,
+}
+
+/// A size of micro-batches, and what became of measuring it.
+#[derive(Debug, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Size {
+    /// It went well.
+    Measured {
+        #[serde(flatten)]
+        measured: Measured,
+        peak_bytes: u64,
+        plan_peak_bytes: u64,
+        plan_error: f64,
+    },
+    /// The process that was to measure it ran out of memory or died.
+    Failed {
+        micro_batch: usize,
+        plan_peak_bytes: u64,
+        seen: String,
+    },
+    /// By plan it needs more than the device has.
+    NotTried {
+        micro_batch: usize,
+        plan_peak_bytes: u64,
+        device_bytes: u64,
+    },
+}
+
+pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
+    let settings = args.config.settings()?;
+    let config = &settings.resolved.config;
+    let dataset = Dataset::open(config)?;
+    let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
+    let worst = WorstCase::of(&encoder, dataset.train.samples());
+    if let Some(micro_batch) = args.measure {
+        child::measure(&settings, &dataset, encoder, &worst, micro_batch)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let answer = Search::new(args, &settings, &worst).run()?;
+    if args.json {
+        output::json(&answer);
+    } else {
+        show::show(&answer);
+    }
+    Ok(match answer.largest_micro_batch {
+        Some(0) => ExitCode::from(DOES_NOT_FIT),
+        _ => ExitCode::SUCCESS,
+    })
+}

@@ -1,0 +1,179 @@
+//! The process that measures: this program, started by itself.
+
+use std::ffi::OsString;
+use std::fs;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+
+use config_schema::Device;
+use data_pipeline::Encoder;
+use serde::{Deserialize, Serialize};
+use trainer::fit::{Measured, measure as take_steps, with_micro_batch};
+use trainer::memory::Failure as Cause;
+use trainer::plan::WorstCase;
+use trainer::{Dataset, TrainError, device, evaluation_loader, training_loader};
+
+use crate::ActiveModel;
+use crate::args::FitArgs;
+use crate::failure::Failure;
+use crate::output;
+use crate::settings::Settings;
+
+/// Exit codes below this one say that something is wrong with arguments, data or device, not with memory.
+const MEMORY_CODES: i32 = 7;
+
+/// What the process says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Report {
+    /// The steps were taken.
+    Measured(Measured),
+    /// They were not, for want of memory.
+    OutOfMemory(String),
+}
+
+/// Measures one size and prints what came of it. For the process that was started to do so.
+pub fn measure(
+    settings: &Settings,
+    dataset: &Dataset,
+    encoder: Encoder,
+    worst: &WorstCase,
+    micro_batch: usize,
+) -> Result<(), Failure> {
+    be_killed_first();
+    let config = with_micro_batch(&settings.resolved.config, micro_batch);
+    // On the CPU what the loaders keep is memory of the device.
+    let encoder = Arc::new(encoder);
+    let loaders = match settings.device {
+        Device::Cpu => Some((
+            training_loader(&config, dataset.train.clone(), encoder.clone())?,
+            evaluation_loader(&config, dataset.validation.clone(), encoder)?,
+        )),
+        _ => None,
+    };
+    let device = device::open(&settings.device)?;
+    let taken = take_steps::<ActiveModel>(&config, worst, &device, settings.device_memory);
+    drop(loaders);
+    output::json(&match taken {
+        Ok(measured) => Report::Measured(measured),
+        Err(TrainError::DoesNotFit { cause }) => Report::OutOfMemory(cause.to_string()),
+        Err(error) => return Err(error.into()),
+    });
+    Ok(())
+}
+
+/// Tells the kernel to take this process where the machine runs out of memory, and not another that did nothing for it.
+/// Where that cannot be told, it chooses for itself.
+fn be_killed_first() {
+    let _ = fs::write("/proc/self/oom_score_adj", "1000");
+}
+
+/// Starts a process that measures one size and gives what it measured, or why it could not for want of memory: what it
+/// said, or how it died.
+///
+/// # Errors
+///
+/// When it cannot be started or used, for another reason than memory.
+pub fn started(args: &FitArgs, micro_batch: usize) -> Result<Result<Measured, String>, Failure> {
+    let program = std::env::current_exe().map_err(Failure::Restart)?;
+    let output = Command::new(program)
+        .args(arguments(args, micro_batch))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(Failure::Restart)?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let Some(cause) = Cause::of_process(output.status, &stderr) else {
+        let report = serde_json::from_slice(&output.stdout);
+        return match report {
+            Ok(Report::Measured(measured)) => Ok(Ok(measured)),
+            Ok(Report::OutOfMemory(seen)) => Ok(Err(seen)),
+            Err(error) => Err(Failure::Measurement {
+                message: format!("the process that measures gave no report ({error})"),
+                code: 1,
+            }),
+        };
+    };
+    let code = output.status.code();
+    if let (Cause::Other(_), Some(code @ 1..MEMORY_CODES)) = (&cause, code) {
+        return Err(Failure::Measurement {
+            message: stderr.trim().to_owned(),
+            code: code as u8,
+        });
+    }
+    Ok(Err(end(output.status, &cause, &stderr)))
+}
+
+/// How a process ended, and its last words.
+fn end(status: ExitStatus, cause: &Cause, stderr: &str) -> String {
+    let meaning = match cause {
+        Cause::OutOfMemory(_) => "out of memory",
+        Cause::Poisoned { .. } => "the device failed",
+        Cause::Other(_) => "it died",
+    };
+    let last = stderr.lines().rfind(|line| !line.trim().is_empty());
+    match last {
+        Some(last) => format!("{meaning} ({status}): {}", last.trim()),
+        None => format!("{meaning} ({status})"),
+    }
+}
+
+fn arguments(args: &FitArgs, micro_batch: usize) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["fit".into(), "--measure".into()];
+    arguments.push(micro_batch.to_string().into());
+    if let Some(preset) = &args.config.preset {
+        arguments.extend(["--preset".into(), preset.into()]);
+    }
+    if let Some(file) = &args.config.config {
+        arguments.extend(["--config".into(), file.into()]);
+    }
+    for set in args.config.sets() {
+        arguments.extend(["--set".into(), set.into()]);
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn fit(arguments: Vec<OsString>) -> FitArgs {
+        let arguments = std::iter::once("aoa".into()).chain(arguments);
+        match Args::try_parse_from(arguments).map(|args| args.command) {
+            Ok(Command::Fit(args)) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_process_has_the_same_configuration() {
+        let command = "fit --preset 24gb --config my.toml --set training.lr=1e-3 --memory-budget 12GiB --json";
+        let args = fit(command.split(' ').map(Into::into).collect());
+        let child = fit(arguments(&args, 6));
+        assert_eq!(child.measure, Some(6));
+        assert_eq!(child.config.preset, args.config.preset);
+        assert_eq!(child.config.config, args.config.config);
+        assert_eq!(child.config.sets(), args.config.sets());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_end_of_a_process_in_words() {
+        use std::os::unix::process::ExitStatusExt;
+
+        let said = |raw: i32, stderr: &str| {
+            let status = ExitStatus::from_raw(raw);
+            let cause = Cause::of_process(status, stderr).expect("it failed");
+            end(status, &cause, stderr)
+        };
+        assert_eq!(said(9, ""), "out of memory (signal: 9 (SIGKILL))");
+        assert_eq!(
+            said(6, "memory allocation of 64 bytes failed\n\n"),
+            "out of memory (signal: 6 (SIGABRT) (core dumped)): memory allocation of 64 bytes failed"
+                .replace(" (core dumped)", "")
+        );
+        assert!(said(11, "").starts_with("it died (signal: 11"));
+    }
+}

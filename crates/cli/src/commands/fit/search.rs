@@ -1,0 +1,200 @@
+//! Which sizes are measured, and what follows from them.
+
+use trainer::fit::{Lines, Measured, with_micro_batch};
+use trainer::memory::budget;
+use trainer::plan::{WorstCase, plan};
+
+use super::{Answer, Size, child};
+use crate::ActiveModel;
+use crate::args::FitArgs;
+use crate::commands::plan::{device_memory, origin};
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// The sizes that were looked at so far.
+pub struct Search<'a> {
+    args: &'a FitArgs,
+    settings: &'a Settings,
+    worst: &'a WorstCase,
+    sizes: Vec<Size>,
+    /// The smallest size that could not be measured.
+    failed: Option<usize>,
+}
+
+impl<'a> Search<'a> {
+    pub fn new(args: &'a FitArgs, settings: &'a Settings, worst: &'a WorstCase) -> Self {
+        Self {
+            args,
+            settings,
+            worst,
+            sizes: Vec::new(),
+            failed: None,
+        }
+    }
+
+    /// Measures the configured size, or the largest half of a half of it that can be measured, and a second one.
+    ///
+    /// # Errors
+    ///
+    /// When a size cannot be planned, or not measured for another reason than memory.
+    pub fn run(mut self) -> Result<Answer, Failure> {
+        let config = &self.settings.resolved.config;
+        let mut size = config.training.batch_size;
+        let mut first = self.measure(size)?;
+        while first.is_none() && size > 1 {
+            size /= 2;
+            first = self.measure(size)?;
+        }
+        let most = self.most();
+        let second = match &first {
+            Some(_) if size > 1 => self.measure(1)?,
+            Some(_) if most > 1 => self.measure(2)?,
+            _ => None,
+        };
+        self.answer(first, second)
+    }
+
+    /// The largest micro-batch that may fit for all that is known: that which leaves work for all that are computed side by
+    /// side, or the configured one, and smaller than any that could not be measured.
+    fn most(&self) -> usize {
+        let config = &self.settings.resolved.config;
+        let parallel = config.hardware.parallel_micro_batches;
+        let shared = config.effective_batch().div_ceil(parallel);
+        let most = shared.max(config.training.batch_size);
+        self.failed.map_or(most, |failed| most.min(failed - 1))
+    }
+
+    fn measure(&mut self, micro_batch: usize) -> Result<Option<Measured>, Failure> {
+        let config = with_micro_batch(&self.settings.resolved.config, micro_batch);
+        let plan_peak_bytes = plan::<ActiveModel>(&config, self.worst)?.peak_bytes;
+        if let Some(device_bytes) = self.settings.device_memory
+            && plan_peak_bytes > device_bytes
+        {
+            self.failed = Some(micro_batch);
+            self.sizes.push(Size::NotTried {
+                micro_batch,
+                plan_peak_bytes,
+                device_bytes,
+            });
+            return Ok(None);
+        }
+        match child::started(self.args, micro_batch)? {
+            Ok(measured) => {
+                let peak_bytes = measured.peak_bytes();
+                self.sizes.push(Size::Measured {
+                    measured: measured.clone(),
+                    peak_bytes,
+                    plan_peak_bytes,
+                    plan_error: error(plan_peak_bytes, peak_bytes),
+                });
+                Ok(Some(measured))
+            }
+            Err(seen) => {
+                self.failed = Some(micro_batch);
+                self.sizes.push(Size::Failed {
+                    micro_batch,
+                    plan_peak_bytes,
+                    seen,
+                });
+                Ok(None)
+            }
+        }
+    }
+
+    fn answer(self, first: Option<Measured>, second: Option<Measured>) -> Result<Answer, Failure> {
+        let config = &self.settings.resolved.config;
+        let micro_batch = config.training.batch_size;
+        let (memory, whose) = device_memory(self.settings)?;
+        let budget_bytes = budget(config, memory);
+        let program_bytes = first.as_ref().map(|first| first.program_bytes);
+        let room = budget_bytes.map(|budget| budget.saturating_sub(program_bytes.unwrap_or(0)));
+        let lines = first.as_ref().zip(second.as_ref());
+        let lines = lines.and_then(|(first, second)| Lines::through(first, second));
+
+        let configured = first.as_ref().filter(|one| one.micro_batch == micro_batch);
+        let measured_peak_bytes = configured
+            .map(Measured::peak_bytes)
+            .or_else(|| lines.as_ref().map(|lines| lines.peak(micro_batch).2));
+        let worst = lines.as_ref().map(|lines| lines.peak(micro_batch));
+        let fits = match (room, measured_peak_bytes) {
+            // A size whose process died does not fit, whatever the others say of it.
+            (Some(room), Some(peak)) => Some(configured.is_some() && peak <= room),
+            (Some(_), None) => Some(false),
+            (None, _) => None,
+        };
+        let largest_micro_batch = room.map(|room| match (&lines, &first) {
+            (Some(lines), _) => lines.largest(room, self.most()),
+            (None, Some(first)) if first.peak_bytes() <= room => first.micro_batch,
+            _ => 0,
+        });
+        let effective_batch = config.effective_batch();
+        let plan_peak_bytes = plan::<ActiveModel>(config, self.worst)?.peak_bytes;
+        Ok(Answer {
+            preset: self.settings.resolved.preset.clone(),
+            device: self.settings.device.to_string(),
+            effective_batch,
+            micro_batch,
+            measured_peak_bytes,
+            extrapolated: configured.is_none() && measured_peak_bytes.is_some(),
+            program_bytes,
+            budget_bytes,
+            budget_origin: origin(config, memory, &whose),
+            fits,
+            largest_micro_batch,
+            set: largest_micro_batch
+                .map_or_else(Vec::new, |most| assignments(effective_batch, most)),
+            worst_phase: worst.map(|(phase, ..)| phase.to_owned()),
+            static_bytes: worst.map(|(_, line, _)| line.static_bytes.max(0.0) as u64),
+            sample_bytes: worst.map(|(_, line, _)| line.slope_bytes as u64),
+            plan_peak_bytes,
+            plan_error: measured_peak_bytes.map(|peak| error(plan_peak_bytes, peak)),
+            sizes: self.sizes,
+        })
+    }
+}
+
+fn error(planned: u64, measured: u64) -> f64 {
+    planned as f64 / measured as f64 - 1.0
+}
+
+/// Assignments that make micro-batches as large as possible, of at most `most` samples, with the same effective batch.
+fn assignments(effective_batch: usize, most: usize) -> Vec<String> {
+    let dividing = (1..=most)
+        .rev()
+        .find(|size| effective_batch.is_multiple_of(*size));
+    dividing.map_or_else(Vec::new, |size| {
+        vec![
+            format!("training.batch_size={size}"),
+            format!("training.update_freq={}", effective_batch / size),
+        ]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(effective_batch: usize, most: usize, expected: Option<(usize, usize)>) {
+        let expected = expected.map(|(size, steps)| {
+            vec![
+                format!("training.batch_size={size}"),
+                format!("training.update_freq={steps}"),
+            ]
+        });
+        assert_eq!(
+            assignments(effective_batch, most),
+            expected.unwrap_or_default()
+        );
+    }
+
+    #[test]
+    fn the_effective_batch_stays_exact() {
+        check(32, 32, Some((32, 1)));
+        check(32, 31, Some((16, 2)));
+        check(30, 13, Some((10, 3)));
+        check(7, 6, Some((1, 7)));
+        check(32, 100, Some((32, 1)));
+        check(32, 0, None);
+    }
+}

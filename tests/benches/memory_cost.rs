@@ -1,0 +1,172 @@
+//! What counting memory on the CPU costs, as a part of a training step, for `cargo xtask bench memory-cost`.
+//!
+//! A step with a count and one without differ by less than two steps with it do. So the calls of a step are counted, which
+//! is exact, and each kind of call is timed by itself: an allocation and its end through the program's allocator less the
+//! same through mimalloc alone, on two threads at once, which contend for the counts more than a step does; and a reading
+//! of the meter. Of every time the least of several rounds counts, for the step as well, so that the part is rather too
+//! large than too small.
+#![expect(clippy::print_stdout, reason = "its result is its output")]
+
+use std::alloc::{GlobalAlloc, Layout, alloc, dealloc};
+use std::hint::black_box;
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Instant;
+
+use aoa_model::Vqa;
+use burn::tensor::Device;
+use config_schema::Config;
+use integration_tests::configuration;
+use mimalloc::MiMalloc;
+use trainer::memory::{HostMeter, Meter};
+use trainer::optim::Progress;
+use trainer::{
+    DataShape, Dataset, DeviceBatch, Model, Optimizers, Sight, Slicing, effective_gradient,
+    materialize, training_encoder, training_loader,
+};
+
+const THREADS: usize = 2;
+const ROUNDS: usize = 15;
+const PAIRS: usize = 100_000;
+const READINGS: usize = 1_000;
+const STEPS: usize = 12;
+
+/// A block that mimalloc has at hand, so that the count is as large a part of the time as it can be.
+const BLOCK: Layout = Layout::new::<[u64; 8]>();
+
+/// Figures of a step.
+struct Step {
+    seconds: f64,
+    allocations: usize,
+    /// Times that a run looks at the meter.
+    readings: usize,
+}
+
+fn main() {
+    allocator::keep_freed_memory(); // as the program does
+    let counted = nanoseconds_of_a_pair(counted_pair);
+    let alone = nanoseconds_of_a_pair(pair_alone);
+    let count = (counted - alone).max(0.0);
+    let reading = nanoseconds_of_a_reading();
+    println!(
+        "an allocation and its end: {counted:.1} ns counted, {alone:.1} ns without, on {THREADS} threads at once"
+    );
+    println!("a reading of the meter: {reading:.0} ns");
+    let one_at_a_time = ["training.batch_size=1", "hardware.parallel_micro_batches=1"];
+    for sets in [&[][..], &one_at_a_time] {
+        let images = "dataset.shapes_train_images=64".to_owned();
+        let sets = sets.iter().map(ToString::to_string).chain([images]);
+        let settings = configuration("cpu", &sets.collect::<Vec<_>>());
+        let step = step(&settings);
+        let cost = (step.allocations as f64 * count + step.readings as f64 * reading) * 1e-9;
+        println!(
+            "preset cpu, micro-batch {}: a step of {:.1} ms has {} allocations and {} readings: {:.3} % of it",
+            settings.training.batch_size,
+            1e3 * step.seconds,
+            step.allocations,
+            step.readings,
+            100.0 * cost / step.seconds
+        );
+    }
+}
+
+#[expect(unsafe_code, reason = "an allocator is called by hand")]
+fn counted_pair() {
+    // SAFETY: the block has a size and is given back as it was taken.
+    unsafe { dealloc(black_box(alloc(BLOCK)), BLOCK) };
+}
+
+#[expect(unsafe_code, reason = "an allocator is called by hand")]
+fn pair_alone() {
+    // SAFETY: as above.
+    unsafe { MiMalloc.dealloc(black_box(MiMalloc.alloc(BLOCK)), BLOCK) };
+}
+
+fn nanoseconds_of_a_pair(pair: fn()) -> f64 {
+    let round = || {
+        let barrier = Arc::new(Barrier::new(THREADS));
+        let threads = (0..THREADS).map(|_| {
+            let barrier = barrier.clone();
+            thread::spawn(move || {
+                barrier.wait();
+                nanoseconds(PAIRS, pair)
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        let each = threads.into_iter().map(|thread| thread.join());
+        each.map(|time| time.expect("it only allocates"))
+            .fold(0.0, f64::max)
+    };
+    (0..ROUNDS).map(|_| round()).fold(f64::INFINITY, f64::min)
+}
+
+fn nanoseconds_of_a_reading() -> f64 {
+    let round = || nanoseconds(READINGS, || drop(black_box(HostMeter.take())));
+    (0..ROUNDS).map(|_| round()).fold(f64::INFINITY, f64::min)
+}
+
+/// Time of each of so many calls.
+fn nanoseconds(times: usize, call: impl Fn()) -> f64 {
+    let start = now();
+    for _ in 0..times {
+        call();
+    }
+    start.elapsed().as_secs_f64() * 1e9 / times as f64
+}
+
+/// Steps on one effective batch; the least of their times, and the most of their allocations.
+fn step(settings: &Config) -> Step {
+    let dataset = Dataset::open(settings).expect("a data set");
+    let encoder = training_encoder::<Vqa>(settings, dataset.train.as_ref()).expect("words");
+    let encoder = Arc::new(encoder);
+    let loader = training_loader(settings, dataset.train.clone(), encoder.clone());
+    let mut batches = loader.expect("a loader").epoch(0, 0).expect("an epoch");
+    let batch = batches.next().expect("a batch").expect("it is read");
+    drop(batches);
+
+    let device = Device::flex().autodiff();
+    let config = Vqa::configure(settings, &DataShape::of(&encoder)).expect("a model");
+    let mut model = Vqa::init(&config, &device).carried_out(settings);
+    materialize(&model);
+    let mut optimizers = Optimizers::new(settings);
+    let slicing = Slicing {
+        micro_batch: settings.training.batch_size,
+        parallel: settings.hardware.parallel_micro_batches,
+    };
+    let (mut seconds, mut allocations) = (f64::INFINITY, 0);
+    for step in 0..STEPS {
+        let before = allocator::allocations();
+        let start = now();
+        let gradient = effective_gradient(&model, batch.len(), slicing, |model, samples| {
+            let part = batch.slice(samples);
+            Model::losses(
+                model,
+                DeviceBatch::upload(&part, &encoder, Sight::Images, &device),
+            )
+        });
+        let at = Progress {
+            step,
+            total_steps: STEPS,
+            epoch: 0,
+        };
+        model = optimizers.step(model, gradient.gradients, at).0;
+        seconds = seconds.min(start.elapsed().as_secs_f64());
+        allocations = allocations.max(allocator::allocations() - before);
+    }
+    let micro_batches = batch.len().div_ceil(slicing.micro_batch);
+    let rounds = micro_batches.div_ceil(slicing.parallel);
+    Step {
+        seconds,
+        allocations,
+        // At three borders of a micro-batch, around each round, and after each of two groups of parameters.
+        readings: 3 * micro_batches + 2 * rounds + 2,
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark measures time, and the trainer's clock is private to it"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
