@@ -101,7 +101,7 @@ fn nanoseconds_of_a_pair(pair: fn()) -> f64 {
 }
 
 fn nanoseconds_of_a_reading() -> f64 {
-    let round = || nanoseconds(READINGS, || drop(black_box(HostMeter.take())));
+    let round = || nanoseconds(READINGS, || _ = black_box(HostMeter.take()));
     (0..ROUNDS).map(|_| round()).fold(f64::INFINITY, f64::min)
 }
 
