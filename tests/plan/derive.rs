@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use aoa_model::Vqa;
+use config_schema::preset_check::{Demand, PresetCheck, PresetFile};
 use config_schema::{Config, Layers, Source, presets, resolve, value};
+use data_pipeline::Encoder;
 use serde_json::Value;
 use trainer::derive::{Card, Derived, derive};
 use trainer::memory::budget;
 use trainer::plan::{WorstCase, plan};
-use trainer::{Dataset, training_encoder};
+use trainer::{Dataset, preloaded_bytes, training_encoder};
 
 use crate::COUNT;
 
@@ -17,11 +19,19 @@ const SIZES: [u64; 12] = [8, 10, 12, 16, 20, 24, 32, 40, 48, 80, 96, 141];
 
 /// Plans peaks, each but once: neither what a preset is for nor its budget is a matter of the plan.
 struct Planner {
-    dataset: Option<Dataset>,
+    dataset: Dataset,
     peaks: HashMap<String, u64>,
 }
 
 impl Planner {
+    fn new() -> Self {
+        let preset = resolve(&Layers::preset("24gb"), &presets::lookup).expect("a preset");
+        Self {
+            dataset: Dataset::open(&preset.config).expect("a data set"),
+            peaks: HashMap::new(),
+        }
+    }
+
     fn peak(&mut self, config: &Config) -> u64 {
         let mut planned = config.clone();
         planned.preset = Config::default().preset;
@@ -30,14 +40,25 @@ impl Planner {
         if let Some(bytes) = self.peaks.get(&key) {
             return *bytes;
         }
-        let dataset = self
-            .dataset
-            .get_or_insert_with(|| Dataset::open(config).expect("a data set"));
-        let encoder = training_encoder::<Vqa>(config, dataset.train.as_ref()).expect("words");
-        let worst = WorstCase::of(&encoder, dataset.train.samples());
+        let worst = WorstCase::of(&self.encoder(config), self.dataset.train.samples());
         let bytes = plan::<Vqa>(config, &worst).expect("a model").peak_bytes;
         self.peaks.insert(key, bytes);
         bytes
+    }
+
+    fn encoder(&self, config: &Config) -> Encoder {
+        training_encoder::<Vqa>(config, self.dataset.train.as_ref()).expect("words")
+    }
+
+    /// What the check of presets asks for.
+    fn demand(&mut self, config: &Config) -> Demand {
+        let preloaded = preloaded_bytes(&self.dataset, &self.encoder(config));
+        Demand {
+            peak_bytes: Some(self.peak(config)),
+            budget_bytes: budget(config, config.preset.min_device_memory.bytes()),
+            preload_bytes: config.data_loading.preload_data.then_some(preloaded),
+            ..Demand::default()
+        }
     }
 }
 
@@ -84,11 +105,9 @@ fn number(config: &Config, key: &str) -> f64 {
 #[test]
 fn every_size_of_card_gets_a_preset_that_fits() {
     let _count = COUNT.lock();
-    let mut planner = Planner {
-        dataset: None,
-        peaks: HashMap::new(),
-    };
+    let mut planner = Planner::new();
     let mut before: Option<(u64, Config)> = None;
+    let mut files = Vec::new();
     for gigabytes in SIZES {
         let card = Card {
             memory_bytes: gigabytes * 1_000_000_000,
@@ -139,6 +158,21 @@ fn every_size_of_card_gets_a_preset_that_fits() {
             let keys = derived.decisions.iter().map(|one| one.key.as_str());
             assert_eq!(keys.collect::<Vec<_>>(), ["preset.description"]);
         }
+        files.push(PresetFile {
+            path: format!("derived/{gigabytes}.toml"),
+            content: Ok(derived.toml().into_bytes()),
+        });
         before = Some((gigabytes, config));
     }
+    let check = PresetCheck {
+        folder: "derived",
+        files: &files,
+        own: false,
+        elsewhere: &presets::lookup,
+        left_out: &[],
+    };
+    let verdict = check.run(&mut |_, config| planner.demand(config));
+    let findings = verdict.findings.iter().map(|finding| finding.message());
+    assert_eq!(findings.collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(verdict.presets.len(), SIZES.len());
 }

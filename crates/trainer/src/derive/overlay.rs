@@ -161,6 +161,12 @@ fn stated(card: &Card, rung: &Rung, of_card: &[Decision], base: &Config) -> Vec<
         let key = "preset.min_device_memory";
         decisions.push(Decision::new(key, own, "what the card has"));
     }
+    let (here, least) = (card.host_bytes, base.preset.min_host_memory.bytes());
+    if let Some(host) = here.filter(|host| least.is_some_and(|least| *host < least)) {
+        let host = DeviceMemory::of(host).to_string();
+        let key = "preset.min_host_memory";
+        decisions.push(Decision::new(key, host, "what the host has"));
+    }
     let changes = rung.changes.iter().chain(of_card).filter(|change| {
         let below = value(base, &change.key);
         below.as_ref() != Some(&change.value)

@@ -214,9 +214,12 @@ fn a_host_without_the_memory_preloads_nothing() {
     let derive = |card: Card| derive(&card, &[], &mut |_| Ok(GIB)).expect("it fits");
     let ample = derive(card(Some(16 * GIB)));
     assert!(ample.config.data_loading.preload_data);
+    assert_eq!(keys(&derive(card(None))), ["preset.description"]);
     assert!(derive(card(None)).config.data_loading.preload_data);
     let scant = derive(card(Some(15 * GIB)));
     assert!(!scant.config.data_loading.preload_data);
+    let own = ["preset.description", "preset.min_host_memory"];
+    assert_eq!(keys(&scant)[..2], own);
     let decision = scant.decisions.last().expect("decisions");
     assert_eq!(decision.key, "data_loading.preload_data");
     let words = "decoded images would take 8.00 GiB of the host's 15.00 GiB";
