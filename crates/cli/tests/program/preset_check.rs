@@ -137,7 +137,7 @@ fn all_findings_come_at_once_with_place_and_cure() {
         "did you mean `batch_size`?",
         "mine/notes.txt: not a preset",
         "with `update_freq = 4` it is 8 x 4 = 32",
-        "checked 2 presets by 28 rules: 4 findings",
+        "checked 2 presets by 26 rules: 4 findings",
     ] {
         assert!(
             outcome.stdout.contains(words),

@@ -16,8 +16,8 @@ is anything. `--json` prints the same for a program.
 A file is named by what stands before `.toml`. In another folder a file takes the place of the program's preset of that
 name; what is not there comes from the program.
 
-The last rules compare the members of a family, which are the presets of one `family.name`: those of the folder with one
-another and with those of the program. Presets are ordered by `preset.min_device_memory`, and each is compared with those
+The rules from `family-agrees` to `monotone-savings` compare the members of a family, which are the presets of one
+`family.name`: those of the folder with one another and with those of the program. Presets are ordered by `preset.min_device_memory`, and each is compared with those
 of the next larger memory, which is as good as with all. Presets for the same memory are alternatives to one another, as
 `24gb`, `24gb-headroom` and `24gb-tight` are: they have no order among them, each is compared with `48gb`, and a preset for
 less memory may have what one of them has. A preset without `preset.min_device_memory` is for no GPU and is not compared.

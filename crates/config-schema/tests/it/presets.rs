@@ -135,28 +135,6 @@ fn the_table_of_the_design() {
 }
 
 #[test]
-fn members_of_a_family_agree_on_it_and_lie_within_its_distance() {
-    let configs: Vec<(&str, Config)> = presets::embedded()
-        .iter()
-        .map(|preset| (preset.name, embedded(preset.name)))
-        .collect();
-    for (name, config) in &configs {
-        let distance = config
-            .effective_batch()
-            .abs_diff(config.family.effective_batch);
-        assert!(
-            distance <= config.family.max_distance,
-            "{name} lies {distance} away"
-        );
-        for (other, member) in &configs {
-            if config.family.name == member.family.name {
-                assert_eq!(config.family, member.family, "{name} and {other}");
-            }
-        }
-    }
-}
-
-#[test]
 fn summaries() {
     let summaries = preset_summaries().unwrap();
     let found: Vec<(&str, Option<u64>)> = summaries

@@ -23,6 +23,9 @@ use crate::settings::lookup;
 /// Exit code where a rule is broken: that of a configuration that is not valid.
 const BROKEN: u8 = 2;
 
+/// Rules that need a plan.
+const BY_PLAN: [Rule; 2] = [Rule::ModelBuilds, Rule::PlannedPeak];
+
 /// Where the presets of the program are, in a clone of its repository.
 const OWN: &str = "configs";
 
@@ -68,7 +71,7 @@ pub fn run(args: &PresetsCheckArgs) -> Result<ExitCode, Failure> {
         files: &files,
         own: args.dir.is_none(),
         elsewhere: &lookup,
-        left_out: &[],
+        left_out: if args.no_plan { &BY_PLAN } else { &[] },
     };
     let verdict = check.run(&mut |_, config| demand(config, !args.no_plan));
     if args.json {
