@@ -309,6 +309,9 @@ pub enum ConfigCommand {
     Show {
         #[command(flatten)]
         config: ConfigArgs,
+        /// Also show what each value overrode, layer by layer
+        #[arg(long)]
+        origin: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,

@@ -33,31 +33,53 @@ pub fn default_toml() -> String {
 
 /// Every key at its value. Read back as a user file, the text gives the same configuration on top of any preset.
 pub fn to_toml(config: &Config) -> String {
-    rows(config, |_| None)
+    rows(config, |_| Vec::new())
 }
 
 impl Resolved {
     /// Every key at its value with its origin as a comment, and the preset as `extends`. Read back as a user file, the
     /// text gives the same configuration.
     pub fn annotated_toml(&self) -> String {
+        self.with_extends(|key| self.origin_note(key).into_iter().collect())
+    }
+
+    /// [`annotated_toml`](Self::annotated_toml) with, below each key, what its value overrode: a comment for each lower
+    /// layer that stated the key, the nearest first and the default last.
+    pub fn provenance_toml(&self) -> String {
+        self.with_extends(|key| {
+            let below = self.overridden.get(&key.path).into_iter().flatten();
+            let below = below.filter_map(|layered| {
+                let value = toml_value(&layered.value)?;
+                Some(format!("  overrides {value} ({})", layered.origin))
+            });
+            self.origin_note(key).into_iter().chain(below).collect()
+        })
+    }
+
+    fn origin_note(&self, key: &Key) -> Option<String> {
+        self.origins.get(&key.path).map(ToString::to_string)
+    }
+
+    fn with_extends(&self, notes: impl Fn(&Key) -> Vec<String>) -> String {
         let extends = toml_value(&Json::from(self.preset.as_str())).unwrap_or_default();
-        let rows = rows(&self.config, |key| {
-            let origin = self.origins.get(&key.path)?.to_string();
-            // A flag or a file name may hold a line break, which would end the comment.
-            Some(origin.chars().flat_map(escape_control).collect())
-        });
-        format!("extends = {extends}\n\n{rows}")
+        format!("extends = {extends}\n\n{}", rows(&self.config, notes))
     }
 }
 
 /// A key's value as TOML, `None` for a key that does not exist or is not stated.
 pub(crate) fn value_of(config: &Config, path: &str) -> Option<String> {
     let (section, name) = path.split_once('.')?;
-    toml_value(&serde_json::to_value(config).ok()?[section][name])
+    toml_value(&values(config)[section][name])
 }
 
-fn rows(config: &Config, note: impl Fn(&Key) -> Option<String>) -> String {
-    let values = serde_json::to_value(config).expect("plain structs of plain values serialise");
+/// The values of all keys, an object of objects.
+pub(crate) fn values(config: &Config) -> Json {
+    serde_json::to_value(config).expect("plain structs of plain values serialise")
+}
+
+/// Every key at its value, with the first note behind it and the others on lines of their own.
+fn rows(config: &Config, notes: impl Fn(&Key) -> Vec<String>) -> String {
+    let values = values(config);
     let mut text = String::new();
     for section in schema::sections() {
         if !text.is_empty() {
@@ -69,8 +91,10 @@ fn rows(config: &Config, note: impl Fn(&Key) -> Option<String>) -> String {
                 continue;
             };
             text.extend([&key.name, " = ", &value]);
-            if let Some(note) = note(key) {
-                text.extend(["  # ", &note]);
+            for (index, note) in notes(key).iter().enumerate() {
+                text.push_str(if index == 0 { "  # " } else { "\n# " });
+                // A flag or a file name may hold a line break, which would end the comment.
+                text.extend(note.chars().flat_map(escape_control));
             }
             text.push('\n');
         }

@@ -8,7 +8,9 @@ use crate::{
     Config,
     error::{ConfigError, ConfigErrors, Found, Problem, Report},
     layer::{self, File, Place, Statement},
-    overrides, presets, rules, schema,
+    overrides, presets,
+    provenance::Layered,
+    rules, schema,
     source::{Origin, Source},
     warning::{self, Warning},
 };
@@ -47,6 +49,8 @@ pub struct Resolved {
     pub preset: String,
     /// Who decided each key, by `section.key`; every key has an entry.
     pub origins: BTreeMap<String, Origin>,
+    /// What each key was given by lower layers, the nearest first and the default last; every key has an entry.
+    pub overridden: BTreeMap<String, Vec<Layered>>,
     /// Values that are accepted but not yet in effect.
     pub warnings: Vec<Warning>,
 }
@@ -123,12 +127,13 @@ pub(crate) fn resolve_with_values(
             errors: report.errors,
         });
     }
-    let origins = values.origins();
+    let (origins, overridden) = values.provenance();
     let warnings = warning::warnings(&config, &origins);
     let resolved = Resolved {
         config,
         preset,
         origins,
+        overridden,
         warnings,
     };
     Ok((resolved, values))
@@ -169,6 +174,8 @@ pub(crate) struct Value {
     pub(crate) origin: Origin,
     /// Where it was stated, and in the how-manieth layer.
     pub(crate) stated: Option<(usize, Place)>,
+    /// What it took the place of, the nearest last.
+    overridden: Vec<Layered>,
 }
 
 /// The values of all keys, layer upon layer.
@@ -185,6 +192,7 @@ impl Default for Values {
                 json: key.default.clone(),
                 origin: Origin::Default,
                 stated: None,
+                overridden: Vec::new(),
             };
             (key.path.as_str(), value)
         };
@@ -207,24 +215,47 @@ impl Values {
     fn apply(&mut self, statements: Vec<Statement>, report: &mut Report) {
         self.layers += 1;
         // The last statement of a key counts: `--set` may be given twice.
-        let last: BTreeMap<&'static str, Statement> = statements
-            .into_iter()
-            .map(|statement| (statement.key.path.as_str(), statement))
-            .collect();
+        let mut last: BTreeMap<&'static str, Statement> = BTreeMap::new();
+        for statement in statements {
+            if let Some(earlier) = last.insert(&statement.key.path, statement) {
+                self.set(earlier);
+            }
+        }
         let derived = rules::derive_accumulation(&last, report);
-        for (path, statement) in last.into_iter().chain(derived) {
-            let value = Value {
-                json: statement.value,
-                origin: statement.origin,
-                stated: Some((self.layers, statement.place)),
-            };
-            self.by_key.insert(path, value);
+        for statement in last.into_values().chain(derived) {
+            self.set(statement);
         }
     }
 
-    fn origins(&self) -> BTreeMap<String, Origin> {
-        let origin = |(path, value): (&&str, &Value)| ((*path).to_owned(), value.origin.clone());
-        self.by_key.iter().map(origin).collect()
+    fn set(&mut self, statement: Statement) {
+        let below = self.by_key.remove(statement.key.path.as_str());
+        let overridden = below.map_or_else(Vec::new, |below| {
+            let mut overridden = below.overridden;
+            overridden.push(Layered {
+                value: below.json,
+                origin: below.origin,
+            });
+            overridden
+        });
+        let value = Value {
+            json: statement.value,
+            origin: statement.origin,
+            stated: Some((self.layers, statement.place)),
+            overridden,
+        };
+        self.by_key.insert(&statement.key.path, value);
+    }
+
+    /// Who decided each key, and what that overrode, the nearest first.
+    fn provenance(self) -> (BTreeMap<String, Origin>, BTreeMap<String, Vec<Layered>>) {
+        let of = |(path, value): (&str, Value)| {
+            let overridden = value.overridden.into_iter().rev().collect();
+            (
+                (path.to_owned(), value.origin),
+                (path.to_owned(), overridden),
+            )
+        };
+        self.by_key.into_iter().map(of).unzip()
     }
 
     fn config(&self) -> serde_json::Result<Config> {

@@ -27,7 +27,7 @@ pub(crate) const DOES_NOT_DIVIDE: &str = "does not divide";
 pub(crate) fn derive_accumulation(
     stated: &BTreeMap<&'static str, Statement>,
     report: &mut Report,
-) -> Option<(&'static str, Statement)> {
+) -> Option<Statement> {
     let [update_freq, steps] = ACCUMULATION;
     let (from, to) = match (stated.get(update_freq), stated.get(steps)) {
         (None, None) => return None,
@@ -49,15 +49,14 @@ pub(crate) fn derive_accumulation(
         }
     };
     let key = schema::keys().find(|key| key.path == to)?;
-    let statement = Statement {
+    Some(Statement {
         key,
         value: from.value.clone(),
         origin: Origin::Derived {
             from: from.key.path.clone(),
         },
         place: from.place.clone(),
-    };
-    Some((&key.path, statement))
+    })
 }
 
 /// Applies every rule whose keys are all known.

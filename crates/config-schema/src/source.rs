@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// A text with the name under which errors quote it: a file's path, an environment variable, a flag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -37,7 +39,8 @@ impl Source {
 }
 
 /// The layer that decided a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "layer", rename_all = "lowercase")]
 pub enum Origin {
     /// Nobody stated it.
     Default,

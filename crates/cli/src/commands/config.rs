@@ -3,15 +3,23 @@ use crate::failure::Failure;
 use crate::output;
 
 pub fn run(command: &ConfigCommand) -> Result<(), Failure> {
-    let ConfigCommand::Show { config, json } = command;
+    let ConfigCommand::Show {
+        config,
+        origin,
+        json,
+    } = command;
     let settings = config.settings()?;
-    if *json {
-        output::json(&settings.resolved.config);
-    } else {
-        output::note(&settings.reason);
-        output::text(settings.resolved.annotated_toml());
+    let resolved = &settings.resolved;
+    match (*json, *origin) {
+        (true, true) => output::json(&resolved.provenance()),
+        (true, false) => output::json(&resolved.config),
+        (false, true) => output::text(resolved.provenance_toml()),
+        (false, false) => output::text(resolved.annotated_toml()),
     }
-    for warning in &settings.resolved.warnings {
+    if !json {
+        output::note(&settings.reason);
+    }
+    for warning in &resolved.warnings {
         output::note(format!("warning: {warning}"));
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! Random layers against a plain reading of the rule "the highest layer that states a key decides it".
+//! Random layers against a plain reading of the rule "the highest layer that states a key decides it", and overrides all
+//! that lower ones say.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -138,52 +139,61 @@ proptest! {
 
     #[test]
     fn the_highest_layer_decides(
-        base in layer(), overlay in layer(), user in layer(), environment in layer(), sets in layer(),
+        base in layer(), overlay in layer(), user in layer(), environment in layer(), sets in layer(), again in layer(),
     ) {
         let (base_text, base_lines) = file(&base, None);
         let (overlay_text, overlay_lines) = file(&overlay, Some("base"));
         let (user_text, user_lines) = file(&user, Some("overlay"));
+        // Flags given twice are one layer, in which both spellings of accumulation must agree.
+        let mut again = again;
+        again.retain(|path, _| !ACCUMULATION.contains(path));
         let variable = |path: &str| format!("AOA_{}", path.replacen('.', "__", 1).to_uppercase());
         let assignment = |path: &str, value: &str| format!("{path}={value}");
+        let flags = sets.iter().chain(&again).map(|(path, value)| assignment(path, value));
         let layers = Layers {
             user: Some(Source::new("user.toml", user_text)),
             environment: environment.iter().map(|(path, value)| (variable(path), value.clone())).collect(),
-            sets: sets.iter().map(|(path, value)| assignment(path, value)).collect(),
+            sets: flags.collect(),
             ..Layers::default()
         };
         let presets = [("base", base_text.as_str()), ("overlay", overlay_text.as_str())];
         let resolved = resolve(&layers, &lookup_in(&presets)).unwrap_or_else(|errors| panic!("{errors}"));
 
+        let preset = |preset: &str, lines: &BTreeMap<_, _>, path| Origin::Preset {
+            preset: preset.to_owned(), file: format!("configs/{preset}.toml"), line: lines[path],
+        };
         let origin = |level: usize, path: &'static str, value: &str| match level {
-            0 => Origin::Preset {
-                preset: "base".to_owned(), file: "configs/base.toml".to_owned(), line: base_lines[path],
-            },
-            1 => Origin::Preset {
-                preset: "overlay".to_owned(), file: "configs/overlay.toml".to_owned(), line: overlay_lines[path],
-            },
+            0 => preset("base", &base_lines, path),
+            1 => preset("overlay", &overlay_lines, path),
             2 => Origin::File { name: "user.toml".to_owned(), line: user_lines[path] },
             3 => Origin::Environment { variable: variable(path) },
             _ => Origin::Flag { text: assignment(path, value) },
         };
-        let stack = [&base, &overlay, &user, &environment, &sets];
-        let highest = |path: &str| (0..5).rev().find(|&level| stack[level].contains_key(path));
-        for key in keys() {
+        let stack = [&base, &overlay, &user, &environment, &sets, &again];
+        let provenance = resolved.provenance();
+        let declared: Vec<&str> = keys().map(|key| key.path.as_str()).collect();
+        let found: Vec<&str> = provenance.iter().map(|one| one.key.as_str()).collect();
+        prop_assert_eq!(found, declared);
+        for (key, found) in keys().zip(provenance) {
             let path = key.path.as_str();
             let twin = ACCUMULATION.iter().find(|twin| ACCUMULATION.contains(&path) && **twin != path);
-            let (expected, expected_origin) = match (highest(path), twin.and_then(|twin| highest(twin))) {
-                (own, Some(other)) if own.is_none_or(|own| own < other) => {
-                    let twin = *twin.unwrap();
-                    (expected_json(twin, &stack[other][twin]), Origin::Derived { from: twin.to_owned() })
+            let default = if twin.is_some() { serde_json::json!(1) } else { key.default.clone() };
+            // Everything that any layer gives to the key, the lowest first.
+            let mut given = vec![(default, Origin::Default)];
+            for (level, layer) in stack.iter().enumerate() {
+                if let Some(value) = layer.get(path) {
+                    given.push((expected_json(path, value), origin(level, path, value)));
+                } else if let Some((twin, value)) = twin.and_then(|twin| Some((twin, layer.get(twin)?))) {
+                    given.push((expected_json(twin, value), Origin::Derived { from: (*twin).to_owned() }));
                 }
-                (Some(level), _) => {
-                    let value = &stack[level][path];
-                    (expected_json(path, value), origin(level, path, value))
-                }
-                (None, _) if twin.is_some() => (serde_json::json!(1), Origin::Default),
-                (None, _) => (key.default.clone(), Origin::Default),
-            };
-            prop_assert_eq!(json(&resolved.config, path), expected, "{}", path);
-            prop_assert_eq!(&resolved.origins[path], &expected_origin, "{}", path);
+            }
+            let (value, origin) = given.pop().unwrap();
+            prop_assert_eq!(&resolved.origins[path], &origin, "{}", path);
+            prop_assert_eq!(json(&resolved.config, path), value.clone(), "{}", path);
+            prop_assert_eq!((found.value, found.origin), (value, origin), "{}", path);
+            let overrides: Vec<_> = found.overrides.into_iter().map(|one| (one.value, one.origin)).collect();
+            given.reverse();
+            prop_assert_eq!(overrides, given, "{}", path);
         }
     }
 

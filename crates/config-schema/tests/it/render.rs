@@ -81,6 +81,41 @@ fn annotations_name_origins() {
 }
 
 #[test]
+fn provenance_names_what_was_overridden() {
+    let presets = [
+        ("base", "training.epochs = 1\n"),
+        ("overlay", "extends = 'base'\ntraining.epochs = 2\n"),
+    ];
+    let layers = Layers {
+        user: Some(Source::new("my.toml", "training.epochs = 3\n")),
+        environment: vec![("AOA_TRAINING__EPOCHS".to_owned(), "4".to_owned())],
+        sets: ["training.epochs=5", "training.epochs=6"]
+            .map(str::to_owned)
+            .into(),
+        ..Layers::preset("overlay")
+    };
+    let found = resolve(&layers, &lookup_in(&presets)).unwrap();
+    let text = found.provenance_toml();
+    let epochs = "\
+epochs = 6  # --set training.epochs=6
+#   overrides 5 (--set training.epochs=5)
+#   overrides 4 (environment variable AOA_TRAINING__EPOCHS)
+#   overrides 3 (my.toml:1)
+#   overrides 2 (preset overlay, configs/overlay.toml:2)
+#   overrides 1 (preset base, configs/base.toml:1)
+#   overrides 20 (default)
+max_steps = 0  # default
+";
+    assert!(text.contains(epochs), "{text}");
+    let read = Layers {
+        user: Some(Source::new("read.toml", text)),
+        ..Layers::default()
+    };
+    let again = resolve(&read, &lookup_in(&presets)).unwrap();
+    assert_eq!(again.config, found.config);
+}
+
+#[test]
 fn a_line_break_in_an_origin_stays_in_its_comment() {
     let layers = Layers {
         user: Some(Source::new("a\nb.toml", "training.epochs = 3")),
