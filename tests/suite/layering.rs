@@ -37,7 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "weight-files",
         ],
     ),
-    ("xtask", &["gpu-probe"]),
+    ("xtask", &["gpu-probe", "config-schema"]),
     ("nvml-stand-in", &[]),
     ("toy-model", &["trainer", "config-schema"]),
 ];

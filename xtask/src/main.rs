@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod docs;
 mod steps;
 
 use std::ffi::OsString;
@@ -44,6 +45,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Write the files that are made from the configuration's structs and the presets
+    Docs,
     /// Measure speed and memory, beside PyTorch where there is one
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Train { args } => train(args),
         Command::Test { args } => test(args),
         Command::Presets { args } => presets(args),
+        Command::Docs => docs::write(),
         Command::Bench(bench) => bench::run(bench),
         Command::Ci => ci(),
     };

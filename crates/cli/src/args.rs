@@ -49,6 +49,11 @@ pub enum Command {
         #[command(subcommand)]
         command: PresetsCommand,
     },
+    /// Compare runs
+    Runs {
+        #[command(subcommand)]
+        command: RunsCommand,
+    },
     /// Show the configuration that a run would have
     Config {
         #[command(subcommand)]
@@ -243,6 +248,20 @@ pub enum PresetsCommand {
     /// The effective batch is that of the other presets. What fits is planned, as `aoa plan` does, for the largest samples
     /// of the data set.
     Derive(DeriveArgs),
+    /// Compare presets: the keys in which they differ, with value, origin and effect
+    Diff {
+        /// Presets, by name or as paths of TOML files; effects are those against the first
+        #[arg(required = true, num_args = 2.., value_name = "PRESET")]
+        presets: Vec<String>,
+        #[command(flatten)]
+        show: DiffArgs,
+    },
+    /// Write the guide that compares the presets for GPUs, as Markdown
+    Guide {
+        /// Its language
+        #[arg(long, default_value = "en")]
+        lang: LanguageArg,
+    },
 }
 
 #[derive(Debug, ClapArgs)]
@@ -303,6 +322,36 @@ fn memory(text: &str) -> Result<DeviceMemory, String> {
     }
 }
 
+#[derive(Debug, ClapArgs)]
+pub struct DiffArgs {
+    /// Show equal keys, too
+    #[arg(long)]
+    pub all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LanguageArg {
+    /// English
+    En,
+    /// Chinese
+    Zh,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// Compare the configurations of runs: the keys in which they differ, with value, origin and effect
+    Diff {
+        /// Run directories; effects are those against the first
+        #[arg(required = true, num_args = 2.., value_name = "RUN_DIR")]
+        runs: Vec<PathBuf>,
+        #[command(flatten)]
+        show: DiffArgs,
+    },
+}
+
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Print every key with its value and where the value comes from
@@ -316,6 +365,8 @@ pub enum ConfigCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Print the JSON schema of configuration files
+    Schema,
 }
 
 #[derive(Debug, Subcommand)]

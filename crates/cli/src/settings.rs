@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use config_schema::{
     Device, Hardware, Layers, MAX_TEXT_BYTES, Resolved, Source, fixed_differences,
-    preset_summaries, presets, resolve, stated_preset,
+    preset_summaries, presets, resolve, resolve_record, stated_preset,
 };
 use gpu_probe::{Candidate, DeviceRequest, Driver, Inventory, choose_preset, probe};
 
@@ -111,12 +111,8 @@ pub fn configured_library(hardware: &Hardware) -> Option<&Path> {
 
 /// The configuration of a run that exists, with what is set on top of it, which must not make it another run.
 pub fn of_run(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings, Failure> {
-    let text = trainer::read_config(run_dir)?;
     let own = Layers {
-        user: Some(Source::new(
-            run_dir.join(trainer::CONFIG).display().to_string(),
-            text,
-        )),
+        user: Some(run_record(run_dir)?),
         fallback_preset: "cpu".to_owned(),
         ..Layers::default()
     };
@@ -219,7 +215,19 @@ pub fn lookup(name: &str) -> Option<Source> {
     presets::lookup(name)
 }
 
-fn read_source(path: &Path) -> Result<Source, Failure> {
+/// The configuration of a run as it recorded it, each value with the origin that it had.
+pub fn recorded(run_dir: &Path) -> Result<Resolved, Failure> {
+    Ok(resolve_record(run_record(run_dir)?)?)
+}
+
+fn run_record(run_dir: &Path) -> Result<Source, Failure> {
+    let text = trainer::read_config(run_dir)?;
+    let path = run_dir.join(trainer::CONFIG);
+    Ok(Source::new(path.display().to_string(), text))
+}
+
+/// Reads a file that an argument names, if it is of a size that configurations have.
+pub fn read_source(path: &Path) -> Result<Source, Failure> {
     let text = read_bounded(path, MAX_TEXT_BYTES as u64)
         .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
     let text = text.map_err(|source| Failure::Config {

@@ -36,14 +36,18 @@
 //! The crate reads no files and no environment; it is given text.
 
 mod check;
+mod compare;
 mod config;
 mod error;
+mod generated;
+mod guide;
 mod layer;
 mod overlay;
 mod overrides;
 pub mod preset_check;
 pub mod presets;
 mod provenance;
+mod record;
 mod render;
 mod resolve;
 mod resume;
@@ -55,18 +59,22 @@ mod suggest;
 mod values;
 mod warning;
 
+pub use compare::{Column, Comparison, compare};
 pub use config::Config;
 pub use error::{ConfigError, ConfigErrors, MAX_DEPTH, MAX_ERRORS, MAX_TEXT_BYTES, Problem};
+pub use generated::{GENERATE, GeneratedFile, generated_files, schema_text};
+pub use guide::guide;
 pub use overlay::{Decision, differences, overlay_toml, value};
 pub use presets::{PresetSummary, preset_summaries};
 pub use provenance::{Layered, Provenance};
+pub use record::resolve_record;
 pub use render::{default_toml, to_toml};
 pub use resolve::{Layers, Resolved, resolve, stated_preset};
 pub use resume::{FixedKey, fixed_differences};
 pub use schema::{Bounds, Key, Kind, Section, json_schema, keys, sections};
 pub use sections::{
     Branches, Checkpoint, DataLoading, Dataset, DatasetName, Evaluation, Family, FineForm,
-    Hardware, ImageEncoder, LearningRates, Logging, MemoryOptimization, Model, Optimizer,
+    Hardware, ImageEncoder, Language, LearningRates, Logging, MemoryOptimization, Model, Optimizer,
     OptimizerForm, Precision, PrecisionMode, PresetInfo, Schedule, ScheduleKind, Training, Xvlm,
 };
 pub use source::{Origin, Source};

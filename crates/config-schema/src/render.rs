@@ -93,8 +93,7 @@ fn rows(config: &Config, notes: impl Fn(&Key) -> Vec<String>) -> String {
             text.extend([&key.name, " = ", &value]);
             for (index, note) in notes(key).iter().enumerate() {
                 text.push_str(if index == 0 { "  # " } else { "\n# " });
-                // A flag or a file name may hold a line break, which would end the comment.
-                text.extend(note.chars().flat_map(escape_control));
+                text.push_str(&one_line(note));
             }
             text.push('\n');
         }
@@ -116,6 +115,11 @@ pub(crate) fn toml_value(value: &Json) -> Option<String> {
         Json::Bool(_) | Json::Number(_) => Some(value.to_string()),
         Json::Null | Json::Object(_) => None,
     }
+}
+
+/// The text of a comment. A flag or a file name may hold a line break, which would end it.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars().flat_map(escape_control).collect()
 }
 
 pub(crate) fn escape_control(letter: char) -> impl Iterator<Item = char> {

@@ -100,33 +100,7 @@ pub(crate) fn resolve_with_values(
     report.incomplete |= upper.incomplete;
 
     let files = chain.into_iter().chain(user).map(|file| file.statements);
-    let mut values = Values::default();
-    for statements in files.chain([environment, sets]) {
-        values.apply(statements, &mut report);
-    }
-
-    let config = match values.config() {
-        Ok(config) => config,
-        Err(error) => {
-            report.errors.push(ConfigError {
-                source: None,
-                span: None,
-                problem: Problem::Inconsistent {
-                    reason: error.to_string(),
-                },
-                help: None,
-            });
-            return Err(ConfigErrors {
-                errors: report.errors,
-            });
-        }
-    };
-    rules::check(&config, &values, &mut report);
-    if !report.errors.is_empty() {
-        return Err(ConfigErrors {
-            errors: report.errors,
-        });
-    }
+    let (config, values) = merge(files.chain([environment, sets]), report)?;
     let (origins, overridden) = values.provenance();
     let warnings = warning::warnings(&config, &origins);
     let resolved = Resolved {
@@ -137,6 +111,36 @@ pub(crate) fn resolve_with_values(
         warnings,
     };
     Ok((resolved, values))
+}
+
+/// The configuration that layers of statements make on top of the defaults, the lowest first.
+pub(crate) fn merge(
+    layers: impl IntoIterator<Item = Vec<Statement>>,
+    mut report: Report,
+) -> Result<(Config, Values), ConfigErrors> {
+    let mut values = Values::default();
+    for statements in layers {
+        values.apply(statements, &mut report);
+    }
+    match values.config() {
+        Ok(config) => {
+            rules::check(&config, &values, &mut report);
+            if report.errors.is_empty() {
+                return Ok((config, values));
+            }
+        }
+        Err(error) => report.errors.push(ConfigError {
+            source: None,
+            span: None,
+            problem: Problem::Inconsistent {
+                reason: error.to_string(),
+            },
+            help: None,
+        }),
+    }
+    Err(ConfigErrors {
+        errors: report.errors,
+    })
 }
 
 /// The preset to start from and where it was named.
@@ -247,15 +251,13 @@ impl Values {
     }
 
     /// Who decided each key, and what that overrode, the nearest first.
-    fn provenance(self) -> (BTreeMap<String, Origin>, BTreeMap<String, Vec<Layered>>) {
-        let of = |(path, value): (&str, Value)| {
-            let overridden = value.overridden.into_iter().rev().collect();
-            (
-                (path.to_owned(), value.origin),
-                (path.to_owned(), overridden),
-            )
+    fn provenance(&self) -> (BTreeMap<String, Origin>, BTreeMap<String, Vec<Layered>>) {
+        let of = |(path, value): (&&str, &Value)| {
+            let overridden = value.overridden.iter().rev().cloned().collect();
+            let path = (*path).to_owned();
+            ((path.clone(), value.origin.clone()), (path, overridden))
         };
-        self.by_key.into_iter().map(of).unzip()
+        self.by_key.iter().map(of).unzip()
     }
 
     fn config(&self) -> serde_json::Result<Config> {

@@ -75,6 +75,15 @@ pub enum Origin {
         /// The other key, `section.key`.
         from: String,
     },
+    /// The record of a run, at a line counted from 1.
+    Recorded {
+        /// Name of its source.
+        file: String,
+        /// Line of the key.
+        line: usize,
+        /// The layer that decided the value when the run began, as noted there.
+        noted: String,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -86,6 +95,7 @@ impl fmt::Display for Origin {
             Self::Environment { variable } => write!(f, "environment variable {variable}"),
             Self::Flag { text } => write!(f, "--set {text}"),
             Self::Derived { from } => write!(f, "derived from {from}"),
+            Self::Recorded { file, line, noted } => write!(f, "{noted}; {file}:{line}"),
         }
     }
 }

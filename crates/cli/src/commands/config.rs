@@ -1,16 +1,27 @@
-use crate::args::ConfigCommand;
+use config_schema::schema_text;
+
+use crate::args::{ConfigArgs, ConfigCommand};
 use crate::failure::Failure;
 use crate::output;
 
 pub fn run(command: &ConfigCommand) -> Result<(), Failure> {
-    let ConfigCommand::Show {
-        config,
-        origin,
-        json,
-    } = command;
+    match command {
+        ConfigCommand::Schema => {
+            output::text(schema_text());
+            Ok(())
+        }
+        ConfigCommand::Show {
+            config,
+            origin,
+            json,
+        } => show(config, *origin, *json),
+    }
+}
+
+fn show(config: &ConfigArgs, origin: bool, json: bool) -> Result<(), Failure> {
     let settings = config.settings()?;
     let resolved = &settings.resolved;
-    match (*json, *origin) {
+    match (json, origin) {
         (true, true) => output::json(&resolved.provenance()),
         (true, false) => output::json(&resolved.config),
         (false, true) => output::text(resolved.provenance_toml()),

@@ -1,6 +1,7 @@
 //! One module a subcommand.
 
 mod ask;
+mod comparison;
 mod config;
 mod data;
 mod eval;
@@ -9,10 +10,12 @@ mod monitor;
 mod plan;
 mod presets;
 mod probe;
+mod runs;
 mod train;
 mod weights;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -32,6 +35,7 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Ask(args) => ask::run(&args)?,
         Command::Probe(args) => probe::run(&args)?,
         Command::Monitor(args) => monitor::run(&args)?,
+        Command::Runs { command } => runs::run(&command)?,
         Command::Config { command } => config::run(&command)?,
         Command::Data { command } => data::run(&command)?,
         Command::Weights { command } => weights::run(&command)?,
@@ -49,9 +53,19 @@ fn run_dir(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
     if let Some(named) = named {
         return Ok(named.clone());
     }
-    let newest = trainer::newest_run(std::path::Path::new("runs")).ok_or(Failure::NoRun)?;
+    let newest = trainer::newest_run(Path::new("runs")).ok_or(Failure::NoRun)?;
     output::note(format!("using the newest run, {}", newest.display()));
     Ok(newest)
+}
+
+/// Refuses a file that is there, in front of the work, unless it was said that it may be replaced.
+fn may_write(to: &Path, force: bool) -> Result<(), Failure> {
+    if force || fs::symlink_metadata(to).is_err() {
+        return Ok(());
+    }
+    Err(Failure::Exists {
+        path: to.to_owned(),
+    })
 }
 
 /// Says which checkpoints were passed over, and why.

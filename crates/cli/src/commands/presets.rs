@@ -1,12 +1,13 @@
 mod check;
 mod derive;
+mod diff;
 mod folder;
 
 use std::process::ExitCode;
 
-use config_schema::{preset_summaries, presets};
+use config_schema::{Language, Source, guide, preset_summaries, presets};
 
-use crate::args::PresetsCommand;
+use crate::args::{LanguageArg, PresetsCommand};
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::gibibytes;
@@ -15,24 +16,26 @@ use crate::settings::lookup;
 pub fn run(command: &PresetsCommand) -> Result<ExitCode, Failure> {
     match command {
         PresetsCommand::List { json } => list(*json)?,
+        PresetsCommand::Show { name } => output::text(preset(name)?.text),
         PresetsCommand::Check(args) => return check::run(args),
         PresetsCommand::Rules => check::rules(),
         PresetsCommand::Derive(args) => derive::run(args)?,
-        PresetsCommand::Show { name } => {
-            let known = || {
-                presets::embedded()
-                    .iter()
-                    .map(|preset| preset.name)
-                    .collect()
-            };
-            let preset = lookup(name).ok_or_else(|| Failure::Preset {
-                name: name.clone(),
-                known: known(),
-            })?;
-            output::text(preset.text);
-        }
+        PresetsCommand::Diff { presets, show } => diff::run(presets, show)?,
+        PresetsCommand::Guide { lang } => output::text(guide(match lang {
+            LanguageArg::En => Language::En,
+            LanguageArg::Zh => Language::Zh,
+        })?),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The text of a preset, by name or path.
+fn preset(name: &str) -> Result<Source, Failure> {
+    let known = presets::embedded().iter().map(|preset| preset.name);
+    lookup(name).ok_or_else(|| Failure::Preset {
+        name: name.to_owned(),
+        known: known.collect(),
+    })
 }
 
 fn list(json: bool) -> Result<(), Failure> {

@@ -1,4 +1,3 @@
-use std::fs;
 use std::path::Path;
 
 use aoa_model::weights::{
@@ -13,7 +12,7 @@ use weight_files::{TensorInfo, WeightFile, write_safetensors};
 
 use crate::ActiveModel;
 use crate::args::{ConfigArgs, PartArg, WeightsCommand};
-use crate::commands::{run_dir, warn_of};
+use crate::commands::{may_write, run_dir, warn_of};
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::{Settings, of_run};
@@ -46,16 +45,6 @@ pub fn run(command: &WeightsCommand) -> Result<(), Failure> {
             import(file, to, settings, *json)
         }
     }
-}
-
-/// Refuses a file that is there, in front of the work, unless it was said that it may be replaced.
-fn may_write(to: &Path, force: bool) -> Result<(), Failure> {
-    if force || fs::symlink_metadata(to).is_err() {
-        return Ok(());
-    }
-    Err(Failure::Exists {
-        path: to.to_owned(),
-    })
 }
 
 fn export(run_dir: &Path, to: &Path, part: PartArg) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ mod bad_input;
 mod data_sets;
 mod derive;
 mod devices;
+mod explain;
 mod fit;
 mod memory;
 mod monitor;

@@ -1,12 +1,15 @@
 //! One struct a section. The doc comments are the reference: schema, generated defaults and error help quote them.
 
 mod data;
+mod effects;
 mod model;
 mod run;
 mod training;
 mod xvlm;
 
 pub use data::{DataLoading, Dataset, DatasetName};
+pub use effects::Language;
+pub(crate) use effects::effect;
 pub use model::{
     Branches, FineForm, ImageEncoder, MemoryOptimization, Model, Precision, PrecisionMode,
 };

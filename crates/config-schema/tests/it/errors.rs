@@ -491,7 +491,7 @@ fn values_that_cannot_work_together() {
     user(
         "model.heads = 5",
         "user.toml:1:15: `model.heads = 5` (user.toml:1) does not divide `model.num_hid = 768` (preset 24gb, \
-         configs/24gb.toml:21)",
+         configs/24gb.toml:22)",
         "5",
         "model.heads = 4",
     );
@@ -515,7 +515,7 @@ fn values_that_cannot_work_together() {
     user(
         "hardware.parallel_micro_batches = 2",
         "user.toml:1:35: `hardware.parallel_micro_batches = 2` (user.toml:1) cannot be combined with \
-         `model.dropout = 0.4` (preset 24gb, configs/24gb.toml:22)",
+         `model.dropout = 0.4` (preset 24gb, configs/24gb.toml:23)",
         "2",
         "one generator of random numbers",
     );

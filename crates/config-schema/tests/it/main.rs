@@ -1,6 +1,9 @@
 //! Behaviour of the crate through its public interface.
 
+mod compare;
 mod errors;
+mod generated;
+mod guide;
 mod hostile;
 mod layers;
 mod overlay;
