@@ -262,6 +262,22 @@ pub enum PresetsCommand {
         #[arg(long, default_value = "en")]
         lang: LanguageArg,
     },
+    /// Make a preset of a configuration in YAML, and say what became of each key
+    ///
+    /// Sections are named as in presets; keys of training, model, memory and data loading may also stand at the top level.
+    Import {
+        /// YAML file
+        file: PathBuf,
+        /// TOML file to write [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+        /// Replace the file where there is one
+        #[arg(long, requires = "to")]
+        force: bool,
+        /// Print what became of the keys as JSON
+        #[arg(long, requires = "to")]
+        json: bool,
+    },
 }
 
 #[derive(Debug, ClapArgs)]

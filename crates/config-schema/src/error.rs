@@ -36,6 +36,12 @@ pub enum Problem {
         /// What the parser says.
         reason: String,
     },
+    /// YAML that is not valid, or has what is not read.
+    #[error("cannot be read as YAML: {reason}")]
+    Yaml {
+        /// What is wrong.
+        reason: String,
+    },
     /// A key is stated twice in one text.
     #[error("`{key}` is stated twice")]
     DuplicateKey {

@@ -8,8 +8,8 @@ use std::fmt::Write;
 use serde_json::Value as Json;
 
 use crate::{
-    Comparison, ConfigErrors, Language, Layers, Resolved, compare, presets, render, resolve,
-    sections::effect, source::Origin,
+    Comparison, ConfigErrors, Decision, Language, Layers, Resolved, compare, differences,
+    overlay::sections_toml, presets, render, resolve, sections::effect, value,
 };
 use words::{EN, Words, ZH};
 
@@ -60,8 +60,7 @@ impl Preset {
     }
 
     fn value(&self, path: &str) -> Json {
-        let (section, name) = path.split_once('.').unwrap_or_default();
-        render::values(&self.resolved.config)[section][name].clone()
+        value(&self.resolved.config, path).unwrap_or_default()
     }
 }
 
@@ -200,55 +199,35 @@ impl Guide {
     fn blocks(&self, presets: [&Preset; 2], section: &str) -> String {
         let rows = changed(presets, section);
         let block = |index: usize| {
-            let lines = rows.iter().map(|row| {
+            let decision = |row: &Comparison| {
                 let [this, other] = [index, 1 - index].map(|column| &row.columns[column].value);
-                (
-                    last(&row.key),
-                    plain(this),
-                    self.effect(&row.key, other, this).to_owned(),
-                )
-            });
-            let lines = commented(lines.collect());
-            let card = presets[index].card();
-            format!("**{card} GPU**\n\n```toml\n[{section}]\n{lines}```")
+                Decision::new(&row.key, this.clone(), self.effect(&row.key, other, this))
+            };
+            let toml = sections_toml(&rows.iter().map(decision).collect::<Vec<_>>());
+            format!("**{} GPU**\n\n```toml{toml}```", presets[index].card())
         };
         [block(0), block(1)].join("\n\n")
     }
 
     /// What an overlay changes, as it would be written.
     fn overlay(&self, overlay: &Preset) -> String {
-        let mut text = format!("```toml\nextends = \"{}\"\n", self.small.name);
-        let columns = [&self.small, overlay].map(|preset| (preset.name, &preset.resolved));
-        let mut section = "";
-        let mut lines = Vec::new();
-        let rows = compare(&columns);
-        let derived = |row: &Comparison| matches!(row.columns[1].origin, Origin::Derived { .. });
-        let stated = rows
-            .iter()
-            .filter(|row| !row.same && !row.key.starts_with("preset.") && !derived(row));
-        for row in stated {
-            let of = row.key.split('.').next().unwrap_or_default();
-            if of != section {
-                text.push_str(&commented(std::mem::take(&mut lines)));
-                let _ = writeln!(text, "\n[{of}]");
-                section = of;
-            }
-            let [from, to] = [0, 1].map(|column: usize| &row.columns[column].value);
-            let change = if number(to) > number(from) {
-                self.words.up
+        let [below, above] = [&self.small, overlay].map(|preset| &preset.resolved.config);
+        let mut decisions = differences(below, above, |_| String::new());
+        decisions.retain(|decision| !decision.key.starts_with("preset."));
+        for decision in &mut decisions {
+            let (from, to) = (self.small.value(&decision.key), &decision.value);
+            let words = self.words;
+            let change = if number(to) > number(&from) {
+                words.up
             } else {
-                self.words.down
+                words.down
             };
-            let change = fill(change, &[("from", plain(from)), ("to", plain(to))]);
-            let effect = self.effect(&row.key, from, to);
-            let comma = self.words.comma;
-            lines.push((
-                last(&row.key),
-                plain(to),
-                format!("{change}{comma}{effect}"),
-            ));
+            let change = fill(change, &[("from", plain(&from)), ("to", plain(to))]);
+            let effect = self.effect(&decision.key, &from, to);
+            decision.reason = format!("{change}{}{effect}", words.comma);
         }
-        text + &commented(lines) + "```"
+        let toml = sections_toml(&decisions);
+        format!("```toml\nextends = \"{}\"\n{toml}```", self.small.name)
     }
 
     fn effect(&self, key: &str, from: &Json, to: &Json) -> &'static str {
@@ -280,19 +259,6 @@ fn last(key: &str) -> &str {
 fn header(columns: &[&str]) -> String {
     let rule = vec!["---"; columns.len()].join("|");
     format!("| {} |\n|{rule}|\n", columns.join(" | "))
-}
-
-/// Lines of TOML with their comments in one column.
-fn commented(lines: Vec<(&str, String, String)>) -> String {
-    let width = lines
-        .iter()
-        .map(|(name, value, _)| name.len() + value.len() + 3);
-    let width = width.max().unwrap_or(0);
-    let mut text = String::new();
-    for (name, value, comment) in lines {
-        let _ = writeln!(text, "{:width$}  # {comment}", format!("{name} = {value}"));
-    }
-    text
 }
 
 /// Small numbers with an exponent, as people write learning rates.

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use crate::{
     Config,
-    render::{comment, escape_control, toml_value},
+    render::{comment, one_line, toml_value},
     rules::ACCUMULATION,
     schema,
 };
@@ -68,11 +68,16 @@ pub fn differences(
 pub fn overlay_toml(header: &str, extends: &str, decisions: &[Decision]) -> String {
     let mut text = String::new();
     for line in header.lines() {
-        let line: String = line.chars().flat_map(escape_control).collect();
-        comment(&mut text, &line);
+        comment(&mut text, &one_line(line));
     }
     let extends = toml_value(&Json::from(extends)).unwrap_or_default();
     text.extend(["extends = ", &extends, "\n"]);
+    text + &sections_toml(decisions)
+}
+
+/// The sections of [`overlay_toml`], an empty line in front of each.
+pub(crate) fn sections_toml(decisions: &[Decision]) -> String {
+    let mut text = String::new();
     for section in schema::sections() {
         let own = decisions.iter().filter_map(|decision| {
             let (of, name) = decision.key.split_once('.')?;
@@ -90,9 +95,8 @@ pub fn overlay_toml(header: &str, extends: &str, decisions: &[Decision]) -> Stri
             if reason.is_empty() {
                 text.extend([&line, "\n"]);
             } else {
-                let reason: String = reason.chars().flat_map(escape_control).collect();
                 let line = format!("{line:<width$}");
-                text.extend([&line, "  # ", &reason, "\n"]);
+                text.extend([&line, "  # ", &one_line(reason), "\n"]);
             }
         }
     }

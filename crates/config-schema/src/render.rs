@@ -122,7 +122,7 @@ pub(crate) fn one_line(text: &str) -> String {
     text.chars().flat_map(escape_control).collect()
 }
 
-pub(crate) fn escape_control(letter: char) -> impl Iterator<Item = char> {
+fn escape_control(letter: char) -> impl Iterator<Item = char> {
     let escaped = letter.is_control().then(|| letter.escape_default());
     let plain = escaped.is_none().then_some(letter);
     escaped.into_iter().flatten().chain(plain)

@@ -62,6 +62,12 @@ impl Key {
     pub fn section(&self) -> &str {
         self.path.split('.').next().unwrap_or_default()
     }
+
+    /// The first sentence of [`doc`](Self::doc), without its full stop.
+    pub fn summary(&self) -> &str {
+        let end = self.doc.find(". ").unwrap_or(self.doc.len());
+        self.doc[..end].trim_end_matches('.')
+    }
 }
 
 /// The values that a key takes.

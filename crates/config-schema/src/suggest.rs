@@ -103,7 +103,7 @@ fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
 }
 
 /// The guide writes `AOA_layers`, other programs `batch-size`.
-fn normal(name: &str) -> String {
+pub(crate) fn normal(name: &str) -> String {
     name.trim().to_lowercase().replace(['-', ' '], "_")
 }
 

@@ -2,6 +2,7 @@ mod check;
 mod derive;
 mod diff;
 mod folder;
+mod import;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,12 @@ pub fn run(command: &PresetsCommand) -> Result<ExitCode, Failure> {
             LanguageArg::En => Language::En,
             LanguageArg::Zh => Language::Zh,
         })?),
+        PresetsCommand::Import {
+            file,
+            to,
+            force,
+            json,
+        } => import::run(file, to.as_deref(), *force, *json)?,
     }
     Ok(ExitCode::SUCCESS)
 }

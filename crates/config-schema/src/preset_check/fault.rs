@@ -258,7 +258,7 @@ impl Fault {
 fn rule_of(problem: &Problem, before: Option<Rule>) -> Rule {
     match problem {
         Problem::TooLarge { .. } => Rule::Readable,
-        Problem::TooDeep | Problem::Syntax { .. } => Rule::ValidToml,
+        Problem::TooDeep | Problem::Syntax { .. } | Problem::Yaml { .. } => Rule::ValidToml,
         Problem::TooMany => before.unwrap_or(Rule::ValidToml),
         Problem::DuplicateKey { .. } => Rule::NoKeyTwice,
         Problem::UnknownSection { .. } | Problem::UnknownKey { .. } => Rule::KnownKeys,

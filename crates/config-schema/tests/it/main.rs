@@ -5,6 +5,7 @@ mod errors;
 mod generated;
 mod guide;
 mod hostile;
+mod import;
 mod layers;
 mod overlay;
 mod preset_check;

@@ -1,0 +1,54 @@
+use std::path::Path;
+
+use config_schema::{Became, ImportedKey, import_yaml};
+use trainer::write_whole;
+
+use crate::commands::may_write;
+use crate::failure::Failure;
+use crate::output;
+use crate::settings::read_source;
+
+pub fn run(file: &Path, to: Option<&Path>, force: bool, json: bool) -> Result<(), Failure> {
+    if let Some(to) = to {
+        may_write(to, force)?;
+    }
+    let import = import_yaml(read_source(file)?);
+    if json {
+        output::json(&import.keys);
+    } else {
+        // The report is what the command answers where the preset goes to a file.
+        let say: fn(String) = match to {
+            Some(_) => |line| output::line(line),
+            None => |line| output::note(line),
+        };
+        for key in &import.keys {
+            say(format!("{}:{}: {}", file.display(), key.line, fate(key)));
+        }
+    }
+    let preset = import.preset?;
+    match to {
+        None => output::text(preset),
+        Some(to) => {
+            write_whole(to, preset.as_bytes()).map_err(|source| Failure::File {
+                path: to.to_owned(),
+                source,
+            })?;
+            output::note(format!("wrote {}", to.display()));
+        }
+    }
+    Ok(())
+}
+
+fn fate(key: &ImportedKey) -> String {
+    let name = &key.name;
+    match &key.became {
+        Became::Taken => format!("`{name}` taken"),
+        Became::Renamed { to } => format!("`{name}` taken as `{to}`"),
+        Became::Unset => format!("`{name}` left out, it has no value"),
+        Became::Unknown { help: None } => format!("`{name}` left out, it is not known"),
+        Became::Unknown { help: Some(help) } => {
+            format!("`{name}` left out, it is not known: {help}")
+        }
+        Became::Refused => format!("`{name}` refused, see below"),
+    }
+}

@@ -1,0 +1,83 @@
+//! Presets out of YAML.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::Place;
+
+const YAML: &str = "\
+AOA_layers: 4  # 减少模型复杂度
+lr: 2.5e-4
+memory_optimization:
+  num_workers: 8
+  pin_memory: true
+";
+
+#[test]
+fn a_preset_out_of_yaml() {
+    let place = Place::new();
+    place.file("theirs.yaml", YAML);
+    let out = place.ok(&["presets", "import", "theirs.yaml"]);
+    assert!(
+        out.stdout.contains("aoa_layers = 4  # 减少模型复杂度\n"),
+        "{}",
+        out.stdout
+    );
+    for line in [
+        "theirs.yaml:1: `AOA_layers` taken as `model.aoa_layers`",
+        "theirs.yaml:4: `memory_optimization.num_workers` taken",
+        "theirs.yaml:5: `memory_optimization.pin_memory` left out, it is not known",
+    ] {
+        assert!(out.stderr.contains(line), "{}", out.stderr);
+    }
+    let to = ["presets", "import", "theirs.yaml", "--to", "mine.toml"];
+    let report = place.ok(&to);
+    assert_eq!(report.stdout.lines().count(), 4, "{}", report.stdout);
+    let written = fs::read_to_string(place.path().join("mine.toml")).expect("the preset");
+    assert_eq!(written, out.stdout);
+    place.ok(&["config", "show", "--preset", "./mine.toml"]);
+
+    place.fails(2, &["mine.toml exists", "--force"], &to);
+    let again = place.ok(&[&to[..], &["--force", "--json"]].concat());
+    let report: Vec<Value> = serde_json::from_str(&again.stdout).expect("JSON");
+    let became: Vec<_> = report.iter().map(|key| key["became"].as_str()).collect();
+    assert_eq!(became, ["renamed", "renamed", "taken", "unknown"].map(Some));
+    assert_eq!(
+        (&report[0]["to"], &report[3]["line"]),
+        (&"model.aoa_layers".into(), &5.into())
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_imported_leaves_none() {
+    let place = Place::new();
+    let import = ["presets", "import", "theirs.yaml", "--to", "mine.toml"];
+    place.file("theirs.yaml", "num_workers: 0\nlr: fast\nzebra: 1\n");
+    let words = [
+        "theirs.yaml:1",
+        "num_workers",
+        "out of range",
+        "theirs.yaml:2",
+        "training.lr",
+    ];
+    place.fails(2, &words, &import);
+    let report = place.run(&import).stdout;
+    assert!(
+        report.contains("theirs.yaml:3: `zebra` left out"),
+        "{report}"
+    );
+    place.file("theirs.yaml", "[".repeat(10_000));
+    place.fails(2, &["nested more than"], &import);
+    place.file("theirs.yaml", "#".repeat(10_000_000));
+    place.fails(2, &["theirs.yaml", "more than"], &import);
+    place.file("theirs.yaml", b"lr: \xff\n");
+    place.fails(2, &["theirs.yaml"], &import);
+    place.fails(2, &["nowhere.yaml"], &["presets", "import", "nowhere.yaml"]);
+    place.fails(
+        2,
+        &["--to"],
+        &["presets", "import", "theirs.yaml", "--force"],
+    );
+    assert!(!place.path().join("mine.toml").exists());
+}
