@@ -18,6 +18,7 @@ mod memory;
 mod optional_inputs;
 mod preloaded;
 mod pretrained;
+mod readme;
 mod runs;
 mod same_data;
 mod slicing;
