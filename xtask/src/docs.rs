@@ -7,7 +7,7 @@ use config_schema::generated_files;
 
 use crate::steps::{Failure, Outcome};
 
-/// Writes the schema, the reference of options and the guides, and says which of them changed.
+/// Writes the schema, the pages of options and rules, and the guides, and says which of them changed.
 pub fn write() -> Outcome {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let files = generated_files().map_err(|errors| failed(&errors.to_string()))?;

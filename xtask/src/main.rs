@@ -45,7 +45,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Write the files that are made from the configuration's structs and the presets
+    /// Write the schema, the pages of options and rules, and the guides anew
     Docs,
     /// Measure speed and memory, beside PyTorch where there is one
     #[command(subcommand)]

@@ -1,13 +1,13 @@
-//! The files of the repository that are made from the structs and presets.
+//! The files of the repository that are made from the structs, the presets and the rules of presets.
 
 use std::fmt::Write;
 
-use crate::{ConfigErrors, Language, guide, json_schema, render, schema};
+use crate::{ConfigErrors, Language, guide, json_schema, preset_check::rules_page, render, schema};
 
 /// The command that writes the files.
 pub const GENERATE: &str = "cargo xtask docs";
 
-/// A file that is made from the structs and presets.
+/// A file of the repository that is made from the code and the presets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GeneratedFile {
     /// Its path in the repository.
@@ -16,7 +16,7 @@ pub struct GeneratedFile {
     pub text: String,
 }
 
-/// All files that are made from the structs and presets.
+/// All files of the repository that are made from the code and the presets.
 ///
 /// # Errors
 ///
@@ -26,6 +26,7 @@ pub fn generated_files() -> Result<Vec<GeneratedFile>, ConfigErrors> {
     Ok(vec![
         file("configs/schema.json", schema_text()),
         file("docs/options.md", options_page()),
+        file("docs/preset-rules.md", rules_page()),
         file("docs/guide.md", guide(Language::En)?),
         file("docs/guide.zh-CN.md", guide(Language::Zh)?),
     ])

@@ -7,7 +7,7 @@ use super::{Example, Rule};
 const INTRODUCTION: &str = "\
 # Rules of presets
 
-<!-- Written by `aoa presets rules`; a test compares. -->
+<!-- Written by `cargo xtask docs`. -->
 
 `aoa presets check` applies these rules to the presets in `configs/`, or to those in another folder with `--dir`. It reads
 everything in the folder and the folders within it, reports all that it finds at once, and ends with exit code 2 if there
