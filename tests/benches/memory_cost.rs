@@ -93,7 +93,7 @@ fn nanoseconds_of_a_pair(pair: fn()) -> f64 {
             })
         });
         let threads: Vec<_> = threads.collect();
-        let each = threads.into_iter().map(|thread| thread.join());
+        let each = threads.into_iter().map(std::thread::JoinHandle::join);
         each.map(|time| time.expect("it only allocates"))
             .fold(0.0, f64::max)
     };

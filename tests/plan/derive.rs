@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aoa_model::Vqa;
-use config_schema::preset_check::{Demand, PresetCheck, PresetFile};
+use config_schema::preset_check::{Demand, Finding, PresetCheck, PresetFile};
 use config_schema::{Config, Layers, Source, presets, resolve, value};
 use data_pipeline::Encoder;
 use serde_json::Value;
@@ -172,7 +172,7 @@ fn every_size_of_card_gets_a_preset_that_fits() {
         left_out: &[],
     };
     let verdict = check.run(&mut |_, config| planner.demand(config));
-    let findings = verdict.findings.iter().map(|finding| finding.message());
+    let findings = verdict.findings.iter().map(Finding::message);
     assert_eq!(findings.collect::<Vec<_>>(), [""; 0]);
     assert_eq!(verdict.presets.len(), SIZES.len());
 }

@@ -88,7 +88,7 @@ fn a_run_logs_what_the_card_says_between_reports() {
 #[test]
 fn the_interval_decides_how_many_samples_there_are() {
     let folder = TempDir::new().expect("a folder");
-    let card = meter(&folder, busy()).sampling(Duration::from_secs(3600));
+    let card = meter(&folder, busy()).sampling(Duration::from_hours(1));
     assert_eq!(samples(&lines(&folder, &card)).len(), 1);
 
     let folder = TempDir::new().expect("a folder");

@@ -6,6 +6,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, backend_extension};
+use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
@@ -14,7 +15,7 @@ use burn::tensor::Tensor;
 /// Burn multiplies by a matrix that is repeated along the leading axes of `x`, so the gradient of the matrix is at first
 /// one for each entry of these axes, and then their sum: of an image encoder, many times what any activation takes.
 pub(crate) fn project<const D: usize>(x: Tensor<D>, linear: &Linear) -> Tensor<D> {
-    let bias = linear.bias.as_ref().map(|bias| bias.val());
+    let bias = linear.bias.as_ref().map(Param::val);
     project_by(x, linear.weight.val(), bias)
 }
 

@@ -49,7 +49,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     };
     let stop = stop_on_interrupt()?;
     let mut observer = progress::observer(args.json);
-    let card = card(config, device);
+    let card = card(config, *device);
     let begun_at = args.stop_after.map(|_| newest_step(&run_dir));
     let trained = train::<ActiveModel>(
         &Run {
@@ -95,11 +95,11 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The meter of the card that trains; nothing where that is none. A card that cannot be asked is no reason not to train.
-fn card(config: &Config, device: &Device) -> Option<CardMeter> {
+fn card(config: &Config, device: Device) -> Option<CardMeter> {
     let Device::Cuda(index) = device else {
         return None;
     };
-    match CardMeter::open(*index, configured_library(&config.hardware)) {
+    match CardMeter::open(index, configured_library(&config.hardware)) {
         Ok(card) => Some(match config.logging.card_seconds {
             0 => card,
             seconds => card.sampling(Duration::from_secs(seconds)),
@@ -205,7 +205,7 @@ mod tests {
         let mut config = Config::default();
         config.hardware.nvml_library = library.display().to_string();
         let sampled = |config: &Config| {
-            let card = card(config, &Device::Cuda(0)).expect("the card");
+            let card = card(config, Device::Cuda(0)).expect("the card");
             let mut samples = card.samples();
             // The first sample is due at once, on another thread.
             for _ in 0..1000 {
@@ -221,7 +221,7 @@ mod tests {
         config.logging.card_seconds = 0;
         assert_eq!(sampled(&config), 0);
 
-        assert!(card(&config, &Device::Cpu).is_none());
-        assert!(card(&config, &Device::Cuda(3)).is_none(), "no such card");
+        assert!(card(&config, Device::Cpu).is_none());
+        assert!(card(&config, Device::Cuda(3)).is_none(), "no such card");
     }
 }

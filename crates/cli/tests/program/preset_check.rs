@@ -41,7 +41,7 @@ fn check(place: &Place, args: &[&str]) -> (Option<i32>, Value) {
     (outcome.code, answer)
 }
 
-/// "rule file:line:column" of every finding.
+/// Rule and `file:line:column` of every finding.
 fn places(answer: &Value) -> Vec<String> {
     let findings = answer["findings"].as_array().expect("findings");
     let place = |finding: &Value| {

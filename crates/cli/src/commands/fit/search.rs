@@ -51,7 +51,7 @@ impl<'a> Search<'a> {
             Some(_) if most > 1 => self.measure(2)?,
             _ => None,
         };
-        self.answer(first, second)
+        self.answer(first.as_ref(), second.as_ref())
     }
 
     /// The largest micro-batch that may fit for all that is known: that which leaves work for all that are computed side by
@@ -101,17 +101,21 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn answer(self, first: Option<Measured>, second: Option<Measured>) -> Result<Answer, Failure> {
+    fn answer(
+        self,
+        first: Option<&Measured>,
+        second: Option<&Measured>,
+    ) -> Result<Answer, Failure> {
         let config = &self.settings.resolved.config;
         let micro_batch = config.training.batch_size;
         let (memory, whose) = device_memory(self.settings)?;
         let budget_bytes = budget(config, memory);
-        let program_bytes = first.as_ref().map(|first| first.program_bytes);
+        let program_bytes = first.map(|first| first.program_bytes);
         let room = budget_bytes.map(|budget| budget.saturating_sub(program_bytes.unwrap_or(0)));
-        let lines = first.as_ref().zip(second.as_ref());
+        let lines = first.zip(second);
         let lines = lines.and_then(|(first, second)| Lines::through(first, second));
 
-        let configured = first.as_ref().filter(|one| one.micro_batch == micro_batch);
+        let configured = first.filter(|one| one.micro_batch == micro_batch);
         let measured_peak_bytes = configured
             .map(Measured::peak_bytes)
             .or_else(|| lines.as_ref().map(|lines| lines.peak(micro_batch).2));
@@ -122,7 +126,7 @@ impl<'a> Search<'a> {
             (Some(_), None) => Some(false),
             (None, _) => None,
         };
-        let largest_micro_batch = room.map(|room| match (&lines, &first) {
+        let largest_micro_batch = room.map(|room| match (&lines, first) {
             (Some(lines), _) => lines.largest(room, self.most()),
             (None, Some(first)) if first.peak_bytes() <= room => first.micro_batch,
             _ => 0,
