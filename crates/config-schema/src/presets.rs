@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    error::{ConfigError, ConfigErrors, Found, Problem, Report},
+    error::{ConfigError, ConfigErrors, Found, Problem, Report, excerpt},
     layer::{File, Place, read_file},
     resolve::{Layers, resolve},
     source::Source,
@@ -91,12 +91,14 @@ pub(crate) fn read_chain(
         chain.push(name.clone());
         if circle {
             let help = "take one `extends` out".to_owned();
+            let chain = chain.iter().map(|name| excerpt(name)).collect();
             fail(report, named_at, Problem::ExtendsCycle { chain }, help);
             break;
         }
         let Some(source) = lookup(&name) else {
             let known = EMBEDDED.iter().map(|preset| preset.name);
             let help = suggest::for_choice(&name, known.filter(|name| lookup(name).is_some()));
+            let name = excerpt(&name);
             fail(report, named_at, Problem::UnknownPreset { name }, help);
             break;
         };

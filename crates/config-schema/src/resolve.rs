@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::{
     Config,
-    error::{ConfigError, ConfigErrors, Found, Problem, Report},
+    error::{ConfigError, ConfigErrors, Found, Problem, Report, excerpt},
     layer::{self, File, Place, Statement},
     overrides, presets,
     provenance::Layered,
@@ -156,8 +156,8 @@ fn choose_preset(
                 extends.filter(|(extends, _)| extends != stated)
             {
                 let problem = Problem::PresetConflict {
-                    stated: stated.clone(),
-                    extends,
+                    stated: excerpt(stated),
+                    extends: excerpt(&extends),
                 };
                 let help = "state the preset in one place only".to_owned();
                 report.text(&source, vec![Found::new(span, problem).help(help)]);

@@ -44,6 +44,9 @@ impl fmt::Display for Warning {
     }
 }
 
+/// The verdict on a value that is accepted and not followed.
+pub(crate) const NOT_YET_IN_EFFECT: &str = "not yet in effect";
+
 struct Pending {
     keys: &'static [&'static str],
     asked_for: fn(&Config) -> bool,
@@ -77,7 +80,7 @@ pub(crate) fn warnings(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     let pending = PENDING
         .iter()
         .filter(|pending| (pending.asked_for)(config))
-        .map(|pending| warning(pending.keys, "not yet in effect", pending.reason));
+        .map(|pending| warning(pending.keys, NOT_YET_IN_EFFECT, pending.reason));
     let frozen = config
         .freezing_key()
         .filter(|_| config.xvlm.weights.is_empty())

@@ -112,7 +112,7 @@ impl Rule {
             ),
             Self::InEffect => (
                 "in-effect",
-                "No value is one that a run would warn of.",
+                "No value is one that the program accepts and does not follow yet.",
                 "A preset is a recommendation, so what it says takes effect.",
                 toml(
                     "[precision]\nmode = \"bf16\"",

@@ -8,7 +8,7 @@ use super::{
     fault::MemberRate,
     order,
 };
-use crate::{Family, LearningRates, render, rules::ACCUMULATION, schema};
+use crate::{Family, LearningRates, error::excerpt, render, rules::ACCUMULATION, schema};
 
 const BATCH: &str = "training.batch_size";
 
@@ -63,7 +63,7 @@ fn declarations(members: &[&Member], presets: &Presets, findings: &mut Findings)
             .filter(|member| value(member) != value(usual))
         {
             let fault = Fault::FamilyDiffers {
-                family: member.config.family.name.clone(),
+                family: excerpt(&member.config.family.name),
                 preset: member.name.clone(),
                 here: member.key(&key.path),
                 other: usual.name.clone(),
@@ -91,7 +91,7 @@ fn effective_batch(member: &Member, findings: &mut Findings) {
         batch_size,
         steps: settings.accumulation_steps(),
         effective,
-        family: family.name.clone(),
+        family: excerpt(&family.name),
         promised: family.effective_batch,
         max_distance: family.max_distance,
     };

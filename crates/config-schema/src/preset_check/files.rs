@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use super::{Fault, check::Findings};
-use crate::{presets, source::Source, suggest};
+use crate::{error::excerpt, presets, source::Source, suggest};
 
 /// A file that was found where presets are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ fn reachable(
     findings: &mut Findings,
 ) {
     let place = (Arc::clone(source), Some(0..0));
-    let (name, shown) = (name, name.to_owned());
+    let shown = excerpt(name);
     if let Some(other) = before.iter().find(|preset| preset.name == name) {
         let other = other.source.name.clone();
         let fault = Fault::NameTwice { name: shown, other };

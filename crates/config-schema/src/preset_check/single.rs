@@ -6,16 +6,21 @@ use super::{
     Demand, Fault,
     check::{Findings, Member, Presets},
 };
-use crate::warning::Warning;
+use crate::warning::{NOT_YET_IN_EFFECT, Warning};
 
 const DESCRIPTION: &str = "preset.description";
 
-/// A preset states nothing that a run would warn of.
+/// A preset states nothing that the program accepts and does not follow. Other warnings are about what a run adds to it,
+/// such as weights for branches that are frozen.
 pub(super) fn in_effect(member: &Member, warnings: &[Warning], findings: &mut Findings) {
-    for warning in warnings {
+    let pending = warnings
+        .iter()
+        .filter(|warning| warning.verdict == NOT_YET_IN_EFFECT);
+    for warning in pending {
         let stated = warning.keys.iter().find_map(|key| member.stated(&key.key));
         let place = stated.map_or(&member.home, |(_, place)| place).clone();
-        let help = "a preset works without a warning: leave the value out, or state what it needs";
+        let help =
+            "leave the value out: a preset that recommends it would promise what is not there";
         findings.at(place, Fault::Warning(warning.clone()), help);
     }
 }

@@ -102,6 +102,8 @@ fn long_and_unprintable_names_are_cut_in_messages() {
         format!("training.lr = {}", "9".repeat(100_000)),
         "training.batch_size = \"\"\"\n\n\"\"\"".to_owned(),
         "\u{feff}zebra = 1".to_owned(),
+        "extends = \"24\\ngb\"".to_owned(),
+        format!("extends = '{}'", "24gb".repeat(1000)),
         "zebra = 1\r\nlr = 2\r\n".to_owned(),
     ] {
         sound(&refused(&with_user(&text)));
