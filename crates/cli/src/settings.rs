@@ -202,13 +202,8 @@ fn candidates() -> Result<Vec<Candidate>, Failure> {
 
 /// A preset by name or, when it looks like a path, from its file.
 pub fn lookup(name: &str) -> Option<Source> {
-    let path = Path::new(name);
-    if name.contains(std::path::MAIN_SEPARATOR)
-        || path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-    {
-        return fs::read_to_string(path)
+    if presets::is_path(name) {
+        return fs::read_to_string(name)
             .ok()
             .map(|text| Source::new(name, text));
     }

@@ -1,6 +1,6 @@
 //! The presets that are part of the program, and the chains that `extends` makes of presets.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use crate::{
     error::{ConfigError, ConfigErrors, Found, Problem, Report, excerpt},
@@ -106,11 +106,29 @@ pub(crate) fn read_chain(
         next = file
             .extends
             .clone()
-            .map(|(name, place)| (name, Some(place)));
+            .map(|(extends, place)| (beside(&name, extends, lookup), Some(place)));
         files.push(file);
     }
     files.reverse();
     files
+}
+
+/// Whether a preset is named by the path of its file.
+pub fn is_path(name: &str) -> bool {
+    let path = Path::new(name);
+    name.contains(std::path::MAIN_SEPARATOR) || path.extension().is_some_and(|end| end == "toml")
+}
+
+/// The preset that a preset extends: where the one is named by its path, first the file of that name beside it.
+fn beside(name: &str, extends: String, lookup: &dyn Fn(&str) -> Option<Source>) -> String {
+    if !is_path(name) || is_path(&extends) {
+        return extends;
+    }
+    let sibling = Path::new(name).with_file_name(format!("{extends}.toml"));
+    match sibling.to_str() {
+        Some(sibling) if sibling != name && lookup(sibling).is_some() => sibling.to_owned(),
+        _ => extends,
+    }
 }
 
 fn fail(report: &mut Report, place: Option<Place>, problem: Problem, help: String) {

@@ -90,6 +90,9 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Preset { preset, file, line } if preset == file => {
+                write!(f, "preset {file}:{line}")
+            }
             Self::Preset { preset, file, line } => write!(f, "preset {preset}, {file}:{line}"),
             Self::File { name, line } => write!(f, "{name}:{line}"),
             Self::Environment { variable } => write!(f, "environment variable {variable}"),

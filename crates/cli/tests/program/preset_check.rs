@@ -147,24 +147,6 @@ fn all_findings_come_at_once_with_place_and_cure() {
     }
 }
 
-/// Beside one another and beside the presets of the program: none asks for more than one for more memory.
-#[test]
-fn derived_presets_keep_every_rule() {
-    let place = Place::new();
-    let sizes = [8, 10, 12, 16, 20, 24, 32, 40, 48, 80, 96, 141];
-    fs::create_dir(place.path().join("derived")).expect("a folder");
-    for size in sizes {
-        let (memory, file) = (format!("{size}GiB"), format!("derived/of-{size}.toml"));
-        place.ok(&["presets", "derive", "--vram", &memory, "--to", &file]);
-    }
-    let (code, answer) = check(&place, &["--dir", "derived"]);
-    assert_eq!((code, places(&answer)), (Some(0), Vec::new()), "{answer}");
-    assert_eq!(answer["checked"], sizes.len());
-    for preset in answer["presets"].as_array().expect("presets") {
-        assert_eq!(preset["fits"], true, "{preset}");
-    }
-}
-
 #[test]
 fn what_the_model_cannot_do_is_found_by_planning() {
     let place = Place::new();

@@ -17,7 +17,7 @@ impl Rule {
         let (id, title, why, example) = match self {
             Self::TomlFile => (
                 "toml-file",
-                "A folder of presets holds files that end in `.toml`, and nothing else.",
+                "A folder of presets holds files that end in `.toml`, `schema.json` for editors, and nothing else.",
                 "A file of another kind is never read. Whoever keeps a preset in it believes that it is checked.",
                 files("configs/16gb.yaml", "configs/16gb.toml"),
             ),
@@ -33,9 +33,9 @@ impl Rule {
             ),
             Self::Reachable => (
                 "reachable",
-                "Every preset can be named, and every preset of the program has been seen.",
-                "Two files of one name hide one another, and a name that ends in `.toml` itself is taken for a path. In the \
-                 program's own folder every file is part of the program, and the check sees a file for each of its presets.",
+                "Every preset has a name of its own that leads to it, and every preset of the program has been seen.",
+                "The program knows its own presets by name, so in its own folder every file is one of them, and the check sees a \
+                 file for each. Elsewhere, too, a name stands for one file. One that ends in `.toml` is taken for a path.",
                 files(
                     "mine/16gb.toml\nmine/old/16gb.toml",
                     "mine/16gb.toml\nmine/old/16gb-slow.toml",

@@ -151,11 +151,20 @@ impl PresetCheck<'_> {
         texts: &[NamedText],
         findings: &mut Findings,
     ) -> Option<(Member, Vec<Warning>)> {
-        let lookup = |name: &str| match texts.iter().find(|text| text.name == name) {
+        // Only the program's own presets are known by name; others are known by path, and see what lies beside them.
+        let named = |text: &NamedText| {
+            let by_name = if self.own {
+                &text.name
+            } else {
+                &text.source.name
+            };
+            by_name.clone()
+        };
+        let lookup = |name: &str| match texts.iter().find(|text| named(text) == name) {
             Some(text) => Some(Source::clone(&text.source)),
             None => (self.elsewhere)(name),
         };
-        match member(&text.name, &text.source, &lookup) {
+        match member(&named(text), text, &lookup) {
             Ok(found) => Some(found),
             Err(ConfigErrors { errors }) => {
                 for mut error in errors {
@@ -176,23 +185,28 @@ fn of_the_program(texts: &[NamedText]) -> Vec<Member> {
         .iter()
         .filter(|preset| texts.iter().all(|text| text.name != preset.name))
         .filter_map(|preset| {
-            let source = Arc::new(presets::lookup(preset.name)?);
-            let (member, _) = member(preset.name, &source, &presets::lookup).ok()?;
+            let text = NamedText {
+                name: preset.name.to_owned(),
+                source: Arc::new(presets::lookup(preset.name)?),
+            };
+            let (member, _) = member(preset.name, &text, &presets::lookup).ok()?;
             Some(member)
         })
         .collect()
 }
 
+/// The preset of a text, which is `named` in `lookup`.
 fn member(
-    name: &str,
-    source: &Arc<Source>,
+    named: &str,
+    text: &NamedText,
     lookup: &dyn Fn(&str) -> Option<Source>,
 ) -> Result<(Member, Vec<Warning>), ConfigErrors> {
-    let (resolved, values) = resolve_with_values(&Layers::preset(name), lookup)?;
+    let (resolved, values) = resolve_with_values(&Layers::preset(named), lookup)?;
     // What a preset does not state comes from where it extends another.
-    let extends = layer::read_file(source, Some(name), &mut Report::default()).extends;
+    let source = &text.source;
+    let extends = layer::read_file(source, Some(named), &mut Report::default()).extends;
     let member = Member {
-        name: name.to_owned(),
+        name: text.name.clone(),
         home: extends.map_or((Arc::clone(source), 0..0), |(_, place)| place),
         config: resolved.config,
         values,

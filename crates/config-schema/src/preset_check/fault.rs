@@ -41,7 +41,7 @@ pub enum Fault {
         name: String,
     },
     /// Two files of one name.
-    #[error("the preset `{name}` cannot be reached, as {other} has its name")]
+    #[error("`{name}` is the name of {other}, too")]
     NameTwice {
         /// The name.
         name: String,

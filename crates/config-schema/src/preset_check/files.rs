@@ -5,6 +5,9 @@ use std::{path::Path, sync::Arc};
 use super::{Fault, check::Findings};
 use crate::{error::excerpt, presets, source::Source, suggest};
 
+/// The file beside presets that is none: their schema, which their first line names for editors.
+const SCHEMA: &str = "schema.json";
+
 /// A file that was found where presets are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresetFile {
@@ -26,6 +29,9 @@ pub(super) fn named(files: &[PresetFile], own: bool, findings: &mut Findings) ->
     let mut presets: Vec<NamedText> = Vec::new();
     for file in files {
         let path = Path::new(&file.path);
+        if path.file_name().is_some_and(|name| name == SCHEMA) {
+            continue;
+        }
         let nothing = || (Arc::new(Source::new(&file.path, "")), None);
         let bytes = match &file.content {
             Ok(bytes) => bytes,

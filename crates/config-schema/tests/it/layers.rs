@@ -249,3 +249,35 @@ fn origins_know_their_layer() {
     assert_eq!(origins["training.seed"], flag);
     assert_eq!(origins["checkpoint.keep_last"], Origin::Default);
 }
+
+#[test]
+fn a_preset_by_path_extends_the_file_beside_it() {
+    #[track_caller]
+    fn check(presets: &[(&str, &str)], name: &str, expected: usize) {
+        let resolved = resolve(&Layers::preset(name), &lookup_in(presets)).unwrap();
+        assert_eq!(resolved.config.model.aoa_layers, expected);
+    }
+    let presets = [
+        ("base", "model.aoa_layers = 1"),
+        ("mine/base.toml", "extends = 'base'\nmodel.num_hid = 512"),
+        ("mine/top.toml", "extends = 'base'"),
+        ("mine/far.toml", "extends = 'other'"),
+        ("other", "model.aoa_layers = 2"),
+        ("top", "extends = 'base'"),
+    ];
+    check(&presets, "mine/base.toml", 1);
+    check(&presets, "mine/far.toml", 2);
+    check(&presets, "top", 1);
+    let resolved = resolve(&Layers::preset("mine/top.toml"), &lookup_in(&presets)).unwrap();
+    assert_eq!(resolved.config.model.num_hid, 512);
+    let circle = [
+        ("mine/a.toml", "extends = 'b'"),
+        ("mine/b.toml", "extends = 'a'"),
+    ];
+    let errors = resolve(&Layers::preset("mine/a.toml"), &lookup_in(&circle)).unwrap_err();
+    let message = errors.to_string();
+    assert!(
+        message.ends_with("mine/a.toml -> mine/b.toml -> mine/a.toml"),
+        "{message}"
+    );
+}

@@ -156,7 +156,12 @@ fn breaks(expected: Rule, case: &str, files: &[PresetFile], own: bool) -> Verdic
 
 #[test]
 fn the_presets_of_the_program_keep_every_rule() {
-    let verdict = check(&sound(), true, &[]);
+    let mut files = sound();
+    files.push(PresetFile {
+        path: "configs/schema.json".to_owned(),
+        content: Ok(b"{}".to_vec()),
+    });
+    let verdict = check(&files, true, &[]);
     assert_eq!(verdict.findings, []);
     assert_eq!(verdict.rules, Rule::ALL.len());
     let names: Vec<&str> = verdict
@@ -416,6 +421,42 @@ fn the_name_nearest_to_an_unknown_one_may_be_a_file_of_the_folder() {
     let help = verdict.findings[0].help.as_deref().unwrap();
     assert!(help.starts_with("did you mean \"desktop\"?"), "{help}");
     assert!(help.contains("\"24gb\""), "{help}");
+}
+
+#[test]
+fn a_file_takes_what_lies_beside_it_for_what_it_extends() {
+    let file = |path: &str, extends: &str, text: &str| PresetFile {
+        path: path.to_owned(),
+        content: Ok(
+            format!("extends = \"{extends}\"\n{text}[preset]\ndescription = \"{path}\"\n").into(),
+        ),
+    };
+    let files = [
+        // Itself is not meant, but the preset of the program.
+        file("mine/24gb.toml", "24gb", "model.num_hid = 512\n"),
+        file("mine/laptop.toml", "24gb", "model.aoa_layers = 2\n"),
+        file("mine/more/other.toml", "24gb", ""),
+    ];
+    let mut widths = BTreeMap::new();
+    let check = PresetCheck {
+        folder: "mine",
+        files: &files,
+        own: false,
+        elsewhere: &presets::lookup,
+        left_out: &[],
+    };
+    let verdict = check.run(&mut |name, config| {
+        widths.insert(name.to_owned(), config.model.num_hid);
+        Demand::default()
+    });
+    assert_eq!(verdict.findings, []);
+    let expected = [("24gb", 512), ("laptop", 512), ("other", 768)];
+    assert_eq!(
+        widths,
+        expected
+            .map(|(name, width)| (name.to_owned(), width))
+            .into()
+    );
 }
 
 #[test]
