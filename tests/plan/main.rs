@@ -5,9 +5,10 @@ mod derive;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use aoa_model::Vqa;
 use integration_tests::{Comparison, compare, configuration};
 use toy_model::Toy;
-use trainer::plan::{PartBytes, WorstCase, plan};
+use trainer::plan::{PartBytes, Phase, WorstCase, choose_segment, plan, with_segment};
 use trainer::{Dataset, training_encoder};
 
 /// Made small: little images, narrow parts.
@@ -198,6 +199,51 @@ fn the_model_of_a_fork_is_planned_like_our_own() {
     assert_eq!(planned.accumulated_bytes, all);
     assert_eq!(planned.optimizer_bytes, 2 * all);
     assert!(planned.peak_bytes > 5 * all, "{planned:?}");
+}
+
+#[test]
+fn segments_are_as_long_as_the_budget_allows() {
+    let _count = COUNT.lock();
+    let own = [
+        "training.batch_size=8",
+        "model.fine_form=cfr",
+        "model.num_hid=256",
+        "model.aoa_layers=6",
+        "memory_optimization.gradient_checkpointing=true",
+        "memory_optimization.checkpoint_segment=0",
+    ];
+    let sets: Vec<_> = SMALL.iter().chain(&own).map(ToString::to_string).collect();
+    let settings = configuration("cpu", &sets);
+    let dataset = Dataset::open(&settings).expect("a data set");
+    let encoder = training_encoder::<Vqa>(&settings, dataset.train.as_ref()).expect("words");
+    let worst = WorstCase::of(&encoder, dataset.train.samples());
+    let steps = |length: usize| {
+        let planned = plan::<Vqa>(&with_segment(&settings, length), &worst).expect("a model");
+        let passes = planned.phases.iter();
+        let passes = passes.filter(|one| matches!(one.phase, Phase::Forward | Phase::Backward));
+        passes.map(|one| one.bytes).max().expect("there are two")
+    };
+    let chosen = |budget: u64| {
+        let choice = choose_segment::<Vqa>(&settings, &worst, budget).expect("a model");
+        let choice = choice.expect("it is left to the budget");
+        assert_eq!(choice.planned_bytes, steps(choice.checkpoint_segment));
+        assert_eq!(choice.budget_bytes, budget);
+        choice.checkpoint_segment
+    };
+    // All of a stack is kept; half of it, in segments as long; a layer at a time.
+    let [whole, half, single] = [6, 3, 1].map(steps);
+    assert!(whole > half && half > single, "{whole} {half} {single}");
+    let budget = |planned: u64| (planned as f64 / 0.94) as u64;
+    assert_eq!(chosen(u64::MAX), 6);
+    assert_eq!(chosen(budget(whole)), 6);
+    assert!(chosen(whole) < 6, "it fits, but without the margin");
+    assert_eq!(chosen(budget(half)), 3);
+    assert_eq!(chosen(budget(single)), 1);
+    assert_eq!(chosen(single / 2), 1, "what saves most");
+
+    let stated = with_segment(&settings, 2);
+    let choice = choose_segment::<Vqa>(&stated, &worst, u64::MAX);
+    assert_eq!(choice.expect("a model"), None);
 }
 
 fn line(own: &[&str], comparison: &Comparison) -> String {

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use trainer::memory::Bytes;
+use trainer::plan::SegmentChoice;
 use trainer::{Event, Observer, Pretrained, Purpose, Summary};
 
 use crate::output;
@@ -148,6 +149,7 @@ impl Position {
                     run_dir.display()
                 )
             }
+            Event::Segments(choice) => segments(choice),
             Event::Pretrained(pretrained) => weights_taken(pretrained),
             Event::Warning { message } => format!("warning: {message}"),
             Event::Step { step, .. } => {
@@ -217,6 +219,16 @@ impl Position {
         let seconds = samples as f64 / samples_per_second;
         (*samples_per_second > 0.0).then(|| duration(seconds))
     }
+}
+
+/// What was chosen of `checkpoint_segment`, in words.
+pub fn segments(choice: &SegmentChoice) -> String {
+    format!(
+        "checkpoint_segment {}: a peak of {} is planned, and the budget is {}",
+        choice.checkpoint_segment,
+        Bytes(choice.planned_bytes),
+        Bytes(choice.budget_bytes)
+    )
 }
 
 /// What became of published weights.

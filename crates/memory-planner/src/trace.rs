@@ -106,3 +106,46 @@ pub struct Trace {
     /// Tensors that outlive the last operation.
     pub kept: HashSet<TensorId>,
 }
+
+impl Trace {
+    /// Bytes of everything that is computed and not only looked at: of two ways to the same result, the one with fewer is
+    /// the less work.
+    pub fn computed(&self) -> u64 {
+        let computed = |one: &&Operation| !matches!(one.action, Action::View(_));
+        let operations = self.operations.iter().filter(computed);
+        operations
+            .flat_map(|one| &one.outputs)
+            .map(Tensor::bytes)
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_is_no_work() {
+        let tensor = |id, length| Tensor {
+            id: TensorId(id),
+            shape: vec![length],
+            element: 4,
+        };
+        let step = |action, made: Tensor| Operation {
+            name: "step",
+            action,
+            inputs: Vec::new(),
+            outputs: vec![made],
+            part: 0,
+        };
+        let trace = Trace {
+            operations: vec![
+                step(Action::Kernel { workspace: 100 }, tensor(1, 8)),
+                step(Action::View(View::Reshape), tensor(2, 8)),
+                step(Action::Unary, tensor(3, 2)),
+            ],
+            ..Trace::default()
+        };
+        assert_eq!(trace.computed(), 40);
+    }
+}

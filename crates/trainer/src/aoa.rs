@@ -107,7 +107,8 @@ impl Model for Vqa {
         let keys = &settings.memory_optimization;
         self.with_checkpointing(Checkpointing {
             rebuild: keys.gradient_checkpointing,
-            segment: keys.checkpoint_segment,
+            // 0 where nothing is trained, so that nothing was chosen.
+            segment: keys.checkpoint_segment.max(1),
             memory_efficient_attention: keys.memory_efficient_attention,
         })
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::advice::Advice;
 use crate::model::Pretrained;
+use crate::plan::SegmentChoice;
 
 /// Something that happened in a run. The same events make up `metrics.jsonl`, the lines of
 /// `aoa train --json` and what the progress bar shows.
@@ -40,6 +41,8 @@ pub enum Event {
         /// Steps taken already.
         step: usize,
     },
+    /// The budget decided on the length of the segments that are computed twice.
+    Segments(SegmentChoice),
     /// The model took over published weights.
     Pretrained(Pretrained),
     /// Something the user should know.

@@ -91,7 +91,7 @@ impl<M: Model> Trained<M> {
                 watch: &Watch::new(&self.device, None, None, None),
                 device: &self.device,
                 limits,
-                controller: &mut Controller::new(limits),
+                controller: &mut Controller::new(limits, None),
                 purpose: Purpose::Evaluation,
                 step: self.step,
                 report: &mut |event| {

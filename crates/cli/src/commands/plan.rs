@@ -6,14 +6,17 @@ use config_schema::{Config, Device};
 use gpu_probe::{Driver, Inventory, probe};
 use serde::Serialize;
 use trainer::memory::budget;
-use trainer::plan::{PartBytes, Phase, Plan, Saving, WorstCase, plan, savings};
+use trainer::plan::{
+    PartBytes, Phase, Plan, Saving, SegmentChoice, WorstCase, choose_segment, plan, savings,
+    with_segment,
+};
 use trainer::{Dataset, training_encoder};
 
 use crate::ActiveModel;
 use crate::args::PlanArgs;
 use crate::failure::Failure;
 use crate::output;
-use crate::progress::gibibytes;
+use crate::progress::{self, gibibytes};
 use crate::settings::{Settings, configured_library};
 
 /// Exit code of a plan that does not fit into the budget: that of a run of which no micro-batch does.
@@ -25,6 +28,8 @@ struct Answer {
     preset: String,
     #[serde(flatten)]
     plan: Plan,
+    /// Where `checkpoint_segment` is left to the budget.
+    segments: Option<SegmentChoice>,
     budget_bytes: Option<u64>,
     budget_origin: String,
     fits: Option<bool>,
@@ -37,15 +42,24 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
     let dataset = Dataset::open(config)?;
     let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
     let worst = WorstCase::of(&encoder, dataset.train.samples());
-    let planned = plan::<ActiveModel>(config, &worst)?;
-    let savings = savings::<ActiveModel>(config, &worst, &planned)?;
     let (memory, whose) = device_memory(&settings)?;
     let budget_bytes = budget(config, memory);
+    let segments = match budget_bytes {
+        Some(budget) => choose_segment::<ActiveModel>(config, &worst, budget)?,
+        None => None,
+    };
+    let config = &match &segments {
+        Some(choice) => with_segment(config, choice.checkpoint_segment),
+        None => config.clone(),
+    };
+    let planned = plan::<ActiveModel>(config, &worst)?;
+    let savings = savings::<ActiveModel>(config, &worst, &planned)?;
     let budget_origin = origin(config, memory, &whose);
     let fits = budget_bytes.map(|budget| planned.peak_bytes <= budget);
     let answer = Answer {
         preset: settings.resolved.preset.clone(),
         plan: planned,
+        segments,
         budget_bytes,
         budget_origin,
         fits,
@@ -106,6 +120,9 @@ fn show(answer: &Answer) {
         "preset {}, micro-batch {}, evaluation batch {}",
         answer.preset, plan.micro_batch, plan.evaluation_batch
     ));
+    if let Some(choice) = &answer.segments {
+        output::line(progress::segments(choice));
+    }
     row("parameters and constants", plan.parameter_bytes);
     parts(&plan.parameters);
     row("gradients", plan.gradient_bytes);

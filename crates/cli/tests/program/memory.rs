@@ -101,10 +101,17 @@ fn every_budget_is_kept_and_used_and_changes_no_result() {
             used as f64 >= 0.85 * budget as f64,
             "{used} of {budget} with micro-batch {size}"
         );
-        assert!(
-            !events(&place, "micro_batch").is_empty(),
-            "moves are logged"
-        );
+        let moves = events(&place, "micro_batch");
+        let first = moves.iter().find(|one| one["purpose"] == "training");
+        let first = first.expect("moves are logged");
+        assert_eq!((number(&first["step"]), number(&first["from"])), (0, 1));
+        let cause = first["cause"].as_str().expect("a cause");
+        assert!(cause.contains("is planned"), "{cause}");
+        // What is planned is near to where it ends, though the run's samples are a part of so small a budget.
+        let begun = number(&first["to"]);
+        assert!(begun > 1, "{first}");
+        assert!(3 * begun > size && begun < 2 * size, "{begun}, then {size}");
+        assert!(moves.iter().all(|one| one["out_of_memory"] == false));
         for (loss, expected) in losses(&place).iter().zip(&reference) {
             assert!(
                 (loss - expected).abs() <= 1e-4 * expected,
@@ -196,4 +203,37 @@ fn a_resumed_run_keeps_its_sizes_and_cuts_its_log_back() {
             "{loss} for {expected}"
         );
     }
+}
+
+#[test]
+fn segments_that_are_left_to_the_budget_stay_as_they_were_chosen() {
+    let open = "--set training.batch_size=8 --set training.update_freq=4 --set model.aoa_layers=4 \
+                --set memory_optimization.gradient_checkpointing=true \
+                --set memory_optimization.checkpoint_segment=0";
+    let chosen = |place: &Place| {
+        let choices = events(place, "segments");
+        let lengths = choices.iter().map(|one| number(&one["checkpoint_segment"]));
+        lengths.collect::<Vec<_>>()
+    };
+    let ample = Place::new();
+    run(
+        &ample,
+        &format!("{open} --memory-budget 64GiB --stop-after 1"),
+    );
+    assert_eq!(chosen(&ample), [4], "all of the stack");
+
+    // It fits, but without the margin.
+    let planned = number(&events(&ample, "segments")[0]["planned_bytes"]);
+    let place = Place::new();
+    let budget = planned * 100 / 97;
+    run(
+        &place,
+        &format!("{open} --memory-budget {budget} --stop-after 1"),
+    );
+    let [shorter] = chosen(&place)[..] else {
+        panic!("it is chosen once");
+    };
+    assert!(shorter < 4, "{shorter}");
+    place.ok(&["train", "--resume", "run", "--memory-budget", "64GiB"]);
+    assert_eq!(chosen(&place), [shorter; 2]);
 }

@@ -57,6 +57,27 @@ fn a_budget_decides_and_so_does_the_exit_code() {
 }
 
 #[test]
+fn segments_are_chosen_where_they_are_left_to_the_budget() {
+    let place = Place::new();
+    let segment = |length: &str, budget: &str| {
+        let length = format!("memory_optimization.checkpoint_segment={length}");
+        let checkpointing = "memory_optimization.gradient_checkpointing=true";
+        let layers = "model.aoa_layers=4";
+        let sets = ["--set", checkpointing, "--set", &length, "--set", layers];
+        let rest = ["--preset", "cpu", "--memory-budget", budget];
+        let (_, answer) = plan(&place, &[&rest[..], &sets].concat());
+        answer
+    };
+    let [ample, tight] = ["8GiB", "1MiB"].map(|budget| segment("0", budget));
+    let chosen = number(&ample["segments"], "checkpoint_segment");
+    assert!(chosen > 1, "{ample}");
+    let stated = segment(&chosen.to_string(), "8GiB");
+    assert_eq!(stated["segments"], Value::Null);
+    assert_eq!(stated["peak_bytes"], ample["peak_bytes"]);
+    assert_eq!(number(&tight["segments"], "checkpoint_segment"), 1);
+}
+
+#[test]
 fn the_card_that_would_train_gives_the_budget() {
     let cards = Cards::new(vec![Card::new("NVIDIA Test Card", 40 * GIB)]);
     let place = Place::new().with_library(&cards);

@@ -155,8 +155,10 @@ pub struct MemoryOptimization {
     /// activation memory for about a third more time.
     pub gradient_checkpointing: bool,
     /// Layers of a segment. The last segment of each stack of layers is kept, not rebuilt. 1 saves most memory; longer
-    /// segments rebuild fewer layers, for less time.
-    #[schemars(range(min = 1, max = 1000))]
+    /// segments rebuild fewer layers, for less time. 0 leaves the length to the memory budget: least is rebuilt that fits
+    /// with `training.batch_size` samples by plan, and a resumed run keeps the length it began with. Without a budget it
+    /// is 1.
+    #[schemars(range(min = 0, max = 1000))]
     pub checkpoint_segment: usize,
     /// Threads that decode images. More keep a fast device busy and cost host memory; the order of samples is the same.
     #[schemars(range(min = 1, max = 1024))]

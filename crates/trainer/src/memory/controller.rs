@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Bytes;
+use super::cost::{Cost, Forecast, Measured};
 
 /// Planned peaks stay below this part of the budget; the rest is for what is not the same in every micro-batch.
 pub(crate) const TARGET: f64 = 0.95;
@@ -12,8 +13,6 @@ pub(crate) const TARGET: f64 = 0.95;
 const ROOM: f64 = 0.90;
 /// A peak that is expected to be higher than this part of the budget makes the size shrink.
 const TIGHT: f64 = 0.98;
-/// More samples than any micro-batch has.
-const MOST: usize = 1 << 32;
 /// Steps without growth after memory ran out for the first time; doubled every time.
 const FIRST_REST: usize = 16;
 const LONGEST_REST: usize = 1024;
@@ -41,8 +40,8 @@ pub struct Limits {
 /// largest size that was run the cost is taken to be linear; beyond it this part is taken to grow in proportion, which is
 /// too much, so a larger size is approached from below.
 ///
-/// With a budget the first micro-batch has one sample, because nothing is known yet, and the size of the second follows
-/// from it; without one it begins as configured.
+/// With a budget the size of the first micro-batch follows from a [`Forecast`]. Without one it has a single sample, because
+/// nothing is known yet, and the size of the second follows from it. Without a budget it begins as configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Controller {
@@ -53,6 +52,12 @@ pub struct Controller {
     dynamic: bool,
     /// The most bytes in use before a round of the step before this one, and of this one.
     base: [u64; 2],
+    /// Bytes that the plan expects in use before the rounds of this step, and of the next.
+    #[serde(default)]
+    expected: [u64; 2],
+    /// The plan, until a round was measured.
+    #[serde(default)]
+    forecast: Option<Forecast>,
     cost: Option<Cost>,
     /// The most that the largest size of this step took. The first time may take more than later ones.
     latest: Option<Measured>,
@@ -74,23 +79,6 @@ pub struct MicroBatches {
     pub evaluation: Controller,
 }
 
-/// Bytes that rounds of two sizes took at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Cost {
-    low: Measured,
-    high: Measured,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Measured {
-    size: usize,
-    bytes: u64,
-    /// The part of `bytes` that grows with `size`, at most.
-    growing: u64,
-}
-
 /// A change of the size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Move {
@@ -105,6 +93,13 @@ pub struct Move {
 /// Why a size changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
+    /// The planned peak leaves room, and nothing is measured yet.
+    Planned {
+        /// Bytes planned at the new size.
+        planned: u64,
+        /// Bytes that may be used.
+        budget: u64,
+    },
     /// The expected peak left room.
     Room {
         /// Bytes expected at the old size.
@@ -126,6 +121,12 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Planned { planned, budget } => write!(
+                f,
+                "a peak of {} is planned, and the budget is {}",
+                Bytes(*planned),
+                Bytes(*budget)
+            ),
             Self::Room { expected, budget } => write!(
                 f,
                 "a peak of {} leaves room in the budget of {}",
@@ -145,7 +146,7 @@ impl fmt::Display for Reason {
 
 impl Controller {
     /// A controller that has seen nothing yet.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, forecast: Option<Forecast>) -> Self {
         let configured = limits.configured.clamp(1, limits.most.max(1));
         let careful = limits.dynamic && limits.budget.is_some();
         Self {
@@ -154,6 +155,8 @@ impl Controller {
             configured,
             dynamic: limits.dynamic,
             base: [0; 2],
+            expected: [0; 2],
+            forecast: forecast.filter(|_| careful),
             cost: None,
             latest: None,
             ceiling: None,
@@ -162,12 +165,10 @@ impl Controller {
         }
     }
 
-    /// The same controller under the limits of a resumed run; a new one where the configuration asks for something else.
-    #[must_use]
-    pub fn resumed(self, limits: Limits) -> Self {
-        let new = Self::new(limits);
-        let same = self.configured == new.configured && self.dynamic == new.dynamic;
-        if same { self } else { new }
+    /// Whether the limits of a resumed run ask for the same as those that it began with.
+    pub fn suits(&self, limits: Limits) -> bool {
+        let new = Self::new(limits, None);
+        self.configured == new.configured && self.dynamic == new.dynamic
     }
 
     /// Samples of the next micro-batch.
@@ -184,16 +185,31 @@ impl Controller {
     pub fn plan(&mut self, limits: Limits, live: u64) -> Option<Move> {
         self.base[1] = self.base[1].max(live);
         let budget = limits.budget.filter(|_| limits.dynamic)?;
-        let cost = self.cost?;
-        let base = self.base[0].max(self.base[1]);
+        let cost = match (self.cost, self.forecast) {
+            (Some(cost), _) => cost,
+            (None, forecast) => {
+                let forecast = forecast?;
+                if self.expected == [0; 2] {
+                    self.expected = [live.saturating_add(forecast.to_come); 2];
+                }
+                forecast.cost()
+            }
+        };
+        let base = self.base[0].max(self.base[1]).max(self.expected[0]);
         let expected = base.saturating_add(cost.of(self.size));
-        let fitting = cost.fitting(part(budget, TARGET).saturating_sub(base));
+        let fitting = cost.fitting(target(budget).saturating_sub(base));
         let (to, reason) = if expected > part(budget, TIGHT) {
             let to = fitting.min(self.size);
             (to, Reason::Tight { expected, budget })
         } else if expected < part(budget, ROOM) {
             let to = fitting.min(self.top(limits)).max(self.size);
-            (to, Reason::Room { expected, budget })
+            let reason = if self.forecast.is_some() {
+                let planned = base.saturating_add(cost.of(to));
+                Reason::Planned { planned, budget }
+            } else {
+                Reason::Room { expected, budget }
+            };
+            (to, reason)
         } else {
             return None;
         };
@@ -205,7 +221,7 @@ impl Controller {
         let budget = limits.budget.filter(|_| limits.dynamic);
         match (budget, self.cost) {
             (Some(budget), Some(cost)) => {
-                let room = part(budget, TARGET).saturating_sub(live);
+                let room = target(budget).saturating_sub(live);
                 cost.fitting(room).min(self.size)
             }
             _ => self.size,
@@ -225,9 +241,10 @@ impl Controller {
             Some(latest) if latest.size == size => latest.or_more(new),
             _ => new,
         });
+        let forecast = self.forecast.take();
         self.cost = Some(match self.cost {
             None => Cost {
-                low: new,
+                low: forecast.map_or(new, |forecast| forecast.below(new)),
                 high: new,
             },
             Some(cost) => cost.with(new),
@@ -248,6 +265,7 @@ impl Controller {
     /// Makes the size half of that which ran out in a round of so many micro-batches, or has them computed one by one
     /// where there is nothing to halve. None when nothing is left to do.
     pub fn ran_out(&mut self, size: usize, side_by_side: usize) -> Option<Move> {
+        self.forecast = None;
         if size <= 1 {
             if side_by_side <= 1 || self.alone {
                 return None;
@@ -271,6 +289,7 @@ impl Controller {
     /// Takes note of the end of a step.
     pub fn step_ended(&mut self) {
         self.base = [self.base[1], 0];
+        self.expected = [self.expected[1], 0];
         if let (Some(cost), Some(latest)) = (&mut self.cost, self.latest.take())
             && cost.high.size == latest.size
         {
@@ -298,77 +317,13 @@ impl Controller {
     }
 }
 
-impl Measured {
-    /// The larger of two measurements at one size.
-    fn or_more(self, other: Self) -> Self {
-        Self {
-            size: self.size,
-            bytes: self.bytes.max(other.bytes),
-            growing: self.growing.max(other.growing),
-        }
-    }
-}
-
-impl Cost {
-    fn of(&self, size: usize) -> u64 {
-        let Self { low, high } = self;
-        if size >= high.size {
-            let more = proportion(high.growing, size - high.size, high.size);
-            high.bytes.saturating_add(more)
-        } else if size > low.size {
-            low.bytes
-                + proportion(
-                    high.bytes - low.bytes,
-                    size - low.size,
-                    high.size - low.size,
-                )
-        } else {
-            low.bytes
-        }
-    }
-
-    /// The largest size that costs no more than `bytes`, at least 1.
-    fn fitting(&self, bytes: u64) -> usize {
-        let (mut fits, mut beyond) = (1, 2);
-        while self.of(beyond) <= bytes && beyond < MOST {
-            (fits, beyond) = (beyond, 2 * beyond);
-        }
-        while beyond - fits > 1 {
-            let middle = usize::midpoint(fits, beyond);
-            if self.of(middle) <= bytes {
-                fits = middle;
-            } else {
-                beyond = middle;
-            }
-        }
-        fits
-    }
-
-    /// The cost with one more measurement. It never says less than what was measured at the sizes that it keeps.
-    fn with(self, new: Measured) -> Self {
-        let Self { mut low, mut high } = self;
-        if new.size > high.size || new.bytes > self.of(new.size) && new.size > low.size {
-            high = new;
-        } else if new.size < low.size {
-            low = new;
-        } else if new.size == low.size {
-            low.bytes = low.bytes.max(new.bytes);
-        }
-        high.bytes = high.bytes.max(low.bytes);
-        if high.size == new.size {
-            high.growing = high.growing.max(new.growing);
-        }
-        Self { low, high }
-    }
+/// Bytes up to which a peak may be planned.
+pub(crate) fn target(budget: u64) -> u64 {
+    part(budget, TARGET)
 }
 
 fn part(bytes: u64, part: f64) -> u64 {
     (bytes as f64 * part) as u64
-}
-
-fn proportion(bytes: u64, part: usize, whole: usize) -> u64 {
-    let product = u128::from(bytes) * part as u128;
-    u64::try_from(product / whole.max(1) as u128).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -3,26 +3,14 @@
 use std::collections::BTreeMap;
 
 use config_schema::Config;
-use memory_planner::{Peak, Profile, simulate};
+use memory_planner::{Peak, Profile};
 use serde::Serialize;
 
-use super::recording::{Recording, evaluation, training};
+use super::pass::{Pass, side_by_side};
+use super::recording::Recording;
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
 use crate::model::Model;
-
-/// Numbers that an optimizer keeps for each one that it trains: both of ours keep two moments.
-const MOMENTS: u64 = 2;
-
-/// Bytes that Burn keeps in host memory beside the numbers, as measured: for each parameter with the state of its optimizer,
-/// for each parameter in the copy of the model that is evaluated, and for the graph behind each operation of the backward
-/// pass.
-const PER_PARAMETER: u64 = 2_400;
-const PER_EVALUATED_PARAMETER: u64 = 700;
-const PER_OPERATION: u64 = 650;
-
-/// Bytes that the matrix library takes for a thread of our own: the second cache of a core.
-const THREAD_BUFFER: u64 = 1 << 20;
 
 /// What a run does when its memory is at its most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -107,66 +95,40 @@ pub struct Saving {
 /// When the settings do not describe a model that can be built.
 pub fn plan<M: Model>(settings: &Config, worst: &WorstCase) -> Result<Plan, TrainError> {
     let config = M::configure(settings, &worst.shape).map_err(TrainError::Model)?;
-    let micro_batch = settings.training.batch_size;
-    let micro_batches = settings.effective_batch().div_ceil(micro_batch);
-    let side_by_side = settings
-        .hardware
-        .parallel_micro_batches
-        .min(micro_batches)
-        .max(1) as u64;
-    let evaluation_batch = settings.evaluation_batch_size();
-
     let built = (settings, &config);
-    let single = training::<M>(built, worst, 1)?;
-    let profile_of_one = simulate(&single.trace);
-    let whole = training::<M>(built, worst, micro_batch)?;
-    let profile = simulate(&whole.trace);
-    let answering = evaluation::<M>(built, worst, evaluation_batch)?;
-    let answered = simulate(&answering.trace);
+    let micro_batch = settings.training.batch_size;
+    let evaluation_batch = settings.evaluation_batch_size();
+    let single = Pass::of_training::<M>(built, worst, 1)?;
+    let whole = Pass::of_training::<M>(built, worst, micro_batch)?;
+    let answering = Pass::of_evaluation::<M>(built, worst, evaluation_batch)?;
 
-    let unread = whole.unread();
-    let held = profile.held + unread;
-    let trained = whole.parameters.iter().filter(|one| one.trained);
-    let gradients: u64 = trained.map(|one| one.bytes).sum();
-    // The first ones side by side are added to nothing yet.
-    let several = micro_batches as u64 > side_by_side;
-    let accumulated = if several { gradients } else { 0 };
-    let optimizer = MOMENTS * gradients;
-    let backward = whole.trace.operations.len() - whole.trace.forward;
-    let graph = PER_OPERATION * backward as u64;
-    let parameters = whole.parameters.len() as u64;
-    let bookkeeping = PER_PARAMETER * parameters;
-    let resting = held + optimizer + accumulated + bookkeeping;
-    let buffer = if side_by_side > 1 { THREAD_BUFFER } else { 0 };
-    let of_pass = |peak: Peak| {
-        let moving = peak.bytes - profile.held + graph + buffer;
-        resting + side_by_side * moving
-    };
-    let kept: u64 = profile.between.values().sum();
+    let side_by_side = side_by_side(settings, micro_batch);
+    let gradients = whole.gradients();
+    let accumulated = whole.accumulated(settings, micro_batch);
+    let updating = whole.held() + whole.optimizer_state();
+    let resting = updating + accumulated;
+    let of_pass = |peak: Peak| resting + whole.moving(peak, side_by_side);
+    let kept: u64 = whole.profile.between.values().sum();
     let phases = vec![
         PhasePeak {
             phase: Phase::Forward,
-            bytes: of_pass(profile.forward),
-            at: place(&whole, profile.forward),
+            bytes: of_pass(whole.profile.forward),
+            at: place(&whole.recording, whole.profile.forward),
         },
         PhasePeak {
             phase: Phase::Backward,
-            bytes: of_pass(profile.backward),
-            at: place(&whole, profile.backward),
+            bytes: of_pass(whole.profile.backward),
+            at: place(&whole.recording, whole.profile.backward),
         },
         PhasePeak {
             phase: Phase::Update,
-            bytes: held + optimizer + gradients + bookkeeping,
+            bytes: updating + gradients,
             at: "in place".to_owned(),
         },
         PhasePeak {
             phase: Phase::Evaluation,
-            bytes: answered.forward.bytes
-                + answering.unread()
-                + optimizer
-                + bookkeeping
-                + PER_EVALUATED_PARAMETER * parameters,
-            at: place(&answering, answered.forward),
+            bytes: answering.held() + whole.optimizer_state() + answering.answering(),
+            at: place(&answering.recording, answering.profile.forward),
         },
     ];
     let worst_phase = phases
@@ -178,16 +140,16 @@ pub fn plan<M: Model>(settings: &Config, worst: &WorstCase) -> Result<Plan, Trai
         worst_phase: worst_phase.phase,
         workspace_bytes: worst_phase
             .bytes
-            .saturating_sub(resting + side_by_side * kept),
+            .saturating_sub(resting + side_by_side as u64 * kept),
         micro_batch,
         evaluation_batch,
-        parameter_bytes: held,
-        parameters: by_part(&whole),
+        parameter_bytes: whole.held(),
+        parameters: by_part(&whole.recording),
         gradient_bytes: gradients,
         accumulated_bytes: accumulated,
-        optimizer_bytes: optimizer,
-        activation_bytes_per_sample: profile_of_one.between.values().sum(),
-        activations: activations(&single, &profile_of_one),
+        optimizer_bytes: whole.moments(),
+        activation_bytes_per_sample: single.profile.between.values().sum(),
+        activations: activations(&single.recording, &single.profile),
         phases,
     })
 }

@@ -6,9 +6,14 @@
 //! [`Model`](crate::Model), and there is no second description of the model to keep in step.
 
 mod estimate;
+mod forecast;
+mod pass;
 mod recording;
+mod segment;
 mod translate;
 mod worst_case;
 
 pub use estimate::{PartBytes, Phase, PhasePeak, Plan, Saving, plan, savings};
+pub use forecast::{evaluation_forecast, training_forecast};
+pub use segment::{SegmentChoice, choose_segment, with_segment};
 pub use worst_case::WorstCase;

@@ -7,11 +7,14 @@ use super::run::Run;
 use crate::advice::{Measured, Sizes, Tally};
 use crate::error::TrainError;
 use crate::event::{Event, Purpose};
-use crate::memory::{Controller, Limits, MicroBatches, Sizing, Watch, budget};
+use crate::memory::{Controller, Limits, MicroBatches, Phase, Sizing, Watch, budget};
+use crate::model::Model;
+use crate::plan::{WorstCase, evaluation_forecast, training_forecast};
 
 /// The watch over a run's memory, and what binds the sizes of its micro-batches.
 pub(super) struct RunMemory<'a> {
     pub(super) watch: Watch<'a>,
+    settings: &'a Config,
     training: Limits,
     evaluation: Limits,
 }
@@ -24,6 +27,7 @@ impl<'a> RunMemory<'a> {
         let budget = budget(settings, memory.total);
         Self {
             watch: Watch::new(run.device, memory.card, budget, memory.interference),
+            settings,
             training: Limits {
                 configured: settings.training.batch_size,
                 // So that there is work for all that are computed side by side.
@@ -37,20 +41,57 @@ impl<'a> RunMemory<'a> {
         }
     }
 
-    /// Sizes that nothing is known of yet.
-    pub(super) fn start(&self) -> MicroBatches {
-        MicroBatches {
-            training: Controller::new(self.training),
-            evaluation: Controller::new(self.evaluation),
-        }
+    /// Sizes of which nothing is measured yet.
+    pub(super) fn start<M: Model>(
+        &self,
+        worst: &dyn Fn() -> WorstCase,
+    ) -> Result<MicroBatches, TrainError> {
+        Ok(MicroBatches {
+            training: self.planned::<M>(Purpose::Training, worst)?,
+            evaluation: self.planned::<M>(Purpose::Evaluation, worst)?,
+        })
     }
 
-    /// Sizes that a checkpoint has.
-    pub(super) fn resumed(&self, sizes: MicroBatches) -> MicroBatches {
-        MicroBatches {
-            training: sizes.training.resumed(self.training),
-            evaluation: sizes.evaluation.resumed(self.evaluation),
+    /// Sizes that a checkpoint has, unless others are asked for by now.
+    pub(super) fn resumed<M: Model>(
+        &self,
+        mut sizes: MicroBatches,
+        worst: &dyn Fn() -> WorstCase,
+    ) -> Result<MicroBatches, TrainError> {
+        if !sizes.training.suits(self.training) {
+            sizes.training = self.planned::<M>(Purpose::Training, worst)?;
         }
+        if !sizes.evaluation.suits(self.evaluation) {
+            sizes.evaluation = self.planned::<M>(Purpose::Evaluation, worst)?;
+        }
+        Ok(sizes)
+    }
+
+    /// A size that begins with what is planned, where it follows a budget and may be more than one sample.
+    fn planned<M: Model>(
+        &self,
+        purpose: Purpose,
+        worst: &dyn Fn() -> WorstCase,
+    ) -> Result<Controller, TrainError> {
+        let limits = match purpose {
+            Purpose::Training => self.training,
+            Purpose::Evaluation => self.evaluation,
+        };
+        let follows = limits.dynamic && limits.budget.is_some() && limits.most > 1;
+        let forecast = match purpose {
+            _ if !follows => None,
+            Purpose::Training => {
+                let forecast = training_forecast::<M>(self.settings, &worst(), limits.most)?;
+                Some(forecast)
+            }
+            Purpose::Evaluation => {
+                let forecast = evaluation_forecast::<M>(self.settings, &worst(), limits.most)?;
+                Some(forecast)
+            }
+        };
+        // What planning took is no part of the run.
+        self.watch.note(Phase::Storage);
+        Ok(Controller::new(limits, forecast))
     }
 
     /// What was measured so far: of the memory, and of the time of steps.

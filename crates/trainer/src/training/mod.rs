@@ -4,6 +4,7 @@ mod conclude;
 mod memory;
 mod reporter;
 mod run;
+mod segment;
 mod step;
 mod trainer;
 

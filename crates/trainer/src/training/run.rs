@@ -9,12 +9,14 @@ use config_schema::Config;
 
 use super::memory::RunMemory;
 use super::reporter::Reporter;
+use super::segment::segments;
 use super::trainer::{Learned, Trainer};
 use crate::dataset::{Dataset, training_encoder};
 use crate::error::TrainError;
-use crate::event::{Observer, Summary};
+use crate::event::{Event, Observer, Summary};
 use crate::memory::DeviceMemory;
 use crate::model::{DataShape, Model};
+use crate::plan::with_segment;
 use crate::run_dir::{Blueprint, RunDir, read_blueprint, require_same_data, write_fingerprints};
 use crate::start;
 
@@ -61,15 +63,27 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
         begin::<M>(run, &dataset)?
     };
     let reporter = Reporter::new(observer, run_dir, run.run_dir)?;
+    let segments = segments::<M>(run, &blueprint.encoder, &dataset)?;
+    let settings = match &segments {
+        Some(choice) => with_segment(run.settings, choice.checkpoint_segment),
+        None => run.settings.clone(),
+    };
+    let run = &Run {
+        settings: &settings,
+        ..*run
+    };
     let memory = RunMemory::new(run);
     let mut trainer = Trainer::<M>::new(run, dataset, &blueprint, reporter, memory)?;
     let (model, mut optimizers) = trainer.fresh(&blueprint.model);
     let (mut model, mut state) = if run.resume {
         trainer.restore(model, &mut optimizers)?
     } else {
-        (model, trainer.start_state())
+        (model, trainer.start_state()?)
     };
     trainer.report_start(&model, &state)?;
+    if let Some(choice) = segments {
+        trainer.reporter.report(&Event::Segments(choice))?;
+    }
     if state.step == 0 {
         model = trainer.pretrained(model)?;
     }

@@ -21,6 +21,7 @@ use crate::memory::{OutOfMemory, Phase};
 use crate::model::Model;
 use crate::optimizers::Optimizers;
 use crate::parameters::count;
+use crate::plan::WorstCase;
 use crate::run_dir::Blueprint;
 use crate::start;
 use crate::steps::Steps;
@@ -111,8 +112,13 @@ impl<'a, M: Model> Trainer<'a, M> {
     }
 
     /// Where a run stands that has not begun.
-    pub(super) fn start_state(&self) -> RunState {
-        RunState::start(self.memory.start())
+    pub(super) fn start_state(&self) -> Result<RunState, TrainError> {
+        let sizes = self.memory.start::<M>(&|| self.worst_case())?;
+        Ok(RunState::start(sizes))
+    }
+
+    fn worst_case(&self) -> WorstCase {
+        WorstCase::of(&self.encoder, self.dataset.train.samples())
     }
 
     /// Takes up the run at its newest whole checkpoint, or at its start when it was stopped before the first.
@@ -124,7 +130,7 @@ impl<'a, M: Model> Trainer<'a, M> {
         let (newest, rejected) = self.checkpoints.newest();
         let Some(newest) = newest else {
             if rejected.is_empty() {
-                let state = self.start_state();
+                let state = self.start_state()?;
                 self.reporter.rewind(&state)?;
                 return Ok((model, state));
             }
@@ -136,7 +142,9 @@ impl<'a, M: Model> Trainer<'a, M> {
         newest.load_optimizers(optimizers)?;
         self.memory.watch.note(Phase::Storage);
         let mut state = newest.state;
-        state.micro_batches = self.memory.resumed(state.micro_batches);
+        state.micro_batches = self
+            .memory
+            .resumed::<M>(state.micro_batches, &|| self.worst_case())?;
         Ok((model, state))
     }
 

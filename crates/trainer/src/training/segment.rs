@@ -1,0 +1,51 @@
+//! The length of segments where a run leaves it to its budget.
+
+use std::fs;
+
+use data_pipeline::Encoder;
+
+use super::run::Run;
+use crate::dataset::Dataset;
+use crate::durable;
+use crate::error::TrainError;
+use crate::memory::budget;
+use crate::model::Model;
+use crate::plan::{SegmentChoice, WorstCase, choose_segment};
+
+/// What was chosen: a run keeps it, since what the machine has to give may be another budget when it is resumed, and the
+/// length of segments changes results to rounding.
+const SEGMENTS: &str = "segments.json";
+
+/// The choice of the run, if it leaves one. A run that is resumed has made it already.
+pub(super) fn segments<M: Model>(
+    run: &Run,
+    encoder: &Encoder,
+    dataset: &Dataset,
+) -> Result<Option<SegmentChoice>, TrainError> {
+    let Some(budget) = budget(run.settings, run.memory.total) else {
+        return Ok(None);
+    };
+    let path = run.run_dir.join(SEGMENTS);
+    let keys = &run.settings.memory_optimization;
+    let open = keys.gradient_checkpointing && keys.checkpoint_segment == 0;
+    if open && run.resume && path.is_file() {
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(source) => return Err(TrainError::Read { path, source }),
+        };
+        return serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|error| TrainError::Invalid {
+                path,
+                reason: error.to_string(),
+            });
+    }
+    let worst = WorstCase::of(encoder, dataset.train.samples());
+    let choice = choose_segment::<M>(run.settings, &worst, budget)?;
+    if let Some(choice) = &choice {
+        let text = serde_json::to_vec_pretty(choice).map_err(std::io::Error::other);
+        text.and_then(|text| durable::write(&path, &text))
+            .map_err(|source| TrainError::Write { path, source })?;
+    }
+    Ok(choice)
+}
