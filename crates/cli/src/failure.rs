@@ -62,8 +62,8 @@ pub enum Failure {
     Preset {
         /// What was asked for.
         name: String,
-        /// Those there are.
-        known: Vec<&'static str>,
+        /// Which may have been meant.
+        help: String,
     },
     /// No preset or device can be chosen.
     #[error(transparent)]
@@ -197,7 +197,7 @@ impl Failure {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::Preset { known, .. } => Some(format!("the presets are {}", known.join(", "))),
+            Self::Preset { help, .. } => Some(help.clone()),
             Self::AnotherRun { .. } => Some(
                 "leave these out, in the arguments and in the environment, or start a run of its own"
                     .to_owned(),

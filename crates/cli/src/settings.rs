@@ -65,6 +65,10 @@ impl ConfigArgs {
     }
 
     fn layers(&self) -> Result<Layers, Failure> {
+        if let Some(path) = self.preset.as_deref().filter(|name| presets::is_path(name)) {
+            // The resolution would only say that there is no such preset.
+            preset(path)?;
+        }
         Ok(Layers {
             preset: self.preset.clone(),
             fallback_preset: "cpu".to_owned(),
@@ -202,12 +206,18 @@ fn candidates() -> Result<Vec<Candidate>, Failure> {
 
 /// A preset by name or, when it looks like a path, from its file.
 pub fn lookup(name: &str) -> Option<Source> {
+    preset(name).ok()
+}
+
+/// [`lookup`], or why there is none.
+pub fn preset(name: &str) -> Result<Source, Failure> {
     if presets::is_path(name) {
-        return fs::read_to_string(name)
-            .ok()
-            .map(|text| Source::new(name, text));
+        return read_source(Path::new(name));
     }
-    presets::lookup(name)
+    presets::lookup(name).ok_or_else(|| Failure::Preset {
+        name: name.to_owned(),
+        help: presets::meant(name),
+    })
 }
 
 /// The configuration of a run as it recorded it, each value with the origin that it had.

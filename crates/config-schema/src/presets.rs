@@ -48,6 +48,11 @@ pub fn lookup(name: &str) -> Option<Source> {
     Some(Source::new(format!("configs/{name}.toml"), preset.text))
 }
 
+/// What to say of a name that no preset has: the nearest, and all there are.
+pub fn meant(name: &str) -> String {
+    suggest::for_choice(name, EMBEDDED.iter().map(|preset| preset.name))
+}
+
 /// What a listing shows of a preset, and what the choice for a device needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresetSummary {

@@ -6,13 +6,13 @@ mod import;
 
 use std::process::ExitCode;
 
-use config_schema::{Language, Source, guide, preset_summaries, presets};
+use config_schema::{Language, guide, preset_summaries};
 
 use crate::args::{LanguageArg, PresetsCommand};
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::gibibytes;
-use crate::settings::lookup;
+use crate::settings::preset;
 
 pub fn run(command: &PresetsCommand) -> Result<ExitCode, Failure> {
     match command {
@@ -34,15 +34,6 @@ pub fn run(command: &PresetsCommand) -> Result<ExitCode, Failure> {
         } => import::run(file, to.as_deref(), *force, *json)?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The text of a preset, by name or path.
-fn preset(name: &str) -> Result<Source, Failure> {
-    let known = presets::embedded().iter().map(|preset| preset.name);
-    lookup(name).ok_or_else(|| Failure::Preset {
-        name: name.to_owned(),
-        known: known.collect(),
-    })
 }
 
 fn list(json: bool) -> Result<(), Failure> {

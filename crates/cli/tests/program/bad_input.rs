@@ -36,7 +36,17 @@ fn configuration_errors_name_place_and_cure() {
         place.fails(2, words, &["train", "--dry-run", "--config", "bad.toml"]);
     }
     place.fails(2, &["22gb", "24gb"], &["train", "--preset", "22gb"]);
-    place.fails(2, &["22gb", "24gb"], &["presets", "show", "22gb"]);
+    place.fails(
+        2,
+        &["22gb", "did you mean \"24gb\"?"],
+        &["presets", "show", "22gb"],
+    );
+    for preset in [
+        &["train", "--preset", "nowhere.toml"][..],
+        &["presets", "diff", "24gb", "nowhere.toml"],
+    ] {
+        place.fails(2, &["nowhere.toml", "No such file"], preset);
+    }
     place.fails(
         2,
         &["training.leaning_rate"],
@@ -243,6 +253,11 @@ fn output_that_is_lost_and_input_without_end() {
         2,
         &["/dev/zero", "more than"],
         &["train", "--dry-run", "--config", "/dev/zero"],
+    );
+    place.fails(
+        2,
+        &["/dev/zero", "more than"],
+        &["train", "--dry-run", "--preset", "/dev/zero"],
     );
     place.ok(&small_training(&[]));
     place.fails(
