@@ -102,8 +102,8 @@ them make an update.
 ## Advice
 
 The preset is chosen by the memory of the card; `--preset NAME` names another. `aoa plan --preset NAME` says what a run
-will need before it begins, `aoa monitor` what it uses while it goes on, and `aoa presets diff A B` shows all in which
-presets differ.
+will need before it begins, `aoa fit` measures it, `aoa monitor` says what a run uses while it goes on, and
+`aoa presets diff A B` shows all in which presets differ.
 
 ### Where `{small_preset}` leaves memory unused
 
@@ -111,7 +111,11 @@ presets differ.
     less_memory: "### Where `{small_preset}` runs out of memory\n\n`aoa train --preset {tight}` is this:",
     closing: "\
 Where that is still too much, `aoa plan --preset {tight} --memory-budget 20GiB` says what else would save some. A run that
-meets its budget all the same goes on in smaller micro-batches, with the same samples and the same effective batch.",
+meets its budget all the same goes on in smaller micro-batches, with the same samples and the same effective batch.
+
+### For a card of another size
+
+`aoa presets derive --vram 16GiB` makes a preset for it, of the same effective batch.",
     up: "up from {from}",
     down: "down from {from}",
     comma: ": ",
@@ -180,7 +184,7 @@ pub(super) static ZH: Words = Words {
     more_memory: "\
 ## 优化建议
 
-程序按显卡的显存自动选择预设，也可以用 `--preset NAME` 指定。`aoa plan --preset NAME` 在训练之前算出所需的显存，`aoa monitor`
+程序按显卡的显存自动选择预设，也可以用 `--preset NAME` 指定。`aoa plan --preset NAME` 在训练之前算出所需的显存，`aoa fit` 实际测量它，`aoa monitor`
 显示训练时的实际用量，`aoa presets diff A B` 列出两个预设的全部差异。
 
 ### 如果 `{small_preset}` 的显存仍有富余
@@ -189,7 +193,11 @@ pub(super) static ZH: Words = Words {
     less_memory: "### 如果 `{small_preset}` 的显存不足\n\n使用 `aoa train --preset {tight}`，它的内容是：",
     closing: "\
 如果仍然不够，`aoa plan --preset {tight} --memory-budget 20GiB` 会指出还有哪些设置可以节省显存。训练中即使超出预算，程序也会改用更小的
-微批次继续，样本不变，等效批大小也不变。",
+微批次继续，样本不变，等效批大小也不变。
+
+### 其他大小的显卡
+
+`aoa presets derive --vram 16GiB` 为它生成一个预设，等效批大小相同。",
     up: "从{from}增加到{to}",
     down: "从{from}减少到{to}",
     comma: "，",
