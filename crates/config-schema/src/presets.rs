@@ -111,7 +111,7 @@ pub(crate) fn read_chain(
         next = file
             .extends
             .clone()
-            .map(|(extends, place)| (beside(&name, extends, lookup), Some(place)));
+            .map(|(extends, place)| (meant(&name, extends, lookup), Some(place)));
         files.push(file);
     }
     files.reverse();
@@ -124,14 +124,15 @@ pub fn is_path(name: &str) -> bool {
     name.contains(std::path::MAIN_SEPARATOR) || path.extension().is_some_and(|end| end == "toml")
 }
 
-/// The preset that a preset extends: where the one is named by its path, first the file of that name beside it.
-fn beside(name: &str, extends: String, lookup: &dyn Fn(&str) -> Option<Source>) -> String {
-    if !is_path(name) || is_path(&extends) {
+/// The preset that a preset means by what it extends: one that is known by that name, else, for a preset that is named by its
+/// path, the file of that name beside it.
+fn meant(name: &str, extends: String, lookup: &dyn Fn(&str) -> Option<Source>) -> String {
+    if !is_path(name) || is_path(&extends) || lookup(&extends).is_some() {
         return extends;
     }
     let sibling = Path::new(name).with_file_name(format!("{extends}.toml"));
     match sibling.to_str() {
-        Some(sibling) if sibling != name && lookup(sibling).is_some() => sibling.to_owned(),
+        Some(sibling) if lookup(sibling).is_some() => sibling.to_owned(),
         _ => extends,
     }
 }

@@ -151,7 +151,7 @@ impl PresetCheck<'_> {
         texts: &[NamedText],
         findings: &mut Findings,
     ) -> Option<(Member, Vec<Warning>)> {
-        // Only the program's own presets are known by name; others are known by path, and see what lies beside them.
+        // Only the program's own presets are known by name; others are known by path, as `--preset` would have it.
         let named = |text: &NamedText| {
             let by_name = if self.own {
                 &text.name

@@ -260,16 +260,16 @@ fn a_preset_by_path_extends_the_file_beside_it() {
     let presets = [
         ("base", "model.aoa_layers = 1"),
         ("mine/base.toml", "extends = 'base'\nmodel.num_hid = 512"),
+        ("mine/desk.toml", "model.aoa_layers = 2"),
+        ("mine/lap.toml", "extends = 'desk'"),
         ("mine/top.toml", "extends = 'base'"),
-        ("mine/far.toml", "extends = 'other'"),
-        ("other", "model.aoa_layers = 2"),
-        ("top", "extends = 'base'"),
     ];
     check(&presets, "mine/base.toml", 1);
-    check(&presets, "mine/far.toml", 2);
-    check(&presets, "top", 1);
-    let resolved = resolve(&Layers::preset("mine/top.toml"), &lookup_in(&presets)).unwrap();
-    assert_eq!(resolved.config.model.num_hid, 512);
+    check(&presets, "mine/lap.toml", 2);
+    check(&presets, "mine/top.toml", 1);
+    // By name, there is nothing beside it.
+    let by_name = [("lap", "extends = 'desk'"), ("desk.toml", "")];
+    assert!(resolve(&Layers::preset("lap"), &lookup_in(&by_name)).is_err());
     let circle = [
         ("mine/a.toml", "extends = 'b'"),
         ("mine/b.toml", "extends = 'a'"),

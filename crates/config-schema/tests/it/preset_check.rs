@@ -432,9 +432,10 @@ fn a_file_takes_what_lies_beside_it_for_what_it_extends() {
         ),
     };
     let files = [
-        // Itself is not meant, but the preset of the program.
+        // By name, the preset of the program is meant.
         file("mine/24gb.toml", "24gb", "model.num_hid = 512\n"),
-        file("mine/laptop.toml", "24gb", "model.aoa_layers = 2\n"),
+        file("mine/desktop.toml", "24gb", "model.num_hid = 640\n"),
+        file("mine/laptop.toml", "desktop", ""),
         file("mine/more/other.toml", "24gb", ""),
     ];
     let mut widths = BTreeMap::new();
@@ -450,7 +451,12 @@ fn a_file_takes_what_lies_beside_it_for_what_it_extends() {
         Demand::default()
     });
     assert_eq!(verdict.findings, []);
-    let expected = [("24gb", 512), ("laptop", 512), ("other", 768)];
+    let expected = [
+        ("24gb", 512),
+        ("desktop", 640),
+        ("laptop", 640),
+        ("other", 768),
+    ];
     assert_eq!(
         widths,
         expected
