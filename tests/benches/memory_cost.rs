@@ -2,9 +2,9 @@
 //!
 //! A step with a count and one without differ by less than two steps with it do. So the calls of a step are counted, which
 //! is exact, and each kind of call is timed by itself: an allocation and its end through the program's allocator less the
-//! same through mimalloc alone, on two threads at once, which contend for the counts more than a step does; and a reading
-//! of the meter. Of every time the least of several rounds counts, for the step as well, so that the part is rather too
-//! large than too small.
+//! same through mimalloc alone, on as many threads at once as compute, and a reading of the meter. Of every time the least of
+//! several rounds counts. On a machine that does something else the threads take turns and the step takes longer, so only the
+//! figures of an idle one are good.
 #![expect(clippy::print_stdout, reason = "its result is its output")]
 
 use std::alloc::{GlobalAlloc, Layout, alloc, dealloc};
@@ -25,7 +25,6 @@ use trainer::{
     materialize, training_encoder, training_loader,
 };
 
-const THREADS: usize = 2;
 const ROUNDS: usize = 15;
 const PAIRS: usize = 100_000;
 const READINGS: usize = 1_000;
@@ -44,24 +43,26 @@ struct Step {
 
 fn main() {
     allocator::keep_freed_memory(); // as the program does
-    let counted = nanoseconds_of_a_pair(counted_pair);
-    let alone = nanoseconds_of_a_pair(pair_alone);
-    let count = (counted - alone).max(0.0);
     let reading = nanoseconds_of_a_reading();
-    println!(
-        "an allocation and its end: {counted:.1} ns counted, {alone:.1} ns without, on {THREADS} threads at once"
-    );
     println!("a reading of the meter: {reading:.0} ns");
-    let one_at_a_time = ["training.batch_size=1", "hardware.parallel_micro_batches=1"];
-    for sets in [&[][..], &one_at_a_time] {
+    // The preset as it is, one micro-batch at a time, and a step of two samples, which is little but overhead.
+    let alone = "hardware.parallel_micro_batches=1";
+    for sets in [&[][..], &[alone], &[alone, "training.batch_size=1"]] {
         let images = "dataset.shapes_train_images=64".to_owned();
         let sets = sets.iter().map(ToString::to_string).chain([images]);
         let settings = configuration("cpu", &sets.collect::<Vec<_>>());
+        let threads = settings.hardware.parallel_micro_batches;
+        let counted = nanoseconds_of_a_pair(threads, counted_pair);
+        let alone = nanoseconds_of_a_pair(threads, pair_alone);
+        let count = (counted - alone).max(0.0);
+        println!(
+            "an allocation and its end, threads {threads}: {counted:.1} ns counted, {alone:.1} ns without"
+        );
         let step = step(&settings);
         let cost = (step.allocations as f64 * count + step.readings as f64 * reading) * 1e-9;
         println!(
-            "preset cpu, micro-batch {}: a step of {:.1} ms has {} allocations and {} readings: {:.3} % of it",
-            settings.training.batch_size,
+            "preset cpu, effective batch {}: a step of {:.1} ms has {} allocations and {} readings: {:.3} % of it",
+            settings.effective_batch(),
             1e3 * step.seconds,
             step.allocations,
             step.readings,
@@ -82,10 +83,10 @@ fn pair_alone() {
     unsafe { MiMalloc.dealloc(black_box(MiMalloc.alloc(BLOCK)), BLOCK) };
 }
 
-fn nanoseconds_of_a_pair(pair: fn()) -> f64 {
+fn nanoseconds_of_a_pair(threads: usize, pair: fn()) -> f64 {
     let round = || {
-        let barrier = Arc::new(Barrier::new(THREADS));
-        let threads = (0..THREADS).map(|_| {
+        let barrier = Arc::new(Barrier::new(threads));
+        let threads = (0..threads).map(|_| {
             let barrier = barrier.clone();
             thread::spawn(move || {
                 barrier.wait();
