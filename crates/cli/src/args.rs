@@ -1,12 +1,15 @@
 //! Command-line arguments.
 
+mod derive;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use aoa_model::weights::PublishedPart;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use config_schema::DeviceMemory;
+
+pub use derive::DeriveArgs;
 
 /// Train and use a visual-question-answering model on whatever device there is.
 #[derive(Debug, Parser)]
@@ -291,51 +294,6 @@ pub struct PresetsCheckArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct DeriveArgs {
-    /// Memory of the card, such as 16GiB or 16GB [default: the GPU here with the most]
-    #[arg(long, value_name = "SIZE", value_parser = memory)]
-    pub vram: Option<DeviceMemory>,
-    /// Memory of the host, which limits what can be preloaded [default: this machine's, without --vram]
-    #[arg(long, value_name = "SIZE", value_parser = memory)]
-    pub host_memory: Option<DeviceMemory>,
-    /// Data set to plan for
-    #[arg(long, value_name = "NAME")]
-    pub dataset: Option<String>,
-    /// Folder that holds the data sets
-    #[arg(long, value_name = "DIR")]
-    pub data_root: Option<String>,
-    /// File to write instead of standard output, for `--preset` and `--config`
-    #[arg(long, value_name = "FILE")]
-    pub to: Option<PathBuf>,
-    /// Replace the file where there is one
-    #[arg(long, requires = "to")]
-    pub force: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-impl DeriveArgs {
-    /// The data set as assignments.
-    pub fn sets(&self) -> Vec<String> {
-        let config = ConfigArgs {
-            dataset: self.dataset.clone(),
-            data_root: self.data_root.clone(),
-            ..ConfigArgs::default()
-        };
-        config.sets()
-    }
-}
-
-/// Bytes with a unit, more than none.
-fn memory(text: &str) -> Result<DeviceMemory, String> {
-    match text.parse::<DeviceMemory>() {
-        Ok(memory) if memory.bytes().is_some_and(|bytes| bytes > 0) => Ok(memory),
-        _ => Err("not a size such as 16GiB or 16GB".to_owned()),
-    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -18,10 +18,8 @@ fn derived(place: &Place, args: &[&str]) -> Value {
 #[test]
 fn a_derived_preset_trains_and_plans_like_one_of_the_program() {
     let place = Place::new();
-    let args = ["presets", "derive", "--vram", "8GB", "--to", "8gb.toml"];
-    let outcome = place.ok(&args);
-    assert_eq!(outcome.stdout, "");
-    let answer = derived(&place, &["--vram", "8GB"]);
+    let args = ["--vram", "8GB", "--to", "8gb.toml"];
+    let answer = derived(&place, &args);
     let written = fs::read_to_string(place.path().join("8gb.toml")).expect("the file");
     assert_eq!(answer["toml"], written);
     assert_eq!(answer["fits"], true);
@@ -33,21 +31,41 @@ fn a_derived_preset_trains_and_plans_like_one_of_the_program() {
         assert!(written.lines().any(stated), "{decision} in {written}");
     }
 
-    // As preset and as file, and the plan is that of `aoa plan`.
-    for with in ["--preset", "--config"] {
-        let plan = place.ok(&["plan", "--json", with, "8gb.toml"]);
-        let plan: Value = serde_json::from_str(&plan.stdout).expect("JSON");
-        for key in ["peak_bytes", "budget_bytes", "fits"] {
-            assert_eq!(plan[key], answer[key], "{with} {key}");
-        }
+    // The plan is that of `aoa plan`.
+    let plan = place.ok(&["plan", "--json", "--preset", "8gb.toml"]);
+    let plan: Value = serde_json::from_str(&plan.stdout).expect("JSON");
+    for key in ["peak_bytes", "budget_bytes", "fits"] {
+        assert_eq!(plan[key], answer[key], "{key}");
     }
-    let dry = place.ok(&["train", "--dry-run", "--json", "--preset", "8gb.toml"]);
-    let dry: Value = serde_json::from_str(&dry.stdout).expect("JSON");
-    assert_eq!(dry["effective_batch"], 32);
+    for with in ["--preset", "--config"] {
+        let dry = place.ok(&["train", "--dry-run", "--json", with, "8gb.toml"]);
+        let dry: Value = serde_json::from_str(&dry.stdout).expect("JSON");
+        assert_eq!(dry["effective_batch"], 32, "{with}");
+        assert_eq!(
+            dry["config"]["training"]["batch_size"],
+            answer_batch(&answer),
+            "{with}"
+        );
+    }
 
     // What is there is replaced only on demand.
-    place.fails(2, &["8gb.toml exists already"], &args);
-    place.ok(&[&args[..], &["--force"]].concat());
+    let again = [&["presets", "derive"][..], &args].concat();
+    place.fails(2, &["8gb.toml exists already"], &again);
+    let other = [
+        "presets", "derive", "--vram", "20GB", "--to", "8gb.toml", "--force",
+    ];
+    assert_eq!(place.ok(&other).stdout, "");
+    let replaced = fs::read_to_string(place.path().join("8gb.toml")).expect("the file");
+    assert_ne!(replaced, written);
+}
+
+/// The micro-batch that a derived preset states.
+fn answer_batch(answer: &Value) -> Value {
+    let decisions = answer["decisions"].as_array().expect("decisions");
+    let batch = decisions
+        .iter()
+        .find(|one| one["key"] == "training.batch_size");
+    batch.expect("a micro-batch")["value"].clone()
 }
 
 #[test]

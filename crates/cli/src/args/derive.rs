@@ -1,0 +1,53 @@
+//! Arguments of `aoa presets derive`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use config_schema::DeviceMemory;
+
+use super::ConfigArgs;
+
+#[derive(Debug, ClapArgs)]
+pub struct DeriveArgs {
+    /// Memory of the card, such as 16GiB or 16GB [default: the GPU here with the most]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub vram: Option<DeviceMemory>,
+    /// Memory of the host, which limits what can be preloaded [default: this machine's, without --vram]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub host_memory: Option<DeviceMemory>,
+    /// Data set to plan for
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+    /// Folder that holds the data sets
+    #[arg(long, value_name = "DIR")]
+    pub data_root: Option<String>,
+    /// File to write instead of standard output, for `--preset` and `--config`
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+    /// Replace the file where there is one
+    #[arg(long, requires = "to")]
+    pub force: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl DeriveArgs {
+    /// The data set as assignments.
+    pub fn sets(&self) -> Vec<String> {
+        let config = ConfigArgs {
+            dataset: self.dataset.clone(),
+            data_root: self.data_root.clone(),
+            ..ConfigArgs::default()
+        };
+        config.sets()
+    }
+}
+
+/// Bytes with a unit, more than none.
+fn memory(text: &str) -> Result<DeviceMemory, String> {
+    match text.parse::<DeviceMemory>() {
+        Ok(memory) if memory.bytes().is_some_and(|bytes| bytes > 0) => Ok(memory),
+        _ => Err("not a size such as 16GiB or 16GB".to_owned()),
+    }
+}
