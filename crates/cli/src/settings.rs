@@ -216,7 +216,7 @@ pub fn preset(name: &str) -> Result<Source, Failure> {
     }
     presets::lookup(name).ok_or_else(|| Failure::Preset {
         name: name.to_owned(),
-        help: presets::meant(name),
+        help: presets::suggestion(name),
     })
 }
 

@@ -49,7 +49,7 @@ pub fn lookup(name: &str) -> Option<Source> {
 }
 
 /// What to say of a name that no preset has: the nearest, and all there are.
-pub fn meant(name: &str) -> String {
+pub fn suggestion(name: &str) -> String {
     suggest::for_choice(name, EMBEDDED.iter().map(|preset| preset.name))
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn read_chain(
         next = file
             .extends
             .clone()
-            .map(|(extends, place)| (meant(&name, extends, lookup), Some(place)));
+            .map(|(extends, place)| (extended(&name, extends, lookup), Some(place)));
         files.push(file);
     }
     files.reverse();
@@ -126,7 +126,7 @@ pub fn is_path(name: &str) -> bool {
 
 /// The preset that a preset means by what it extends: one that is known by that name, else, for a preset that is named by its
 /// path, the file of that name beside it.
-fn meant(name: &str, extends: String, lookup: &dyn Fn(&str) -> Option<Source>) -> String {
+fn extended(name: &str, extends: String, lookup: &dyn Fn(&str) -> Option<Source>) -> String {
     if !is_path(name) || is_path(&extends) || lookup(&extends).is_some() {
         return extends;
     }
