@@ -163,8 +163,13 @@ pub(super) fn check(members: &[&Member], presets: &Presets, findings: &mut Findi
                 (more, MEMORY),
             ];
             let (_, name) = measure.key.split_once('.').unwrap_or_default();
+            let room = match measure.rule {
+                Rule::MonotoneSavings => "",
+                Rule::MonotoneBatch => " or less, with an `update_freq` that makes up for it,",
+                _ => " or less",
+            };
             let help = format!(
-                "set `{name} = {}` in `{}`; presets that are not to be compared have another `family.name`",
+                "set `{name} = {}`{room} in `{}`; presets that are not to be compared have another `family.name`",
                 more.key(measure.key).value,
                 less.name
             );
