@@ -47,8 +47,8 @@ fn origins_with_what_they_overrode() {
 epochs = 5  # --set training.epochs=5
 #   overrides 4 (environment variable AOA_TRAINING__EPOCHS)
 #   overrides 3 (my.toml:2)
-#   overrides 2 (preset over.toml, over.toml:2)
-#   overrides 1 (preset base.toml, base.toml:1)
+#   overrides 2 (preset over.toml:2)
+#   overrides 1 (preset base.toml:1)
 #   overrides 20 (default)
 ";
     let text = run(&[]);
