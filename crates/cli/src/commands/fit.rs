@@ -8,13 +8,14 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use trainer::fit::Measured;
-use trainer::plan::WorstCase;
+use trainer::memory::budget;
+use trainer::plan::{SegmentChoice, WorstCase, choose_segment, with_segment};
 use trainer::{Dataset, training_encoder};
 
 use self::search::Search;
 use crate::ActiveModel;
 use crate::args::FitArgs;
-use crate::commands::plan::DOES_NOT_FIT;
+use crate::commands::plan::{DOES_NOT_FIT, device_memory};
 use crate::failure::Failure;
 use crate::output;
 
@@ -39,6 +40,8 @@ struct Answer {
     largest_micro_batch: Option<usize>,
     /// Assignments for the largest micro-batch that fits and divides the effective batch.
     set: Vec<String>,
+    /// Where `checkpoint_segment` is left to the budget: what was measured.
+    segments: Option<SegmentChoice>,
     /// The phase that takes most with the configured size, what that is whatever the size, and what each sample adds.
     worst_phase: Option<String>,
     static_bytes: Option<u64>,
@@ -77,7 +80,7 @@ enum Size {
 }
 
 pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
-    let settings = args.config.settings()?;
+    let mut settings = args.config.settings()?;
     let config = &settings.resolved.config;
     let dataset = Dataset::open(config)?;
     let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
@@ -86,7 +89,15 @@ pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
         child::measure(&settings, &dataset, encoder, &worst, micro_batch)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let answer = Search::new(args, &settings, &worst).run()?;
+    let (memory, _) = device_memory(&settings)?;
+    let segments = match budget(config, memory) {
+        Some(budget) => choose_segment::<ActiveModel>(config, &worst, budget)?,
+        None => None,
+    };
+    if let Some(choice) = &segments {
+        settings.resolved.config = with_segment(config, choice.checkpoint_segment);
+    }
+    let answer = Search::new(args, &settings, &worst).run(segments)?;
     if args.json {
         output::json(&answer);
     } else {

@@ -113,6 +113,23 @@ fn the_largest_micro_batch_fits_and_the_next_does_not() {
 }
 
 #[test]
+fn the_length_of_segments_is_that_of_the_plan() {
+    let place = Place::new();
+    let open = format!(
+        "{AMPLE} --set memory_optimization.gradient_checkpointing=true \
+         --set memory_optimization.checkpoint_segment=0 --set model.aoa_layers=3"
+    );
+    let (_, plan) = run(&place, "plan", &open);
+    let (_, fit) = run(&place, "fit", &open);
+    assert!(fit["segments"].is_object(), "{fit}");
+    assert_eq!(fit["segments"], plan["segments"]);
+    assert_eq!(fit["plan_peak_bytes"], plan["peak_bytes"]);
+    let length = number(&fit["segments"], "checkpoint_segment");
+    let set = format!("memory_optimization.checkpoint_segment={length}");
+    assert_eq!(fit["set"][2], set);
+}
+
+#[test]
 fn a_budget_for_not_even_one_sample_has_an_exit_code() {
     let place = Place::new();
     let (code, answer) = run(&place, "fit", "--memory-budget 1MiB");

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
-use config_schema::Device;
+use config_schema::{Config, Device};
 use data_pipeline::Encoder;
 use serde::{Deserialize, Serialize};
 use trainer::fit::{Measured, measure as take_steps, with_micro_batch};
@@ -74,10 +74,14 @@ fn be_killed_first() {
 /// # Errors
 ///
 /// When it cannot be started or used, for another reason than memory.
-pub fn started(args: &FitArgs, micro_batch: usize) -> Result<Result<Measured, String>, Failure> {
+pub fn started(
+    args: &FitArgs,
+    config: &Config,
+    micro_batch: usize,
+) -> Result<Result<Measured, String>, Failure> {
     let program = std::env::current_exe().map_err(Failure::Restart)?;
     let output = Command::new(program)
-        .args(arguments(args, micro_batch))
+        .args(arguments(args, config, micro_batch))
         .stdin(Stdio::null())
         .output()
         .map_err(Failure::Restart)?;
@@ -117,7 +121,13 @@ fn end(status: ExitStatus, cause: &Cause, stderr: &str) -> String {
     }
 }
 
-fn arguments(args: &FitArgs, micro_batch: usize) -> Vec<OsString> {
+/// The assignment of a length of segments.
+pub fn segment(length: usize) -> String {
+    format!("memory_optimization.checkpoint_segment={length}")
+}
+
+/// Arguments for the same configuration, with the length of segments that was decided on.
+fn arguments(args: &FitArgs, config: &Config, micro_batch: usize) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["fit".into(), "--measure".into()];
     arguments.push(micro_batch.to_string().into());
     if let Some(preset) = &args.config.preset {
@@ -126,7 +136,8 @@ fn arguments(args: &FitArgs, micro_batch: usize) -> Vec<OsString> {
     if let Some(file) = &args.config.config {
         arguments.extend(["--config".into(), file.into()]);
     }
-    for set in args.config.sets() {
+    let decided = segment(config.memory_optimization.checkpoint_segment);
+    for set in args.config.sets().into_iter().chain([decided]) {
         arguments.extend(["--set".into(), set.into()]);
     }
     arguments
@@ -151,11 +162,15 @@ mod tests {
     fn the_process_has_the_same_configuration() {
         let command = "fit --preset 24gb --config my.toml --set training.lr=1e-3 --memory-budget 12GiB --json";
         let args = fit(command.split(' ').map(Into::into).collect());
-        let child = fit(arguments(&args, 6));
+        let mut config = Config::default();
+        config.memory_optimization.checkpoint_segment = 3;
+        let child = fit(arguments(&args, &config, 6));
         assert_eq!(child.measure, Some(6));
         assert_eq!(child.config.preset, args.config.preset);
         assert_eq!(child.config.config, args.config.config);
-        assert_eq!(child.config.sets(), args.config.sets());
+        let decided = "memory_optimization.checkpoint_segment=3".to_owned();
+        let sets = args.config.sets().into_iter().chain([decided]);
+        assert_eq!(child.config.sets(), sets.collect::<Vec<_>>());
     }
 
     #[cfg(unix)]

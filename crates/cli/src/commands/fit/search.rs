@@ -2,7 +2,7 @@
 
 use trainer::fit::{Lines, Measured, with_micro_batch};
 use trainer::memory::budget;
-use trainer::plan::{WorstCase, plan};
+use trainer::plan::{SegmentChoice, WorstCase, plan};
 
 use super::{Answer, Size, child};
 use crate::ActiveModel;
@@ -32,12 +32,13 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Measures the configured size, or the largest half of a half of it that can be measured, and a second one.
+    /// Measures the configured size, or the largest half of a half of it that can be measured, and a second one. `segments` is
+    /// what the settings have by choice.
     ///
     /// # Errors
     ///
     /// When a size cannot be planned, or not measured for another reason than memory.
-    pub fn run(mut self) -> Result<Answer, Failure> {
+    pub fn run(mut self, segments: Option<SegmentChoice>) -> Result<Answer, Failure> {
         let config = &self.settings.resolved.config;
         let mut size = config.training.batch_size;
         let mut first = self.measure(size)?;
@@ -51,7 +52,14 @@ impl<'a> Search<'a> {
             Some(_) if most > 1 => self.measure(2)?,
             _ => None,
         };
-        self.answer(first.as_ref(), second.as_ref())
+        let mut answer = self.answer(first.as_ref(), second.as_ref())?;
+        if let Some(choice) = &segments
+            && !answer.set.is_empty()
+        {
+            answer.set.push(child::segment(choice.checkpoint_segment));
+        }
+        answer.segments = segments;
+        Ok(answer)
     }
 
     /// The largest micro-batch that may fit for all that is known: that which leaves work for all that are computed side by
@@ -78,7 +86,7 @@ impl<'a> Search<'a> {
             });
             return Ok(None);
         }
-        match child::started(self.args, micro_batch)? {
+        match child::started(self.args, &self.settings.resolved.config, micro_batch)? {
             Ok(measured) => {
                 let peak_bytes = measured.peak_bytes();
                 self.sizes.push(Size::Measured {
@@ -147,6 +155,7 @@ impl<'a> Search<'a> {
             largest_micro_batch,
             set: largest_micro_batch
                 .map_or_else(Vec::new, |most| assignments(effective_batch, most)),
+            segments: None,
             worst_phase: worst.map(|(phase, ..)| phase.to_owned()),
             static_bytes: worst.map(|(_, line, _)| line.static_bytes.max(0.0) as u64),
             sample_bytes: worst.map(|(_, line, _)| line.slope_bytes as u64),

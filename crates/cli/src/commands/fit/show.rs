@@ -3,12 +3,16 @@
 use super::{Answer, Size};
 use crate::commands::plan::size as bytes;
 use crate::output;
+use crate::progress::segments;
 
 pub fn show(answer: &Answer) {
     output::line(format!(
         "preset {} on {}, effective batch {}, configured micro-batch {}",
         answer.preset, answer.device, answer.effective_batch, answer.micro_batch
     ));
+    if let Some(choice) = &answer.segments {
+        output::line(segments(choice));
+    }
     output::line("micro-batch       peak    by plan  the plan is");
     for size in &answer.sizes {
         row(size);
