@@ -77,6 +77,7 @@ pub fn import_yaml(source: Source) -> Import {
         statements: BTreeMap::new(),
         keys: Vec::new(),
         unknown: 0,
+        counted: (0, 1),
     };
     match yaml::read(&source.text) {
         Ok(entries) => entries.iter().for_each(|entry| importer.top(entry)),
@@ -107,6 +108,8 @@ struct Importer<'a> {
     keys: Vec<ImportedKey>,
     /// How many of them do not exist.
     unknown: usize,
+    /// A byte of the text, and the line that it is in.
+    counted: (usize, usize),
 }
 
 impl Importer<'_> {
@@ -159,7 +162,7 @@ impl Importer<'_> {
             self.report.unknown.insert(&key.path);
             return self.became(name, entry, Became::Refused);
         };
-        let (line, _) = self.source.line_column(entry.span.start);
+        let line = self.line(entry);
         let statement = Statement {
             key,
             value,
@@ -199,9 +202,18 @@ impl Importer<'_> {
     }
 
     fn became(&mut self, name: &str, entry: &Entry, became: Became) {
-        let (line, _) = self.source.line_column(entry.span.start);
+        let line = self.line(entry);
         let name = excerpt(name);
         self.keys.push(ImportedKey { name, line, became });
+    }
+
+    /// The line of a key, counted on from that of the one before: a text may have a key in each of very many lines.
+    fn line(&mut self, entry: &Entry) -> usize {
+        let at = entry.span.start;
+        let (from, line) = self.counted;
+        let between = self.source.text.get(from..at).unwrap_or_default();
+        self.counted = (at, line + between.matches('\n').count());
+        self.counted.1
     }
 
     /// The value as the key takes it.
