@@ -143,6 +143,9 @@ impl Checkpoints {
             .prefix(".partial-")
             .tempdir_in(&self.folder)
             .map_err(failed)?;
+        // A folder within has the usual permissions, which a temporary one has not.
+        let staged = staging.path().join("whole");
+        fs::create_dir(&staged).map_err(failed)?;
 
         let record = |error| TrainError::Record {
             path: name.clone(),
@@ -151,7 +154,7 @@ impl Checkpoints {
         let mut marks = BTreeMap::new();
         // One file at a time: each is a copy in host memory until it is written.
         let mut write = |file: String, content: &[u8]| {
-            durable::write_synced(&staging.path().join(&file), content).map_err(failed)?;
+            durable::write_synced(&staged.join(&file), content).map_err(failed)?;
             marks.insert(file, FileMark::of(content));
             Ok::<_, TrainError>(())
         };
@@ -167,8 +170,8 @@ impl Checkpoints {
             crc32: seal(&marks),
             files: marks,
         };
-        durable::write_synced(&staging.path().join(MANIFEST), &json(&manifest)).map_err(failed)?;
-        durable::publish_folder(&staging.keep(), &name).map_err(failed)?;
+        durable::write_synced(&staged.join(MANIFEST), &json(&manifest)).map_err(failed)?;
+        durable::publish_folder(&staged, &name).map_err(failed)?;
         Ok(name)
     }
 

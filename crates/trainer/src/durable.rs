@@ -14,12 +14,13 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         Some(folder) if folder != "" => folder,
         _ => Path::new("."),
     };
+    // A file made this way has the usual permissions, which a temporary one has not.
     let mut file = tempfile::Builder::new()
         .prefix(".partial-")
-        .tempfile_in(folder)?;
+        .make_in(folder, |path| File::create_new(path))?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
-    file.persist(path)?;
+    file.persist(path).map_err(|error| error.error)?;
     sync_folder(folder)
 }
 

@@ -92,13 +92,14 @@ fn write(path: &Path, tensors: &BTreeMap<String, TensorBytes>) -> Result<(), Fau
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    let staged = tempfile::Builder::new()
+    // A file made this way has the usual permissions, which a temporary one has not.
+    let (file, staged) = tempfile::Builder::new()
         .prefix(".partial-")
-        .tempfile_in(folder.unwrap_or(Path::new(".")))?
-        .into_temp_path();
-    // A file made anew has the usual permissions, which a temporary one has not.
-    fs::remove_file(&staged)?;
-    let mut file = BufWriter::new(File::create_new(&staged)?);
+        .make_in(folder.unwrap_or(Path::new(".")), |path| {
+            File::create_new(path)
+        })?
+        .into_parts();
+    let mut file = BufWriter::new(file);
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(&header)?;
     for (_, tensor) in order {

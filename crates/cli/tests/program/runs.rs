@@ -8,6 +8,28 @@ use serde_json::Value;
 
 use crate::support::{Place, signal, small_training};
 
+/// Every file and folder under a folder has the permissions that one made in the usual way has.
+#[cfg(unix)]
+fn usual_permissions(place: &Place, folder: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = |path: &std::path::Path| {
+        let permissions = fs::metadata(path).expect("it is there").permissions();
+        permissions.mode()
+    };
+    let file = mode(&place.file("usual/file", ""));
+    let usual = mode(&place.path().join("usual"));
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            assert_eq!(mode(&path), usual, "{}", path.display());
+            usual_permissions(place, &path);
+        } else {
+            assert_eq!(mode(&path), file, "{}", path.display());
+        }
+    }
+}
+
 fn last_line(stdout: &str) -> Value {
     serde_json::from_str(stdout.lines().last().expect("a line")).expect("JSON")
 }
@@ -30,6 +52,8 @@ fn train_eval_and_ask() {
             .is_some_and(|seconds| seconds > 0.0)
     );
     assert_eq!(summary["run_dir"], "run");
+    #[cfg(unix)]
+    usual_permissions(&place, &place.path().join("run"));
     for baseline in ["majority_accuracy", "question_only_accuracy"] {
         assert!(summary[baseline].as_f64().is_some(), "{baseline}");
     }
