@@ -100,6 +100,20 @@ pub enum Failure {
         /// The file.
         path: PathBuf,
     },
+    /// What is to be written is there as something else than a file.
+    #[error("{} is not a regular file, and is not replaced", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A file that an argument names cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// A file of weights cannot be read or written.
     #[error(transparent)]
     Weights(#[from] WeightFileError),
@@ -150,12 +164,13 @@ impl Failure {
             | Self::PresetFolder { .. }
             | Self::AnotherRun { .. }
             | Self::Preset { .. }
-            | Self::Exists { .. } => 2,
+            | Self::Exists { .. }
+            | Self::NotAFile { .. } => 2,
             Self::Data(_) | Self::File { .. } | Self::Weights(_) | Self::Incomplete { .. } => 3,
             Self::Choice(_) | Self::NoCard(_) | Self::Probe(_) | Self::Sampler(_) => 4,
             Self::Derive(_) => 7,
             Self::NoRun | Self::Part(_) => 5,
-            Self::Signals(_) => 1,
+            Self::Signals(_) | Self::Write { .. } => 1,
             Self::Restart(_) => 8,
             Self::Measurement { code, .. } => *code,
             Self::Train(error) => match error {
@@ -228,6 +243,7 @@ impl Failure {
             Self::Exists { .. } => {
                 Some("name another file, or replace this one with `--force`".to_owned())
             }
+            Self::NotAFile { .. } => Some("name another file".to_owned()),
             Self::NoRun => Some("train one with `aoa train`, or name a run directory".to_owned()),
             _ => None,
         }

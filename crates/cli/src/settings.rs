@@ -242,8 +242,11 @@ pub fn read_source(path: &Path) -> Result<Source, Failure> {
     Ok(Source::new(path.display().to_string(), text))
 }
 
-/// Reads a file of at most `limit` bytes; what has no end is refused, too.
+/// Reads a regular file of at most `limit` bytes. Whatever else there is may have no end, or may never begin.
 pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
     let mut bytes = Vec::new();
     fs::File::open(path)?
         .take(limit + 1)

@@ -15,10 +15,12 @@ mod train;
 mod weights;
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::CommandFactory;
+use trainer::write_whole;
 
 use crate::args::{Args, Command};
 use crate::failure::Failure;
@@ -58,14 +60,33 @@ fn run_dir(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
     Ok(newest)
 }
 
-/// Refuses a file that is there, in front of the work, unless it was said that it may be replaced.
+/// Refuses, in front of the work, a file that cannot be written: one that is there, unless it was said that it may be
+/// replaced; whatever is no regular file; and one in a folder that is not there.
 fn may_write(to: &Path, force: bool) -> Result<(), Failure> {
-    if force || fs::symlink_metadata(to).is_err() {
-        return Ok(());
+    let path = to.to_owned();
+    match fs::metadata(to) {
+        Ok(there) if !there.is_file() => Err(Failure::NotAFile { path }),
+        Ok(_) if !force => Err(Failure::Exists { path }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !to.is_symlink() => {
+            let folder = to.parent().filter(|folder| *folder != "");
+            let folder = fs::metadata(folder.unwrap_or(Path::new(".")));
+            folder.map_err(|source| Failure::Write { path, source })?;
+            Ok(())
+        }
+        Err(source) => Err(Failure::Write { path, source }),
+        Ok(_) => Ok(()),
     }
-    Err(Failure::Exists {
+}
+
+/// Writes a text that [`may_write`] has let pass, and says so. A symbolic link stays, and what it points to is replaced.
+fn write_text(to: &Path, text: &str) -> Result<(), Failure> {
+    let place = fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
+    write_whole(&place, text.as_bytes()).map_err(|source| Failure::Write {
         path: to.to_owned(),
-    })
+        source,
+    })?;
+    output::note(format!("wrote {}", to.display()));
+    Ok(())
 }
 
 /// Says which checkpoints were passed over, and why.

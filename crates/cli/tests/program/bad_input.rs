@@ -251,18 +251,18 @@ fn output_that_is_lost_and_input_without_end() {
     assert_eq!(status.code(), Some(1));
     place.fails(
         2,
-        &["/dev/zero", "more than"],
+        &["/dev/zero", "it is not a regular file"],
         &["train", "--dry-run", "--config", "/dev/zero"],
     );
     place.fails(
         2,
-        &["/dev/zero", "more than"],
+        &["/dev/zero", "it is not a regular file"],
         &["train", "--dry-run", "--preset", "/dev/zero"],
     );
     place.ok(&small_training(&[]));
     place.fails(
         3,
-        &["/dev/zero", "more than"],
+        &["/dev/zero", "it is not a regular file"],
         &["ask", "what?", "--image", "/dev/zero", "--run", "run"],
     );
 }

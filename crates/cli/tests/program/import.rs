@@ -81,3 +81,71 @@ fn a_file_that_cannot_be_imported_leaves_none() {
     );
     assert!(!place.path().join("mine.toml").exists());
 }
+
+#[cfg(unix)]
+#[test]
+fn only_a_regular_file_is_replaced() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+
+    let place = Place::new();
+    place.file("theirs.yaml", YAML);
+    let pipe = place.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    place.file("folder/kept.toml", "");
+    symlink("nowhere", place.path().join("dangling")).expect("a link");
+    let import: &[&str] = &["presets", "import", "theirs.yaml", "--to"];
+    let derive: &[&str] = &["presets", "derive", "--vram", "16GiB", "--to"];
+    for command in [import, derive] {
+        for force in [&[][..], &["--force"]] {
+            let to = |name| [command, &[name], force].concat();
+            for name in ["pipe", "folder"] {
+                let message = format!("{name} is not a regular file");
+                place.fails(2, &[&message], &to(name));
+                let said = place.run(&to(name)).stderr;
+                assert!(!said.contains("--force"), "{said}");
+            }
+            place.fails(1, &["cannot write dangling"], &to("dangling"));
+            place.fails(
+                1,
+                &["cannot write nodir/x.toml: No such file"],
+                &to("nodir/x.toml"),
+            );
+            let said = place.run(&to("nodir/x.toml")).stderr;
+            assert!(!said.contains(".partial"), "{said}");
+        }
+    }
+    let kind = fs::symlink_metadata(&pipe)
+        .expect("it is there")
+        .file_type();
+    assert!(kind.is_fifo());
+
+    // A link stays, and what it leads to is replaced.
+    symlink("folder/kept.toml", place.path().join("link")).expect("a link");
+    place.fails(
+        2,
+        &["link exists already", "--force"],
+        &[import, &["link"]].concat(),
+    );
+    place.ok(&[import, &["link", "--force"]].concat());
+    assert!(place.path().join("link").is_symlink());
+    let kept = fs::read_to_string(place.path().join("folder/kept.toml")).expect("the preset");
+    assert!(kept.contains("aoa_layers = 4"), "{kept}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_not_waited_for() {
+    let place = Place::new();
+    let pipe = place.path().join("pipe.toml");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let words = ["pipe.toml: it is not a regular file"];
+    place.fails(2, &words, &["presets", "import", "pipe.toml"]);
+    for option in ["--config", "--preset"] {
+        place.fails(2, &words, &["config", "show", option, "pipe.toml"]);
+    }
+    // What may be read without an end is not read at all.
+    let words = ["/dev/zero: it is not a regular file"];
+    place.fails(2, &words, &["config", "show", "--preset", "/dev/zero"]);
+}

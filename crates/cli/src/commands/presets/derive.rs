@@ -4,10 +4,11 @@ use config_schema::{Config, DeviceMemory, Layers, presets, resolve};
 use gpu_probe::{Candidate, Device, DeviceRequest, Driver, Inventory, choose_preset, probe};
 use trainer::derive::{Card, Derived, derive};
 use trainer::plan::{WorstCase, plan};
-use trainer::{Dataset, TrainError, preloaded_bytes, training_encoder, write_whole};
+use trainer::{Dataset, TrainError, preloaded_bytes, training_encoder};
 
 use crate::ActiveModel;
 use crate::args::DeriveArgs;
+use crate::commands::{may_write, write_text};
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::nvml_library;
@@ -16,13 +17,8 @@ use crate::settings::nvml_library;
 const ANY_PRESET: &str = "24gb";
 
 pub fn run(args: &DeriveArgs) -> Result<(), Failure> {
-    if let Some(to) = args.to.as_deref()
-        && !args.force
-        && to.exists()
-    {
-        return Err(Failure::Exists {
-            path: to.to_owned(),
-        });
+    if let Some(to) = &args.to {
+        may_write(to, args.force)?;
     }
     let layers = Layers {
         sets: args.sets(),
@@ -35,11 +31,10 @@ pub fn run(args: &DeriveArgs) -> Result<(), Failure> {
     let derived = derive(&card, &layers.sets, &mut |config| peak(config, &dataset))?;
     let text = derived.toml();
     if let Some(to) = &args.to {
-        write_whole(to, text.as_bytes()).map_err(|source| Failure::File {
-            path: to.clone(),
-            source,
-        })?;
-        output::note(format!("wrote {}", to.display()));
+        write_text(to, &text)?;
+    }
+    for note in &derived.notes {
+        output::note(format!("note: {note}"));
     }
     show(args, &derived, &text);
     Ok(())

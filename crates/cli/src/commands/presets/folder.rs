@@ -31,7 +31,7 @@ fn walk(folder: &Path, files: &mut Vec<PresetFile>) -> io::Result<()> {
                 Err(error) => Err(error),
             }
         } else {
-            regular(&path)
+            read_bounded(&path, MAX_TEXT_BYTES as u64)
         };
         files.push(PresetFile {
             path: path.display().to_string(),
@@ -39,12 +39,4 @@ fn walk(folder: &Path, files: &mut Vec<PresetFile>) -> io::Result<()> {
         });
     }
     Ok(())
-}
-
-/// The bytes of a regular file, or of one that a link leads to. Whatever else there is may have no end.
-fn regular(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    read_bounded(path, MAX_TEXT_BYTES as u64)
 }

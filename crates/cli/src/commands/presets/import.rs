@@ -1,9 +1,8 @@
 use std::path::Path;
 
 use config_schema::{Became, ImportedKey, import_yaml};
-use trainer::write_whole;
 
-use crate::commands::may_write;
+use crate::commands::{may_write, write_text};
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::read_source;
@@ -28,13 +27,7 @@ pub fn run(file: &Path, to: Option<&Path>, force: bool, json: bool) -> Result<()
     let preset = import.preset?;
     match to {
         None => output::text(preset),
-        Some(to) => {
-            write_whole(to, preset.as_bytes()).map_err(|source| Failure::File {
-                path: to.to_owned(),
-                source,
-            })?;
-            output::note(format!("wrote {}", to.display()));
-        }
+        Some(to) => write_text(to, &preset)?,
     }
     Ok(())
 }
