@@ -285,7 +285,7 @@ pub enum PresetsCommand {
 
 #[derive(Debug, ClapArgs)]
 pub struct PresetsCheckArgs {
-    /// Check the presets in this folder and those within it [default: those of the program, in `configs` where it is]
+    /// Check the presets in this folder and those within it [default: those of the program, from `configs` in its repository]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// Plan no memory, which takes some seconds for each preset

@@ -91,9 +91,17 @@ fn the_presets_of_the_program_pass_and_none_is_unread() {
 }
 
 #[test]
-fn a_folder_named_configs_is_that_of_the_program() {
+fn a_folder_named_configs_is_that_of_the_program_in_its_repository() {
     let place = Place::new();
     place.file("configs/desktop.toml", overlay(""));
+    place.file("configs/my.yaml", "");
+    let (code, answer) = check(&place, &["--no-plan"]);
+    assert_eq!((code, places(&answer)), (Some(0), Vec::new()));
+    let presets = answer["presets"].as_array().expect("presets");
+    assert!(presets.iter().all(|preset| preset["name"] != "desktop"));
+
+    fs::remove_file(place.path().join("configs/my.yaml")).expect("it is there");
+    place.file("crates/config-schema/src/presets.rs", "");
     let (code, answer) = check(&place, &["--no-plan"]);
     assert_eq!(code, Some(2));
     let found = places(&answer);

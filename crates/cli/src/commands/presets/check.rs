@@ -29,6 +29,9 @@ const BY_PLAN: [Rule; 2] = [Rule::ModelBuilds, Rule::PlannedPeak];
 /// Where the presets of the program are, in a clone of its repository.
 const OWN: &str = "configs";
 
+/// What names these presets there. A folder of that name may be anywhere.
+const NAMED_IN: &str = "crates/config-schema/src/presets.rs";
+
 /// What a program reads.
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -62,7 +65,7 @@ pub fn run(args: &PresetsCheckArgs) -> Result<ExitCode, Failure> {
     let own = Path::new(OWN);
     let files = match &args.dir {
         Some(dir) => folder::read(dir)?,
-        None if own.is_dir() => folder::read(own)?,
+        None if own.is_dir() && Path::new(NAMED_IN).is_file() => folder::read(own)?,
         None => embedded(),
     };
     let name = args.dir.as_deref().unwrap_or(own).display().to_string();
