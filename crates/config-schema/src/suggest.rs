@@ -2,6 +2,9 @@
 
 use crate::schema::{self, Key};
 
+/// What other programs call `lr`. In letters it is nearer to another key.
+const LEARNING_RATE: &str = "learning_rate";
+
 /// The help for a key that does not exist. `section` is the section it stands in, `None` at the top level.
 pub(crate) fn for_key(section: Option<&str>, name: &str) -> Option<String> {
     let best = similar_keys(section, name);
@@ -24,7 +27,10 @@ pub(crate) fn for_key(section: Option<&str>, name: &str) -> Option<String> {
 /// The keys meant, best reading only: the same name in other letters before a similar name, and the section the name
 /// stands in before the others.
 fn similar_keys(section: Option<&str>, name: &str) -> Vec<&'static Key> {
-    let wanted = normal(name);
+    let wanted = match normal(name) {
+        name if name == LEARNING_RATE => "lr".to_owned(),
+        name => name,
+    };
     let here = |key: &&Key| Some(key.section()) == section;
     let same: Vec<&Key> = schema::keys()
         .filter(|key| normal(&key.name) == wanted)
@@ -137,6 +143,9 @@ mod tests {
         check(Some("evaluation"), "batch-size", &["evaluation.batch_size"]);
         check(None, "lr", &["training.lr"]);
         check(Some("model"), "lr", &["training.lr"]);
+        check(Some("training"), "learning_rate", &["training.lr"]);
+        check(None, "learning-rate", &["training.lr"]);
+        check(Some("family"), "learning_rates", &["family.learning_rates"]);
         check(Some("model"), "AOA_layers", &["model.aoa_layers"]);
         check(None, "AOA_layers", &["model.aoa_layers"]);
         check(

@@ -169,7 +169,7 @@ impl PresetCheck<'_> {
             Err(ConfigErrors { errors }) => {
                 for mut error in errors {
                     if let Problem::UnknownPreset { name } = &error.problem {
-                        error.help = Some(files::known_names(name, texts));
+                        error.help = Some(files::known_names(name, text, texts));
                     }
                     findings.problem(error, &text.source);
                 }

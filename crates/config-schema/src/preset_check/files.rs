@@ -93,10 +93,11 @@ fn reachable(
     }
 }
 
-/// The cure of an `extends` that names no preset: the nearest name, and all there are.
-pub(super) fn known_names(wanted: &str, presets: &[NamedText]) -> String {
+/// The cure of an `extends` in the file `of` that names no preset: the nearest other name, and all there are.
+pub(super) fn known_names(wanted: &str, of: &NamedText, presets: &[NamedText]) -> String {
     let here = presets.iter().map(|preset| preset.name.as_str());
+    let here = here.filter(|name| *name != of.name);
     let program = presets::embedded().iter().map(|preset| preset.name);
-    let program = program.filter(|name| presets.iter().all(|preset| preset.name != **name));
-    suggest::for_choice(wanted, here.chain(program))
+    let program = program.filter(|name| here.clone().all(|other| other != *name));
+    suggest::for_choice(wanted, here.clone().chain(program))
 }

@@ -421,6 +421,13 @@ fn the_name_nearest_to_an_unknown_one_may_be_a_file_of_the_folder() {
     let help = verdict.findings[0].help.as_deref().unwrap();
     assert!(help.starts_with("did you mean \"desktop\"?"), "{help}");
     assert!(help.contains("\"24gb\""), "{help}");
+    // But never the file itself.
+    let verdict = check(&[file("p5", "5")], false, &[]);
+    let help = verdict.findings[0].help.as_deref().unwrap();
+    assert!(
+        help.starts_with("known: ") && !help.contains("p5"),
+        "{help}"
+    );
 }
 
 #[test]
