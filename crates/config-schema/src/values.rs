@@ -107,7 +107,7 @@ pub struct DeviceMemory(Option<u64>);
 
 impl DeviceMemory {
     pub(crate) const FORMAT: &str = "device-memory";
-    const FORM: &str = "\"\" or bytes with a unit such as \"22GiB\", at most \"1EiB\"";
+    const FORM: &str = "\"\" or a number with a unit (B, KiB, MiB, GiB, TiB, kB, MB, GB, TB) such as \"22GiB\", at most \"1EiB\"";
 
     /// This many bytes, at most an exbibyte.
     pub fn of(bytes: u64) -> Self {
@@ -127,8 +127,12 @@ impl FromStr for DeviceMemory {
         if text.is_empty() {
             return Ok(Self(None));
         }
+        // A number alone would count bytes where gibibytes were meant.
+        let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
         match text.parse::<ByteSize>() {
-            Ok(size) if size.as_u64() <= bytesize::EIB => Ok(Self(Some(size.as_u64()))),
+            Ok(size) if size.as_u64() <= bytesize::EIB && (has_unit || text == "0") => {
+                Ok(Self(Some(size.as_u64())))
+            }
             _ => Err(MalformedValue {
                 expected: Self::FORM,
                 got: text.to_owned(),
@@ -179,7 +183,7 @@ impl JsonSchema for DeviceMemory {
         json_schema!({
             "type": "string",
             "format": Self::FORMAT,
-            "pattern": "^([0-9]+(\\.[0-9]+)?\\s*([kKmMgGtTpPeE]([iI]?[bB])?|[bB])?)?$",
+            "pattern": "^(0|[0-9]+(\\.[0-9]+)?\\s*([kKmMgGtTpPeE]([iI]?[bB])?|[bB]))?$",
         })
     }
 }
@@ -226,7 +230,9 @@ mod tests {
         check_memory("22 GB", Some(DeviceMemory(Some(22_000_000_000))));
         check_memory("1.5GiB", Some(DeviceMemory(Some(3 << 29))));
         check_memory("0", Some(DeviceMemory(Some(0))));
-        for text in ["-1", "GiB", "22 gigs", "nan", "1e3GiB", "2EiB", " "] {
+        for text in [
+            "-1", "GiB", "22 gigs", "nan", "1e3GiB", "2EiB", " ", "22", "1.5",
+        ] {
             check_memory(text, None);
         }
     }

@@ -48,6 +48,8 @@ impl DeriveArgs {
 fn memory(text: &str) -> Result<DeviceMemory, String> {
     match text.parse::<DeviceMemory>() {
         Ok(memory) if memory.bytes().is_some_and(|bytes| bytes > 0) => Ok(memory),
-        _ => Err("not a size such as 16GiB or 16GB".to_owned()),
+        _ => Err(
+            "not a number with a unit (MiB, GiB, TiB, MB, GB, TB) such as 16GiB or 16GB".to_owned(),
+        ),
     }
 }

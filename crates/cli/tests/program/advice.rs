@@ -136,7 +136,7 @@ fn a_run_that_ran_out_is_told_to_take_smaller_micro_batches() {
     run(
         &place,
         "tight",
-        &format!("{fixed} {all} --memory-budget {between}"),
+        &format!("{fixed} {all} --memory-budget {between}B"),
     );
     let advice = advice(&place, "tight");
     assert!(

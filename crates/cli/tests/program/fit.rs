@@ -96,7 +96,7 @@ fn the_largest_micro_batch_fits_and_the_next_does_not() {
     let (_, ample) = run(&place, "fit", AMPLE);
     let each = number(&ample, "sample_bytes");
     let least = number(&ample, "program_bytes") + number(&ample, "static_bytes");
-    let budget = format!("--memory-budget {}", least + 5 * each + each / 2);
+    let budget = format!("--memory-budget {}B", least + 5 * each + each / 2);
 
     let (code, tight) = run(&place, "fit", &budget);
     assert_eq!((code, &tight["fits"]), (Some(0), &false.into()), "{tight}");

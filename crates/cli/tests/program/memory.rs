@@ -88,7 +88,7 @@ fn every_budget_is_kept_and_used_and_changes_no_result() {
     for part in [0.4, 0.55, 0.7, 0.85] {
         let budget = least + ((most - least) as f64 * part) as u64;
         let place = Place::new();
-        run(&place, &format!("{DYNAMIC} --memory-budget {budget}"));
+        run(&place, &format!("{DYNAMIC} --memory-budget {budget}B"));
         let samples = lines(&place, "memory.jsonl");
         for sample in &samples {
             assert_eq!(number(&sample["budget_bytes"]), budget);
@@ -158,7 +158,7 @@ fn a_fixed_size_is_halved_for_good_where_the_budget_says_so() {
 
     let place = Place::new();
     let budget = most - (most - number(&samples[0]["live_bytes"])) / 8;
-    run(&place, &format!("{FIXED} --memory-budget {budget}"));
+    run(&place, &format!("{FIXED} --memory-budget {budget}B"));
     let moves = events(&place, "micro_batch");
     assert_eq!(number(&moves[0]["from"]), 32);
     for one in &moves {
@@ -228,7 +228,7 @@ fn segments_that_are_left_to_the_budget_stay_as_they_were_chosen() {
     let budget = planned * 100 / 97;
     run(
         &place,
-        &format!("{open} --memory-budget {budget} --stop-after 1"),
+        &format!("{open} --memory-budget {budget}B --stop-after 1"),
     );
     let [shorter] = chosen(&place)[..] else {
         panic!("it is chosen once");

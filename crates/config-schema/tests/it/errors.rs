@@ -219,7 +219,7 @@ fn unknown_values() {
     );
     user(
         "preset.min_device_memory = 'lots'",
-        "user.toml:1:28: `preset.min_device_memory` cannot be \"lots\": expected \"\" or bytes with a unit such as \
+        "user.toml:1:28: `preset.min_device_memory` cannot be \"lots\": expected \"\" or a number with a unit (B, KiB, MiB, GiB, TiB, kB, MB, GB, TB) such as \
          \"22GiB\", at most \"1EiB\"",
         "'lots'",
         "least total device memory",
