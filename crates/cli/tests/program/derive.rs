@@ -83,11 +83,12 @@ fn without_a_size_it_is_for_the_largest_card_here() {
 
     let none = Place::new();
     none.fails(4, &["no card", "--vram 16GiB"], &["presets", "derive"]);
-    none.fails(
-        2,
-        &["--vram", "such as 16GiB"],
-        &["presets", "derive", "--vram", "big"],
-    );
+    for size in ["big", "16", "0", "0GiB"] {
+        let words = ["--vram", "with a unit", "such as 16GiB"];
+        none.fails(2, &words, &["presets", "derive", "--vram", size]);
+    }
+    let words = ["memory_budget", "with a unit", "16"];
+    none.fails(2, &words, &["config", "show", "--memory-budget", "16"]);
 }
 
 #[test]
@@ -96,4 +97,26 @@ fn a_card_that_nothing_fits_is_an_error_that_says_what_would() {
     let args = ["presets", "derive", "--vram", "1GiB", "--to", "none.toml"];
     place.fails(7, &["X-VLM frozen", "needs a card of", "image_size"], &args);
     assert!(!place.path().join("none.toml").exists());
+}
+
+#[test]
+fn a_frozen_branch_is_said_to_be_random_without_weights() {
+    let place = Place::new();
+    fs::create_dir(place.path().join("mine")).expect("a folder");
+    let derive = [
+        "presets",
+        "derive",
+        "--vram",
+        "4GiB",
+        "--to",
+        "mine/4gib.toml",
+    ];
+    let said = place.ok(&derive).stderr;
+    let written = fs::read_to_string(place.path().join("mine/4gib.toml")).expect("the file");
+    for text in [said, written] {
+        let words = ["frozen at random", "`xvlm.weights`"];
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    }
+    // That a run may add the weights is no fault of the preset.
+    place.ok(&["presets", "check", "--dir", "mine"]);
 }

@@ -21,7 +21,7 @@ pub enum DeriveError {
         least: String,
         /// Its planned peak.
         peak_bytes: u64,
-        /// The smallest card that it would fit.
+        /// The smallest card that it would fit, rounded up to a hundredth of a gibibyte.
         needed_bytes: u64,
     },
     /// A preset or what is set on top of it is not valid.

@@ -91,7 +91,7 @@ impl Presets {
         let what = format!("{} and X-VLM frozen", in_pieces(1));
         rungs.push(Rung {
             note: Some(
-                "X-VLM is not trained here, so results do not compare with those of the other presets of the family.",
+                "X-VLM is not trained here: it is frozen at random, unless `xvlm.weights` names published weights. So results do not compare with those of the other presets of the family.",
             ),
             ..Rung::small(changes, &what)
         });

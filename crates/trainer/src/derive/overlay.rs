@@ -13,6 +13,9 @@ use crate::memory::{Bytes, budget};
 /// A planned peak may be this part too low before the configuration is chosen: the worst that a plan may be off.
 const PLAN_ERROR: f64 = 0.08;
 
+/// The smallest step in which a size of at least a gibibyte is shown, in bytes.
+const SHOWN: f64 = (1_u64 << 30) as f64 / 100.0;
+
 /// The name that the preset has while it is made.
 const NAME: &str = "derived";
 
@@ -100,9 +103,10 @@ pub fn derive(
         .pop()
         .unwrap_or_else(|| unreachable!("the last configurations are for every card"));
     let part = least.budget_bytes as f64 / card.memory_bytes.max(1) as f64;
+    let needed = with_error(least.peak_bytes) as f64 / part.max(f64::EPSILON);
     Err(DeriveError::DoesNotFit {
         memory_bytes: card.memory_bytes,
-        needed_bytes: (with_error(least.peak_bytes) as f64 / part.max(f64::EPSILON)).ceil() as u64,
+        needed_bytes: ((needed / SHOWN).ceil() * SHOWN).ceil() as u64,
         peak_bytes: least.peak_bytes,
         least: least.what,
     })

@@ -6,7 +6,7 @@ use config_schema::{Config, value};
 use serde_json::{Value, json};
 
 use super::{Card, DeriveError, Derived, derive};
-use crate::memory::budget;
+use crate::memory::{Bytes, budget};
 
 const GIB: u64 = 1 << 30;
 /// Cards by the size they are sold as.
@@ -184,6 +184,8 @@ fn what_is_given_up_last_is_said_in_words() {
     let words = text.lines().filter_map(|line| line.strip_prefix("# "));
     let words = words.collect::<Vec<_>>().join(" ");
     assert!(words.contains("results do not compare"), "{text}");
+    let at_random = "frozen at random, unless `xvlm.weights` names published weights";
+    assert!(words.contains(at_random), "{text}");
     assert!(
         words.contains("off: `24gb` (6.44 GiB), `24gb` in micro-batches of 4"),
         "{text}"
@@ -201,6 +203,25 @@ fn a_card_that_nothing_fits_is_told_what_would() {
     };
     assert!(error.to_string().contains("needs a card of"), "{error}");
     assert!(USUAL.derive(needed_bytes).is_ok());
+    // What is said is what is enough, and not rounded to less.
+    let said = error.to_string();
+    let (_, said) = said.rsplit_once("a card of ").expect("a size");
+    let gibibytes: f64 = said.trim_end_matches(" GiB").parse().expect("a number");
+    let said = (gibibytes * GIB as f64).ceil() as u64;
+    assert!(
+        said >= needed_bytes && USUAL.derive(said).is_ok(),
+        "{error}"
+    );
+    for fixed in (4096..5120).step_by(37) {
+        let model = Model { fixed, ..USUAL };
+        let Err(DeriveError::DoesNotFit { needed_bytes, .. }) = model.derive(GIB) else {
+            panic!("nothing fits");
+        };
+        let shown = Bytes(needed_bytes).to_string();
+        let shown: f64 = shown.trim_end_matches(" GiB").parse().expect("a number");
+        let shown = (shown * GIB as f64).ceil() as u64;
+        assert!(model.derive(shown).is_ok(), "{fixed}: {needed_bytes}");
+    }
     assert!(USUAL.derive(needed_bytes - (needed_bytes >> 8)).is_err());
 }
 
