@@ -42,6 +42,9 @@ pub enum Problem {
         /// What is wrong.
         reason: String,
     },
+    /// YAML that states nothing that the program knows.
+    #[error("none of its keys was taken, so it makes no preset")]
+    NothingTaken,
     /// A key is stated twice in one text.
     #[error("`{key}` is stated twice")]
     DuplicateKey {

@@ -83,6 +83,12 @@ pub fn import_yaml(source: Source) -> Import {
         Ok(entries) => entries.iter().for_each(|entry| importer.top(entry)),
         Err(found) => importer.found.push(*found),
     }
+    if importer.statements.is_empty() && importer.found.is_empty() {
+        let nothing = Found::new(0..0, Problem::NothingTaken);
+        importer
+            .found
+            .push(nothing.help(suggest::sections_there_are()));
+    }
     let Importer {
         mut report,
         found,
@@ -121,6 +127,13 @@ impl Importer<'_> {
             let mut sections = schema::sections().iter();
             find(sections.find(|section| section.name == *name)?, &entry.name)
         });
+        let dotted = entry.name.split_once('.').and_then(|(section, name)| {
+            let mut sections = schema::sections().iter();
+            Some((
+                sections.find(|one| one.name == suggest::normal(section))?,
+                name,
+            ))
+        });
         match (section, &entry.value.value) {
             (Some(section), Value::Map(keys)) => {
                 for entry in keys {
@@ -140,7 +153,12 @@ impl Importer<'_> {
                     });
                 }
             }
-            _ => self.key(&entry.name, key, None, entry),
+            _ => match dotted {
+                Some((section, name)) => {
+                    self.key(&entry.name, find(section, name), Some(section), entry);
+                }
+                None => self.key(&entry.name, key, None, entry),
+            },
         }
     }
 
@@ -153,7 +171,8 @@ impl Importer<'_> {
     ) {
         let Some(key) = key else {
             let section = section.map(|section| section.name.as_str());
-            return self.unknown(name, entry, || suggest::for_key(section, &entry.name));
+            let last = name.split_once('.').map_or(name, |(_, last)| last);
+            return self.unknown(name, entry, || suggest::for_key(section, last));
         };
         if is_null(&entry.value) {
             return self.became(name, entry, Became::Unset);

@@ -261,7 +261,9 @@ fn rule_of(problem: &Problem, before: Option<Rule>) -> Rule {
         Problem::TooDeep | Problem::Syntax { .. } | Problem::Yaml { .. } => Rule::ValidToml,
         Problem::TooMany => before.unwrap_or(Rule::ValidToml),
         Problem::DuplicateKey { .. } => Rule::NoKeyTwice,
-        Problem::UnknownSection { .. } | Problem::UnknownKey { .. } => Rule::KnownKeys,
+        Problem::UnknownSection { .. } | Problem::UnknownKey { .. } | Problem::NothingTaken => {
+            Rule::KnownKeys
+        }
         Problem::WrongType { .. } | Problem::NotAnAssignment { .. } => Rule::ValueType,
         Problem::OutOfRange { .. }
         | Problem::WrongLength { .. }

@@ -249,6 +249,46 @@ fn wrong_values_are_errors_at_their_line() {
 }
 
 #[test]
+fn a_key_may_be_written_with_its_section() {
+    let text = "Training.LR: 1e-3\nmemory-optimization.num_workers: 3\ntraining.bach_size: 4\nzebra.lr: 1\n";
+    let config = imported(text).config;
+    let rate = format!("{:?}", config.training.lr);
+    assert_eq!(
+        (rate.as_str(), config.memory_optimization.num_workers),
+        ("0.001", 3)
+    );
+    let keys = import(text).keys;
+    for (key, meant) in [
+        (2, "did you mean `batch_size`?"),
+        (3, "did you mean `training.lr`?"),
+    ] {
+        let Became::Unknown { help: Some(help) } = &keys[key].became else {
+            panic!("{keys:?}")
+        };
+        assert!(help.starts_with(meant), "{help}");
+    }
+    let import = import("training.lr: 1e-3");
+    assert_eq!(import.keys[0].became, Became::Taken);
+    check(
+        "lr: 1e-3\ntraining.lr: 1e-4\n",
+        2,
+        "`training.lr` is stated twice",
+    );
+}
+
+#[test]
+fn a_file_of_which_nothing_is_taken_makes_no_preset() {
+    for text in [
+        "zebra: 1\n",
+        "training: {bach_size: 4}",
+        "lr:\nmodel:\n",
+        "{}",
+    ] {
+        check(text, 1, "none of its keys was taken");
+    }
+}
+
+#[test]
 fn what_is_no_plain_yaml() {
     check("training: {lr: 1\n", 2, "cannot be read as YAML: ");
     check("a: &x 1\nb: *x\n", 2, "cannot be read as YAML: aliases");
