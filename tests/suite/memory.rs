@@ -289,6 +289,50 @@ fn what_cannot_be_made_smaller_is_an_error_with_a_cure() {
     assert_eq!(updates.count(), 2);
 }
 
+/// Has no memory for steps that were taken before, as those of the baseline are.
+#[derive(Default)]
+struct NothingTwice {
+    most: Mutex<usize>,
+}
+
+impl Interference for NothingTwice {
+    fn at(&self, point: &Point) {
+        let mut most = self.most.lock().expect("no thread panics in here");
+        *most = point.step.max(*most);
+        let again = point.step < *most;
+        drop(most);
+        if again {
+            resume_unwind((Failing::at(&[]).how)(point.phase));
+        }
+    }
+}
+
+#[test]
+fn a_baseline_that_does_not_fit_is_said_to_be_unmeasured_until_it_fits() {
+    let settings = settings(&["evaluation.question_only_epochs=1"]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run_dir = folder.path().join("run");
+    let summary = || -> Value {
+        let text = fs::read(run_dir.join("summary.json")).expect("summary.json");
+        serde_json::from_slice(&text).expect("JSON")
+    };
+    start(&settings, &run_dir, false, &NothingTwice::default()).expect("the run is finished");
+    let first = summary();
+    assert!(first["test_accuracy"].is_f64(), "{first}");
+    assert_eq!(first["question_only_accuracy"], Value::Null);
+    let cause = first["question_only_unmeasured"].as_str();
+    assert!(
+        cause.is_some_and(|cause| cause.contains("out of memory")),
+        "{first}"
+    );
+
+    start(&settings, &run_dir, true, &Failing::at(&[])).expect("there is room by now");
+    let second = summary();
+    assert_eq!(second["test_accuracy"], first["test_accuracy"]);
+    assert!(second["question_only_accuracy"].is_f64(), "{second}");
+    assert_eq!(second["question_only_unmeasured"], Value::Null);
+}
+
 #[test]
 fn a_device_that_failed_is_told_apart_and_a_new_process_goes_on() {
     let settings = settings(&[]);

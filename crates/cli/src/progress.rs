@@ -260,6 +260,8 @@ fn figures(event: &Event) -> String {
 
 fn describe_summary(summary: &Summary) -> String {
     let shown = |accuracy: Option<f64>| accuracy.map_or_else(|| "not measured".to_owned(), percent);
+    let unmeasured = summary.question_only_unmeasured.as_ref();
+    let because = unmeasured.map_or_else(String::new, |cause| format!(": {cause}"));
     let steps = format!(
         "{}/{} steps in {}",
         summary.steps,
@@ -274,7 +276,7 @@ fn describe_summary(summary: &Summary) -> String {
         format!("\n  {accuracy}  of the {name} branch alone")
     });
     format!(
-        "{steps}\ntest accuracy  {}{alone}\n  {}  with the question only\n  {}  by always answering \"{}\"",
+        "{steps}\ntest accuracy  {}{alone}\n  {}  with the question only{because}\n  {}  by always answering \"{}\"",
         shown(summary.test_accuracy),
         shown(summary.question_only_accuracy),
         percent(summary.majority_accuracy),

@@ -119,7 +119,7 @@ pub enum Event {
         total_steps: usize,
     },
     /// The run is over.
-    Summary(Summary),
+    Summary(Box<Summary>),
 }
 
 /// What micro-batches are for.
@@ -149,6 +149,8 @@ pub struct Summary {
     /// Test accuracy of the same model trained with the image zeroed, 0 to 1; absent when it was not asked
     /// for or the run was stopped early.
     pub question_only_accuracy: Option<f64>,
+    /// Why it was not measured although it was asked for; absent where it was, or where the run was stopped.
+    pub question_only_unmeasured: Option<String>,
     /// Steps taken.
     pub steps: usize,
     /// Steps of the whole run.

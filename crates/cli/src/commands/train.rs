@@ -83,8 +83,9 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         trained => trained?,
     };
     advice::give(resolved, &run_dir, &summary.advice)?;
-    let unmeasured =
-        config.evaluation.question_only_epochs > 0 && summary.question_only_accuracy.is_none();
+    let unmeasured = config.evaluation.question_only_epochs > 0
+        && summary.question_only_accuracy.is_none()
+        && summary.question_only_unmeasured.is_none();
     let unfinished = summary.steps < summary.total_steps || unmeasured;
     let interrupted = unfinished && stop.load(Ordering::Relaxed);
     Ok(if interrupted {

@@ -144,6 +144,22 @@ fn a_budget_below_the_smallest_micro_batch_is_an_error_with_a_cure() {
 }
 
 #[test]
+fn the_baseline_fits_where_the_training_did() {
+    let most = |place: &Place| lines(place, "memory.jsonl").iter().map(peak).max();
+    let fixed = format!("{FIXED} --set dataset.shapes_test_images=400");
+    let place = Place::new();
+    run(&place, &fixed);
+    let budget = most(&place).expect("a sample") * 102 / 100;
+    let place = Place::new();
+    let asked = format!("{fixed} --set evaluation.question_only_epochs=1 --memory-budget {budget}");
+    run(&place, &asked);
+    let moves = events(&place, "micro_batch");
+    assert!(moves.is_empty(), "{moves:?}");
+    let summary = &events(&place, "summary")[0];
+    assert!(summary["question_only_accuracy"].is_f64(), "{summary}");
+}
+
+#[test]
 fn a_fixed_size_is_halved_for_good_where_the_budget_says_so() {
     let place = Place::new();
     run(&place, &format!("{FIXED} --memory-budget 64GiB"));

@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::sync::atomic::Ordering;
 use std::thread::available_parallelism;
 
-use data_pipeline::{Loader, accuracy_of_constant, majority_answer};
+use data_pipeline::{accuracy_of_constant, majority_answer};
 
 use super::step::Stepped;
 use super::trainer::{Learned, Trainer};
@@ -41,6 +41,7 @@ impl<M: Model> Trainer<'_, M> {
             majority_accuracy: accuracy_of_constant(self.dataset.test.samples(), answers, majority),
             majority_answer: answers.answers().get(majority).cloned().unwrap_or_default(),
             question_only_accuracy: None,
+            question_only_unmeasured: None,
             steps: state.step,
             total_steps: self.steps.total,
             train_seconds: state.train_seconds,
@@ -48,17 +49,12 @@ impl<M: Model> Trainer<'_, M> {
             advice: advise(settings, measured, cores),
         };
         if let Some(model) = model {
-            let test = evaluation_loader(
-                self.run.settings,
-                self.dataset.test.clone(),
-                self.encoder.clone(),
-            )?;
             let best = self.load_best(model)?;
             let Accuracy {
                 accuracy,
                 branches,
                 samples,
-            } = self.evaluate(&best, &test, Sight::Images, state)?;
+            } = self.test(&best, Sight::Images, state)?;
             drop(best);
             self.reporter.report(&Event::Evaluation {
                 step: state.step,
@@ -71,9 +67,16 @@ impl<M: Model> Trainer<'_, M> {
             summary.branch_accuracy = branches;
             // The result is there, whatever becomes of the baseline.
             self.reporter.run_dir.write_summary(&summary)?;
-            summary.question_only_accuracy = self.question_only(config, &test, state)?;
+            match self.question_only(config, state) {
+                Ok(accuracy) => summary.question_only_accuracy = accuracy,
+                Err(TrainError::DoesNotFit { cause }) => {
+                    summary.question_only_unmeasured = Some(cause.to_string());
+                }
+                Err(error) => return Err(error),
+            }
         }
-        self.reporter.report(&Event::Summary(summary.clone()))?;
+        self.reporter
+            .report(&Event::Summary(Box::new(summary.clone())))?;
         self.reporter.run_dir.write_summary(&summary)?;
         Ok(summary)
     }
@@ -89,11 +92,22 @@ impl<M: Model> Trainer<'_, M> {
         Ok(model)
     }
 
+    /// Evaluates on the test split, of which nothing stays in memory.
+    fn test(
+        &mut self,
+        model: &M,
+        sight: Sight,
+        state: &mut RunState,
+    ) -> Result<Accuracy, TrainError> {
+        let (split, encoder) = (self.dataset.test.clone(), self.encoder.clone());
+        let loader = evaluation_loader(self.run.settings, split, encoder)?;
+        self.evaluate(model, &loader, sight, state)
+    }
+
     /// Test accuracy of a model that was trained without ever seeing an image.
     fn question_only(
         &mut self,
         config: &M::Config,
-        test: &Loader,
         state: &RunState,
     ) -> Result<Option<f64>, TrainError> {
         let settings = self.run.settings;
@@ -124,7 +138,7 @@ impl<M: Model> Trainer<'_, M> {
                 }
             }
         };
-        let accuracy = self.evaluate(&model, test, Sight::Blind, &mut state)?;
+        let accuracy = self.test(&model, Sight::Blind, &mut state)?;
         Ok(Some(accuracy.accuracy))
     }
 

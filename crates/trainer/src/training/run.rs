@@ -99,6 +99,8 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
             }
         }
     };
+    // What comes has no use for their state, and the baseline has one of its own.
+    drop(optimizers);
     trainer.conclude(finished, &blueprint.model, &mut state)
 }
 
