@@ -4,19 +4,17 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use config_schema::{Config, Decision, Layers, Resolved, differences, overlay_toml, resolve};
+use config_schema::{
+    Config, Decision, Layers, Resolved, differences, overlay_toml, presets, resolve,
+};
 use trainer::advice::Advice;
 use trainer::write_whole;
 
 use crate::failure::Failure;
 use crate::output;
-use crate::settings::lookup;
 
 /// Name of the overlay in a run directory.
 const FILE: &str = "advice.toml";
-
-/// What an overlay extends where the run's own preset is not there any more.
-const ANY_PRESET: &str = "24gb";
 
 /// A run writes to a folder of its own, so the next one does not take this over.
 const NOT_TAKEN_OVER: &str = "logging.run_dir";
@@ -52,15 +50,9 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The configuration of the run with the advice, on top of the run's preset.
+/// The configuration of the run with the advice, on top of a preset of the program.
 fn overlay(resolved: &Resolved, advice: &Advice) -> String {
-    let base = |name: &str| -> Option<(String, Config)> {
-        let preset = resolve(&Layers::preset(name), &lookup).ok()?;
-        Some((name.to_owned(), preset.config))
-    };
-    let (extends, base) = base(&resolved.preset)
-        .or_else(|| base(ANY_PRESET))
-        .unwrap_or_default();
+    let (extends, base) = base_of(resolved);
     let kept = differences(&base, &resolved.config, |_| "as in this run".to_owned());
     let advised = |key: &str| advice.changes.iter().any(|change| change.key == key);
     let kept = kept
@@ -70,7 +62,25 @@ fn overlay(resolved: &Resolved, advice: &Advice) -> String {
     let mut header =
         vec!["The settings of this run, with advice from what it measured.".to_owned()];
     header.extend(advice.findings.iter().map(|finding| capitalised(finding)));
-    overlay_toml(&header.join("\n"), &extends, &decisions)
+    overlay_toml(&header.join("\n"), extends, &decisions)
+}
+
+/// The preset of the program that an overlay extends: the run's own or, where that is a file, which may change and which a
+/// relative path does not name from everywhere, the one with the fewest other values.
+fn base_of(resolved: &Resolved) -> (&'static str, Config) {
+    let config = &resolved.config;
+    let presets = presets::embedded().iter().filter_map(|preset| {
+        let layers = Layers::preset(preset.name);
+        let base = resolve(&layers, &presets::lookup).ok()?.config;
+        Some((preset.name, base))
+    });
+    let other_values = |(name, base): &(&str, Config)| {
+        let count = |from, to| differences(from, to, |_| String::new()).len();
+        // A value that only one of the two states is seen from one side only.
+        let others = count(base, config) + count(config, base);
+        (*name != resolved.preset, others)
+    };
+    presets.min_by_key(other_values).unwrap_or_default()
 }
 
 /// A finding as a sentence of its own.

@@ -162,9 +162,16 @@ fn a_run_that_ran_out_is_told_to_take_smaller_micro_batches() {
 }
 
 #[test]
-fn a_run_whose_preset_is_gone_gets_an_overlay_all_the_same() {
+fn the_overlay_of_a_run_whose_preset_is_a_file_does_without_it() {
     let place = Place::new();
     let mine = place.file("mine.toml", "extends = \"cpu\"\n[training]\nlr = 2e-3\n");
+    let check = || {
+        let next = with_overlay(&place, "run/advice.toml");
+        assert_eq!(next["preset"], "cpu");
+        assert_eq!(next["config"]["training"]["lr"], 2e-3);
+        assert_eq!(next["config"]["model"]["num_hid"], 32);
+        assert_eq!(next["config"]["training"]["batch_size"], 32);
+    };
     let arguments = format!(
         "{RUN} --set logging.run_dir=run --set training.batch_size=4 --set training.update_freq=8 --memory-budget 8GiB \
          --stop-after 3"
@@ -172,9 +179,7 @@ fn a_run_whose_preset_is_gone_gets_an_overlay_all_the_same() {
     let arguments = arguments.replace("--preset cpu", "--preset mine.toml");
     place.ok(&arguments.split_whitespace().collect::<Vec<_>>());
     fs::remove_file(mine).expect("the preset is removed");
+    check();
     place.ok(&["train", "--resume", "run"]);
-    let next = with_overlay(&place, "run/advice.toml");
-    assert_eq!(next["config"]["training"]["lr"], 2e-3);
-    assert_eq!(next["config"]["model"]["num_hid"], 32);
-    assert_eq!(next["config"]["training"]["batch_size"], 32);
+    check();
 }
