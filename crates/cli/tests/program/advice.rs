@@ -37,6 +37,13 @@ fn changed(advice: &Value, key: &str) -> Option<u64> {
     changes.find(|(one, _)| *one == key)?.1.as_u64()
 }
 
+/// The most bytes that a run took.
+fn peak(advice: &Value) -> u64 {
+    let peaks = &advice["measured"]["phase_peak_bytes"];
+    let peaks = peaks.as_object().expect("phases").values();
+    peaks.filter_map(Value::as_u64).max().expect("a peak")
+}
+
 /// The configuration that a run with the overlay would have.
 fn with_overlay(place: &Place, overlay: &str) -> Value {
     let outcome = place.ok(&["train", "--dry-run", "--json", "--config", overlay]);
@@ -101,7 +108,14 @@ fn a_run_with_room_is_told_to_take_larger_micro_batches() {
         "logging.run_dir=next",
     ];
     let outcome = place.ok(&args);
+    let expected = advice["measured"]["training"]["expected_peak_bytes"]["32"].as_u64();
+    let expected = expected.expect("a peak to expect");
     let advice = self::advice(&place, "next");
+    let took = peak(&advice);
+    assert!(
+        took <= expected && 3 * expected <= 4 * took,
+        "{expected} for {took}"
+    );
     assert_eq!(changed(&advice, "training.batch_size"), None, "{advice}");
     assert!(
         outcome.stderr.contains("as large as they can be"),
@@ -115,11 +129,7 @@ fn a_run_that_ran_out_is_told_to_take_smaller_micro_batches() {
     let place = Place::new();
     let fixed = "--set memory_optimization.dynamic_batch_size=false";
     let all = "--set training.batch_size=32 --set training.update_freq=1";
-    let peak = |run_dir: &str| {
-        let peaks = &advice(&place, run_dir)["measured"]["phase_peak_bytes"];
-        let peaks = peaks.as_object().expect("phases").values();
-        peaks.filter_map(Value::as_u64).max().expect("a peak")
-    };
+    let peak = |run_dir: &str| peak(&advice(&place, run_dir));
     run(
         &place,
         "ample",

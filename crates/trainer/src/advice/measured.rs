@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::derive::sizes;
-use crate::memory::Controller;
+use crate::memory::{Controller, Forecast};
 
 /// What a run measured of itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,10 +38,16 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// What a controller knows by now, of sizes up to `most`.
-    pub(crate) fn of(controller: &Controller, effective_batch: usize, most: usize) -> Self {
+    /// What a controller knows by now, of sizes up to `most`; of those beyond what was measured, with the plan where there is
+    /// one.
+    pub(crate) fn of(
+        controller: &Controller,
+        plan: Option<&Forecast>,
+        effective_batch: usize,
+        most: usize,
+    ) -> Self {
         let sizes = sizes(effective_batch).filter(|size| *size <= most);
-        let expected = sizes.filter_map(|size| Some((size, controller.expected(size)?)));
+        let expected = sizes.filter_map(|size| Some((size, controller.expected(size, plan)?)));
         Self {
             micro_batch: controller.size(),
             ran_out_at: controller.ran_out_at(),

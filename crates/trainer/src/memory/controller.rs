@@ -251,10 +251,14 @@ impl Controller {
         });
     }
 
-    /// The peak to expect at a size, from what was measured. None before anything was.
-    pub fn expected(&self, size: usize) -> Option<u64> {
+    /// The peak to expect at a size, from what was measured, and beyond it as it grows by plan where there is one. None before
+    /// anything was measured.
+    pub fn expected(&self, size: usize, plan: Option<&Forecast>) -> Option<u64> {
         let base = self.base[0].max(self.base[1]);
-        self.cost.map(|cost| base.saturating_add(cost.of(size)))
+        let cost = self.cost?;
+        let at_most = cost.of(size);
+        let bytes = plan.map_or(at_most, |plan| plan.beyond(cost.high, size).min(at_most));
+        Some(base.saturating_add(bytes))
     }
 
     /// The smallest size that ran out lately.

@@ -122,6 +122,28 @@ fn check_settles(budget_mib: u64, expected: std::ops::RangeInclusive<usize>) {
 }
 
 #[test]
+fn beyond_what_was_measured_the_plan_says_what_to_expect() {
+    let mut run = Run::new(MACHINE, limits(None, false));
+    run.step(|_| 0.0);
+    let expected = |size, plan: Option<Forecast>| {
+        let bytes = run.controller.expected(size, plan.as_ref());
+        bytes.expect("it was measured") / MIB
+    };
+    let takes = |size: u64| 150 + 4 * size;
+    assert_eq!(expected(8, None), takes(8));
+    let all_grows = 182 + 7 * 62;
+    assert_eq!(expected(64, None), all_grows, "too much");
+    for error in [0.5, 1.0] {
+        let plan = Some(MACHINE.forecast(64, error));
+        assert_eq!(expected(64, plan), takes(64));
+        assert_eq!(expected(32, plan), takes(32));
+        assert_eq!(expected(8, plan), takes(8));
+    }
+    let too_much = expected(64, Some(MACHINE.forecast(64, 10.0)));
+    assert_eq!(too_much, all_grows, "never more than without a plan");
+}
+
+#[test]
 fn the_size_follows_the_budget() {
     check_settles(155, 1..=1);
     check_settles(200, 7..=10);

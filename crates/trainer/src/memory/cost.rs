@@ -53,6 +53,16 @@ impl Forecast {
         }
     }
 
+    /// What a size takes when `measured` was the largest so far: beyond it what the plan adds, more in proportion where it was
+    /// more than planned. Up to it the plan has nothing to say, and any size may take as much.
+    pub(super) fn beyond(&self, measured: Measured, size: usize) -> u64 {
+        let planned = self.cost();
+        let then = planned.of(measured.size);
+        let added = planned.of(size.max(measured.size)).saturating_sub(then);
+        let more = (measured.bytes as f64 / then.max(1) as f64).max(1.0);
+        measured.bytes.saturating_add((added as f64 * more) as u64)
+    }
+
     /// What a smaller size takes by plan, when `new` was measured: more in proportion, where it was more than planned.
     pub(super) fn below(&self, new: Measured) -> Measured {
         let planned = self.cost();

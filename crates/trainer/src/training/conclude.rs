@@ -30,9 +30,9 @@ impl<M: Model> Trainer<'_, M> {
         let answers = &self.encoder.answers;
         let majority = majority_answer(self.dataset.train.samples(), answers);
         let settings = self.run.settings;
-        let effective_batch = settings.effective_batch();
         let (memory, ran_out) = (&self.memory, self.reporter.ran_out);
-        let measured = memory.measured(&state.micro_batches, effective_batch, ran_out, &self.tally);
+        let worst = || self.worst_case();
+        let measured = memory.measured::<M>(&state.micro_batches, &worst, ran_out, &self.tally);
         let cores = available_parallelism().ok().map(NonZero::get);
         let mut summary = Summary {
             test_accuracy: None,

@@ -94,21 +94,34 @@ impl<'a> RunMemory<'a> {
         Ok(Controller::new(limits, forecast))
     }
 
-    /// What was measured so far: of the memory, and of the time of steps.
-    pub(super) fn measured(
+    /// What was measured so far: of the memory, and of the time of steps. What larger micro-batches would take is planned.
+    pub(super) fn measured<M: Model>(
         &self,
         sizes: &MicroBatches,
-        effective_batch: usize,
+        worst: &dyn Fn() -> WorstCase,
         ran_out: usize,
         tally: &Tally,
     ) -> Measured {
-        let most = self.training.most;
+        let (settings, budget_bytes) = (self.settings, self.watch.budget());
+        let phase_peak_bytes = self.watch.most();
+        let (most, all) = (self.training.most, settings.effective_batch());
+        let plans = budget_bytes.map(|_| {
+            let worst = worst();
+            let training = training_forecast::<M>(settings, &worst, most).ok();
+            (
+                training,
+                evaluation_forecast::<M>(settings, &worst, all).ok(),
+            )
+        });
+        let (training, evaluation) = plans.unwrap_or_default();
+        // What planning took is no part of the run.
+        self.watch.note(Phase::Storage);
         Measured {
-            budget_bytes: self.watch.budget(),
-            phase_peak_bytes: self.watch.most(),
+            budget_bytes,
+            phase_peak_bytes,
             ran_out,
-            training: Sizes::of(&sizes.training, effective_batch, most),
-            evaluation: Sizes::of(&sizes.evaluation, effective_batch, effective_batch),
+            training: Sizes::of(&sizes.training, training.as_ref(), all, most),
+            evaluation: Sizes::of(&sizes.evaluation, evaluation.as_ref(), all, all),
             timed_steps: tally.steps,
             waiting: tally.waiting(),
         }

@@ -117,7 +117,7 @@ impl<'a, M: Model> Trainer<'a, M> {
         Ok(RunState::start(sizes))
     }
 
-    fn worst_case(&self) -> WorstCase {
+    pub(super) fn worst_case(&self) -> WorstCase {
         WorstCase::of(&self.encoder, self.dataset.train.samples())
     }
 
