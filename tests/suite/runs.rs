@@ -162,7 +162,7 @@ fn a_resumed_run_is_the_same_run_bit_for_bit() {
 fn a_run_with_both_branches_resumes_bit_for_bit_and_reports_each() {
     let settings = small(&BOTH);
     let whole = finish(&settings);
-    let branches: Vec<_> = whole.summary.branch_accuracy.keys().copied().collect();
+    let branches: Vec<_> = whole.summary.branch_accuracy.keys().collect();
     assert_eq!(branches, ["coarse", "fine"]);
     let resumed = finish_in_two_parts(&settings, 5);
     assert_eq!(resumed.weights(), whole.weights());

@@ -22,6 +22,10 @@ const NOT_TAKEN_OVER: &str = "logging.run_dir";
 /// Says what to set otherwise next time, and writes it to the run directory, with all else that the run set on top of its
 /// preset. Where there is nothing to say, an overlay of an earlier part of the run goes.
 pub fn give(resolved: &Resolved, run_dir: &Path, advice: &Advice) -> Result<(), Failure> {
+    if advice.measured.is_empty() {
+        output::note("nothing was measured in this part of the run, so what it was advised stays");
+        return Ok(());
+    }
     let path = run_dir.join(FILE);
     let findings = advice.findings.join("; ");
     let done = if advice.changes.is_empty() {

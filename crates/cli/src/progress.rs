@@ -202,6 +202,7 @@ impl Position {
                 self.first_step = 0;
                 format!("question-only baseline: {total_steps} steps with the image zeroed")
             }
+            Event::Finished => "the run is finished already: nothing is trained again".to_owned(),
             Event::Summary(summary) => describe_summary(summary),
         })
     }
@@ -286,12 +287,12 @@ fn describe_summary(summary: &Summary) -> String {
 
 /// A phrase for each branch and its accuracy; nothing where a model has one branch only.
 fn each_branch(
-    branches: &BTreeMap<&'static str, f64>,
+    branches: &BTreeMap<impl AsRef<str>, f64>,
     phrase: impl Fn(&str, String) -> String,
 ) -> String {
     let phrases: Vec<_> = branches
         .iter()
-        .map(|(name, accuracy)| phrase(name, percent(*accuracy)))
+        .map(|(name, accuracy)| phrase(name.as_ref(), percent(*accuracy)))
         .collect();
     phrases.concat()
 }

@@ -1,6 +1,6 @@
 //! Overlays as TOML text.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 const WIDEST: usize = 40;
 
 /// A value for a key, and why it is that.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// `section.key`
     pub key: String,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::advice::Advice;
 use crate::model::Pretrained;
@@ -118,6 +118,8 @@ pub enum Event {
         /// Its steps.
         total_steps: usize,
     },
+    /// The run that is to go on was finished before: its result follows, and nothing is done again.
+    Finished,
     /// The run is over.
     Summary(Box<Summary>),
 }
@@ -133,13 +135,13 @@ pub enum Purpose {
 }
 
 /// Result of a run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Summary {
     /// Mean score of the best checkpoint's first answer on the test split, 0 to 1; absent when the run was
     /// stopped before its last step.
     pub test_accuracy: Option<f64>,
     /// The same of each of the model's branches by itself; empty where it has one only.
-    pub branch_accuracy: BTreeMap<&'static str, f64>,
+    pub branch_accuracy: BTreeMap<String, f64>,
     /// Best validation accuracy, 0 to 1.
     pub validation_accuracy: Option<f64>,
     /// Test accuracy of always giving the most common training answer, 0 to 1.

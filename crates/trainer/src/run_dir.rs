@@ -25,7 +25,7 @@ const DATA: &str = "data.json";
 const MODEL: &str = "model.json";
 const SEAL: &str = "seal.json";
 const METRICS: &str = "metrics.jsonl";
-const SUMMARY: &str = "summary.json";
+pub(crate) const SUMMARY: &str = "summary.json";
 const LOCK: &str = ".lock";
 
 /// A run directory. While it is open for writing no other process can write to it.

@@ -114,6 +114,56 @@ fn a_stopped_run_goes_on() {
 }
 
 #[test]
+fn a_finished_run_is_not_trained_again() {
+    let place = Place::new();
+    let whole = last_line(
+        &place
+            .ok(&small_training(&[
+                "--json",
+                "--memory-budget",
+                "8GiB",
+                "--set",
+                "hardware.parallel_micro_batches=1",
+            ]))
+            .stdout,
+    );
+    let content =
+        |file: &str| fs::read(place.path().join("run").join(file)).expect("a file of the run");
+    let files = [
+        "summary.json",
+        "metrics.jsonl",
+        "memory.jsonl",
+        "advice.toml",
+    ];
+    let before = files.map(content);
+    let again = place.ok(&["train", "--resume", "run", "--json"]);
+    let events: Vec<Value> = again
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert_eq!(
+        (&events[0]["event"], &events[1]),
+        (&Value::from("finished"), &whole)
+    );
+    assert!(files.map(content) == before, "its files stay as they are");
+
+    // Without its baseline it is trained no more, but measured, and what it was advised stays.
+    let mut unmeasured: Value = serde_json::from_slice(&before[0]).expect("JSON");
+    unmeasured["question_only_accuracy"] = Value::Null;
+    place.file("run/summary.json", unmeasured.to_string());
+    let again = last_line(&place.ok(&["train", "--resume", "run", "--json"]).stdout);
+    assert_eq!(again, whole);
+    assert!(content("advice.toml") == before[3]);
+
+    // Nor does a summary that cannot be read take it away.
+    place.file("run/summary.json", "{}");
+    place.ok(&["train", "--resume", "run"]);
+    assert!(content("advice.toml") == before[3]);
+}
+
+#[test]
 fn a_run_does_not_need_its_preset_any_more() {
     let place = Place::new();
     let mine = place.file("mine.toml", "extends = \"cpu\"\n");

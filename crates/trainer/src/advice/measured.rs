@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::derive::sizes;
 use crate::memory::{Controller, Forecast};
 
 /// What a run measured of itself.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// Bytes that it might use; absent without a budget.
     pub budget_bytes: Option<u64>,
     /// The most bytes in use in each phase that the budget binds; none where memory cannot be measured.
-    pub phase_peak_bytes: BTreeMap<&'static str, u64>,
+    pub phase_peak_bytes: BTreeMap<String, u64>,
     /// Times that memory ran out in training.
     pub ran_out: usize,
     /// Micro-batches in training.
@@ -26,8 +26,15 @@ pub struct Measured {
     pub waiting: Option<f64>,
 }
 
+impl Measured {
+    /// Whether the process took no step, so that all of it was measured before.
+    pub fn is_empty(&self) -> bool {
+        self.phase_peak_bytes.is_empty() && self.timed_steps == 0
+    }
+}
+
 /// Sizes of the micro-batches of one purpose.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
     /// Samples at the end.
     pub micro_batch: usize,

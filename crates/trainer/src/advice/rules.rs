@@ -1,7 +1,7 @@
 //! From measurements to advice: nothing but arithmetic.
 
 use config_schema::{Config, Decision};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::measured::Measured;
 use crate::derive::micro_batch;
@@ -15,7 +15,7 @@ const FEWEST_STEPS: usize = 10;
 const LESS: f64 = 0.05;
 
 /// What to set otherwise next time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Advice {
     /// Values that would suit the device better, with reasons; empty where nothing would gain.
     pub changes: Vec<Decision>,

@@ -32,7 +32,9 @@ fn sizes(micro_batch: usize, ran_out_at: Option<usize>) -> Sizes {
 fn measured(budget_gib: u64) -> Measured {
     Measured {
         budget_bytes: Some(budget_gib * GIB),
-        phase_peak_bytes: BTreeMap::from([("forward", 10 * GIB), ("backward", 12 * GIB)]),
+        phase_peak_bytes: BTreeMap::from(
+            [("forward", 10), ("backward", 12)].map(|(phase, gib)| (phase.to_owned(), gib * GIB)),
+        ),
         ran_out: 0,
         training: sizes(8, None),
         evaluation: sizes(8, None),

@@ -7,6 +7,7 @@ use std::thread::available_parallelism;
 
 use data_pipeline::{accuracy_of_constant, majority_answer};
 
+use super::finished::earlier;
 use super::step::Stepped;
 use super::trainer::{Learned, Trainer};
 use crate::advice::advise;
@@ -34,6 +35,7 @@ impl<M: Model> Trainer<'_, M> {
         let worst = || self.worst_case();
         let measured = memory.measured::<M>(&state.micro_batches, &worst, ran_out, &self.tally);
         let cores = available_parallelism().ok().map(NonZero::get);
+        let before = measured.is_empty().then(|| earlier(self.run)).flatten();
         let mut summary = Summary {
             test_accuracy: None,
             branch_accuracy: BTreeMap::new(),
@@ -46,7 +48,10 @@ impl<M: Model> Trainer<'_, M> {
             total_steps: self.steps.total,
             train_seconds: state.train_seconds,
             run_dir: self.run.run_dir.to_owned(),
-            advice: advise(settings, measured, cores),
+            advice: match before {
+                Some(before) => before.advice,
+                None => advise(settings, measured, cores),
+            },
         };
         if let Some(model) = model {
             let best = self.load_best(model)?;
@@ -64,7 +69,10 @@ impl<M: Model> Trainer<'_, M> {
                 samples,
             })?;
             summary.test_accuracy = Some(accuracy);
-            summary.branch_accuracy = branches;
+            summary.branch_accuracy = branches
+                .into_iter()
+                .map(|(name, accuracy)| (name.to_owned(), accuracy))
+                .collect();
             // The result is there, whatever becomes of the baseline.
             self.reporter.run_dir.write_summary(&summary)?;
             match self.question_only(config, state) {

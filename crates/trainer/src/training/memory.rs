@@ -103,7 +103,10 @@ impl<'a> RunMemory<'a> {
         tally: &Tally,
     ) -> Measured {
         let (settings, budget_bytes) = (self.settings, self.watch.budget());
-        let phase_peak_bytes = self.watch.most();
+        let most = self.watch.most().into_iter();
+        let phase_peak_bytes = most
+            .map(|(phase, bytes)| (phase.to_owned(), bytes))
+            .collect();
         let (most, all) = (self.training.most, settings.effective_batch());
         let plans = budget_bytes.map(|_| {
             let worst = worst();

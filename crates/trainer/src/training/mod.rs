@@ -1,6 +1,7 @@
 //! The training loop.
 
 mod conclude;
+mod finished;
 mod memory;
 mod reporter;
 mod run;

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use config_schema::Config;
 
+use super::finished::finished;
 use super::memory::RunMemory;
 use super::reporter::Reporter;
 use super::segment::segments;
@@ -49,6 +50,8 @@ pub struct Run<'a> {
 /// Where memory runs out, the same samples are taken again in smaller micro-batches; where it runs out in an update,
 /// which may then be half-done, the run goes back to its newest checkpoint.
 ///
+/// A run that is finished, with all that it was asked to measure, has its result given again and nothing changed.
+///
 /// # Errors
 ///
 /// When the data, the run directory or a checkpoint cannot be read or written, when training diverges, when not even the
@@ -58,7 +61,13 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
     let (blueprint, run_dir) = if run.resume {
         require_same_data(run.run_dir, &dataset)?;
         let blueprint = read_blueprint(run.run_dir, run.settings)?;
-        (blueprint, RunDir::reopen(run.run_dir)?)
+        let run_dir = RunDir::reopen(run.run_dir)?;
+        if let Some(summary) = finished(run, dataset.train.samples().len()) {
+            observer.observe(&Event::Finished);
+            observer.observe(&Event::Summary(Box::new(summary.clone())));
+            return Ok(summary);
+        }
+        (blueprint, run_dir)
     } else {
         begin::<M>(run, &dataset)?
     };
