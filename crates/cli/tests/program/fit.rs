@@ -156,6 +156,14 @@ fn what_is_no_lack_of_memory_is_an_error() {
     place.fails(2, &["memory_budget"], &["fit", "--memory-budget", "much"]);
 }
 
+/// The process that waits for a measurement keeps its standard input open; where there is none, nobody waits.
+#[test]
+fn a_process_that_nobody_waits_for_ends() {
+    let place = Place::new();
+    let outcome = place.run(&words("fit", "--memory-budget 8GiB --measure 512"));
+    assert_eq!((outcome.code, &*outcome.stdout), (Some(1), ""));
+}
+
 #[cfg(target_os = "linux")]
 mod killed {
     use std::process::{Child, Command, Stdio};

@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::process::{Command, ExitStatus, Stdio};
+use std::io::{self, Read};
+use std::process::{self, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::thread;
 
 use config_schema::{Config, Device};
 use data_pipeline::Encoder;
@@ -40,6 +42,7 @@ pub fn measure(
     worst: &WorstCase,
     micro_batch: usize,
 ) -> Result<(), Failure> {
+    end_with_parent();
     be_killed_first();
     let config = with_micro_batch(&settings.resolved.config, micro_batch);
     // On the CPU what the loaders keep is memory of the device.
@@ -62,6 +65,15 @@ pub fn measure(
     Ok(())
 }
 
+/// Ends this process when the one that waits for its answer is gone, since it would hold the device for nobody. That one
+/// keeps the other end of standard input, which nothing is written to.
+fn end_with_parent() {
+    thread::spawn(|| {
+        let _ = io::stdin().read(&mut [0]);
+        process::exit(1);
+    });
+}
+
 /// Tells the kernel to take this process where the machine runs out of memory, and not another that did nothing for it.
 /// Where that cannot be told, it chooses for itself.
 fn be_killed_first() {
@@ -80,11 +92,16 @@ pub fn started(
     micro_batch: usize,
 ) -> Result<Result<Measured, String>, Failure> {
     let program = std::env::current_exe().map_err(Failure::Restart)?;
-    let output = Command::new(program)
+    let mut child = Command::new(program)
         .args(arguments(args, config, micro_batch))
-        .stdin(Stdio::null())
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .map_err(Failure::Restart)?;
+    let held = child.stdin.take();
+    let output = child.wait_with_output().map_err(Failure::Restart)?;
+    drop(held);
     let stderr = String::from_utf8_lossy(&output.stderr);
     let Some(cause) = Cause::of_process(output.status, &stderr) else {
         let report = serde_json::from_slice(&output.stdout);

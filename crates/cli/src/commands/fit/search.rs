@@ -9,6 +9,7 @@ use crate::ActiveModel;
 use crate::args::FitArgs;
 use crate::commands::plan::{device_memory, origin};
 use crate::failure::Failure;
+use crate::output;
 use crate::settings::Settings;
 
 /// The sizes that were looked at so far.
@@ -86,6 +87,7 @@ impl<'a> Search<'a> {
             });
             return Ok(None);
         }
+        output::note(format!("measuring micro-batches of {micro_batch}"));
         match child::started(self.args, &self.settings.resolved.config, micro_batch)? {
             Ok(measured) => {
                 let peak_bytes = measured.peak_bytes();

@@ -92,6 +92,7 @@ fn verdict(answer: &Answer) {
     };
     let verdict = match answer.fits {
         Some(true) => "fits into",
+        _ if answer.extrapolated => "could not be measured, and so counts as too large for",
         _ => "does not fit into",
     };
     output::line(format!(
