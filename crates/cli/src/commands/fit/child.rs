@@ -67,6 +67,10 @@ pub fn measure(
 
 /// Ends this process when the one that waits for its answer is gone, since it would hold the device for nobody. That one
 /// keeps the other end of standard input, which nothing is written to.
+#[expect(
+    clippy::exit,
+    reason = "the steps run on another thread and cannot be interrupted"
+)]
 fn end_with_parent() {
     thread::spawn(|| {
         let _ = io::stdin().read(&mut [0]);
