@@ -147,7 +147,7 @@ pub fn of_run(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings, Failure> 
 }
 
 /// Bytes of memory of a device, where they can be read.
-fn memory_of(device: Device, inventory: &Inventory) -> Option<u64> {
+pub fn memory_of(device: Device, inventory: &Inventory) -> Option<u64> {
     match (device, &inventory.driver) {
         (Device::Cpu, _) => inventory.host.usable_memory.as_result().ok().copied(),
         (Device::Cuda(index), Driver::Present { gpus, .. }) => {

@@ -1,19 +1,19 @@
 //! `aoa presets derive`: a preset for a card of any size.
 
-use config_schema::{Config, DeviceMemory, Layers, presets, resolve};
-use gpu_probe::{Candidate, Device, DeviceRequest, Driver, Inventory, choose_preset, probe};
+use config_schema::{Device, DeviceMemory, Layers, presets, resolve};
+use gpu_probe::{Candidate, DeviceRequest, Inventory, choose_preset, probe};
 use trainer::derive::{Card, Derived, derive};
 use trainer::plan::{WorstCase, plan};
-use trainer::{Dataset, TrainError, preloaded_bytes, training_encoder};
+use trainer::{Dataset, preloaded_bytes, training_encoder};
 
 use crate::ActiveModel;
 use crate::args::DeriveArgs;
 use crate::commands::{may_write, write_text};
 use crate::failure::Failure;
 use crate::output;
-use crate::settings::nvml_library;
+use crate::settings::{memory_of, nvml_library};
 
-/// A preset to ask for the data set; which one makes no difference to it.
+/// A preset to ask for the data set and its largest samples; which one makes no difference to them.
 const ANY_PRESET: &str = "24gb";
 
 pub fn run(args: &DeriveArgs) -> Result<(), Failure> {
@@ -28,7 +28,10 @@ pub fn run(args: &DeriveArgs) -> Result<(), Failure> {
     let dataset = Dataset::open(&settings)?;
     let encoder = training_encoder::<ActiveModel>(&settings, dataset.train.as_ref())?;
     let card = card(args, preloaded_bytes(&dataset, &encoder))?;
-    let derived = derive(&card, &layers.sets, &mut |config| peak(config, &dataset))?;
+    let worst = WorstCase::of(&encoder, dataset.train.samples());
+    let derived = derive(&card, &layers.sets, &mut |config| {
+        Ok(plan::<ActiveModel>(config, &worst)?.peak_bytes)
+    })?;
     let text = derived.toml();
     if let Some(to) = &args.to {
         write_text(to, &text)?;
@@ -75,20 +78,9 @@ fn largest_gpu(inventory: &Inventory) -> Result<u64, Failure> {
     };
     let request = Some(DeviceRequest::Cuda(None));
     let choice = choose_preset(inventory, &[any], request).map_err(Failure::NoCard)?;
-    let memory = match (choice.device, &inventory.driver) {
-        (Device::Cuda { index }, Driver::Present { gpus, .. }) => {
-            let mut gpus = gpus.as_result().ok().into_iter().flatten();
-            gpus.find(|gpu| gpu.index == index)
-                .and_then(|gpu| gpu.device_memory().as_result().ok().copied())
-        }
-        _ => None,
+    let memory = match choice.device {
+        gpu_probe::Device::Cuda { index } => memory_of(Device::Cuda(index), inventory),
+        gpu_probe::Device::Cpu => None,
     };
     Ok(memory.unwrap_or_else(|| unreachable!("the choice is a GPU whose memory was read")))
-}
-
-/// The planned peak of a configuration on the largest samples of a data set.
-fn peak(config: &Config, dataset: &Dataset) -> Result<u64, TrainError> {
-    let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
-    let worst = WorstCase::of(&encoder, dataset.train.samples());
-    Ok(plan::<ActiveModel>(config, &worst)?.peak_bytes)
 }
