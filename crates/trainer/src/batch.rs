@@ -171,7 +171,11 @@ fn table(ids: &[u32], width: usize, device: &Device) -> Tensor<2, Int> {
 pub(crate) fn normalise(bytes: TensorData, device: &Device) -> Tensor<4> {
     let channels =
         |values: [f32; 3]| Tensor::<1>::from_floats(values, device).reshape([1, 1, 1, 3]);
-    let pixels = Tensor::<4, Int>::from_data(bytes, (device, DType::U8))
+    // WebGPU's shaders know no bytes.
+    let whole = [DType::U8, DType::I32]
+        .into_iter()
+        .find(|&dtype| device.supports_dtype(dtype));
+    let pixels = Tensor::<4, Int>::from_data(bytes, (device, whole.unwrap_or(DType::I64)))
         .float()
         .div_scalar(255.0);
     ((pixels - channels(IMAGE_MEAN)) / channels(IMAGE_STD)).permute([0, 3, 1, 2])
