@@ -116,7 +116,7 @@ fn total_score(batch: &Batch, probabilities: Tensor<2>) -> Result<f64, Failure> 
     let chosen = probabilities
         .argmax(1)
         .try_into_data()
-        .map_err(|error| Failure::of_message(&error.to_string()))?;
+        .map_err(|error| Failure::of_error(&error.to_string()))?;
     let scores = batch
         .targets
         .iter()

@@ -8,7 +8,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 
-use crate::memory::{Failure, attempt};
+use crate::memory::{Failure, attempt, ensure_gradients};
 
 /// Gradient and loss of an effective batch.
 #[derive(Debug)]
@@ -120,11 +120,12 @@ impl<M: Module + Sync> Accumulation<M> {
             let computed = attempt(|| {
                 let share = losses(&own, slice.clone()).sum().div_scalar(samples as f64);
                 let loss = share.clone().inner();
+                let device = loss.device();
                 let gradients = GradientsParams::from_grads(share.backward(), &own);
-                // A device that works behind our back reports the failures of both passes when it is read.
+                ensure_gradients(&own, &gradients, &device)?;
                 let loss = loss
                     .try_into_scalar::<f32>()
-                    .map_err(|error| Failure::of_message(&error.to_string()))?;
+                    .map_err(|error| Failure::of_error(&error.to_string()))?;
                 backward_ended(slice);
                 Ok(Share {
                     samples: slice.len(),

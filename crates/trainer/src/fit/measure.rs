@@ -195,7 +195,7 @@ impl Steps<'_> {
         let answered = attempt(|| {
             let output = model.answer(self.worst.batch(samples, &device));
             let read = output.probabilities.argmax(1).try_into_data();
-            read.map_err(|error| Failure::of_message(&error.to_string()))?;
+            read.map_err(|error| Failure::of_error(&error.to_string()))?;
             self.border(Phase::Evaluation, &(0..samples), None);
             Ok(())
         });

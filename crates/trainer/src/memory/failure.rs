@@ -92,9 +92,12 @@ impl Failure {
         }
     }
 
-    /// What an error of the backend means, from its message and those of its causes.
-    pub fn of_message(message: &str) -> Self {
-        Self::known(message).unwrap_or_else(|| Self::Other(Box::new(message.to_owned())))
+    /// What an error of the backend means, from its message and those of its causes. One that is not known says nothing of
+    /// what still works, so the device is given up.
+    pub fn of_error(message: &str) -> Self {
+        Self::known(message).unwrap_or_else(|| Self::Poisoned {
+            reason: message.to_owned(),
+        })
     }
 
     /// What the end of another process means, from its status and what it wrote to standard error. None where it ended
@@ -107,7 +110,7 @@ impl Failure {
         if killed(status) {
             return Some(Self::OutOfMemory(unmeasured()));
         }
-        Some(Self::of_message(stderr))
+        Some(Self::known(stderr).unwrap_or_else(|| Self::Other(Box::new(stderr.to_owned()))))
     }
 
     fn known(message: &str) -> Option<Self> {
@@ -167,7 +170,11 @@ mod tests {
 
     #[track_caller]
     fn check(message: &str, expected: Kind) {
-        assert_eq!(kind(&Failure::of_message(message)), expected, "{message}");
+        let of_error = match expected {
+            Kind::Other => Kind::Poisoned,
+            known => known,
+        };
+        assert_eq!(kind(&Failure::of_error(message)), of_error, "{message}");
         let payload: Box<dyn Any + Send> = Box::new(message.to_owned());
         assert_eq!(kind(&Failure::of_panic(payload)), expected, "{message}");
     }

@@ -10,7 +10,7 @@ use crate::checkpoint::RunState;
 use crate::error::TrainError;
 use crate::event::Purpose;
 use crate::gradient::{Accumulation, EffectiveGradient, Slicing};
-use crate::memory::{OutOfMemory, Phase, Point, attempt, out_of_memory};
+use crate::memory::{OutOfMemory, Phase, Point, attempt, ensure_weights, out_of_memory};
 use crate::model::Model;
 use crate::optim::Progress;
 use crate::optimizers::{Optimizers, Update};
@@ -46,14 +46,16 @@ impl<M: Model> Trainer<'_, M> {
             epoch: state.epoch,
         };
         let updated = attempt(|| {
-            Ok(optimizers.step_watched(model, gradients, at, |group| {
+            let (model, update) = optimizers.step_watched(model, gradients, at, |group| {
                 self.memory.watch.border(&Point {
                     phase: Phase::Update,
                     step: state.step,
                     samples: 0..batch.len(),
                     group: Some(group),
                 });
-            }))
+            });
+            ensure_weights(&model, &self.device)?;
+            Ok((model, update))
         });
         let (model, update) = match updated {
             Ok(updated) => updated,
