@@ -7,7 +7,6 @@ use burn::tensor::Device;
 use config_schema::Config;
 use serde::{Deserialize, Serialize};
 
-use crate::device::is_cpu;
 use crate::error::TrainError;
 use crate::gradient::{Accumulation, Slicing};
 use crate::memory::{Failure, Phase, Point, Usage, Watch, attempt, out_of_memory};
@@ -17,9 +16,6 @@ use crate::optimizers::Optimizers;
 use crate::plan::WorstCase;
 use crate::randomness::{Purpose, seed};
 use crate::start;
-
-/// Name of what the pool of a GPU held, among the phases.
-const RESERVED: &str = "reserved";
 
 /// What training took with micro-batches of one size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,9 +100,6 @@ pub fn measure<M: Model>(
     let sample = watch.sample(steps.taken, sizes).ok_or_else(unmeasured)?;
     let mut phases = sample.phase_peak_bytes;
     phases.remove(Phase::Storage.name());
-    if !is_cpu(device) {
-        phases.insert(RESERVED, sample.reserved_bytes);
-    }
     let Usage { live_bytes, .. } = before;
     let phases = phases
         .into_iter()

@@ -22,6 +22,11 @@ pub struct Usage {
 pub trait Meter: Send + Sync {
     /// Reads the memory in use and begins a new peak. None where it cannot be read now.
     fn take(&self) -> Option<Usage>;
+
+    /// What a budget binds of a reading, in bytes: the most in use, where that is known.
+    fn bound(&self, usage: Usage) -> u64 {
+        usage.peak_bytes
+    }
 }
 
 /// The CPU: every byte that this process allocates, exactly. There is one count for the process, so there should be one
@@ -40,8 +45,8 @@ impl Meter for HostMeter {
     }
 }
 
-/// The allocator pool of a GPU. It keeps no peak: that is the larger of two readings, so it is read where memory is at
-/// its fullest.
+/// The allocator pool of a GPU. It keeps no peak, and a peak between two readings is not seen. A budget therefore binds
+/// what the pool holds: as much as it once needed, until it is cleaned up.
 #[derive(Debug)]
 pub struct PoolMeter {
     device: Device,
@@ -66,6 +71,10 @@ impl Meter for PoolMeter {
             pool.bytes_in_use,
             pool.bytes_reserved,
         ))
+    }
+
+    fn bound(&self, usage: Usage) -> u64 {
+        usage.reserved_bytes.max(usage.peak_bytes)
     }
 }
 

@@ -74,15 +74,15 @@ impl Sizing<'_> {
         side_by_side: usize,
     ) -> Result<(), TrainError> {
         let cause = out_of_memory(failure)?;
-        // What the failed work held goes back to the system, where the backend can do that.
-        self.device.memory_cleanup();
         match self.controller.ran_out(largest, side_by_side) {
             Some(moved) => self.moved(&moved, cause.to_string()),
             None => Err(TrainError::DoesNotFit { cause }),
         }
     }
 
+    /// Reports a new size. What a pool holds is measured anew with it, so what the old one left there goes back.
     fn moved(&mut self, moved: &Move, cause: String) -> Result<(), TrainError> {
+        self.device.memory_cleanup();
         (self.report)(Event::MicroBatch {
             step: self.step,
             purpose: self.purpose,

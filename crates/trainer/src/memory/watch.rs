@@ -9,6 +9,9 @@ use burn::tensor::Device;
 use super::meter::{self, Meter, Usage};
 use super::{CardMeter, Interference, MemorySample, OutOfMemory, Phase, Point};
 
+/// What phases together made a pool hold, beside the peaks of the phases.
+const RESERVED: &str = "reserved";
+
 /// The meter of a run, its budget, and what was seen since the last report.
 pub(crate) struct Watch<'a> {
     meter: Box<dyn Meter>,
@@ -70,12 +73,12 @@ impl<'a> Watch<'a> {
             interference.at(point);
         }
         if let (Some(usage), Some(budget)) = (usage, self.budget)
-            && usage.peak_bytes > budget
+            && self.meter.bound(usage) > budget
         {
             // Not a bug, so nothing is printed, which `panic_any` would do.
             resume_unwind(Box::new(OutOfMemory {
                 phase: Some(point.phase),
-                wanted: Some(usage.peak_bytes),
+                wanted: Some(self.meter.bound(usage)),
                 budget: Some(budget),
             }));
         }
@@ -91,12 +94,19 @@ impl<'a> Watch<'a> {
     /// Takes note of the memory since the last look, as that of a phase.
     pub(crate) fn note(&self, phase: Phase) -> Option<Usage> {
         let usage = self.meter.take()?;
+        let bound = self.meter.bound(usage);
         let mut seen = self.seen();
-        let peak = seen.peaks.entry(phase.name()).or_default();
-        *peak = usage.peak_bytes.max(*peak);
-        seen.round.all = seen.round.all.max(usage.peak_bytes);
+        let mut note = |name, bytes: u64| {
+            let peak = seen.peaks.entry(name).or_default();
+            *peak = bytes.max(*peak);
+        };
+        note(phase.name(), usage.peak_bytes);
+        if bound > usage.peak_bytes && phase != Phase::Storage {
+            note(RESERVED, bound);
+        }
+        seen.round.all = seen.round.all.max(bound);
         if matches!(phase, Phase::Load | Phase::Forward | Phase::Evaluation) {
-            seen.round.forward = seen.round.forward.max(usage.peak_bytes);
+            seen.round.forward = seen.round.forward.max(bound);
         }
         seen.last = Some(usage);
         Some(usage)

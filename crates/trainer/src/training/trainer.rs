@@ -326,6 +326,8 @@ impl<'a, M: Model> Trainer<'a, M> {
         sight: Sight,
         state: &mut RunState,
     ) -> Result<Accuracy, TrainError> {
+        // Evaluation and training each have what a pool holds to themselves, so that they can be told apart.
+        self.device.memory_cleanup();
         let reporter = &mut self.reporter;
         let mut report = |event| reporter.report(&event);
         let mut sizing = self.memory.sizing(
@@ -335,7 +337,9 @@ impl<'a, M: Model> Trainer<'a, M> {
             state.step,
             &mut report,
         );
-        evaluate(model, loader, &self.encoder, sight, &mut sizing)
+        let evaluated = evaluate(model, loader, &self.encoder, sight, &mut sizing);
+        self.device.memory_cleanup();
+        evaluated
     }
 
     fn save(
