@@ -79,9 +79,14 @@ fn tensors(inputs: Inputs<Capture>) -> Vec<FloatTensor<Capture>> {
     tensors
 }
 
-/// Elements of one tile for every thread.
+/// Elements of one tile, or of one block of small rows, for every thread.
 fn tiles_in_work(inputs: &Inputs<Capture>) -> usize {
     let [batch, heads, queries, keys] = inputs.dims();
+    let rows = inputs.rows_of_a_block();
+    if rows > 1 {
+        let blocks = batch.div_ceil(rows).min(threads());
+        return blocks * rows * heads * queries * keys;
+    }
     let tile = Capture::TILE / keys.max(1);
     let matrices = (batch * heads).min(threads());
     matrices * queries.min(tile.max(64)) * keys

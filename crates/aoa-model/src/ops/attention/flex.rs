@@ -1,5 +1,7 @@
-//! Attention on the CPU: every row of the batch and every head is a task of its own, and the steps between the matrix
-//! products of a tile are one pass each over rows that lie in a core's cache.
+//! Attention on the CPU: every row of the batch and every head is a task of its own, or a block of rows where these are
+//! small, and the steps between the matrix products of a tile are one pass each over rows that lie in a core's cache.
+
+use std::ops::Range;
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
@@ -9,7 +11,7 @@ use rayon::prelude::*;
 
 use super::dropout::RowDropout;
 use super::steps;
-use super::tiles::{Gradients, Inputs, Kernel, at, concatenate};
+use super::tiles::{Gradients, Inputs, Kernel, at, concatenate, range};
 
 /// Numbers that are summed side by side: as many as the compiler still keeps in vector registers.
 const LANES: usize = 32;
@@ -21,6 +23,12 @@ impl Kernel for Flex {
     const TILE: usize = 1 << 18;
 
     fn forward(inputs: Inputs<Self>) -> FloatTensor<Self> {
+        if let Some(blocks) = blocks(&inputs) {
+            let attended = blocks
+                .into_par_iter()
+                .map(|rows| inputs.rows(&rows).attend());
+            return concatenate::<Self>(attended.collect(), 0);
+        }
         let [batch, heads, ..] = inputs.dims();
         let matrices = (0..batch * heads).into_par_iter();
         let attended = matrices.map(|index| inputs.matrix(index / heads, index % heads).attend());
@@ -32,6 +40,9 @@ impl Kernel for Flex {
         gradient: FloatTensor<Self>,
         trains_bias: bool,
     ) -> Gradients<Self> {
+        if let Some(blocks) = blocks(&inputs) {
+            return backward_by_block(&inputs, blocks, &gradient, trains_bias);
+        }
         let [batch, heads, ..] = inputs.dims();
         let shape = inputs.bias.shape();
         // Matrices that share a bias are one task: what they add to its gradient is summed in the same order always.
@@ -135,6 +146,48 @@ impl Kernel for Flex {
             }
         }
         gradient
+    }
+}
+
+/// Blocks of rows of the batch. None where rows are computed one by one.
+fn blocks(inputs: &Inputs<Flex>) -> Option<Vec<Range<usize>>> {
+    let [batch, ..] = inputs.dims();
+    let rows = inputs.rows_of_a_block();
+    let blocks = (0..batch).step_by(rows);
+    (rows > 1).then(|| blocks.map(|start| start..batch.min(start + rows)).collect())
+}
+
+fn backward_by_block(
+    inputs: &Inputs<Flex>,
+    blocks: Vec<Range<usize>>,
+    gradient: &FloatTensor<Flex>,
+    trains_bias: bool,
+) -> Gradients<Flex> {
+    let gradients = blocks.into_par_iter().map(|rows| {
+        let part = range::<Flex>(gradient, 0, &rows);
+        inputs.rows(&rows).attend_backward(&part, trains_bias)
+    });
+    let gradients: Vec<_> = gradients.collect();
+    let mut parts = [const { Vec::new() }; 3];
+    let mut bias = Vec::new();
+    for own in gradients {
+        for (parts, part) in parts.iter_mut().zip([own.query, own.key, own.value]) {
+            parts.push(part);
+        }
+        bias.extend(own.bias);
+    }
+    let [batch, ..] = inputs.dims();
+    let [query, key, value] = parts.map(|parts| concatenate::<Flex>(parts, 0));
+    Gradients {
+        query,
+        key,
+        value,
+        // Of the blocks that share a bias the first is added to first, always.
+        bias: if inputs.bias.shape()[0] == batch {
+            trains_bias.then(|| concatenate::<Flex>(bias, 0))
+        } else {
+            bias.into_iter().reduce(Flex::float_add)
+        },
     }
 }
 

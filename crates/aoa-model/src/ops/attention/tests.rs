@@ -11,8 +11,9 @@ use super::tiles::{Gradients, Inputs, Kernel};
 /// `[batch, heads, queries, keys, d]` and the shape of the bias.
 type Case = ([usize; 5], [usize; 4]);
 
-/// Tiles of the CPU have 262,144 weights and at least 64 queries, so the longer cases have two of them.
-const CASES: [Case; 12] = [
+/// Tiles of the CPU have 262,144 weights and at least 64 queries, so the longer cases have two of them. Its blocks of small
+/// rows have 16,384 weights, so those of 40 rows have three.
+const CASES: [Case; 14] = [
     // Regions of an image, words that are masked by sample.
     ([2, 4, 50, 50, 24], [2, 1, 1, 50]),
     // One query; one key; one of everything.
@@ -32,6 +33,9 @@ const CASES: [Case; 12] = [
     ([1, 1, 150, 2049, 8], [1, 1, 150, 2049]),
     // The fewest queries that a tile has.
     ([1, 1, 70, 8200, 4], [1, 1, 1, 8200]),
+    // A bias shared by all rows, by none.
+    ([40, 4, 16, 16, 8], [1, 4, 16, 16]),
+    ([40, 4, 16, 16, 8], [40, 1, 1, 16]),
 ];
 
 /// Result and gradients of query, key, value and bias.
@@ -241,7 +245,7 @@ fn gradients_are_slopes() {
 /// Bit for bit.
 #[test]
 fn threads_change_nothing() {
-    for case in [CASES[5], CASES[9]] {
+    for case in [CASES[5], CASES[9], CASES[12]] {
         let problem = Problem::new(case, 0.4);
         let [alone, together] = [1, 4].map(|threads| {
             let pool = ThreadPoolBuilder::new().num_threads(threads).build();
@@ -260,7 +264,16 @@ fn threads_change_nothing() {
 /// Rows of the batch take the entries of a bias and a mask in turn, as windows of an image after another do.
 #[test]
 fn bias_and_mask_repeat_along_the_batch() {
-    let problem = Problem::new(([6, 2, 9, 9, 4], [3, 2, 9, 9]), 0.0);
+    // One block of 6 rows, two of 3, and matrices of their own.
+    for size in [9, 45, 100] {
+        bias_and_mask_repeat(&Problem::new(
+            ([6, 2, size, size, 4], [3, 2, size, size]),
+            0.0,
+        ));
+    }
+}
+
+fn bias_and_mask_repeat(problem: &Problem) {
     let twice = |tensor: FloatTensor<Flex>| Flex::float_cat(vec![tensor.clone(), tensor], 0);
     for dtype in [DType::F32, DType::F64] {
         let mut inputs = problem.kernel_inputs(dtype);
@@ -286,7 +299,11 @@ fn bias_and_mask_repeat_along_the_batch() {
             Tensor::<4>::from_data(bias, &Device::flex()).slice([rows])
         });
         written_out[4] = (first + second).into_data();
-        assert_close(&repeated, &written_out, "matrix by matrix");
+        assert_close(
+            &repeated,
+            &written_out,
+            "matrices of their own or in blocks",
+        );
         assert_close(&all_at_once, &written_out, "all matrices at once");
     }
 }

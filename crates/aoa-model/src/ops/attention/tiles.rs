@@ -9,6 +9,10 @@ use burn::tensor::{Shape, Slice};
 use super::dropout::RowDropout;
 use super::steps;
 
+/// Most attention weights of a block of small rows: as many as lie in the first caches of a core with what they are made
+/// of.
+const BLOCK: usize = 1 << 14;
+
 /// Fewest queries of a tile: with fewer, matrix products are slow.
 const FEWEST_QUERIES: usize = 64;
 
@@ -196,6 +200,41 @@ impl<B: Kernel> Inputs<B> {
         match &self.dropout {
             Some(dropout) => B::drop(weights, dropout),
             None => weights,
+        }
+    }
+
+    /// Rows of the batch that are computed together, with all their heads. Where it is 1, the matrices are large enough to
+    /// be computed one by one.
+    pub(super) fn rows_of_a_block(&self) -> usize {
+        let [batch, heads, queries, keys] = self.dims();
+        let rows = (BLOCK / (heads * queries * keys).max(1)).clamp(1, batch.max(1));
+        let terms = [Some(&self.bias), self.mask.as_ref()].into_iter().flatten();
+        let periods = terms.map(|term| term.shape()[0]).filter(|&own| own < batch);
+        let period = periods.fold(1, |period, own| match period % own {
+            0 => period,
+            _ => period * own,
+        });
+        // Each block begins where the periods do.
+        (rows - rows % period).max(1)
+    }
+
+    /// Some rows of the batch, the first of which is the first of a period.
+    #[cfg(feature = "flex")]
+    pub(super) fn rows(&self, rows: &Range<usize>) -> Self {
+        let batch = self.query.shape()[0];
+        let some = |tensor: &FloatTensor<B>| match tensor.shape()[0] {
+            all if all == batch => range::<B>(tensor, 0, rows),
+            _ => tensor.clone(),
+        };
+        Self {
+            query: some(&self.query),
+            key: some(&self.key),
+            value: some(&self.value),
+            bias: some(&self.bias),
+            mask: self.mask.as_ref().map(some),
+            dropout: self.dropout.as_ref().map(|dropout| {
+                dropout.part(|numbers| B::int_slice(numbers, &slices(4, 0, rows.clone().into())))
+            }),
         }
     }
 
