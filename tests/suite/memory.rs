@@ -6,10 +6,10 @@ use std::fs;
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
-use aoa_model::Vqa;
+use aoa_model::{SegmentWork, Vqa, watch_segments};
 use burn::tensor::Device;
 use config_schema::Config;
 use integration_tests::{Gradients, Silent, newest_weights, random_numbers};
@@ -18,6 +18,7 @@ use trainer::memory::{DeviceMemory, Interference, OutOfMemory, Phase, Point};
 use trainer::{Run, TrainError, train};
 
 use crate::runs::{losses, small};
+use crate::two_branches::BOTH;
 
 /// Two steps of 16 samples an epoch in micro-batches of 8, so that every kind of point comes by soon.
 fn settings(sets: &[&str]) -> Config {
@@ -57,42 +58,78 @@ fn start(
 /// Micro-batches of each step, by the step and their first sample.
 type Slices = BTreeMap<usize, Vec<Range<usize>>>;
 
-/// Makes the `k`-th points fail that a run passes, and notes all of them.
-struct Failing<'a> {
-    fails: &'a [usize],
-    how: fn(Phase) -> Box<dyn Any + Send>,
-    passed: Mutex<Vec<Point>>,
+/// Where memory can run out.
+#[derive(Debug, Clone)]
+enum Place {
+    /// Between two phases.
+    Point(Point),
+    /// In the middle of a pass through the model.
+    Segment(SegmentWork),
 }
 
-impl<'a> Failing<'a> {
-    fn at(fails: &'a [usize]) -> Self {
+impl Place {
+    fn phase(&self) -> Option<Phase> {
+        match self {
+            Self::Point(point) => Some(point.phase),
+            Self::Segment(_) => None,
+        }
+    }
+}
+
+/// Makes the `k`-th places fail that a run passes, and notes all of them.
+#[derive(Clone)]
+struct Failing {
+    fails: Vec<usize>,
+    how: fn(&Place) -> Box<dyn Any + Send>,
+    passed: Arc<Mutex<Vec<Place>>>,
+}
+
+impl Failing {
+    fn at(fails: &[usize]) -> Self {
         Self {
-            fails,
-            how: |phase| {
-                Box::new(OutOfMemory {
-                    phase: Some(phase),
+            fails: fails.to_vec(),
+            how: |place| match place {
+                Place::Point(point) => Box::new(OutOfMemory {
+                    phase: Some(point.phase),
                     wanted: None,
                     budget: None,
-                })
+                }),
+                Place::Segment(_) => Box::new("can't allocate buffer of size: 64".to_owned()),
             },
-            passed: Mutex::default(),
+            passed: Arc::default(),
         }
     }
 
-    fn passed(self) -> Vec<Point> {
-        self.passed.into_inner().expect("no thread panics in there")
-    }
-}
-
-impl Interference for Failing<'_> {
-    fn at(&self, point: &Point) {
+    fn pass(&self, place: &Place) {
         let mut passed = self.passed.lock().expect("no thread panics in here");
-        passed.push(point.clone());
+        passed.push(place.clone());
         let index = passed.len() - 1;
         drop(passed);
         if self.fails.contains(&index) {
-            resume_unwind((self.how)(point.phase));
+            resume_unwind((self.how)(place));
         }
+    }
+
+    fn passed(&self) -> Vec<Place> {
+        self.passed
+            .lock()
+            .expect("no thread panics in there")
+            .clone()
+    }
+
+    /// The points alone, without the segments in between.
+    fn points(&self) -> Vec<Point> {
+        let points = self.passed().into_iter().filter_map(|place| match place {
+            Place::Point(point) => Some(point),
+            Place::Segment(_) => None,
+        });
+        points.collect()
+    }
+}
+
+impl Interference for Failing {
+    fn at(&self, point: &Point) {
+        self.pass(&Place::Point(point.clone()));
     }
 }
 
@@ -139,9 +176,10 @@ fn events(run_dir: &Path, kind: &str) -> Vec<Value> {
 }
 
 /// The micro-batches whose gradients made each step: what was added to the sum since the step began for the last time.
-fn slices(passed: &[Point], fails: &[usize]) -> Slices {
+fn slices(passed: &[Place], fails: &[usize]) -> Slices {
     let mut steps = Slices::new();
-    for (index, point) in passed.iter().enumerate() {
+    for (index, place) in passed.iter().enumerate() {
+        let Place::Point(point) = place else { continue };
         if point.phase == Phase::Load && point.samples.start == 0 {
             steps.insert(point.step, Vec::new());
         }
@@ -171,12 +209,15 @@ impl Undisturbed {
 }
 
 /// Runs with failures at these points and checks that it ends as a run that was never disturbed and had the same
-/// micro-batches, with each sample in one of them once a step and every failure in the log. Returns the points.
-fn check(settings: &Config, fails: &[usize], undisturbed: &mut Undisturbed) -> Vec<Point> {
+/// micro-batches, with each sample in one of them once a step and every failure in the log. Returns the places.
+fn check(settings: &Config, fails: &[usize], undisturbed: &mut Undisturbed) -> Vec<Place> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let run_dir = folder.path().join("run");
     let failing = Failing::at(fails);
+    let within = failing.clone();
+    let watch = watch_segments(move |work| within.pass(&Place::Segment(work)));
     start(settings, &run_dir, false, &failing).expect("it ends well");
+    drop(watch);
     let passed = failing.passed();
     let failed: Vec<_> = fails.iter().map(|&index| &passed[index]).collect();
 
@@ -190,7 +231,9 @@ fn check(settings: &Config, fails: &[usize], undisturbed: &mut Undisturbed) -> V
         assert_eq!(end, 16, "every sample of step {step}; {failed:?}");
     }
 
-    let updates = failed.iter().filter(|point| point.phase == Phase::Update);
+    let updates = failed
+        .iter()
+        .filter(|place| place.phase() == Some(Phase::Update));
     let updates = updates.count();
     assert_eq!(events(&run_dir, "went_back").len(), updates, "{failed:?}");
     let micro_batches = events(&run_dir, "micro_batch");
@@ -208,8 +251,9 @@ fn check(settings: &Config, fails: &[usize], undisturbed: &mut Undisturbed) -> V
 fn wherever_memory_runs_out_the_run_is_the_same() {
     let settings = settings(&[]);
     let mut undisturbed = Undisturbed::default();
-    let points = check(&settings, &[], &mut undisturbed);
-    let phases: BTreeSet<_> = points.iter().map(|point| point.phase.name()).collect();
+    let places = check(&settings, &[], &mut undisturbed);
+    let phases = places.iter().filter_map(Place::phase);
+    let phases: BTreeSet<_> = phases.map(Phase::name).collect();
     assert_eq!(
         phases.into_iter().collect::<Vec<_>>(),
         [
@@ -221,9 +265,51 @@ fn wherever_memory_runs_out_the_run_is_the_same() {
             "update"
         ]
     );
-    for index in 0..points.len() {
+    for index in 0..places.len() {
         check(&settings, &[index], &mut undisturbed);
     }
+}
+
+/// Within one micro-batch of the second step, in front of and behind every segment of both branches, forward and backward.
+#[test]
+fn wherever_memory_runs_out_within_a_pass_the_run_is_the_same() {
+    let settings = [
+        "memory_optimization.gradient_checkpointing=true",
+        "model.aoa_layers=2",
+    ];
+    let settings = self::settings(&[&BOTH[..], &settings].concat());
+    let mut undisturbed = Undisturbed::default();
+    let places = check(&settings, &[], &mut undisturbed);
+    let loads = places.iter().enumerate().filter(
+        |(_, place)| matches!(place, Place::Point(point) if point.phase == Phase::Load && point.step == 1),
+    );
+    let [start, end] = [0, 1].map(|nth| loads.clone().nth(nth).expect("two micro-batches").0);
+    let segments = |work| {
+        let of = |place: &&Place| matches!(place, Place::Segment(its) if *its == work);
+        places[start..end].iter().filter(of).count()
+    };
+    // Swin 4, text 2, answers 1, and 2 layers of the AoA stack each for question and image; and, without gradient, text and
+    // answers for the probabilities that are fused, in 2 segments each.
+    assert_eq!(segments(SegmentWork::Forward), 15);
+    // All that have a gradient but the last of each of the four stacks, which is kept.
+    assert_eq!(segments(SegmentWork::Rebuild), 7);
+    assert_eq!(segments(SegmentWork::Backward), 7);
+    for index in start..end {
+        check(&settings, &[index], &mut undisturbed);
+    }
+    // The replay fails in the same segment, and the one after it in the next.
+    for index in (start..end - 2).step_by(4) {
+        check(&settings, &[index, index + 1, index + 2], &mut undisturbed);
+    }
+    let evaluated = places
+        .iter()
+        .rposition(|place| place.phase() == Some(Phase::Update));
+    let evaluated = evaluated.expect("there were updates") + 2;
+    assert!(matches!(
+        places[evaluated],
+        Place::Segment(SegmentWork::Forward)
+    ));
+    check(&settings, &[evaluated], &mut undisturbed);
 }
 
 #[test]
@@ -234,8 +320,8 @@ fn bursts_of_failures_change_nothing_either() {
         "training.update_freq=1",
     ]);
     let mut undisturbed = Undisturbed::default();
-    let points = check(&settings, &[], &mut undisturbed).len();
-    for first in (0..points).step_by(3) {
+    let places = check(&settings, &[], &mut undisturbed).len();
+    for first in (0..places).step_by(3) {
         check(&settings, &[first, first + 1, first + 2], &mut undisturbed);
     }
     check(&settings, &[1, 3, 15, 20], &mut undisturbed);
@@ -257,7 +343,7 @@ fn side_by_side_ends_one_by_one() {
         panic!("one event");
     };
     assert_eq!((&event["from"], &event["to"]), (&json!(1), &json!(1)));
-    let rounds = failing.passed();
+    let rounds = failing.points();
     let mut rounds = rounds
         .iter()
         .filter(|point| point.phase == Phase::Accumulation);
@@ -278,7 +364,7 @@ fn what_cannot_be_made_smaller_is_an_error_with_a_cure() {
                 .help()
                 .is_some_and(|help| help.contains("gradient_checkpointing"))
         );
-        failing.passed()
+        failing.points()
     };
     // From 8 samples by 4 and 2 to 1.
     let passed = fitting("micro-batch", &[1, 3, 5, 7]);
@@ -302,7 +388,7 @@ impl Interference for NothingTwice {
         let again = point.step < *most;
         drop(most);
         if again {
-            resume_unwind((Failing::at(&[]).how)(point.phase));
+            resume_unwind((Failing::at(&[]).how)(&Place::Point(point.clone())));
         }
     }
 }
@@ -345,7 +431,7 @@ fn a_device_that_failed_is_told_apart_and_a_new_process_goes_on() {
         let run_dir = folder.path().join("run");
         let failing = Failing {
             how: |_| Box::new("The device is poisoned\nCaused by:\n  a trap".to_owned()),
-            ..Failing::at(std::slice::from_ref(&index))
+            ..Failing::at(&[index])
         };
         let error = start(&settings, &run_dir, false, &failing).expect_err("it cannot go on");
         assert!(

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use crate::capture::{self, Gradients};
 
 use crate::ops::{Gradient, Rule, again, graph_step};
+use crate::segments::{SegmentWork, tell};
 
 /// What the forward pass keeps for the backward pass, and what is computed a second time there.
 ///
@@ -104,6 +105,7 @@ impl Pass {
             rebuild, segment, ..
         }) = self.checkpointing
         else {
+            tell(SegmentWork::Forward, &x);
             let layers = layers.iter().enumerate();
             return layers.fold(x, |x, (index, one)| layer(index, one, x, context.as_ref()));
         };
@@ -123,6 +125,7 @@ impl Pass {
                     layer(index, one, x, context.as_ref())
                 })
             };
+            tell(SegmentWork::Forward, &x);
             x = if rebuild && !(ends && index + 1 == segments) {
                 rebuilt(layers, x, own, run)
             } else {
@@ -190,8 +193,10 @@ where
     let gradients = move |gradient: DispatchTensor| {
         let layers = capture::train(layers.clone());
         let (x, context) = (x.leaf(), context.as_ref().map(Border::leaf));
+        tell(SegmentWork::Rebuild, &x);
         let output = run(&layers, x.clone(), context.clone());
         let mut gradients = capture::backward(end(output, gradient));
+        tell(SegmentWork::Backward, &x);
         let mut own = vec![gradients.remove(x).map(Tensor::into_dispatch)];
         if let Some(context) = context {
             let gradient = gradients.remove(context);
