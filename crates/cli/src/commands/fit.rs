@@ -38,6 +38,8 @@ struct Answer {
     fits: Option<bool>,
     /// 0 where not even one sample fits.
     largest_micro_batch: Option<usize>,
+    /// Why a larger one is not given.
+    limit: Option<Limit>,
     /// Assignments for the largest micro-batch that fits and divides the effective batch.
     set: Vec<String>,
     /// Where `checkpoint_segment` is left to the budget: what was measured.
@@ -51,6 +53,18 @@ struct Answer {
     plan_error: Option<f64>,
     /// All sizes that were looked at, in this order.
     sizes: Vec<Size>,
+}
+
+/// What keeps micro-batches from being larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Limit {
+    /// More samples would not fit, or were seen not to.
+    Memory,
+    /// They already are the whole effective batch.
+    EffectiveBatch,
+    /// The micro-batches computed side by side share the effective batch.
+    ParallelMicroBatches,
 }
 
 /// A size of micro-batches, and what became of measuring it.
@@ -89,7 +103,7 @@ pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
         child::measure(&settings, &dataset, encoder, &worst, micro_batch)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (memory, _) = device_memory(&settings)?;
+    let (memory, _) = device_memory(&settings);
     let segments = match budget(config, memory) {
         Some(budget) => choose_segment::<ActiveModel>(config, &worst, budget)?,
         None => None,

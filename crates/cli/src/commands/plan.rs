@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use config_schema::{Config, Device};
-use gpu_probe::{Driver, Inventory, probe};
 use serde::Serialize;
 use trainer::memory::budget;
 use trainer::plan::{
@@ -17,7 +16,7 @@ use crate::args::PlanArgs;
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::{self, gibibytes};
-use crate::settings::{Settings, configured_library};
+use crate::settings::Settings;
 
 /// Exit code of a plan that does not fit into the budget: that of a run of which no micro-batch does.
 pub(super) const DOES_NOT_FIT: u8 = 7;
@@ -42,7 +41,7 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
     let dataset = Dataset::open(config)?;
     let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
     let worst = WorstCase::of(&encoder, dataset.train.samples());
-    let (memory, whose) = device_memory(&settings)?;
+    let (memory, whose) = device_memory(&settings);
     let budget_bytes = budget(config, memory);
     let segments = match budget_bytes {
         Some(budget) => choose_segment::<ActiveModel>(config, &worst, budget)?,
@@ -76,23 +75,23 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-/// Bytes of the device, and which that is: the GPU that would train, the GPU that the preset is meant for, or the host.
-pub(super) fn device_memory(settings: &Settings) -> Result<(Option<u64>, String), Failure> {
-    let config = &settings.resolved.config;
-    let inventory = probe(configured_library(&config.hardware))?;
-    if let Device::Cuda(index) = settings.device
-        && let Some(bytes) = gpu_memory(&inventory, index)
-    {
-        return Ok((Some(bytes), format!("GPU {index}")));
+/// Bytes of the device that would train, or of the smallest card that the preset is for where there is no GPU; and which
+/// that is.
+pub(super) fn device_memory(settings: &Settings) -> (Option<u64>, String) {
+    let memory = settings.device_memory;
+    if let (Device::Cuda(index), Some(_)) = (settings.device, memory) {
+        return (memory, format!("GPU {index}"));
     }
-    if let Some(bytes) = config.preset.min_device_memory.bytes() {
-        let whose = "the smallest card that the preset is for";
-        return Ok((Some(bytes), whose.to_owned()));
+    let least = settings.resolved.config.preset.min_device_memory.bytes();
+    if least.is_some() {
+        return (least, "the smallest card that the preset is for".to_owned());
     }
-    Ok(match inventory.host.usable_memory.as_result() {
-        Ok(&bytes) => (Some(bytes), "the host".to_owned()),
-        Err(reason) => (None, format!("the host, which is not known ({reason})")),
-    })
+    let whose = match (settings.device, memory) {
+        (Device::Cpu, Some(_)) => "the host",
+        (Device::Cpu, None) => "the host, which cannot be read",
+        _ => "the device, which cannot be read",
+    };
+    (memory, whose.to_owned())
 }
 
 /// Where the budget comes from.
@@ -103,15 +102,6 @@ pub(super) fn origin(config: &Config, memory: Option<u64>, whose: &str) -> Strin
     let part = config.memory_optimization.max_memory_usage;
     let memory = memory.map_or_else(|| "memory".to_owned(), gibibytes);
     format!("{part} of the {memory} of {whose}")
-}
-
-fn gpu_memory(inventory: &Inventory, index: u32) -> Option<u64> {
-    let Driver::Present { gpus, .. } = &inventory.driver else {
-        return None;
-    };
-    let gpus = gpus.as_result().ok()?;
-    let gpu = gpus.iter().find(|gpu| gpu.index == index)?;
-    Some(gpu.memory.as_result().ok()?.total)
 }
 
 fn show(answer: &Answer) {

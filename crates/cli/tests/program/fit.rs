@@ -86,6 +86,7 @@ fn measured_is_close_to_planned_and_nothing_is_left_behind() {
     assert!((error - (planned as f64 / measured as f64 - 1.0)).abs() < 1e-9);
     // The whole effective batch in one micro-batch, which is how many there can be.
     assert_eq!(number(&fit, "largest_micro_batch"), 16);
+    assert_eq!(fit["limit"], "effective_batch");
     assert_eq!(fit["set"][0], "training.batch_size=16");
     assert_eq!(fit["set"][1], "training.update_freq=1");
 }
@@ -107,6 +108,7 @@ fn the_largest_micro_batch_fits_and_the_next_does_not() {
     let peak = |size: u64| number(&tight, "static_bytes") + size * each;
     let largest = number(&tight, "largest_micro_batch");
     assert!((4..8).contains(&largest), "{tight}");
+    assert_eq!(tight["limit"], "memory");
     assert!(peak(largest) <= room && room < peak(largest + 1) + each / 100);
     assert_eq!(tight["set"][0], "training.batch_size=4");
     assert_eq!(tight["set"][1], "training.update_freq=4");
@@ -117,6 +119,15 @@ fn the_largest_micro_batch_fits_and_the_next_does_not() {
         assert_eq!(answer["fits"], fits, "{answer}");
         assert_eq!(answer["extrapolated"], false);
     }
+}
+
+#[test]
+fn micro_batches_side_by_side_leave_work_for_one_another() {
+    let place = Place::new();
+    let parallel = "--set hardware.parallel_micro_batches=2 --set model.dropout=0";
+    let (_, fit) = run(&place, "fit", &format!("{AMPLE} {parallel}"));
+    assert_eq!(number(&fit, "largest_micro_batch"), 8, "{fit}");
+    assert_eq!(fit["limit"], "parallel_micro_batches");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The plan of a run's memory.
 
-use nvml_stand_in::{Card, Cards};
+use nvml_stand_in::{Card, Cards, Mig, MigInstance};
 use serde_json::Value;
 
 use crate::support::{Outcome, Place};
@@ -83,6 +83,21 @@ fn the_card_that_would_train_gives_the_budget() {
     let place = Place::new().with_library(&cards);
     let (_, answer) = plan(&place, &["--preset", "24gb"]);
     let budget = (40.0 * GIB as f64 * 0.85) as u64;
+    assert_eq!(number(&answer, "budget_bytes"), budget);
+}
+
+#[test]
+fn in_mig_mode_a_run_has_one_instance_of_the_card() {
+    let instances = [("2g.10gb", 10), ("3g.20gb", 20)];
+    let instances =
+        instances.map(|(profile, gib)| MigInstance::new("NVIDIA A100", profile, gib * GIB));
+    let card = Card {
+        mig: Mig::Enabled(instances.to_vec()),
+        ..Card::new("NVIDIA A100", 40 * GIB)
+    };
+    let place = Place::new().with_library(&Cards::new(vec![card]));
+    let (_, answer) = plan(&place, &["--preset", "24gb"]);
+    let budget = (20.0 * GIB as f64 * 0.85) as u64;
     assert_eq!(number(&answer, "budget_bytes"), budget);
 }
 

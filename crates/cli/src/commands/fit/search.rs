@@ -4,7 +4,7 @@ use trainer::fit::{Lines, Measured, with_micro_batch};
 use trainer::memory::budget;
 use trainer::plan::{SegmentChoice, WorstCase, plan};
 
-use super::{Answer, Size, child};
+use super::{Answer, Limit, Size, child};
 use crate::ActiveModel;
 use crate::args::FitArgs;
 use crate::commands::plan::{device_memory, origin};
@@ -73,6 +73,18 @@ impl<'a> Search<'a> {
         self.failed.map_or(most, |failed| most.min(failed - 1))
     }
 
+    /// Why `largest` is not larger.
+    fn limit(&self, largest: usize) -> Limit {
+        let config = &self.settings.resolved.config;
+        if self.failed.is_some() || largest < self.most() {
+            Limit::Memory
+        } else if largest < config.effective_batch() {
+            Limit::ParallelMicroBatches
+        } else {
+            Limit::EffectiveBatch
+        }
+    }
+
     fn measure(&mut self, micro_batch: usize) -> Result<Option<Measured>, Failure> {
         let config = with_micro_batch(&self.settings.resolved.config, micro_batch);
         let plan_peak_bytes = plan::<ActiveModel>(&config, self.worst)?.peak_bytes;
@@ -118,7 +130,7 @@ impl<'a> Search<'a> {
     ) -> Result<Answer, Failure> {
         let config = &self.settings.resolved.config;
         let micro_batch = config.training.batch_size;
-        let (memory, whose) = device_memory(self.settings)?;
+        let (memory, whose) = device_memory(self.settings);
         let budget_bytes = budget(config, memory);
         let program_bytes = first.map(|first| first.program_bytes);
         let room = budget_bytes.map(|budget| budget.saturating_sub(program_bytes.unwrap_or(0)));
@@ -155,6 +167,7 @@ impl<'a> Search<'a> {
             budget_origin: origin(config, memory, &whose),
             fits,
             largest_micro_batch,
+            limit: largest_micro_batch.map(|largest| self.limit(largest)),
             set: largest_micro_batch
                 .map_or_else(Vec::new, |most| assignments(effective_batch, most)),
             segments: None,

@@ -1,6 +1,6 @@
 //! The answer for a person.
 
-use super::{Answer, Size};
+use super::{Answer, Limit, Size};
 use crate::commands::plan::size as bytes;
 use crate::output;
 use crate::progress::segments;
@@ -104,7 +104,16 @@ fn verdict(answer: &Answer) {
     match answer.largest_micro_batch {
         Some(0) | None => output::line("not even a micro-batch of one sample fits"),
         Some(largest) => {
-            output::line(format!("the largest micro-batch that fits has {largest}"));
+            let limit = match answer.limit {
+                Some(Limit::EffectiveBatch) => ", the whole effective batch",
+                Some(Limit::ParallelMicroBatches) => {
+                    "; `hardware.parallel_micro_batches`, not memory, keeps it from being larger"
+                }
+                Some(Limit::Memory) | None => "",
+            };
+            output::line(format!(
+                "the largest micro-batch that fits has {largest}{limit}"
+            ));
             let sets: Vec<_> = answer
                 .set
                 .iter()
