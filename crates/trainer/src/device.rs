@@ -1,16 +1,37 @@
 //! The compute device.
 
+use std::ops::Deref;
+
 use burn::tensor::Device;
 use config_schema::Device as Wanted;
 
 use crate::error::TrainError;
+
+/// A device that is in use. At the end it is waited for: a driver that is still at work when the process ends may crash.
+#[derive(Debug)]
+pub struct Opened(Device);
+
+impl Deref for Opened {
+    type Target = Device;
+
+    fn deref(&self) -> &Device {
+        &self.0
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // What fails now, nobody asks for any more.
+        let _ = self.0.sync();
+    }
+}
 
 /// Opens the device that the configuration names; `auto` must have been decided before.
 ///
 /// # Errors
 ///
 /// When this build lacks the backend or nobody decided on a device.
-pub fn open(wanted: &Wanted) -> Result<Device, TrainError> {
+pub fn open(wanted: &Wanted) -> Result<Opened, TrainError> {
     let (device, build) = match wanted {
         Wanted::Auto => (None, "no device was chosen"),
         Wanted::Cpu => (
@@ -26,7 +47,7 @@ pub fn open(wanted: &Wanted) -> Result<Device, TrainError> {
             "this build has no wgpu backend; build it with `--features wgpu`",
         ),
     };
-    device.ok_or_else(|| TrainError::Device {
+    device.map(Opened).ok_or_else(|| TrainError::Device {
         wanted: wanted.to_string(),
         reason: build.to_owned(),
     })

@@ -19,7 +19,8 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
         },
     )?;
     let config = &settings.resolved.config;
-    let trained = Trained::<ActiveModel>::open(&run_dir, config, &device::open(&settings.device)?)?;
+    let device = device::open(&settings.device)?;
+    let trained = Trained::<ActiveModel>::open(&run_dir, config, &device)?;
     warn_of(&trained.rejected);
     let dataset = Dataset::open(config)?;
     let asked: Split = args.split.into();

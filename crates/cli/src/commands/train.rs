@@ -51,6 +51,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     let mut observer = progress::observer(args.json);
     let card = card(config, *device);
     let begun_at = args.stop_after.map(|_| newest_step(&run_dir));
+    let opened = device::open(device)?;
     let trained = train::<ActiveModel>(
         &Run {
             settings: config,
@@ -59,7 +60,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
             resume: args.resume.is_some(),
             stop_after: args.stop_after.map(|steps| steps as usize),
             stop: &stop,
-            device: &device::open(device)?,
+            device: &opened,
             device_name: &device.to_string(),
             memory: DeviceMemory {
                 total: settings.device_memory,
@@ -69,6 +70,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         },
         observer.as_mut(),
     );
+    drop(opened);
     let summary = match trained {
         Err(failure @ TrainError::DevicePoisoned { .. }) if !args.restarted => {
             output::note(format!(
@@ -128,7 +130,8 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let mut pretrained = None;
     // A run that goes on has the weights that it began with.
     if args.resume.is_none() && !config.xvlm.weights.is_empty() {
-        let model = <ActiveModel as Model>::init(&parts, &device::open(&settings.device)?);
+        let device = device::open(&settings.device)?;
+        let model = <ActiveModel as Model>::init(&parts, &device);
         (_, pretrained) = model.pretrained(config)?;
     }
     let samples = dataset.train.samples().len();
