@@ -47,6 +47,8 @@ enum Command {
     },
     /// Write the schema, the pages of options and rules, and the guides anew
     Docs,
+    /// Run the tests of a software GPU, where Mesa's llvmpipe is installed; they have a build of their own
+    SoftwareGpu,
     /// Measure speed and memory, beside PyTorch where there is one
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Test { args } => test(args),
         Command::Presets { args } => presets(args),
         Command::Docs => docs::write(),
+        Command::SoftwareGpu => steps::software_gpu(),
         Command::Bench(bench) => bench::run(bench),
         Command::Ci => ci(),
     };
@@ -113,5 +116,6 @@ fn ci() -> Outcome {
     test(Vec::new())?;
     presets(Vec::new())?;
     steps::check_cuda()?;
+    steps::software_gpu()?;
     steps::short_training_run()
 }

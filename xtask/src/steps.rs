@@ -72,6 +72,36 @@ pub fn check_cuda() -> Outcome {
     run(Some("type-check of the cuda backend"), &mut command)
 }
 
+/// Tests the program on Mesa's software GPU. Where there is none, says so and does nothing.
+pub fn software_gpu() -> Outcome {
+    let drivers = std::fs::read_dir("/usr/share/vulkan/icd.d");
+    let is_llvmpipe = |name: OsString| {
+        name.to_str()
+            .is_some_and(|name| name.starts_with("lvp_icd"))
+    };
+    let mut drivers = drivers.into_iter().flatten().flatten();
+    if !drivers.any(|driver| is_llvmpipe(driver.file_name())) {
+        eprintln!(
+            "skipped: tests on a software GPU; there is no llvmpipe, which Debian has in mesa-vulkan-drivers"
+        );
+        return Ok(());
+    }
+    // Compiled for a short wait instead of speed: the work is done in kernels. Those builds are kept apart, so that neither
+    // replaces the other.
+    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let mut command = Command::new(cargo_path());
+    command
+        .args(["test", "--package", "cli", "--features", "wgpu"])
+        .args(["--test", "software_gpu"])
+        .args(["--config", "profile.dev.package.\"*\".opt-level=0"])
+        .args(["--config", "profile.dev.opt-level=0"])
+        .arg("--target-dir")
+        .arg(std::path::Path::new(&target).join("software-gpu"))
+        // One at a time: each has the cores to itself.
+        .args(["--", "--test-threads=1"]);
+    run(Some("tests on a software GPU"), &mut command)
+}
+
 /// Trains a tiny model for a few steps through the whole program.
 pub fn short_training_run() -> Outcome {
     let run_dir = env::temp_dir().join(format!("aoa-short-run-{}", std::process::id()));
