@@ -14,6 +14,7 @@ use crate::error::TrainError;
 use crate::memory::MicroBatches;
 use crate::model::{Group, Model};
 use crate::optimizers::Optimizers;
+use crate::parameters::with_owned_weights;
 
 const FORMAT: u32 = 2;
 const MODEL: &str = "model.bpk";
@@ -306,6 +307,7 @@ impl Verified {
         let record = ModuleRecord::from_bytes(self.bytes(MODEL)?);
         record
             .and_then(|record| model.try_load_record(record))
+            .map(with_owned_weights)
             .map_err(|source| TrainError::Record {
                 path: self.path.join(MODEL),
                 source,

@@ -1,7 +1,9 @@
 //! Looking through a model's parameters.
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::Tensor;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Tensor, TensorData};
+
+use crate::device::is_cpu;
 
 /// Trainable parameters of a model.
 pub fn count<M: Module>(model: &M) -> usize {
@@ -30,4 +32,32 @@ pub fn materialize<M: Module>(model: &M) {
         }
     }
     model.visit(&mut Touch);
+}
+
+/// Numbers of type f32 that hold nothing but themselves. What was read from a checkpoint is a view of the whole file, and
+/// keeps it even when it has been written to.
+pub(crate) fn owned(data: TensorData) -> TensorData {
+    if data.bytes().view(0, 0).is_err() {
+        return data;
+    }
+    let numbers: Vec<f32> = data.iter().collect();
+    TensorData::new(numbers, data.shape().clone())
+}
+
+/// The model with weights that hold nothing but themselves; see [`owned`].
+pub(crate) fn with_owned_weights<M: Module>(model: M) -> M {
+    struct Own;
+    impl ModuleMapper for Own {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|weight| {
+                let device = weight.device();
+                if !is_cpu(&device.clone().inner()) {
+                    return weight;
+                }
+                let trained = weight.is_require_grad();
+                Tensor::from_data(owned(weight.into_data()), &device).set_require_grad(trained)
+            })
+        }
+    }
+    model.map(&mut Own)
 }

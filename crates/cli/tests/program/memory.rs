@@ -256,3 +256,25 @@ fn segments_that_are_left_to_the_budget_stay_as_they_were_chosen() {
     place.ok(&["train", "--resume", "run", "--memory-budget", "64GiB"]);
     assert_eq!(chosen(&place), [shorter; 2]);
 }
+
+#[test]
+fn a_resumed_run_takes_no_more_than_one_that_was_not_stopped() {
+    let live = |place: &Place| {
+        let samples = lines(place, "memory.jsonl").into_iter();
+        samples
+            .map(|sample| number(&sample["live_bytes"]))
+            .collect::<Vec<_>>()
+    };
+    let sizes = "--set model.num_hid=512";
+    let whole = Place::new();
+    run(&whole, sizes);
+    let stopped = Place::new();
+    run(&stopped, &format!("{sizes} --stop-after 2"));
+    stopped.ok(&["train", "--resume", "run"]);
+    let (whole, resumed) = (live(&whole), live(&stopped));
+    assert_eq!(whole.len(), resumed.len());
+    // What loaders hold depends on the moment; weights and moments are 20 MiB and more.
+    let apart = whole.last().zip(resumed.last());
+    let apart = apart.map(|(whole, resumed)| resumed.abs_diff(*whole));
+    assert!(apart < Some(4 << 20), "{whole:?} and {resumed:?}");
+}

@@ -4,6 +4,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::device::is_cpu;
+use crate::parameters::owned;
 
 /// Numbers that one thread works on at a time. Sums are taken chunk by chunk, so they do not depend on the number of
 /// threads.
@@ -31,7 +32,7 @@ impl<const D: usize> HostTensor<D> {
         if tensors.iter().all(plain) {
             Ok(tensors.map(|tensor| Self {
                 device: tensor.device(),
-                data: tensor.into_data(),
+                data: owned(tensor.into_data()),
             }))
         } else {
             Err(tensors)
