@@ -28,6 +28,7 @@ mod evaluate;
 mod event;
 pub mod fit;
 mod gradient;
+mod json_lines;
 pub mod memory;
 mod model;
 pub mod optim;

@@ -1,8 +1,8 @@
 //! The folder that a run writes to.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ const INPUTS: &str = "inputs.json";
 const DATA: &str = "data.json";
 const MODEL: &str = "model.json";
 const SEAL: &str = "seal.json";
-const METRICS: &str = "metrics.jsonl";
+pub(crate) const METRICS: &str = "metrics.jsonl";
 pub(crate) const SUMMARY: &str = "summary.json";
 const LOCK: &str = ".lock";
 
@@ -32,7 +32,6 @@ const LOCK: &str = ".lock";
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
-    metrics: File,
     _lock: File,
 }
 
@@ -113,14 +112,8 @@ impl RunDir {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        let metrics = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path.join(METRICS))
-            .map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
-            metrics,
             _lock: lock,
         })
     }
@@ -159,58 +152,6 @@ impl RunDir {
             seal.insert((*name).to_owned(), crc32fast::hash(&content));
         }
         self.write_json(SEAL, &seal)
-    }
-
-    /// Appends a line to `metrics.jsonl`.
-    ///
-    /// # Errors
-    ///
-    /// When the file system refuses.
-    pub fn append_metrics<T: Serialize>(&mut self, line: &T) -> Result<(), TrainError> {
-        let mut text = encode(&self.path, METRICS, line, serde_json::to_vec)?;
-        text.push(b'\n');
-        self.metrics
-            .write_all(&text)
-            .map_err(|source| TrainError::Write {
-                path: self.path.join(METRICS),
-                source,
-            })
-    }
-
-    /// Brings `metrics.jsonl` to the disk and gives its length in bytes.
-    ///
-    /// # Errors
-    ///
-    /// When the file system refuses.
-    pub fn sync_metrics(&self) -> Result<u64, TrainError> {
-        let length = self
-            .metrics
-            .sync_all()
-            .and_then(|()| self.metrics.metadata());
-        length
-            .map(|data| data.len())
-            .map_err(|source| TrainError::Write {
-                path: self.path.join(METRICS),
-                source,
-            })
-    }
-
-    /// Cuts `metrics.jsonl` back to what a checkpoint vouches for.
-    ///
-    /// # Errors
-    ///
-    /// When the file system refuses.
-    pub fn rewind_metrics(&self, bytes: u64) -> Result<(), TrainError> {
-        let failed = |source| TrainError::Write {
-            path: self.path.join(METRICS),
-            source,
-        };
-        let length = self.metrics.metadata().map_err(failed)?.len();
-        if length > bytes {
-            self.metrics.set_len(bytes).map_err(failed)
-        } else {
-            Ok(())
-        }
     }
 
     /// Saves the run's result.

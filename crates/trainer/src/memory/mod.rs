@@ -27,7 +27,6 @@ pub use controller::{Controller, Limits, MicroBatches, Move, Reason};
 pub(crate) use controller::{TARGET, target};
 pub use cost::Forecast;
 pub use failure::{Failure, OutOfMemory};
-pub(crate) use log::MemoryLog;
 pub use log::{MEMORY, MemorySample};
 pub use meter::{HostMeter, Meter, PoolMeter, Usage};
 pub use phase::{Interference, Phase, Point};

@@ -1,18 +1,18 @@
 //! Where events go.
 
-use std::path::Path;
-
 use crate::checkpoint::{Rejected, RunState};
 use crate::error::TrainError;
 use crate::event::{Event, Observer, Purpose};
-use crate::memory::{MemoryLog, MemorySample};
-use crate::run_dir::RunDir;
+use crate::json_lines::JsonLines;
+use crate::memory::{MEMORY, MemorySample};
+use crate::run_dir::{METRICS, RunDir};
 
 /// Passes events on to the observer and to `metrics.jsonl`, and samples of memory to `memory.jsonl`.
 pub(super) struct Reporter<'a> {
     observer: &'a mut dyn Observer,
     pub(super) run_dir: RunDir,
-    memory: MemoryLog,
+    metrics: JsonLines,
+    memory: JsonLines,
     /// Changes for want of memory since the last checkpoint, which the logs still name after the run went back to it.
     unsaved: Vec<Event>,
     /// Times that memory ran out in training.
@@ -20,15 +20,13 @@ pub(super) struct Reporter<'a> {
 }
 
 impl<'a> Reporter<'a> {
-    pub(super) fn new(
-        observer: &'a mut dyn Observer,
-        run_dir: RunDir,
-        path: &Path,
-    ) -> Result<Self, TrainError> {
+    pub(super) fn new(observer: &'a mut dyn Observer, run_dir: RunDir) -> Result<Self, TrainError> {
+        let open = |name| JsonLines::open(run_dir.path().join(name));
         Ok(Self {
             observer,
+            metrics: open(METRICS)?,
+            memory: open(MEMORY)?,
             run_dir,
-            memory: MemoryLog::open(path)?,
             unsaved: Vec::new(),
             ran_out: 0,
         })
@@ -40,7 +38,7 @@ impl<'a> Reporter<'a> {
         }
         self.ran_out += usize::from(ran_out_in_training(event));
         self.observer.observe(event);
-        self.run_dir.append_metrics(event)
+        self.metrics.append(event)
     }
 
     pub(super) fn tick(&mut self, step: usize) {
@@ -61,7 +59,7 @@ impl<'a> Reporter<'a> {
 
     /// Brings both logs to the disk and notes their lengths.
     pub(super) fn sync(&mut self, state: &mut RunState) -> Result<(), TrainError> {
-        state.metrics_bytes = self.run_dir.sync_metrics()?;
+        state.metrics_bytes = self.metrics.sync()?;
         state.memory_bytes = self.memory.sync()?;
         self.unsaved.clear();
         Ok(())
@@ -69,10 +67,10 @@ impl<'a> Reporter<'a> {
 
     /// Cuts both logs back to what a checkpoint vouches for.
     pub(super) fn rewind(&mut self, state: &RunState) -> Result<(), TrainError> {
-        self.run_dir.rewind_metrics(state.metrics_bytes)?;
+        self.metrics.rewind(state.metrics_bytes)?;
         self.memory.rewind(state.memory_bytes)?;
         for event in &self.unsaved {
-            self.run_dir.append_metrics(event)?;
+            self.metrics.append(event)?;
         }
         Ok(())
     }
