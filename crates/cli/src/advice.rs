@@ -8,7 +8,7 @@ use config_schema::{
     Config, Decision, Layers, Resolved, differences, overlay_toml, presets, resolve,
 };
 use trainer::advice::Advice;
-use trainer::write_whole;
+use trainer::{TrainError, write_whole};
 
 use crate::failure::Failure;
 use crate::output;
@@ -29,18 +29,24 @@ pub fn give(resolved: &Resolved, run_dir: &Path, advice: &Advice) -> Result<(), 
     let path = run_dir.join(FILE);
     let findings = advice.findings.join("; ");
     let done = if advice.changes.is_empty() {
-        output::note(format!("no advice for the next run: {findings}"));
         remove(&path)
     } else {
+        write_whole(&path, overlay(resolved, advice).as_bytes())
+    };
+    if let Err(source) = done {
+        return Err(TrainError::Write { path, source }.into());
+    }
+    output::note(if advice.changes.is_empty() {
+        format!("no advice for the next run: {findings}")
+    } else {
         let changes: Vec<_> = advice.changes.iter().map(shown).collect();
-        output::note(format!(
+        format!(
             "advice for the next run: {}: {findings}\n  use it with `aoa train --config {}`",
             changes.join(", "),
             path.display()
-        ));
-        write_whole(&path, overlay(resolved, advice).as_bytes())
-    };
-    done.map_err(|source| Failure::File { path, source })
+        )
+    });
+    Ok(())
 }
 
 fn shown(change: &Decision) -> String {

@@ -174,7 +174,7 @@ impl Failure {
             Self::Restart(_) => 8,
             Self::Measurement { code, .. } => *code,
             Self::Train(error) => match error {
-                TrainError::Model(_) | TrainError::Part(_) => 2,
+                TrainError::Model(_) | TrainError::Part(_) | TrainError::Parallel => 2,
                 TrainError::Data(_)
                 | TrainError::Image { .. }
                 | TrainError::Weights(_)

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use burn::tensor::Device;
-use config_schema::Device as Wanted;
+use config_schema::{Config, Device as Wanted};
 
 use crate::error::TrainError;
 
@@ -84,6 +84,14 @@ fn wgpu() -> Option<Device> {
     return Some(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice));
     #[cfg(not(feature = "wgpu"))]
     None
+}
+
+/// Checks that settings can be carried out on a device.
+pub(crate) fn suits(settings: &Config, device: &Device) -> Result<(), TrainError> {
+    if settings.hardware.parallel_micro_batches > 1 && !is_cpu(&device.clone().inner()) {
+        return Err(TrainError::Parallel);
+    }
+    Ok(())
 }
 
 /// Whether tensors on this device are numbers in host memory.

@@ -31,6 +31,9 @@ pub enum TrainError {
     /// The settings do not describe a model.
     #[error("{0}")]
     Model(String),
+    /// Micro-batches were to be computed side by side on a GPU, where each thread would have a pool of memory of its own.
+    #[error("`hardware.parallel_micro_batches` is for the CPU: a GPU is busy with one micro-batch")]
+    Parallel,
     /// The device asked for is not there or not part of this build.
     #[error("device `{wanted}` is not available: {reason}")]
     Device {
@@ -171,6 +174,7 @@ impl TrainError {
             Self::NeedsRegions => Some(
                 "`aoa eval` measures it on its data set; a run with `model.region_features = false` answers from images",
             ),
+            Self::Parallel => Some("set `hardware.parallel_micro_batches=1`"),
             Self::NotARun { .. } => Some("name a folder that `aoa train` wrote"),
             Self::NoCheckpoint { .. } => {
                 Some("start the run again; its configuration is in config.toml there")
@@ -186,9 +190,10 @@ impl TrainError {
                 Some("`xvlm.weights` needs the coarse branch and `model.image_encoder = \"swin\"`")
             }
             Self::DoesNotFit { .. } => Some(
-                "give it more with `--memory-budget`, or need less: `memory_optimization.gradient_checkpointing=true`, \
-                 `memory_optimization.memory_efficient_attention=true`, a smaller `dataset.image_size`, or a frozen X-VLM \
-                 with `training.tune_xvlm=false`",
+                "give it more with `--memory-budget`, or need less with what of this is not set yet: \
+                 `memory_optimization.gradient_checkpointing=true`, `memory_optimization.memory_efficient_attention=true`, a \
+                 smaller `dataset.image_size`, a frozen X-VLM with `training.tune_xvlm=false`, on the CPU fewer samples that wait \
+                 with a smaller `memory_optimization.num_workers`; `aoa plan` says what a switch would save",
             ),
             Self::DevicePoisoned { .. } => {
                 Some("go on from the last checkpoint with `--resume RUN_DIR`")

@@ -175,3 +175,22 @@ fn the_pool_stays_within_the_budget() {
         assert!(number("peak_bytes") >= held, "{sample}");
     }
 }
+
+#[test]
+fn a_gpu_computes_one_micro_batch_at_a_time() {
+    let Some(driver) = driver() else { return };
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let parallel =
+        "train --preset cpu --set hardware.device=wgpu --set hardware.parallel_micro_batches=2";
+    let output = Command::new(env!("CARGO_BIN_EXE_aoa"))
+        .args(parallel.split_whitespace())
+        .current_dir(place.path())
+        .env("VK_ICD_FILENAMES", driver)
+        .env("XDG_RUNTIME_DIR", place.path())
+        .output()
+        .expect("the program starts");
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("parallel_micro_batches=1"), "{stderr}");
+    assert!(!place.path().join("runs").exists());
+}

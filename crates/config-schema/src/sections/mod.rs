@@ -14,5 +14,5 @@ pub use model::{
     Branches, FineForm, ImageEncoder, MemoryOptimization, Model, Precision, PrecisionMode,
 };
 pub use run::{Checkpoint, Evaluation, Family, Hardware, LearningRates, Logging, PresetInfo};
-pub use training::{Optimizer, OptimizerForm, Schedule, ScheduleKind, Training};
+pub use training::{MAX_UPDATE_FREQ, Optimizer, OptimizerForm, Schedule, ScheduleKind, Training};
 pub use xvlm::Xvlm;

@@ -147,7 +147,7 @@ pub struct MemoryOptimization {
     pub max_memory_usage: f64,
     /// Micro-batches of one optimizer update; the same fact as `training.update_freq`. Not stated: as that key, and 1
     /// where neither is stated.
-    #[schemars(range(min = 1, max = 4096))]
+    #[schemars(range(min = 1, max = super::training::MAX_UPDATE_FREQ))]
     pub gradient_accumulation_steps: Option<usize>,
     /// Compute attention in blocks so that no whole score matrix is kept: less activation memory for a little time.
     pub memory_efficient_attention: bool,

@@ -1,6 +1,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Most micro-batches of one optimizer update.
+pub const MAX_UPDATE_FREQ: usize = 4096;
+
 /// How much is trained, and how fast it learns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -10,7 +13,7 @@ pub struct Training {
     pub batch_size: usize,
     /// Micro-batches of one optimizer update; the same fact as `memory_optimization.gradient_accumulation_steps`. Not
     /// stated: as that key, and 1 where neither is stated. Effective batch = `batch_size` × `update_freq`.
-    #[schemars(range(min = 1, max = 4096))]
+    #[schemars(range(min = 1, max = MAX_UPDATE_FREQ))]
     pub update_freq: Option<usize>,
     /// Peak learning rate of the fine branch and the fusion.
     #[schemars(range(max = 10.0), extend("exclusiveMinimum" = 0.0))]

@@ -70,6 +70,7 @@ pub fn derive(
     let presets = Presets::read(sets)?;
     let of_card = card.decisions(&presets);
     let mut passed_over = Vec::new();
+    let mut usage = 1.0;
     for rung in presets.ladder() {
         if card.memory_bytes < rung.least_memory {
             continue;
@@ -79,6 +80,7 @@ pub fn derive(
         let peak_bytes = peak(&config)?;
         let budget_bytes = budget(&config, Some(card.memory_bytes)).unwrap_or(card.memory_bytes);
         if with_error(peak_bytes) > budget_bytes {
+            usage = config.memory_optimization.max_memory_usage;
             passed_over.push(PassedOver {
                 what: rung.what,
                 peak_bytes,
@@ -102,8 +104,7 @@ pub fn derive(
     let least = passed_over
         .pop()
         .unwrap_or_else(|| unreachable!("the last configurations are for every card"));
-    let part = least.budget_bytes as f64 / card.memory_bytes.max(1) as f64;
-    let needed = with_error(least.peak_bytes) as f64 / part.max(f64::EPSILON);
+    let needed = with_error(least.peak_bytes) as f64 / usage;
     Err(DeriveError::DoesNotFit {
         memory_bytes: card.memory_bytes,
         needed_bytes: ((needed / SHOWN).ceil() * SHOWN).ceil() as u64,

@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use config_schema::Config;
 use serde::{Deserialize, Serialize};
 
+use crate::device;
 use crate::error::TrainError;
 use crate::gradient::{Accumulation, Slicing};
 use crate::memory::{Failure, Phase, Point, Usage, Watch, attempt, out_of_memory};
@@ -69,6 +70,7 @@ pub fn measure<M: Model>(
     device: &Device,
     limit: Option<u64>,
 ) -> Result<Measured, TrainError> {
+    device::suits(settings, device)?;
     let config = M::configure(settings, &worst.shape).map_err(TrainError::Model)?;
     let watch = Watch::new(device, None, limit, None);
     let before = watch.note(Phase::Storage).ok_or_else(unmeasured)?;

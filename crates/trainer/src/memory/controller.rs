@@ -129,13 +129,13 @@ impl fmt::Display for Reason {
             ),
             Self::Room { expected, budget } => write!(
                 f,
-                "a peak of {} leaves room in the budget of {}",
+                "with as many as before a peak of {} is expected, which leaves room in the budget of {}",
                 Bytes(*expected),
                 Bytes(*budget)
             ),
             Self::Tight { expected, budget } => write!(
                 f,
-                "a peak of {} is too near to the budget of {}",
+                "with as many as before a peak of {} is expected, too much for the budget of {}",
                 Bytes(*expected),
                 Bytes(*budget)
             ),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use config_schema::Config;
+use config_schema::{Config, MAX_UPDATE_FREQ};
 use memory_planner::{Peak, Profile};
 use serde::Serialize;
 
@@ -209,8 +209,8 @@ fn switches(settings: &Config) -> Vec<(String, Config)> {
     }
     let half = settings.training.batch_size / 2;
     let effective = settings.effective_batch();
-    if half > 0 && effective.is_multiple_of(half) {
-        let steps = effective / half;
+    let steps = effective.checked_div(half).unwrap_or(0);
+    if half > 0 && effective.is_multiple_of(half) && steps <= MAX_UPDATE_FREQ {
         let sets = format!("training.batch_size={half}, training.update_freq={steps}");
         switches.push(turned(sets, &|config| {
             config.training.batch_size = half;

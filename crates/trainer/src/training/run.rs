@@ -13,6 +13,7 @@ use super::reporter::Reporter;
 use super::segment::segments;
 use super::trainer::{Learned, Trainer};
 use crate::dataset::{Dataset, training_encoder};
+use crate::device;
 use crate::error::TrainError;
 use crate::event::{Event, Observer, Summary};
 use crate::memory::DeviceMemory;
@@ -57,6 +58,7 @@ pub struct Run<'a> {
 /// When the data, the run directory or a checkpoint cannot be read or written, when training diverges, when not even the
 /// smallest micro-batch fits, and when the device fails for good. What was saved before stays as it is.
 pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
+    device::suits(run.settings, run.device)?;
     let dataset = Dataset::open(run.settings)?;
     let (blueprint, run_dir) = if run.resume {
         require_same_data(run.run_dir, &dataset)?;
@@ -71,7 +73,7 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
     } else {
         begin::<M>(run, &dataset)?
     };
-    let reporter = Reporter::new(observer, run_dir, run.run_dir)?;
+    let reporter = Reporter::new(observer, run_dir)?;
     let segments = segments::<M>(run, &blueprint.encoder, &dataset)?;
     let settings = match &segments {
         Some(choice) => with_segment(run.settings, choice.checkpoint_segment),

@@ -33,12 +33,16 @@ pub(super) fn segments<M: Model>(
             Ok(text) => text,
             Err(source) => return Err(TrainError::Read { path, source }),
         };
-        return serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|error| TrainError::Invalid {
-                path,
-                reason: error.to_string(),
-            });
+        let choice = serde_json::from_slice(&text).map_err(|error| error.to_string());
+        let choice = choice.and_then(|choice: SegmentChoice| match choice.checkpoint_segment {
+            0 => Err("segments have at least one layer".to_owned()),
+            _ => Ok(choice),
+        });
+        let reason = |reason| format!("{reason}; without the file the length is chosen anew");
+        return choice.map(Some).map_err(|error| TrainError::Invalid {
+            path,
+            reason: reason(error),
+        });
     }
     let worst = WorstCase::of(encoder, dataset.train.samples());
     let choice = choose_segment::<M>(run.settings, &worst, budget)?;

@@ -1,5 +1,6 @@
 //! Which sizes are measured, and what follows from them.
 
+use config_schema::MAX_UPDATE_FREQ;
 use trainer::fit::{Lines, Measured, with_micro_batch};
 use trainer::memory::budget;
 use trainer::plan::{SegmentChoice, WorstCase, plan};
@@ -185,11 +186,13 @@ fn error(planned: u64, measured: u64) -> f64 {
     planned as f64 / measured as f64 - 1.0
 }
 
-/// Assignments that make micro-batches as large as possible, of at most `most` samples, with the same effective batch.
+/// Assignments that make micro-batches as large as possible, of at most `most` samples, with the same effective batch. None
+/// where an update would have more of them than it may.
 fn assignments(effective_batch: usize, most: usize) -> Vec<String> {
     let dividing = (1..=most)
         .rev()
-        .find(|size| effective_batch.is_multiple_of(*size));
+        .find(|size| effective_batch.is_multiple_of(*size))
+        .filter(|size| effective_batch / size <= MAX_UPDATE_FREQ);
     dividing.map_or_else(Vec::new, |size| {
         vec![
             format!("training.batch_size={size}"),
@@ -224,5 +227,7 @@ mod tests {
         check(7, 6, Some((1, 7)));
         check(32, 100, Some((32, 1)));
         check(32, 0, None);
+        check(1 << 17, 64, Some((64, 2048)));
+        check(1 << 17, 31, None);
     }
 }

@@ -102,7 +102,9 @@ fn verdict(answer: &Answer) {
         answer.budget_origin
     ));
     match answer.largest_micro_batch {
-        Some(0) | None => output::line("not even a micro-batch of one sample fits"),
+        Some(0) | None => output::line(
+            "not even a micro-batch of one sample fits; `aoa plan` says what would need less, and how much",
+        ),
         Some(largest) => {
             let limit = match answer.limit {
                 Some(Limit::EffectiveBatch) => ", the whole effective batch",
