@@ -273,6 +273,7 @@ pub(super) fn concatenate<B: Backend>(
 }
 
 /// The part of a tensor at one index of an axis, which stays with length 1.
+#[cfg(feature = "flex")]
 pub(super) fn at<B: Backend>(tensor: &FloatTensor<B>, axis: usize, index: usize) -> FloatTensor<B> {
     range::<B>(tensor, axis, &(index..index + 1))
 }
