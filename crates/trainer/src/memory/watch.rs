@@ -72,13 +72,14 @@ impl<'a> Watch<'a> {
         if let Some(interference) = self.interference {
             interference.at(point);
         }
-        if let (Some(usage), Some(budget)) = (usage, self.budget)
-            && self.meter.bound(usage) > budget
+        let bound = usage.map(|usage| self.meter.bound(usage));
+        if let (Some(bound), Some(budget)) = (bound, self.budget)
+            && bound > budget
         {
             // Not a bug, so nothing is printed, which `panic_any` would do.
             resume_unwind(Box::new(OutOfMemory {
                 phase: Some(point.phase),
-                wanted: Some(self.meter.bound(usage)),
+                wanted: Some(bound),
                 budget: Some(budget),
             }));
         }
