@@ -132,7 +132,7 @@ impl Memory {
             .sum();
         self.occupy(copies);
         let workspace = match operation.action {
-            Action::Kernel { workspace } => workspace,
+            Action::Kernel { workspace } | Action::Cut { workspace, .. } => workspace,
             _ => 0,
         };
         self.occupy(workspace);
@@ -171,17 +171,27 @@ impl Memory {
                 let found = self.writable(operation, over, made)?;
                 (!other.is_backwards()).then_some(found)
             }),
-            Action::Kernel { .. } => None,
+            Action::Kernel { .. } | Action::Cut { .. } => None,
         };
         if let Some((storage, layout)) = found {
             self.look(made, storage, layout);
             return;
         }
-        let layout = match operation.action {
-            Action::Unary => self.same_order(operation.inputs[0].tensor, row_by_row),
-            _ => row_by_row,
-        };
-        self.allocate(made, layout, part);
+        match &operation.action {
+            Action::Unary => {
+                let layout = self.same_order(operation.inputs[0].tensor, row_by_row);
+                self.allocate(made, layout, part);
+            }
+            Action::Cut { of, .. } => {
+                let all = Tensor {
+                    shape: of.clone(),
+                    ..made.clone()
+                };
+                let layout = Layout::contiguous(of).slice(&[], &made.shape);
+                self.allocate(&all, layout, part);
+            }
+            _ => self.allocate(made, row_by_row, part),
+        }
     }
 
     /// Storage and layout of a view, where it needs no copy.
@@ -421,6 +431,30 @@ mod tests {
             kernel(&[-3], tensor(4, &[1])),
         ];
         check(operations, 100 + 100 + 7 + 100);
+    }
+
+    #[test]
+    fn what_was_cut_from_keeps_its_memory() {
+        let cut = Action::Cut {
+            of: vec![3, 10],
+            workspace: 5,
+        };
+        let operations = |last: Operation| {
+            vec![
+                kernel(&[], flat(1)),
+                step(cut.clone(), &[-1], tensor(2, &[2, 9])),
+                last,
+            ]
+        };
+        check(operations(kernel(&[2], tensor(3, &[1]))), 100 + 30 + 5);
+        check(operations(kernel(&[-2], flat(3))), 100 + 30 + 5);
+        let whole = kernel(&[-2], tensor(3, &[1000]));
+        check(operations(whole), 30 + 1000);
+        // It is not row by row, so nothing is written over it.
+        let over = step(Action::Unary, &[-2], tensor(3, &[2, 9]));
+        let mut operations = operations(over);
+        operations.push(kernel(&[-3], tensor(4, &[1000])));
+        check(operations, 18 + 1000);
     }
 
     #[test]

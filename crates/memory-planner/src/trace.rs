@@ -53,6 +53,14 @@ pub enum Action {
         /// Bytes it takes beside the results while it runs.
         workspace: u64,
     },
+    /// As [`Action::Kernel`], but makes more than its result, which is the beginning of each axis and keeps all of it in
+    /// memory.
+    Cut {
+        /// The shape of what it makes.
+        of: Vec<usize>,
+        /// Bytes it takes beside that while it runs.
+        workspace: u64,
+    },
 }
 
 /// Another look at the elements of a tensor.

@@ -80,12 +80,13 @@ impl Pass {
         self.moments() + PER_PARAMETER * self.recording.parameters.len() as u64
     }
 
-    /// Bytes of the gradients that are added up while micro-batches of so many samples are computed.
+    /// Bytes of the gradients that are added up while micro-batches of so many samples are computed, with all that the
+    /// gradients of the first of them keep in memory.
     pub(super) fn accumulated(&self, settings: &Config, samples: usize) -> u64 {
         // The first ones side by side are added to nothing yet.
         let several =
             settings.effective_batch().div_ceil(samples) > side_by_side(settings, samples);
-        if several { self.gradients() } else { 0 }
+        if several { self.profile.left } else { 0 }
     }
 
     /// Bytes at a peak of the pass beyond what is there before it, with so many micro-batches at the same time.

@@ -280,20 +280,20 @@ fn module_action(module: &ModuleOperationIr) -> Found {
             // A convolution of the input with the gradient in place of the kernel; both are turned around first.
             let [images, channels, ..] = conv.x.shape.dims::<4>();
             let [_, kernels, height, width] = conv.output_grad.shape.dims::<4>();
-            // It has a rim where strides left some of the input over.
+            // It has a rim where strides left some of the input over, which stays in memory with the gradient.
             let moves = |axis: usize| {
                 let (before, behind) = conv.options.padding[axis];
                 let padded = conv.x.shape[2 + axis] + before + behind;
                 let reach = conv.options.stride[axis] * (conv.output_grad.shape[2 + axis] - 1);
                 padded.saturating_sub(reach + 1) / conv.options.dilation[axis] + 1
             };
-            let pixels = moves(0) * moves(1);
-            let whole = (channels * kernels * pixels * conv.x.dtype.size()) as u64;
+            let of = vec![kernels, channels, moves(0), moves(1)];
             let both = bytes(&conv.x) + bytes(&conv.output_grad);
             let turned = if images > 1 { both } else { 0 };
-            let unfolded = tiles(channels, pixels, images * height * width, kernels);
-            let workspace = turned + both + whole + unfolded;
-            in_place("convolution weight backward", Action::Kernel { workspace })
+            let pixels = moves(0) * moves(1);
+            let workspace =
+                turned + both + tiles(channels, pixels, images * height * width, kernels);
+            in_place("convolution weight backward", Action::Cut { of, workspace })
         }
         Op::Conv2dXBackward(conv) => {
             // Columns of one sample for every thread at most.
