@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use aoa_model::Vqa;
+use aoa_model::xvlm::swin::SwinConfig;
+use aoa_model::{ImageEncoderConfig, Vqa};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use config_schema::Config;
@@ -165,7 +166,8 @@ fn the_model_takes_what_its_settings_name() {
 /// Published weights know no boxes.
 #[test]
 fn boxes_are_part_of_a_region_unless_turned_off() {
-    let width = |sets: &[&str]| {
+    // Beyond the features of a region, or the channels of a cell where there are none.
+    let beyond = |sets: &[&str]| {
         let settings = described(&[&["model.statistical_weight=0.0"], sets].concat());
         let dataset = Dataset::open(&settings).expect("shapes");
         let encoder = training_encoder::<Vqa>(&settings, dataset.train.as_ref());
@@ -174,11 +176,47 @@ fn boxes_are_part_of_a_region_unless_turned_off() {
         let Some(aoa_model::FineBranchConfig::Cfr(fine)) = config.fine else {
             panic!("the published form")
         };
-        let regions = shape.inputs.regions.expect("regions");
-        fine.region_dim - regions.dim
+        let channels = config.image_encoder.map(|encoder| encoder.channels());
+        let features = shape.inputs.regions.map(|regions| regions.dim).or(channels);
+        fine.region_dim - features.expect("regions or cells")
     };
-    assert_eq!(width(&[]), 6);
-    assert_eq!(width(&["model.region_boxes=false"]), 0);
+    const OFF: &str = "model.region_boxes=false";
+    assert_eq!(beyond(&[]), 6);
+    assert_eq!(beyond(&[OFF]), 0);
+    let cells = ["model.region_features=false", "model.image_encoder=swin"];
+    assert_eq!(beyond(&cells), 6);
+    assert_eq!(beyond(&[&cells[..], &[OFF]].concat()), 0);
+    let positions = ["model.region_features=false", "model.image_encoder=grid"];
+    assert_eq!(beyond(&positions), 0, "it has learned them");
+}
+
+#[test]
+fn the_box_of_a_cell_is_where_the_cell_looks() {
+    let _guard = random_numbers();
+    let device = Device::flex();
+    // Windows of one cell: what a cell holds is of its own part of the image alone.
+    let swin = SwinConfig::new(16, 1, 8, vec![1], vec![2]);
+    let encoder = ImageEncoderConfig::Swin(swin).init(&device);
+    let cells = |image| encoder.cells(encoder.forward(image));
+    let black = Tensor::<4>::zeros([1, 3, 16, 16], &device);
+    let dark = cells(black.clone());
+    let boxes = encoder.boxes(&dark).expect("a transformer has none itself");
+    let boxes: Vec<f32> = boxes.into_data().try_to_vec().expect("numbers");
+    // In pixels: rows, columns.
+    for (row, column) in [(0, 0), (2, 13), (13, 2), (15, 15)] {
+        let lit = [0..1, 0..3, row..row + 1, column..column + 1];
+        let spot = black
+            .clone()
+            .slice_assign(lit, Tensor::ones([1, 3, 1, 1], &device));
+        let changed = (cells(spot) - dark.clone()).abs().sum_dim(2);
+        let changed: Vec<f32> = changed.into_data().try_to_vec().expect("numbers");
+        let [x, y] = [column, row].map(|pixel| (pixel as f32 + 0.5) / 8.0 - 1.0);
+        for (changed, cell) in changed.iter().zip(boxes.chunks(6)) {
+            let within = (cell[0]..cell[2]).contains(&x) && (cell[1]..cell[3]).contains(&y);
+            assert_eq!(*changed > 0.0, within, "{row} {column}: {cell:?}");
+            assert_eq!(cell[4..], [0.5, 0.5]);
+        }
+    }
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::checkpointing::Checkpointing;
 use crate::grid_encoder::{GridEncoder, GridEncoderConfig};
 use crate::xvlm::swin::{Swin, SwinConfig};
+
+/// Numbers of a box.
+const BOX_SIZE: usize = 6;
 
 /// Configuration of [`ImageEncoder`].
 #[derive(Config, Debug)]
@@ -98,6 +101,14 @@ impl ImageEncoderConfig {
         }
     }
 
+    /// Numbers of the box of each cell; 0 where cells have learned their position already.
+    pub fn box_size(&self) -> usize {
+        match self {
+            Self::Grid(_) => 0,
+            Self::Swin(_) => BOX_SIZE,
+        }
+    }
+
     /// Checks that the sizes fit together.
     ///
     /// # Errors
@@ -141,6 +152,35 @@ impl ImageEncoder {
         match self {
             Self::Grid(encoder) => encoder.forward(images),
             Self::Swin(encoder) => encoder.forward(images),
+        }
+    }
+
+    /// Edges and size of the part of the image that each cell stands for: left, top, right, bottom, width and height,
+    /// `[cells, 6]`. None where cells have learned their position already.
+    ///
+    /// They are counted in halves of the image from its middle, -1 to 1, so that they are about as large as the channels
+    /// of a state: a transformer that is trained from nothing is told nothing else of where its windows lie.
+    pub fn boxes(&self, cells: &Tensor<3>) -> Option<Tensor<2>> {
+        match self {
+            Self::Grid(_) => None,
+            Self::Swin(_) => {
+                let side = cells.dims()[1].isqrt();
+                let part = 2.0 / side as f32;
+                let edge = |index: usize| index as f32 * part - 1.0;
+                let boxes = (0..side * side).flat_map(|cell| {
+                    let [row, column] = [cell / side, cell % side];
+                    [
+                        edge(column),
+                        edge(row),
+                        edge(column + 1),
+                        edge(row + 1),
+                        part,
+                        part,
+                    ]
+                });
+                let boxes = TensorData::new(boxes.collect(), [side * side, BOX_SIZE]);
+                Some(Tensor::from_data(boxes, &cells.device()))
+            }
         }
     }
 

@@ -33,7 +33,7 @@ pub struct VqaConfig {
     /// nothing out.
     #[config(default = true)]
     pub tune_xvlm: bool,
-    /// Whether the boxes of regions are appended to their features.
+    /// Whether the boxes of regions are appended to their features, and those of cells that do not know their position.
     #[config(default = true)]
     pub region_boxes: bool,
 }
@@ -277,7 +277,15 @@ impl Vqa {
             });
             let regions = regions.or_else(|| {
                 let (encoder, states) = encoded?;
-                Some(encoder.cells(states))
+                let cells = encoder.cells(states);
+                let boxes = encoder.boxes(&cells).filter(|_| self.region_boxes);
+                Some(match boxes {
+                    Some(boxes) => {
+                        let [images, _, _] = cells.dims();
+                        Tensor::cat(vec![cells, boxes.unsqueeze().repeat_dim(0, images)], 2)
+                    }
+                    None => cells,
+                })
             });
             branch.forward(FineInput {
                 question: input.questions,

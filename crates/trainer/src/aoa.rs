@@ -49,9 +49,13 @@ impl Model for Vqa {
                 .map_err(|error| format!("no image encoder can be built: {error}"))?;
         }
         let channels = image_encoder.channels();
-        let region_dim = data.inputs.regions.map_or(channels, |found| {
-            found.dim + if keys.region_boxes { BOX_SIZE } else { 0 }
-        });
+        let (features, box_size) = data
+            .inputs
+            .regions
+            .map_or((channels, image_encoder.box_size()), |found| {
+                (found.dim, BOX_SIZE)
+            });
+        let region_dim = features + if keys.region_boxes { box_size } else { 0 };
         let coarse = coarse.then_some(data.word_pieces).flatten();
         Ok(VqaConfig::new(data.answers)
             .with_fine(fine.then(|| fine_branch(settings, data, region_dim)))

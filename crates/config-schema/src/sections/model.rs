@@ -72,7 +72,8 @@ pub struct Model {
     /// Whether the fine branch looks at region features where the data set has them. Otherwise, and where it has none, the
     /// cells of the image encoder take their place.
     pub region_features: bool,
-    /// Whether the edges and the size of a region are appended to its features. Published weights of "cfr" want it off.
+    /// Whether the edges and the size of a region are appended to its features, also where it is a cell of a "swin" image
+    /// encoder; cells of a "grid" have learned their position. Published weights of "cfr" want it off.
     pub region_boxes: bool,
     /// Weight of a question's entities in the form "cfr", where the data set has them; 0 does without.
     #[schemars(range(min = 0.0, max = 1000.0))]
