@@ -1,7 +1,7 @@
-//! The count of live bytes, of the most there were, and of allocations.
+//! The count of live bytes, of the most there were, and on demand of allocations.
 
 use std::alloc::{GlobalAlloc, Layout};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use mimalloc::MiMalloc;
 
@@ -13,12 +13,15 @@ static ALLOCATOR: Counting = Counting;
 struct Counts {
     live: AtomicUsize,
     peak: AtomicUsize,
+    /// Whether somebody wants to know the number of allocations: it would cost as much as live bytes do.
+    asked: AtomicBool,
     allocations: AtomicUsize,
 }
 
 static COUNTS: Counts = Counts {
     live: AtomicUsize::new(0),
     peak: AtomicUsize::new(0),
+    asked: AtomicBool::new(false),
     allocations: AtomicUsize::new(0),
 };
 
@@ -35,13 +38,20 @@ pub fn take_peak() -> usize {
     peak
 }
 
-/// Blocks that the program has asked for since it began, those that it made larger or smaller among them.
-pub fn allocations() -> usize {
-    COUNTS.allocations.load(Relaxed)
+/// What `run` gives, and the number of blocks that the program asked for meanwhile, on whatever thread, those that it made
+/// larger or smaller among them. One call at a time.
+pub fn count_allocations<T>(run: impl FnOnce() -> T) -> (T, usize) {
+    COUNTS.allocations.store(0, Relaxed);
+    COUNTS.asked.store(true, Relaxed);
+    let result = run();
+    COUNTS.asked.store(false, Relaxed);
+    (result, COUNTS.allocations.load(Relaxed))
 }
 
 fn grow(bytes: usize) {
-    COUNTS.allocations.fetch_add(1, Relaxed);
+    if COUNTS.asked.load(Relaxed) {
+        COUNTS.allocations.fetch_add(1, Relaxed);
+    }
     let live = COUNTS.live.fetch_add(bytes, Relaxed) + bytes;
     if live > COUNTS.peak.load(Relaxed) {
         COUNTS.peak.fetch_max(live, Relaxed);

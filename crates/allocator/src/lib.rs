@@ -16,7 +16,7 @@
 
 mod counting;
 
-pub use counting::{allocations, live_bytes, take_peak};
+pub use counting::{count_allocations, live_bytes, take_peak};
 
 use libmimalloc_sys::{mi_option_set, mi_option_t, mi_process_info};
 

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::thread;
 
-use allocator::{live_bytes, reserved_bytes, take_peak};
+use allocator::{count_allocations, live_bytes, reserved_bytes, take_peak};
 
 const MIB: usize = 1 << 20;
 
@@ -42,14 +42,23 @@ fn live_and_peak_are_counted() {
     assert_near(live_bytes(), start);
     assert_near(take_peak(), start + 8 * MIB);
 
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                for size in 0..20_000_usize {
-                    drop(black_box(vec![1_u8; size % 777]));
-                }
-            });
-        }
+    let ((), allocations) = count_allocations(|| {
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for size in 0..20_000_usize {
+                        drop(black_box(vec![1_u8; 1 + size % 777]));
+                    }
+                });
+            }
+        });
     });
     assert_near(live_bytes(), start);
+    assert!(
+        (80_000..80_500).contains(&allocations),
+        "{allocations} blocks"
+    );
+    drop(black_box(vec![1_u8; 77]));
+    let ((), allocations) = count_allocations(|| ());
+    assert!(allocations < 500, "{allocations} blocks");
 }
