@@ -59,6 +59,16 @@ fn write(folder: &TempDir, tensors: &BTreeMap<String, TensorBytes>) -> PathBuf {
     path
 }
 
+/// Writes what was exported of a case where it stays, so that PyTorch can load it, too: see `peer/strict.py` among the
+/// benchmarks of `aoa-model`.
+fn write_exported(case: &Case, tensors: &BTreeMap<String, TensorBytes>) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("exported");
+    std::fs::create_dir_all(&folder).expect("the folder of the build can be written");
+    let path = folder.join(&case.name).with_extension("safetensors");
+    write_safetensors(&path, tensors).expect("the folder of the build can be written");
+    path
+}
+
 fn open(path: &Path) -> WeightFile {
     WeightFile::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -180,7 +190,6 @@ fn golden_weights_of_a_checkpoint_and_of_safetensors_are_the_same() {
 #[test]
 fn golden_weights_are_exported_as_the_reference_stores_them() {
     let _guard = random_numbers();
-    let folder = TempDir::new().expect("a temporary folder");
     let case = Case::named("xvlm_vqa");
     let path = Case::named("xvlm_vqa_checkpoint").file();
     let load = |path: &Path| {
@@ -195,7 +204,7 @@ fn golden_weights_are_exported_as_the_reference_stores_them() {
         "buffers and second names included"
     );
 
-    let (again, and_again, report) = load(&write(&folder, &exported));
+    let (again, and_again, report) = load(&write_exported(&case, &exported));
     assert_complete(&case, &report);
     assert_eq!(
         outputs(&case, &again, &and_again),
@@ -387,7 +396,7 @@ fn golden_weights_of_the_fine_branch_come_and_go() {
         }
         assert_eq!(exported, weights);
 
-        let path = write(&folder, &exported);
+        let path = write_exported(&case, &exported);
         let (again, report) =
             load_fine_branch(&open(&path), fine_branch(&case)).expect("it is read");
         assert!(report.is_complete());

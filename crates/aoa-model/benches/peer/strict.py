@@ -1,7 +1,11 @@
 """Loads an exported X-VLM or fine branch into the PyTorch model, strictly, and compares what it computes with a golden case.
 
-    python strict.py ../../../../tests/golden/xvlm_vqa.safetensors exported.safetensors
-    python strict.py ../../../../tests/golden/fine_branch.safetensors exported.safetensors
+The tests leave their exports in the folder of the build:
+
+    cargo test --workspace --test suite golden_weights
+    golden=tests/golden exported=target/tmp/exported peer=crates/aoa-model/benches/peer
+    python $peer/strict.py $golden/xvlm_vqa.safetensors $exported/xvlm_vqa.safetensors
+    python $peer/strict.py $golden/fine_branch.safetensors $exported/fine_branch.safetensors
 
 It needs PyTorch, and `cfr.py` and `xvlm.py` beside it.
 """
