@@ -40,6 +40,11 @@ pub fn feature_for_this_machine() -> &'static str {
 
 /// Builds `aoa` with one backend and runs it.
 pub fn aoa(feature: &str, args: impl IntoIterator<Item = OsString>) -> Outcome {
+    run(None, &mut aoa_command(feature, args))
+}
+
+/// The command that builds `aoa` with one backend and runs it.
+pub fn aoa_command(feature: &str, args: impl IntoIterator<Item = OsString>) -> Command {
     let mut command = Command::new(cargo_path());
     command
         .args(["run", "--package", "cli", "--bin", "aoa"])
@@ -47,7 +52,7 @@ pub fn aoa(feature: &str, args: impl IntoIterator<Item = OsString>) -> Outcome {
         .args(args)
         // CUDA numbers the cards by speed unless told otherwise, NVML by bus: they must mean the same card.
         .env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
-    run(None, &mut command)
+    command
 }
 
 /// Runs cargo.
