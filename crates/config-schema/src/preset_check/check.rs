@@ -1,20 +1,21 @@
 //! The check of a folder.
 
-use std::{collections::BTreeSet, ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     Fault, Finding, PresetFile, Rule, family,
     files::{self, NamedText},
+    findings::Findings,
+    members::{Demand, Member, Presets},
     single,
 };
 use crate::{
-    Config, Origin, Problem,
-    error::{ConfigError, ConfigErrors, Report},
-    layer::{self, Place},
-    presets, render,
-    resolve::{Layers, Values, resolve_with_values},
+    Config, Problem,
+    error::{ConfigErrors, Report},
+    layer, presets,
+    resolve::{Layers, resolve_with_values},
     source::Source,
-    warning::{StatedKey, Warning},
+    warning::Warning,
 };
 
 /// What a check needs: the files, and what is known of what is not among them.
@@ -30,22 +31,6 @@ pub struct PresetCheck<'a> {
     pub elsewhere: &'a dyn Fn(&str) -> Option<Source>,
     /// Rules that are not applied.
     pub left_out: &'a [Rule],
-}
-
-/// What training with a preset asks for, as far as the caller knows.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Demand {
-    /// Peak of device memory by plan, in bytes; `None` where there is no plan.
-    pub peak_bytes: Option<u64>,
-    /// The budget to compare it with, in bytes; `None` where the preset names no memory.
-    pub budget_bytes: Option<u64>,
-    /// Host memory that preloaded images take before compression, in bytes; `None` where none are, or where it is not
-    /// known.
-    pub preload_bytes: Option<u64>,
-    /// Why the settings do not describe a model, where they do not.
-    pub unbuildable: Option<String>,
-    /// Why there is no plan for another reason.
-    pub unplanned: Option<String>,
 }
 
 /// A preset that was seen.
@@ -107,8 +92,9 @@ impl PresetCheck<'_> {
             members,
             given: texts.iter().map(|text| text.source.name.clone()).collect(),
         };
-        for (member, preset) in all.checked_with(&seen) {
-            single::demand(member, preset, &all, &mut findings);
+        let asked = seen.iter().filter_map(|preset| preset.demand.as_ref());
+        for (member, demand) in all.members.iter().zip(asked) {
+            single::demand(member, demand, &all, &mut findings);
         }
         if !self.own {
             all.members.extend(of_the_program(&texts));
@@ -212,141 +198,4 @@ fn member(
         values,
     };
     Ok((member, resolved.warnings))
-}
-
-/// A preset that resolves.
-#[derive(Debug)]
-pub(super) struct Member {
-    pub(super) name: String,
-    /// Where its file says what it extends, else the file's beginning.
-    pub(super) home: Place,
-    pub(super) config: Config,
-    values: Values,
-}
-
-impl Member {
-    /// A key with its value and who decided it.
-    pub(super) fn key(&self, path: &str) -> StatedKey {
-        let origin = self.values.get(path).map(|value| value.origin.clone());
-        StatedKey {
-            key: path.to_owned(),
-            value: render::value_of(&self.config, path).unwrap_or_default(),
-            origin: origin.unwrap_or(Origin::Default),
-        }
-    }
-
-    /// Where a key is stated, and in the how-manieth layer.
-    pub(super) fn stated(&self, path: &str) -> Option<&(usize, Place)> {
-        self.values.get(path)?.stated.as_ref()
-    }
-}
-
-/// The presets that resolve.
-#[derive(Debug)]
-pub(super) struct Presets {
-    pub(super) members: Vec<Member>,
-    /// Names of the files that are checked. The others are there to be compared with.
-    given: BTreeSet<String>,
-}
-
-impl Presets {
-    pub(super) fn is_given(&self, member: &Member) -> bool {
-        self.given.contains(&member.home.0.name)
-    }
-
-    /// The place to show for values of presets, the one most at fault first: a statement in a file that is checked, else
-    /// what such a file extends.
-    pub(super) fn place(&self, values: &[(&Member, &str)]) -> Place {
-        let stated = values
-            .iter()
-            .filter_map(|(member, path)| member.stated(path))
-            .map(|(_, place)| place)
-            .find(|(source, _)| self.given.contains(&source.name));
-        let home = || {
-            let members = || values.iter().map(|(member, _)| member);
-            let given = members().find(|member| self.is_given(member));
-            given.or(members().next()).map(|member| &member.home)
-        };
-        let nowhere = || (Arc::new(Source::new("", "")), 0..0);
-        stated.or_else(home).cloned().unwrap_or_else(nowhere)
-    }
-
-    fn checked_with<'a>(
-        &'a self,
-        seen: &'a [CheckedPreset],
-    ) -> impl Iterator<Item = (&'a Member, &'a Demand)> {
-        let asked = seen.iter().filter_map(|preset| preset.demand.as_ref());
-        self.members.iter().zip(asked)
-    }
-}
-
-/// Collects findings; those of rules that are left out are dropped.
-#[derive(Debug)]
-pub(super) struct Findings {
-    left_out: Vec<Rule>,
-    all: Vec<Finding>,
-    before: Option<Rule>,
-}
-
-impl Findings {
-    fn new(left_out: &[Rule]) -> Self {
-        Self {
-            left_out: left_out.to_vec(),
-            all: Vec::new(),
-            before: None,
-        }
-    }
-
-    pub(super) fn at(&mut self, (source, span): Place, fault: Fault, help: impl Into<String>) {
-        self.add((source, Some(span)), fault, help);
-    }
-
-    pub(super) fn add(
-        &mut self,
-        place: (Arc<Source>, Option<Range<usize>>),
-        fault: Fault,
-        help: impl Into<String>,
-    ) {
-        self.push(place, fault, Some(help.into()));
-    }
-
-    fn problem(&mut self, error: ConfigError, file: &Arc<Source>) {
-        let place = match (error.source, error.span) {
-            (Some(source), span) => (source, span),
-            (None, _) => (Arc::clone(file), Some(0..0)),
-        };
-        self.push(place, Fault::Problem(error.problem), error.help);
-    }
-
-    fn push(
-        &mut self,
-        (source, span): (Arc<Source>, Option<Range<usize>>),
-        fault: Fault,
-        help: Option<String>,
-    ) {
-        let rule = fault.rule(self.before);
-        self.before = Some(rule);
-        // What is wrong with a preset is wrong with all that extend it, too, and is said once.
-        let known = self.all.iter().any(|finding| {
-            finding.rule == rule && finding.source.name == source.name && finding.span == span
-        });
-        if !known && !self.left_out.contains(&rule) {
-            self.all.push(Finding {
-                rule,
-                source,
-                span,
-                fault,
-                help,
-            });
-        }
-    }
-
-    fn sorted(mut self) -> Vec<Finding> {
-        self.all.sort_by(|a, b| {
-            let place = |finding: &Finding| finding.span.as_ref().map(|span| span.start);
-            let file = a.source.name.cmp(&b.source.name);
-            file.then_with(|| place(a).cmp(&place(b)))
-        });
-        self.all
-    }
 }

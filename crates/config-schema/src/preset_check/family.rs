@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{
     Fault,
-    check::{Findings, Member, Presets},
     fault::MemberRate,
+    findings::Findings,
+    members::{Member, Presets},
     order,
 };
 use crate::{Family, LearningRates, error::excerpt, render, rules::ACCUMULATION, schema};

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{Fault, check::Findings};
+use super::{Fault, findings::Findings};
 use crate::{error::excerpt, presets, source::Source, suggest};
 
 /// The file beside presets that is none: their schema, which their first line names for editors.

@@ -9,13 +9,16 @@ mod check;
 mod family;
 mod fault;
 mod files;
+mod findings;
+mod members;
 mod order;
 mod page;
 mod rule;
 mod single;
 
-pub use check::{CheckedPreset, Demand, PresetCheck, Verdict};
+pub use check::{CheckedPreset, PresetCheck, Verdict};
 pub use fault::{Fault, Finding};
 pub use files::PresetFile;
+pub use members::Demand;
 pub use page::rules_page;
 pub use rule::{Example, Rule, RuleDoc};

@@ -6,8 +6,9 @@ use bytesize::ByteSize;
 
 use super::{
     Fault, Rule,
-    check::{Findings, Member, Presets},
     fault::MemberValue,
+    findings::Findings,
+    members::{Member, Presets},
 };
 use crate::Config;
 

@@ -4,7 +4,8 @@ use bytesize::ByteSize;
 
 use super::{
     Demand, Fault,
-    check::{Findings, Member, Presets},
+    findings::Findings,
+    members::{Member, Presets},
 };
 use crate::warning::{NOT_YET_IN_EFFECT, Warning};
 

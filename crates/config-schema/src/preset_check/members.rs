@@ -1,0 +1,81 @@
+//! The presets that resolve, and what they ask for.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::{
+    Config, Origin, layer::Place, render, resolve::Values, source::Source, warning::StatedKey,
+};
+
+/// What training with a preset asks for, as far as the caller knows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Demand {
+    /// Peak of device memory by plan, in bytes; `None` where there is no plan.
+    pub peak_bytes: Option<u64>,
+    /// The budget to compare it with, in bytes; `None` where the preset names no memory.
+    pub budget_bytes: Option<u64>,
+    /// Host memory that preloaded images take before compression, in bytes; `None` where none are, or where it is not
+    /// known.
+    pub preload_bytes: Option<u64>,
+    /// Why the settings do not describe a model, where they do not.
+    pub unbuildable: Option<String>,
+    /// Why there is no plan for another reason.
+    pub unplanned: Option<String>,
+}
+
+/// A preset that resolves.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) name: String,
+    /// Where its file says what it extends, else the file's beginning.
+    pub(super) home: Place,
+    pub(super) config: Config,
+    pub(super) values: Values,
+}
+
+impl Member {
+    /// A key with its value and who decided it.
+    pub(super) fn key(&self, path: &str) -> StatedKey {
+        let origin = self.values.get(path).map(|value| value.origin.clone());
+        StatedKey {
+            key: path.to_owned(),
+            value: render::value_of(&self.config, path).unwrap_or_default(),
+            origin: origin.unwrap_or(Origin::Default),
+        }
+    }
+
+    /// Where a key is stated, and in the how-manieth layer.
+    pub(super) fn stated(&self, path: &str) -> Option<&(usize, Place)> {
+        self.values.get(path)?.stated.as_ref()
+    }
+}
+
+/// The presets that resolve.
+#[derive(Debug)]
+pub(super) struct Presets {
+    pub(super) members: Vec<Member>,
+    /// Names of the files that are checked. The others are there to be compared with.
+    pub(super) given: BTreeSet<String>,
+}
+
+impl Presets {
+    pub(super) fn is_given(&self, member: &Member) -> bool {
+        self.given.contains(&member.home.0.name)
+    }
+
+    /// The place to show for values of presets, the one most at fault first: a statement in a file that is checked, else
+    /// what such a file extends.
+    pub(super) fn place(&self, values: &[(&Member, &str)]) -> Place {
+        let stated = values
+            .iter()
+            .filter_map(|(member, path)| member.stated(path))
+            .map(|(_, place)| place)
+            .find(|(source, _)| self.given.contains(&source.name));
+        let home = || {
+            let members = || values.iter().map(|(member, _)| member);
+            let given = members().find(|member| self.is_given(member));
+            given.or(members().next()).map(|member| &member.home)
+        };
+        let nowhere = || (Arc::new(Source::new("", "")), 0..0);
+        stated.or_else(home).cloned().unwrap_or_else(nowhere)
+    }
+}
