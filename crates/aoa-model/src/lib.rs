@@ -37,7 +37,6 @@ mod classifier;
 mod compact;
 mod fine;
 mod fusion;
-mod grid_encoder;
 mod gru;
 mod image_encoder;
 mod init;
@@ -57,9 +56,10 @@ pub use classifier::{Classifier, ClassifierActivation, ClassifierConfig};
 pub use compact::{CompactBranch, CompactBranchConfig};
 pub use fine::{CfrBranch, FineBranch, FineBranchConfig};
 pub use fusion::{AnswerFusion, AnswerFusionConfig};
-pub use grid_encoder::{GridEncoder, GridEncoderConfig};
 pub use gru::{Gru, GruConfig};
-pub use image_encoder::{ImageEncoder, ImageEncoderConfig, ImageEncoderError};
+pub use image_encoder::{
+    GridEncoder, GridEncoderConfig, ImageEncoder, ImageEncoderConfig, ImageEncoderError,
+};
 pub use loss::{binary_cross_entropy, cross_entropy_of_probabilities};
 pub use segments::{SegmentWatch, SegmentWork, watch_segments};
 pub use vqa::{Regions, Vqa, VqaConfig, VqaInput, VqaOutput, VqaTargets, WordPieces};

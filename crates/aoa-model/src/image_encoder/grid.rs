@@ -7,7 +7,7 @@ use burn::nn::{LayerNorm, LayerNormConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use crate::image_encoder::ImageEncoderError;
+use super::error::ImageEncoderError;
 use crate::init::RECTIFIED;
 
 /// Pixels of the image that one region covers along an axis.
