@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aoa_model::xvlm::swin::SwinConfig;
-use aoa_model::{ImageEncoderConfig, Vqa};
+use aoa_model::{ImageEncoderConfig, Vqa, VqaConfig};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use config_schema::Config;
@@ -38,11 +38,17 @@ struct Fixture {
 
 impl Fixture {
     fn new(settings: &Config) -> Self {
+        Self::made(settings, |_| ())
+    }
+
+    /// With a model that is changed before it is made.
+    fn made(settings: &Config, change: impl FnOnce(&mut VqaConfig)) -> Self {
         let dataset = Dataset::open(settings).expect("shapes");
         let encoder = training_encoder::<Vqa>(settings, dataset.train.as_ref());
         let encoder = Arc::new(encoder.expect("words and answers"));
         let device = Device::flex();
-        let config = Vqa::configure(settings, &DataShape::of(&encoder)).expect("a model");
+        let mut config = Vqa::configure(settings, &DataShape::of(&encoder)).expect("a model");
+        change(&mut config);
         let loader = evaluation_loader(settings, dataset.test, encoder.clone()).expect("a loader");
         let batch = loader.epoch(0, 0).expect("an epoch").next();
         let batch = batch.expect("a batch").expect("it is read");
@@ -188,6 +194,23 @@ fn boxes_are_part_of_a_region_unless_turned_off() {
     assert_eq!(beyond(&[&cells[..], &[OFF]].concat()), 0);
     let positions = ["model.region_features=false", "model.image_encoder=grid"];
     assert_eq!(beyond(&positions), 0, "it has learned them");
+}
+
+/// Such a branch is in the run directories of earlier programs.
+#[test]
+fn a_fine_branch_as_wide_as_the_states_goes_without_boxes() {
+    let _guard = random_numbers();
+    let swin = [&BOTH[..], &["dataset.shapes_described=false"]].concat();
+    let with_boxes = Fixture::new(&described(&swin));
+    let without = Fixture::made(&described(&swin), |config| {
+        let Some(aoa_model::FineBranchConfig::Cfr(fine)) = &mut config.fine else {
+            panic!("the published form")
+        };
+        fine.region_dim -= 6;
+    });
+    for fixture in [with_boxes, without] {
+        fixture.answers(fixture.batch.clone());
+    }
 }
 
 #[test]

@@ -40,6 +40,14 @@ pub struct CfrBranch {
 }
 
 impl FineBranchConfig {
+    /// Channels of a region.
+    pub fn region_dim(&self) -> usize {
+        match self {
+            Self::Compact(config) => config.region_dim,
+            Self::Cfr(config) => config.region_dim,
+        }
+    }
+
     /// Creates the branch with freshly drawn weights on `device`.
     pub fn init(&self, device: &Device) -> FineBranch {
         match self {

@@ -33,7 +33,8 @@ pub struct VqaConfig {
     /// nothing out.
     #[config(default = true)]
     pub tune_xvlm: bool,
-    /// Whether the boxes of regions are appended to their features, and those of cells that do not know their position.
+    /// Whether the boxes of regions are appended to their features. Those of cells that do not know their position are
+    /// where the fine branch is wide enough for them.
     #[config(default = true)]
     pub region_boxes: bool,
 }
@@ -115,6 +116,7 @@ pub struct Vqa {
     pub fusion: Option<AnswerFusion>,
     tune_xvlm: bool,
     region_boxes: bool,
+    cell_boxes: bool,
 }
 
 /// What the branches make of a batch.
@@ -149,7 +151,15 @@ impl VqaConfig {
             coarse: coarse.map(|part| self.tuned(part)),
             tune_xvlm: self.tune_xvlm,
             region_boxes: self.region_boxes,
+            cell_boxes: self.cell_boxes(),
         }
+    }
+
+    /// Whether the fine branch reads boxes of cells: one that is as wide as the states was made before they had any.
+    fn cell_boxes(&self) -> bool {
+        let encoder = self.image_encoder.as_ref();
+        let width = encoder.map(|encoder| encoder.channels() + encoder.box_size());
+        self.region_boxes && self.fine.as_ref().map(FineBranchConfig::region_dim) == width
     }
 
     fn tuned<M: Module>(&self, part: M) -> M {
@@ -278,7 +288,7 @@ impl Vqa {
             let regions = regions.or_else(|| {
                 let (encoder, states) = encoded?;
                 let cells = encoder.cells(states);
-                let boxes = encoder.boxes(&cells).filter(|_| self.region_boxes);
+                let boxes = encoder.boxes(&cells).filter(|_| self.cell_boxes);
                 Some(match boxes {
                     Some(boxes) => {
                         let [images, _, _] = cells.dims();

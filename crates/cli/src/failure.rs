@@ -228,8 +228,8 @@ impl Failure {
             Self::Data(error) | Self::Train(TrainError::Data(error)) => error.hint(),
             Self::Train(error) => error.help().map(str::to_owned),
             Self::Incomplete { .. } => Some(
-                "nothing was written; see what is missing and mis-shaped, and set the sizes of the [xvlm] section to those \
-                 of the file"
+                "nothing was written; see what is missing and mis-shaped: a checkpoint of X-VLM wants the sizes of the [xvlm] \
+                 section to be those of the file, and a fine branch cannot be imported"
                     .to_owned(),
             ),
             Self::Part(NoSuchPart(PublishedPart::Xvlm)) => Some(
