@@ -288,7 +288,7 @@ impl Vqa {
             let regions = regions.or_else(|| {
                 let (encoder, states) = encoded?;
                 let cells = encoder.cells(states);
-                let boxes = encoder.boxes(&cells).filter(|_| self.cell_boxes);
+                let boxes = self.cell_boxes.then(|| encoder.boxes(&cells)).flatten();
                 Some(match boxes {
                     Some(boxes) => {
                         let [images, _, _] = cells.dims();
