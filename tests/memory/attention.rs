@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use aoa_model::{AttentionOnAttention, AttentionOnAttentionConfig, Checkpointing, Vqa};
+use aoa_model::{AttentionOnAttention, AttentionOnAttentionConfig, Checkpointing, RowKeys, Vqa};
 use burn::tensor::{Device, Distribution, Tensor};
 use config_schema::{Layers, presets, resolve};
 use data_pipeline::{Shapes, ShapesConfig, Source, Split};
@@ -31,7 +31,11 @@ fn peak(tokens: usize, efficient: bool, dropout: f64) -> usize {
     let device = Device::flex().autodiff();
     let block = block(efficient, dropout, &device);
     let x = Tensor::<3>::random([1, tokens, 512], Distribution::Default, &device);
-    let run = || drop(block.forward(x.clone(), None, None).sum().backward());
+    let keys = RowKeys::new(vec![1], &device);
+    let run = || {
+        let attended = block.forward(x.clone(), None, None, Some(&keys));
+        drop(attended.sum().backward());
+    };
     run(); // weights are drawn at first use
     let peak = peak_of(run);
     let form = if efficient { "efficient" } else { "naive" };

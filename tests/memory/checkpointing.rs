@@ -2,7 +2,10 @@
 
 use aoa_model::xvlm::bert::{Bert, BertConfig, Context, Tokens};
 use aoa_model::xvlm::swin::{Swin, SwinConfig};
-use aoa_model::{AoaStack, AoaStackConfig, Checkpointing, Vqa, VqaInput, VqaTargets, WordPieces};
+use aoa_model::{
+    AoaStack, AoaStackConfig, Checkpointing, DropoutKeys, RowKeys, Vqa, VqaInput, VqaTargets,
+    WordPieces,
+};
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use config_schema::{Layers, presets, resolve};
 use data_pipeline::Inputs;
@@ -23,11 +26,20 @@ fn ids<const D: usize>(shape: [usize; D], below: usize) -> Tensor<D, Int> {
     Tensor::<D>::random(shape, Distribution::Uniform(1.0, below as f64), &device()).int()
 }
 
+/// Keys of so many samples, images and right answers.
+fn dropout_keys(samples: u32, images: u32, answers: u32) -> DropoutKeys {
+    let keys = |count| RowKeys::new((0..count).collect(), &device());
+    DropoutKeys {
+        samples: keys(samples),
+        images: keys(images),
+        answers: keys(answers),
+    }
+}
+
 /// Loss and the peak of a forward and a backward pass, in bytes.
 fn measured<const D: usize>(forward: impl Fn() -> Tensor<D>) -> (f32, usize) {
     // Once to warm up: the first pass leaves buffers and threads behind.
     drop(forward().sum().backward());
-    device().seed(1);
     let mut loss = 0.0;
     let peak = peak_of(|| {
         let sum = forward().sum();
@@ -73,11 +85,18 @@ fn six_aoa_layers() {
         random([8, 48, 256]).require_grad(),
     );
     let image_of = Tensor::<1, Int>::arange(0..8, &device());
+    let keys = dropout_keys(8, 8, 0);
     check("6 AoA layers", 0.3, |checkpointing| {
         let mut stack: AoaStack = stack.clone();
         stack.set_checkpointing(checkpointing);
         measured(|| {
-            let refined = stack.forward(words.clone(), None, regions.clone(), image_of.clone());
+            let refined = stack.forward(
+                words.clone(),
+                None,
+                regions.clone(),
+                image_of.clone(),
+                Some(&keys),
+            );
             Tensor::cat(vec![refined.words, refined.regions], 1)
         })
     });
@@ -92,13 +111,18 @@ fn image_and_text_encoder() {
     let images = random([4, 3, 96, 96]);
     let tokens = Tokens::padded(ids([16, 40], 100));
     let image_of = Tensor::<1, Int>::arange(0..16, &device()).div_scalar(4);
+    let keys = dropout_keys(16, 4, 0);
     check("image and text encoder", 0.45, |checkpointing| {
         let (mut swin, mut text): (Swin, Bert) = (swin.clone(), text.clone());
         swin.set_checkpointing(checkpointing);
         text.set_checkpointing(checkpointing);
         measured(|| {
-            let images = Context::new(swin.forward(images.clone()), None, Some(image_of.clone()));
-            text.forward(&tokens, Some(&images))
+            let images = Context::new(
+                swin.forward(images.clone(), Some(&keys.images)),
+                None,
+                Some(image_of.clone()),
+            );
+            text.forward(&tokens, Some(&images), Some(&keys.samples))
         })
     });
 }
@@ -143,6 +167,7 @@ fn the_key_of_a_preset() {
         sample_of: Tensor::arange(0..4, &device()),
         weights: Tensor::ones([4], &device()),
     };
+    let keys = dropout_keys(4, 4, 4);
     let shape = DataShape {
         vocabulary: 50,
         answers: 6,
@@ -173,6 +198,6 @@ fn the_key_of_a_preset() {
     // Attention keeps no weights here, so there is less to save.
     check("24gb preset, made small", 0.5, |checkpointing| {
         let model = model(checkpointing.rebuild);
-        measured(|| model.losses(input.clone(), targets.clone()))
+        measured(|| model.losses(input.clone(), targets.clone(), Some(&keys)))
     });
 }

@@ -3,7 +3,7 @@
 use aoa_model::xvlm::AnswerDecoder;
 use aoa_model::xvlm::bert::{Bert, BertConfig, Context, Tokens};
 use aoa_model::xvlm::swin::{Swin, SwinConfig};
-use aoa_model::{AoaStack, AoaStackConfig, Checkpointing};
+use aoa_model::{AoaStack, AoaStackConfig, Checkpointing, DropoutKeys, RowKeys};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Device, Distribution, Int, Tensor};
@@ -33,20 +33,22 @@ fn texts<const ROWS: usize, const TOKENS: usize>() -> Tensor<2, Int> {
     Tensor::<1, Int>::from_ints(ids.as_slice(), &device()).reshape([ROWS, TOKENS])
 }
 
-/// Output, gradients of parameters by path, and of `inputs` by number, from the same random numbers.
+/// Keys of rows, of which no two are equal.
+fn row_keys(rows: u32, first: u32) -> RowKeys {
+    RowKeys::new((first..first + rows).collect(), &device())
+}
+
+/// Output, gradients of parameters by path, and of `inputs` by number, with the same dropout.
 fn passed<M: Module, const D: usize>(
     module: &M,
     inputs: &[Tensor<3>],
-    forward: impl Fn(&M, &[Tensor<3>]) -> Tensor<D>,
+    forward: impl Fn(&M, &[Tensor<3>], u32) -> Tensor<D>,
 ) -> Gradients {
-    device().seed(5);
     let inputs: Vec<_> = inputs
         .iter()
         .map(|input| input.clone().require_grad())
         .collect();
-    let output = forward(module, &inputs);
-    // What comes behind the stack may draw random numbers, too.
-    let output = output.clone() * output.random_like(Distribution::Default);
+    let output = forward(module, &inputs, 5);
     let gradients = output.clone().sum().backward();
     let mut all = Gradients::from([("output".to_owned(), output.into_data())]);
     for (number, input) in inputs.iter().enumerate() {
@@ -58,12 +60,13 @@ fn passed<M: Module, const D: usize>(
     all
 }
 
-/// Checks segments of all lengths against what is computed when everything is kept.
+/// Checks segments of all lengths against what is computed when everything is kept. The last argument of `forward` is the
+/// first of the keys that dropout is drawn by.
 fn check<M: Module, const D: usize>(
     mut module: M,
     set: impl Fn(&mut M, Checkpointing),
     inputs: &[Tensor<3>],
-    forward: impl Fn(&M, &[Tensor<3>]) -> Tensor<D>,
+    forward: impl Fn(&M, &[Tensor<3>], u32) -> Tensor<D>,
 ) {
     materialize(&module);
     let once = passed(&module, inputs, &forward);
@@ -86,14 +89,8 @@ fn check<M: Module, const D: usize>(
             "the length of segments is seen"
         );
     }
-    device().seed(6);
-    let other = forward(&module, inputs).into_data();
-    device().seed(7);
-    assert_ne!(
-        other,
-        forward(&module, inputs).into_data(),
-        "nothing is dropped"
-    );
+    let [one, other] = [6, 20].map(|first| forward(&module, inputs, first).into_data());
+    assert_ne!(one, other, "nothing is dropped");
 }
 
 #[test]
@@ -108,7 +105,12 @@ fn an_aoa_stack() {
         stack,
         AoaStack::set_checkpointing,
         &[random([4, 7, 12]), random([2, 5, 12])],
-        |stack, inputs| {
+        |stack, inputs, first| {
+            let keys = DropoutKeys {
+                samples: row_keys(4, first),
+                images: row_keys(2, first),
+                answers: row_keys(0, first),
+            };
             let [words, regions] = inputs else {
                 unreachable!("two were given")
             };
@@ -117,6 +119,7 @@ fn an_aoa_stack() {
                 Some(&masked),
                 regions.clone(),
                 image_of.clone(),
+                Some(&keys),
             );
             Tensor::cat(vec![refined.words, refined.regions], 1)
         },
@@ -130,8 +133,8 @@ fn an_image_encoder() {
         .with_drop_path_rate(0.5)
         .init(&device());
     let images = random([3, 3, 32, 32]);
-    check(swin, Swin::set_checkpointing, &[], |swin, _| {
-        swin.forward(images.clone())
+    check(swin, Swin::set_checkpointing, &[], |swin, _, first| {
+        swin.forward(images.clone(), Some(&row_keys(3, first)))
     });
 }
 
@@ -145,9 +148,9 @@ fn a_text_encoder_that_looks_at_images() {
         bert,
         Bert::set_checkpointing,
         &[random([2, 6, 10])],
-        |bert, inputs| {
+        |bert, inputs, first| {
             let images = Context::new(inputs[0].clone(), None, Some(image_of.clone()));
-            bert.forward(&tokens, Some(&images))
+            bert.forward(&tokens, Some(&images), Some(&row_keys(4, first)))
         },
     );
 }
@@ -157,8 +160,8 @@ fn a_text_encoder_by_itself() {
     let _guard = random_numbers();
     let bert = BertConfig::new(20, 12, 5, 2, 24, 16, 5, 10).init(&device());
     let tokens = Tokens::padded(texts::<4, 7>());
-    check(bert, Bert::set_checkpointing, &[], |bert, _| {
-        bert.forward(&tokens, None)
+    check(bert, Bert::set_checkpointing, &[], |bert, _, first| {
+        bert.forward(&tokens, None, Some(&row_keys(4, first)))
     });
 }
 
@@ -173,13 +176,14 @@ fn an_answer_decoder() {
         AnswerDecoder::init(&config, &device()),
         AnswerDecoder::set_checkpointing,
         &[random([2, 6, 12])],
-        |decoder, inputs| {
+        |decoder, inputs, first| {
             let context = Context::new(
                 inputs[0].clone(),
                 Some(masked.clone()),
                 Some(question_of.clone()),
             );
-            decoder.loss(&answers, answers.ids.clone(), &context)
+            let keys = row_keys(4, first);
+            decoder.loss(&answers, answers.ids.clone(), &context, Some(&keys))
         },
     );
 }

@@ -58,7 +58,7 @@ fn fine_branch_has_only_the_parts_of_its_inputs() {
                 .with_entity_weight(entities.then_some(0.5))
                 .with_statistical_weight(statistical_words.then_some(0.5))
                 .init(&device);
-            let logits = branch.forward(input(&device, entities, statistical_words));
+            let logits = branch.forward(input(&device, entities, statistical_words), None);
             assert_eq!(logits.dims(), [3, 5]);
 
             let names = names(&branch);
@@ -80,7 +80,7 @@ fn fine_branch_refuses_an_input_it_has_no_part_for() {
     let _guard = random_numbers();
     let device = Device::flex();
     let branch = config().init(&device);
-    branch.forward(input(&device, true, false));
+    branch.forward(input(&device, true, false), None);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn fine_branch_treats_every_sample_by_itself() {
         .with_statistical_weight(Some(0.5))
         .init(&device);
     let all = input(&device, true, true);
-    let logits = branch.forward(all.clone());
+    let logits = branch.forward(all.clone(), None);
 
     let images: Vec<i64> = all.image_of.to_data().iter().collect();
     for (sample, image) in images.into_iter().enumerate() {
@@ -109,7 +109,7 @@ fn fine_branch_treats_every_sample_by_itself() {
         };
         let expected = logits.clone().narrow(0, sample, 1).into_data();
         branch
-            .forward(alone)
+            .forward(alone, None)
             .into_data()
             .assert_approx_eq::<f32>(&expected, Tolerance::default());
     }

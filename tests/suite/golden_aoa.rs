@@ -26,7 +26,7 @@ fn golden_aoa_blocks() {
             .has("input.context")
             .then(|| case.tensor::<3>("input.context", &device).require_grad());
 
-        let y = block.forward(x.clone(), context.clone(), None);
+        let y = block.forward(x.clone(), context.clone(), None, None);
         case.assert_output("output.y", &y.to_data());
 
         let cotangent = case.tensor("cotangent", &device);

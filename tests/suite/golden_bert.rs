@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aoa_model::Checkpointing;
 use aoa_model::xvlm::bert::{BUFFERS, BertConfig, Context, Tokens, pytorch_name};
 use aoa_model::xvlm::swin::{self, Swin, SwinConfig};
 use aoa_model::xvlm::{AnswerDecoder, TIED, WeightedAnswers, XVlm, XVlmConfig};
+use aoa_model::{Checkpointing, RowKeys};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -86,10 +86,10 @@ fn golden_bert_encoder() {
         });
 
         if case.has("output.text_states") {
-            let text = bert.forward(&tokens, None);
+            let text = bert.forward(&tokens, None, None);
             case.assert_output("output.text_states", &text.to_data());
         }
-        let y = bert.forward(&tokens, context.as_ref());
+        let y = bert.forward(&tokens, context.as_ref(), None);
         case.assert_output("output.y", &y.to_data());
 
         let (parameters, inputs) = gradient_of(&bert, y, case.tensor("cotangent", &device));
@@ -118,7 +118,7 @@ fn golden_bert_decoder() {
 
         let logits = decoder.logits(&answers, &context);
         case.assert_output("output.logits", &logits.to_data());
-        let loss = decoder.loss(&answers, labels, &context);
+        let loss = decoder.loss(&answers, labels, &context, None);
         case.assert_output("output.loss", &loss.to_data());
 
         let objective = (logits * case.tensor("cotangent.logits", &device)).sum()
@@ -190,17 +190,17 @@ fn golden_bert_question_answering() {
         let model = &whole.xvlm;
         let questions = tokens(&case, "question_ids", "question_mask", &device);
         let image = case.tensor::<4>("input.image", &device).require_grad();
-        let image_states = whole.vision_encoder.forward(image.clone());
+        let image_states = whole.vision_encoder.forward(image.clone(), None);
         case.assert_output("output.image_embeds", &image_states.to_data());
         let images = Context::new(image_states.clone(), None, None);
-        let read = model.read(questions.clone(), &images);
+        let read = model.read(questions.clone(), &images, None);
         case.assert_output("output.question_states", &read.states.to_data());
 
         // The same images in reverse order, and each question pointing at its own.
         let count = questions.ids.dims()[0] as i64;
         let own = Tensor::arange(0..count, &device).flip([0]);
         let reversed = Context::new(image_states.flip([0]), None, Some(own));
-        let same = model.read(questions, &reversed);
+        let same = model.read(questions, &reversed, None);
         case.assert_output("output.question_states", &same.states.to_data());
 
         let answers = WeightedAnswers {
@@ -209,7 +209,7 @@ fn golden_bert_question_answering() {
             question_of: question_of(&case.data("input.answers_per_question"), &device),
         };
         // The reference takes the mean over the questions.
-        let loss = model.losses(&read, answers).mean();
+        let loss = model.losses(&read, answers, None).mean();
         case.assert_output("output.loss", &loss.to_data());
         // A scalar, which Burn has as one axis of length 1.
         let cotangent: Vec<f32> = case.data("cotangent").iter().collect();
@@ -257,8 +257,11 @@ fn each_dropout_of_bert_takes_effect() {
             .with_hidden_dropout(hidden)
             .with_attention_dropout(attention)
             .init(&device);
-        let run = || bert.forward(&tokens, None).into_data();
-        run() != run()
+        let run = |key| {
+            let keys = RowKeys::new(vec![key], &device);
+            bert.forward(&tokens, None, Some(&keys)).into_data()
+        };
+        run(1) != run(2)
     };
     assert!(!varies(0.0, 0.0));
     assert!(varies(0.5, 0.0));

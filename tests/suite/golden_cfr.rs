@@ -116,7 +116,7 @@ fn golden_cfr_fc_nets() {
         let net = check.load(net.init(&check.device));
 
         let x = check.input::<3>("x");
-        check.output("y", net.forward(x.clone()));
+        check.output("y", net.forward(x.clone(), None));
         check.gradient("x", &x, &check.weights(&net));
     }
 }
@@ -134,10 +134,10 @@ fn golden_cfr_bc_nets() {
         let net = check.load(net.init(&check.device));
 
         let (v, q) = (check.input::<3>("v"), check.input::<3>("q"));
-        check.output("logits", net.forward(v.clone(), q.clone()));
+        check.output("logits", net.forward(v.clone(), q.clone(), None));
         let weights = case.has("input.w").then(|| check.input::<3>("w"));
         if let Some(weights) = &weights {
-            let pooled = net.pooled(v.clone(), q.clone(), weights.clone());
+            let pooled = net.pooled(v.clone(), q.clone(), weights.clone(), None);
             check.output("pooled", pooled);
         }
         let gradients = check.weights(&net);
@@ -164,7 +164,7 @@ fn golden_cfr_attention_maps() {
         let attention = check.load(attention.init(&check.device));
 
         let (v, q) = (check.input::<3>("v"), check.input::<3>("q"));
-        let maps = attention.forward(v.clone(), q.clone());
+        let maps = attention.forward(v.clone(), q.clone(), None);
         check.output("p", maps.weights);
         check.output("logits", maps.logits);
         let gradients = check.weights(&attention);
@@ -188,7 +188,7 @@ fn golden_cfr_classifiers() {
         let classifier = check.load(classifier.init(&check.device));
 
         let x = check.input::<2>("x");
-        check.output("logits", classifier.forward(x.clone()));
+        check.output("logits", classifier.forward(x.clone(), None));
         check.gradient("x", &x, &check.weights(&classifier));
     }
 }
@@ -262,7 +262,10 @@ fn golden_cfr_fusions() {
 
         let (x, y) = (check.input::<3>("mod1"), check.input::<3>("mod2"));
         let boxes = counts.then(|| check.input::<3>("b"));
-        check.output("y", fusion.forward(x.clone(), y.clone(), boxes.clone()));
+        check.output(
+            "y",
+            fusion.forward(x.clone(), y.clone(), boxes.clone(), None),
+        );
         let gradients = check.weights(&fusion);
         check.gradient("mod1", &x, &gradients);
         check.gradient("mod2", &y, &gradients);
@@ -304,7 +307,7 @@ fn golden_cfr_fine_branches() {
         if let (Some(part), Some(entities)) = (&branch.entities, &entities) {
             check.intermediate("e_emb", &part.ew_emb.forward(entities.clone()));
         }
-        let encoded = branch.words(question, entities);
+        let encoded = branch.words(question, entities, None);
         if branch.entities.is_some() {
             check.intermediate("qe_joint", &encoded);
         }
@@ -312,16 +315,16 @@ fn golden_cfr_fine_branches() {
             let embedded = part.sw_emb.forward(words.clone());
             check.intermediate("s_emb", &part.s_emb.forward(embedded));
         }
-        let image = branch.regions(regions.clone(), words);
+        let image = branch.regions(regions.clone(), words, None);
         if matches!(branch.image, ImageSide::Statistical(_)) {
             check.intermediate("vs_joint", &image);
         }
-        let refined = branch.refine(encoded, image, input.image_of.clone());
+        let refined = branch.refine(encoded, image, input.image_of.clone(), None);
         check.intermediate("q_aoa", &refined.words);
         check.intermediate("v_aoa", &refined.regions);
-        check.intermediate("vq_joint", &branch.join(refined));
+        check.intermediate("vq_joint", &branch.join(refined, None));
 
-        check.output("logits", branch.forward(input));
+        check.output("logits", branch.forward(input, None));
         check.gradient("v", &regions, &check.weights(&branch));
     }
 }

@@ -21,9 +21,9 @@ impl Stack {
         let x = self
             .aoa
             .iter()
-            .fold(x, |x, layer| layer.forward(x.clone(), None, None) + x);
+            .fold(x, |x, layer| layer.forward(x.clone(), None, None, None) + x);
         binary_cross_entropy(
-            self.classifier.forward(x.sum_dim(1).squeeze_dim(1)),
+            self.classifier.forward(x.sum_dim(1).squeeze_dim(1), None),
             targets,
         )
     }

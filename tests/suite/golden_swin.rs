@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use aoa_model::ImageEncoderError;
 use aoa_model::xvlm::swin::{
-    BUFFERS, DropPath, ResizeError, Swin, SwinConfig, pytorch_name, resize_bias_table,
+    BUFFERS, ResizeError, Swin, SwinConfig, drop_path, pytorch_name, resize_bias_table,
 };
+use aoa_model::{ImageEncoderError, RowKeys};
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use integration_tests::{Case, LoadWeights, gradient_of, gradients_by_path, random_numbers};
@@ -57,7 +57,7 @@ fn golden_swin_encoders() {
             x = stage.forward(x);
             case.assert_output(&format!("output.stage{index}"), &x.to_data());
         }
-        let y = swin.forward(image.clone());
+        let y = swin.forward(image.clone(), None);
         case.assert_output("output.y", &y.to_data());
 
         let (parameters, inputs) = gradient_of(&swin, y, case.tensor("cotangent", &device));
@@ -216,10 +216,10 @@ fn golden_swin_states_do_not_depend_on_the_batch() {
     let device = Device::flex();
     let swin = small().init(&device);
     let images = Tensor::<4>::random([3, 3, 16, 16], Distribution::Default, &device);
-    let together = swin.forward(images.clone());
+    let together = swin.forward(images.clone(), None);
     assert_eq!(together.dims(), [3, small().tokens(), small().channels()]);
     for index in 0..3 {
-        let alone = swin.forward(images.clone().narrow(0, index, 1));
+        let alone = swin.forward(images.clone().narrow(0, index, 1), None);
         let difference = together.clone().narrow(0, index, 1) - alone;
         let difference: f32 = difference.abs().max().into_scalar();
         assert!(difference < 1e-5, "image {index} differs by {difference}");
@@ -237,9 +237,10 @@ fn golden_swin_drop_path_drops_whole_samples_in_training() {
         [0.0]
     );
 
-    let drop_path = DropPath::new(0.25);
-    let ones = |device: &Device| Tensor::<4>::ones([1000, 2, 2, 2], device);
-    let training = drop_path.forward(ones(&Device::flex().autodiff()));
+    let device = Device::flex();
+    let ones = Tensor::<4>::ones([1000, 2, 2, 2], &device);
+    let keys = RowKeys::new((0..1000).collect(), &device);
+    let training = drop_path(ones.clone(), 0.25, Some(&keys));
     let values: Vec<f32> = training.into_data().try_to_vec().expect("f32");
     let kept = |sample: &&[f32]| sample.iter().all(|value| (value - 4.0 / 3.0).abs() < 1e-6);
     let dropped = |sample: &&[f32]| sample.iter().all(|value| *value == 0.0);
@@ -248,9 +249,8 @@ fn golden_swin_drop_path_drops_whole_samples_in_training() {
     let count = samples().filter(dropped).count();
     assert!((200..300).contains(&count), "{count} of 1000 dropped");
 
-    let plain = ones(&Device::flex());
-    let evaluation = drop_path.forward(plain.clone());
-    assert_eq!(evaluation.into_data(), plain.into_data());
+    let evaluation = drop_path(ones.clone(), 0.25, None);
+    assert_eq!(evaluation.into_data(), ones.into_data());
 }
 
 /// Largest difference between the first of the samples and another.
@@ -268,14 +268,15 @@ fn golden_swin_drop_path_rises_from_block_to_block() {
     let grid = swin.patch_embed.forward(image.expand([32, 3, 16, 16]));
     let blocks = &swin.layers[0].blocks;
 
-    let first = blocks[0].forward(grid);
+    let keys = RowKeys::new((0..32).collect(), &device);
+    let first = blocks[0].forward(grid, Some(&keys));
     assert!(
         spread(first.clone()) < 1e-6,
         "the first block drops nothing"
     );
-    let second = blocks[1].forward(first.clone());
+    let second = blocks[1].forward(first.clone(), Some(&keys));
     assert!(spread(second) > 1e-4, "the second block drops something");
-    let second = blocks[1].valid().forward(first.without_autodiff());
+    let second = blocks[1].forward(first, None);
     assert!(spread(second) < 1e-6, "nothing is dropped in evaluation");
 }
 

@@ -107,7 +107,7 @@ fn outputs(case: &Case, vision: &Swin, xvlm: &XVlm) -> Vec<(&'static str, Tensor
             .equal_elem(0),
     };
     let questions = tokens("question_ids", "question_mask");
-    let states = vision.forward(case.tensor::<4>("input.image", &device));
+    let states = vision.forward(case.tensor::<4>("input.image", &device), None);
     let images = Context::new(states.clone(), None, None);
     let per_question = case.data("input.answers_per_question");
     let question_of: Vec<i64> = per_question
@@ -120,14 +120,14 @@ fn outputs(case: &Case, vision: &Swin, xvlm: &XVlm) -> Vec<(&'static str, Tensor
         weights: case.tensor("input.answer_weights", &device),
         question_of: Tensor::<1, Int>::from_ints(&question_of[..], &device),
     };
-    let read = xvlm.read(questions, &images);
+    let read = xvlm.read(questions, &images, None);
     let ranked = xvlm.rank(&read, &tokens("candidate_ids", "candidate_mask"));
     vec![
         ("output.image_embeds", states.into_data()),
         ("output.question_states", read.states.to_data()),
         (
             "output.loss",
-            xvlm.losses(&read, answers).mean().into_data(),
+            xvlm.losses(&read, answers, None).mean().into_data(),
         ),
         ("output.topk_ids", ranked.candidates.into_data()),
         ("output.topk_probs", ranked.probabilities.into_data()),
@@ -411,7 +411,7 @@ fn golden_weights_of_the_fine_branch_come_and_go() {
                 regions: case.tensor("input.v", &device),
                 statistical_words: Some(case.ints("input.semantic_words", &device)),
             };
-            branch.valid().forward(input).into_data()
+            branch.valid().forward(input, None).into_data()
         };
         case.assert_output("output.logits", &logits(&branch));
         assert_eq!(logits(&again), logits(&branch));

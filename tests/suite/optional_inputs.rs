@@ -220,7 +220,7 @@ fn the_box_of_a_cell_is_where_the_cell_looks() {
     // Windows of one cell: what a cell holds is of its own part of the image alone.
     let swin = SwinConfig::new(16, 1, 8, vec![1], vec![2]);
     let encoder = ImageEncoderConfig::Swin(swin).init(&device);
-    let cells = |image| encoder.cells(encoder.forward(image));
+    let cells = |image| encoder.cells(encoder.forward(image, None));
     let black = Tensor::<4>::zeros([1, 3, 16, 16], &device);
     let dark = cells(black.clone());
     let boxes = encoder.boxes(&dark).expect("a transformer has none itself");

@@ -6,6 +6,7 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::attention::{AttentionOnAttention, AttentionOnAttentionConfig};
 use crate::checkpointing::{Checkpointing, Stack};
+use crate::dropout::DropoutKeys;
 use crate::ops::again;
 
 /// Configuration of [`AoaStack`].
@@ -50,7 +51,7 @@ impl AoaStackConfig {
             .with_output_dropout(self.dropout);
         AoaStack {
             layers: (0..self.layers).map(|_| layer.init(device)).collect(),
-            stack: Stack::new(self.dropout > 0.0),
+            stack: Stack::default(),
         }
     }
 }
@@ -76,24 +77,28 @@ impl AoaStack {
     /// - `masked_words`: `[batch, words]`, true for padding; none: no word is masked
     /// - `regions`: `[images, regions, dim]`
     /// - `image_of`: `[batch]`, the image of each sample
+    /// - `keys`: what dropout is drawn by; none: nothing is dropped
     pub fn forward(
         &self,
         words: Tensor<3>,
         masked_words: Option<&Tensor<2, Bool>>,
         regions: Tensor<3>,
         image_of: Tensor<1, Int>,
+        keys: Option<&DropoutKeys>,
     ) -> Refined {
         let masked = masked_words.cloned();
-        let mut pass = self.stack.pass(&self.layers, &words);
+        let pass = self.stack.pass(&self.layers, &words);
         let words = {
             let masked = masked.clone();
+            let keys = keys.map(|keys| keys.samples.fold_in(0));
             pass.run(
                 &self.layers,
                 words,
                 None,
                 false,
-                move |_, layer, words, _| {
-                    layer.forward(words.clone(), None, masked.clone()) + words
+                move |index, layer, words, _| {
+                    let keys = keys.as_ref().map(|keys| keys.fold_in(index));
+                    layer.forward(words.clone(), None, masked.clone(), keys.as_ref()) + words
                 },
             )
         };
@@ -103,16 +108,24 @@ impl AoaStack {
                 regions: regions.select(0, image_of),
             };
         }
+        let [own_keys, cross_keys] = [1, 2].map(|use_of| keys.map(|keys| keys.fold_in(use_of)));
         let look =
             move |index, layer: &AttentionOnAttention, regions: Tensor<3>, words: Option<&_>| {
                 let own = regions.is_tracked().then(|| apart(layer.clone()));
                 let layer = own.as_ref().unwrap_or(layer);
-                let regions = layer.forward(regions.clone(), None, None) + regions;
+                // In front of the first look at the question a row is an image, behind it a sample.
+                let keys = own_keys.as_ref().map(|keys| match index {
+                    0 => keys.images.fold_in(index),
+                    _ => keys.samples.fold_in(index),
+                });
+                let regions = layer.forward(regions.clone(), None, None, keys.as_ref()) + regions;
                 let regions = match index {
                     0 => regions.select(0, image_of.clone()), // [batch, regions, dim]
                     _ => regions,
                 };
-                layer.forward(regions.clone(), words.cloned(), masked.clone()) + regions
+                let keys = cross_keys.as_ref().map(|keys| keys.samples.fold_in(index));
+                let words = words.cloned();
+                layer.forward(regions.clone(), words, masked.clone(), keys.as_ref()) + regions
             };
         let regions = pass.run(&self.layers, regions, Some(words.clone()), true, look);
         Refined {

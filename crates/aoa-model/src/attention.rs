@@ -2,11 +2,12 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Linear};
+use burn::nn::Linear;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, Device, Tensor};
 
 use crate::checkpointing::Checkpointing;
+use crate::dropout::{RowKeys, dropout};
 use crate::init::linear;
 use crate::ops::{attention, project};
 
@@ -44,8 +45,8 @@ pub struct AttentionOnAttention {
     to_kv: Linear,
     /// `[2 * inner, 2 * dim]`: information first, gate second.
     aoa: Linear,
-    dropout: Dropout,
-    output_dropout: Dropout,
+    dropout: f64,
+    output_dropout: f64,
     heads: usize,
     memory_efficient: bool,
 }
@@ -58,8 +59,8 @@ impl AttentionOnAttentionConfig {
             to_q: linear(self.dim, inner).with_bias(false).init(device),
             to_kv: linear(self.dim, 2 * inner).with_bias(false).init(device),
             aoa: linear(2 * inner, 2 * self.dim).init(device),
-            dropout: DropoutConfig::new(self.dropout).init(),
-            output_dropout: DropoutConfig::new(self.output_dropout).init(),
+            dropout: self.dropout,
+            output_dropout: self.output_dropout,
             heads: self.heads,
             memory_efficient: false,
         }
@@ -79,12 +80,14 @@ impl AttentionOnAttention {
     /// - `x`: `[batch, queries, dim]`
     /// - `context`: `[batch, keys, dim]`
     /// - `masked`: `[batch, keys]`, true where a key must not be looked at
+    /// - `dropout_keys`: what dropout is drawn by, `[batch]`; none: nothing is dropped
     /// - result: `[batch, queries, dim]`
     pub fn forward(
         &self,
         x: Tensor<3>,
         context: Option<Tensor<3>>,
         masked: Option<Tensor<2, Bool>>,
+        dropout_keys: Option<&RowKeys>,
     ) -> Tensor<3> {
         let context = context.unwrap_or_else(|| x.clone());
         let query = project(x, &self.to_q); // [batch, queries, inner]
@@ -111,18 +114,24 @@ impl AttentionOnAttention {
                 .reshape([batch, 1, 1, keys]),
             None => Tensor::zeros([1, 1, 1, keys], &query.device()),
         };
+        let weights_keys = dropout_keys.map(|keys| keys.fold_in(0));
         let attended = attention(
             split(query.clone(), queries),
             split(key, keys),
             split(value, keys),
             bias,
-            &self.dropout,
+            weights_keys.as_ref().map(|keys| (self.dropout, keys)),
             self.memory_efficient,
         ); // [batch, heads, queries, dim_head]
         let attended = attended.swap_dims(1, 2).reshape([batch, queries, inner]);
 
         let filtered = project(Tensor::cat(vec![attended, query], 2), &self.aoa); // [batch, queries, 2 * dim]
-        self.output_dropout.forward(gated_linear_unit(filtered))
+        let output_keys = dropout_keys.map(|keys| keys.fold_in(1));
+        dropout(
+            gated_linear_unit(filtered),
+            self.output_dropout,
+            output_keys.as_ref(),
+        )
     }
 }
 

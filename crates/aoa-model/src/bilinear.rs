@@ -2,10 +2,11 @@
 
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
-use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear};
+use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Bool, Device, Tensor};
 
+use crate::dropout::{RowKeys, dropout};
 use crate::init::{linear, rectified};
 use crate::ops::project;
 
@@ -36,7 +37,7 @@ pub struct BilinearAttention {
     /// `[glimpses, dim]`; a bias would not matter in front of the softmax.
     map_weight: Param<Tensor<2>>,
     glimpses: Vec<Glimpse>,
-    dropout: Dropout,
+    dropout: f64,
 }
 
 #[derive(Module, Debug)]
@@ -70,7 +71,7 @@ impl BilinearAttentionConfig {
                     output: square(),
                 })
                 .collect(),
-            dropout: DropoutConfig::new(self.dropout).init(),
+            dropout: self.dropout,
         }
     }
 }
@@ -83,17 +84,26 @@ impl BilinearAttention {
     /// - `words`: `[batch, words, dim]`
     /// - `regions`: `[batch, regions, dim]`
     /// - `masked_words`: `[batch, words]`, true for padding, which gets no attention
+    /// - `keys`: what dropout is drawn by, `[batch]`; none: nothing is dropped
     /// - result: `[batch, words, dim]`
     pub fn forward(
         &self,
         words: Tensor<3>,
         regions: Tensor<3>,
         masked_words: Tensor<2, Bool>,
+        keys: Option<&RowKeys>,
     ) -> Tensor<3> {
+        let drop = |x, place| {
+            let keys = keys.map(|keys| keys.fold_in(place));
+            dropout(x, self.dropout, keys.as_ref())
+        };
         let [batch, tokens, dim] = words.dims();
         let count = regions.dims()[1];
-        let maps = self.attention(words.clone(), regions.clone(), masked_words);
-        let regions = self.dropout.forward(regions);
+        let maps = self.attention(
+            [drop(words.clone(), 0), drop(regions.clone(), 1)],
+            masked_words,
+        );
+        let regions = drop(regions, 2);
 
         let mut words = words;
         for (index, glimpse) in self.glimpses.iter().enumerate() {
@@ -101,7 +111,7 @@ impl BilinearAttention {
                 .clone()
                 .narrow(1, index, 1)
                 .reshape([batch, tokens, count]);
-            let left = relu(project(self.dropout.forward(words.clone()), &glimpse.words));
+            let left = relu(project(drop(words.clone(), 3 + index), &glimpse.words));
             let right = relu(project(regions.clone(), &glimpse.regions)); // [batch, regions, dim]
             // sum over words t and regions r of left[t] map[t, r] right[r]: contract the regions first.
             let pooled = (left * map.matmul(right)).sum_dim(1); // [batch, 1, dim]
@@ -111,18 +121,17 @@ impl BilinearAttention {
         words
     }
 
-    /// Attention maps `[batch, glimpses, words, regions]`; each sums to one over its cells.
+    /// Attention maps `[batch, glimpses, words, regions]` of words and regions; each sums to one over its cells.
     fn attention(
         &self,
-        words: Tensor<3>,
-        regions: Tensor<3>,
+        [words, regions]: [Tensor<3>; 2],
         masked_words: Tensor<2, Bool>,
     ) -> Tensor<4> {
         let [batch, tokens, dim] = words.dims();
         let count = regions.dims()[1];
         let maps = self.glimpses.len();
-        let left = relu(project(self.dropout.forward(words), &self.word_map));
-        let right = relu(project(self.dropout.forward(regions), &self.region_map));
+        let left = relu(project(words, &self.word_map));
+        let right = relu(project(regions, &self.region_map));
         let weighted = left.reshape([batch, 1, tokens, dim])
             * self.map_weight.val().reshape([1, maps, 1, dim]);
         let scores = weighted

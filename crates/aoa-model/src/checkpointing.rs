@@ -2,7 +2,7 @@
 
 use burn::backend::DispatchTensor;
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::Tensor;
 
 use crate::capture::{self, Gradients};
 
@@ -37,34 +37,18 @@ impl Default for Checkpointing {
     }
 }
 
-/// How a stack runs its layers.
-#[derive(Debug, Clone, Copy)]
+/// How a stack runs its layers; one that keeps everything, if nothing else is said.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Stack {
     pub(crate) checkpointing: Checkpointing,
-    /// Whether layers draw random numbers in training.
-    random: bool,
 }
 
 impl Stack {
-    /// A stack that keeps everything.
-    pub(crate) fn new(random: bool) -> Self {
-        Self {
-            checkpointing: Checkpointing::default(),
-            random,
-        }
-    }
-
     /// Begins a pass of `x` through `layers`. Where nothing is trained, nothing is kept either, and the layers just run.
     pub(crate) fn pass<M: Module, const D: usize>(&self, layers: &M, x: &Tensor<D>) -> Pass {
         let trained = x.is_autodiff() && (x.is_tracked() || is_trained(layers));
         Pass {
             checkpointing: trained.then_some(self.checkpointing),
-            seeds: if trained && self.random {
-                Seeds::draw(x.device())
-            } else {
-                None
-            },
-            layers: 0,
         }
     }
 }
@@ -73,9 +57,6 @@ impl Stack {
 pub(crate) struct Pass {
     /// None where nothing is trained.
     checkpointing: Option<Checkpointing>,
-    seeds: Option<Seeds>,
-    /// Layers that ran.
-    layers: usize,
 }
 
 impl Pass {
@@ -87,7 +68,7 @@ impl Pass {
     /// - `layer`: runs the layer of an index, from 0. It may be called once more in the backward pass, so what it captures
     ///   has no gradient
     pub(crate) fn run<L, F, const D: usize>(
-        &mut self,
+        &self,
         layers: &[L],
         mut x: Tensor<D>,
         context: Option<Tensor<3>>,
@@ -99,8 +80,6 @@ impl Pass {
         F: Fn(usize, &L, Tensor<D>, Option<&Tensor<3>>) -> Tensor<D>,
         F: Clone + Send + Sync + 'static,
     {
-        let offset = self.layers;
-        self.layers += layers.len();
         let Some(Checkpointing {
             rebuild, segment, ..
         }) = self.checkpointing
@@ -115,15 +94,11 @@ impl Pass {
         for (index, layers) in layers.chunks(segment).enumerate() {
             let own = remaining.clone().map(again);
             remaining = remaining.map(again);
-            let (seeds, layer) = (self.seeds.clone(), layer.clone());
+            let layer = layer.clone();
             let first = index * segment;
             let run = move |layers: &[L], x: Tensor<D>, context: Option<Tensor<3>>| {
-                layers.iter().zip(first..).fold(x, |x, (one, index)| {
-                    if let Some(seeds) = &seeds {
-                        seeds.sow(offset + index);
-                    }
-                    layer(index, one, x, context.as_ref())
-                })
+                let layers = layers.iter().zip(first..);
+                layers.fold(x, |x, (one, index)| layer(index, one, x, context.as_ref()))
             };
             tell(SegmentWork::Forward, &x);
             x = if rebuild && !(ends && index + 1 == segments) {
@@ -133,31 +108,6 @@ impl Pass {
             };
         }
         x
-    }
-}
-
-/// Seeds of the layers in one pass, so that a layer which is run again draws the same numbers.
-#[derive(Debug, Clone)]
-struct Seeds {
-    device: Device,
-    first: u64,
-}
-
-impl Seeds {
-    /// Seeds that follow from the state of the device's generator; none where operations are recorded and not carried out.
-    fn draw(device: Device) -> Option<Self> {
-        let drawn = Tensor::<1>::random([2], Distribution::Uniform(0.0, 1.0), &device);
-        if capture::id(drawn.clone()).is_some() {
-            return None;
-        }
-        let drawn = drawn.into_data();
-        let bits = drawn.iter::<f32>().map(f32::to_bits);
-        let first = bits.fold(0, |seed, bits| seed << 32 | u64::from(bits));
-        Some(Self { device, first })
-    }
-
-    fn sow(&self, layer: usize) {
-        self.device.seed(self.first.wrapping_add(layer as u64));
     }
 }
 

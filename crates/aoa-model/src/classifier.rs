@@ -2,10 +2,10 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::activation::{relu, silu};
 use burn::tensor::{Device, Tensor};
 
+use crate::dropout::{RowKeys, dropout};
 use crate::weight_norm::{WeightNormLinear, WeightNormLinearConfig};
 
 /// Non-linearity between the classifier's layers.
@@ -39,7 +39,7 @@ pub struct ClassifierConfig {
 #[derive(Module, Debug)]
 pub struct Classifier {
     hidden: WeightNormLinear,
-    dropout: Dropout,
+    dropout: f64,
     output: WeightNormLinear,
     #[module(skip)]
     activation: ClassifierActivation,
@@ -50,7 +50,7 @@ impl ClassifierConfig {
     pub fn init(&self, device: &Device) -> Classifier {
         Classifier {
             hidden: WeightNormLinearConfig::new(self.dim, self.hidden).init(device),
-            dropout: DropoutConfig::new(self.dropout).init(),
+            dropout: self.dropout,
             output: WeightNormLinearConfig::new(self.hidden, self.answers).init(device),
             activation: self.activation.clone(),
         }
@@ -58,13 +58,14 @@ impl ClassifierConfig {
 }
 
 impl Classifier {
-    /// Logits of the answers: `[batch, dim]` to `[batch, answers]`.
-    pub fn forward(&self, joint: Tensor<2>) -> Tensor<2> {
+    /// Logits of the answers: `[batch, dim]` to `[batch, answers]`. Dropout is drawn by `keys`, `[batch]`; without them
+    /// nothing is dropped.
+    pub fn forward(&self, joint: Tensor<2>, keys: Option<&RowKeys>) -> Tensor<2> {
         let hidden = self.hidden.forward(joint);
         let hidden = match self.activation {
             ClassifierActivation::Relu => relu(hidden),
             ClassifierActivation::Swish => silu(hidden),
         };
-        self.output.forward(self.dropout.forward(hidden))
+        self.output.forward(dropout(hidden, self.dropout, keys))
     }
 }

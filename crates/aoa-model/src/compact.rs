@@ -2,13 +2,14 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, Linear};
+use burn::nn::{Embedding, EmbeddingConfig, Linear};
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::aoa_stack::{AoaStack, AoaStackConfig};
 use crate::bilinear::{BilinearAttention, BilinearAttentionConfig};
 use crate::checkpointing::Checkpointing;
 use crate::classifier::{Classifier, ClassifierConfig};
+use crate::dropout::{DropoutKeys, dropout};
 use crate::gru::{Gru, GruConfig};
 use crate::init::linear;
 use crate::ops::project;
@@ -48,7 +49,7 @@ pub struct CompactBranch {
     stack: AoaStack,
     fusion: BilinearAttention,
     classifier: Classifier,
-    dropout: Dropout,
+    dropout: f64,
 }
 
 impl CompactBranchConfig {
@@ -72,7 +73,7 @@ impl CompactBranchConfig {
             classifier: ClassifierConfig::new(self.hidden, 2 * self.hidden, self.answers)
                 .with_dropout(self.dropout)
                 .init(device),
-            dropout: DropoutConfig::new(self.dropout).init(),
+            dropout: self.dropout,
         }
     }
 }
@@ -90,22 +91,31 @@ impl CompactBranch {
     /// - `questions`: `[batch, words]`
     /// - `regions`: `[images, regions, channels]`
     /// - `image_of`: `[batch]`
+    /// - `keys`: what dropout is drawn by; none: nothing is dropped
     /// - result: `[batch, answers]`
     pub fn forward(
         &self,
         questions: Tensor<2, Int>,
         regions: Tensor<3>,
         image_of: Tensor<1, Int>,
+        keys: Option<&DropoutKeys>,
     ) -> Tensor<2> {
+        let part = |index| keys.map(|keys| keys.fold_in(index));
+        let of_samples = |index| keys.map(|keys| keys.samples.fold_in(index));
         let masked: Tensor<2, Bool> = questions.clone().equal_elem(0); // [batch, words]
-        let words = self
-            .gru
-            .forward(self.dropout.forward(self.embedding.forward(questions)));
+        let embedded = self.embedding.forward(questions);
+        let embedded = dropout(embedded, self.dropout, of_samples(0).as_ref());
+        let words = self.gru.forward(embedded);
         let regions = project(regions, &self.region_projection); // [images, regions, hidden]
-        let refined = self.stack.forward(words, Some(&masked), regions, image_of);
-        let joint = self
-            .fusion
-            .forward(refined.words, refined.regions, masked.clone());
+        let refined = self
+            .stack
+            .forward(words, Some(&masked), regions, image_of, part(1).as_ref());
+        let joint = self.fusion.forward(
+            refined.words,
+            refined.regions,
+            masked.clone(),
+            of_samples(2).as_ref(),
+        );
 
         let [batch, words, hidden] = joint.dims();
         let padding = masked
@@ -116,6 +126,7 @@ impl CompactBranch {
                 .mask_fill(padding, 0.0)
                 .sum_dim(1)
                 .reshape([batch, hidden]),
+            of_samples(3).as_ref(),
         )
     }
 }

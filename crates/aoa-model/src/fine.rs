@@ -7,6 +7,7 @@ use burn::tensor::{Device, Int, Tensor};
 use crate::cfr;
 use crate::checkpointing::Checkpointing;
 use crate::compact::{CompactBranch, CompactBranchConfig};
+use crate::dropout::DropoutKeys;
 
 /// Configuration of [`FineBranch`].
 #[derive(Config, Debug)]
@@ -69,28 +70,30 @@ impl FineBranch {
         }
     }
 
-    /// Logits of the answers, `[batch, answers]`. Word ids are padded with 0.
+    /// Logits of the answers, `[batch, answers]`. Word ids are padded with 0. Dropout is drawn by `keys`; without them
+    /// nothing is dropped.
     ///
     /// # Panics
     ///
     /// When entities or statistical words are given to a branch that has no part for them, or the other way round.
-    pub fn forward(&self, input: cfr::FineInput) -> Tensor<2> {
+    pub fn forward(&self, input: cfr::FineInput, keys: Option<&DropoutKeys>) -> Tensor<2> {
         match self {
             Self::Compact(branch) => {
                 assert!(
                     input.entities.is_none() && input.statistical_words.is_none(),
                     "the compact branch reads questions and regions only"
                 );
-                branch.forward(input.question, input.regions, input.image_of)
+                branch.forward(input.question, input.regions, input.image_of, keys)
             }
             Self::Cfr(CfrBranch { branch, word_ids }) => {
                 let padded_last = |words| padded_last(words, *word_ids);
-                branch.forward(cfr::FineInput {
+                let input = cfr::FineInput {
                     question: padded_last(input.question),
                     entities: input.entities.map(padded_last),
                     statistical_words: input.statistical_words.map(padded_last),
                     ..input
-                })
+                };
+                branch.forward(input, keys)
             }
         }
     }

@@ -8,12 +8,20 @@ use burn::tensor::{Device, Int, Tensor};
 use crate::capture;
 use crate::cfr::FineInput;
 use crate::checkpointing::Checkpointing;
+use crate::dropout::DropoutKeys;
 use crate::fine::{FineBranch, FineBranchConfig};
 use crate::fusion::{AnswerFusion, AnswerFusionConfig};
 use crate::image_encoder::{ImageEncoder, ImageEncoderConfig};
 use crate::loss::{binary_cross_entropy, cross_entropy_of_probabilities};
 use crate::xvlm::bert::{Context, Tokens};
 use crate::xvlm::{ReadQuestions, WeightedAnswers, XVlm, XVlmConfig};
+
+/// Parts of the model, as their dropout is told apart: the image encoder, the text encoder and the decoder of the coarse
+/// branch, the fine branch.
+const SEEING: usize = 0;
+const READING: usize = 1;
+const WRITING: usize = 2;
+const CLASSIFYING: usize = 3;
 
 /// Configuration of [`Vqa`]: at least one branch, and what it looks at.
 #[derive(Config, Debug)]
@@ -191,11 +199,18 @@ impl Vqa {
     /// The fused answer teaches the fine branch and the fusion. It takes the coarse branch as it is: ranking candidates
     /// with all activations kept would need more memory than the rest of the model.
     ///
+    /// Dropout is drawn by `keys`; without them nothing is dropped.
+    ///
     /// # Panics
     ///
     /// When an input is missing that a part needs.
-    pub fn losses(&self, input: VqaInput, targets: VqaTargets) -> Tensor<1> {
-        let understood = self.understand(input);
+    pub fn losses(
+        &self,
+        input: VqaInput,
+        targets: VqaTargets,
+        keys: Option<&DropoutKeys>,
+    ) -> Tensor<1> {
+        let understood = self.understand(input, keys);
         let mut losses = Vec::new();
         if let Some(logits) = &understood.fine {
             losses.push(binary_cross_entropy(logits.clone(), targets.scores.clone()));
@@ -208,7 +223,8 @@ impl Vqa {
                 weights: targets.weights,
                 question_of: targets.sample_of,
             };
-            losses.push(read.branch.losses(&read.questions, right));
+            let keys = keys.map(|keys| keys.answers.fold_in(WRITING));
+            losses.push(read.branch.losses(&read.questions, right, keys.as_ref()));
         }
         if let (
             Some(fusion),
@@ -236,7 +252,7 @@ impl Vqa {
     ///
     /// When an input is missing that a part needs.
     pub fn forward(&self, input: VqaInput) -> VqaOutput {
-        match (&self.fusion, self.understand(input)) {
+        match (&self.fusion, self.understand(input, None)) {
             (
                 Some(fusion),
                 Understood {
@@ -262,18 +278,26 @@ impl Vqa {
         }
     }
 
-    fn understand(&self, input: VqaInput) -> Understood<'_> {
+    /// Dropout is drawn by `keys`; parts that are not trained drop nothing.
+    fn understand(&self, input: VqaInput, keys: Option<&DropoutKeys>) -> Understood<'_> {
+        let tuned = keys.filter(|_| self.tune_xvlm);
         let encoded = self.image_encoder.as_ref().map(|encoder| {
             let images = input.images.unwrap_or_else(|| missing("images"));
-            (encoder, encoder.forward(images))
+            let keys = tuned.map(|keys| keys.images.fold_in(SEEING));
+            (encoder, encoder.forward(images, keys.as_ref()))
         });
         let coarse = self.coarse.as_ref().map(|branch| {
             let pieces = input.pieces.unwrap_or_else(|| missing("word pieces"));
             let (_, states) = encoded.as_ref().unwrap_or_else(|| missing("image states"));
             let images = Context::new(states.clone(), None, Some(input.image_of.clone()));
+            let reading_keys = tuned.map(|keys| keys.samples.fold_in(READING));
             Read {
                 branch,
-                questions: branch.read(Tokens::padded(pieces.questions), &images),
+                questions: branch.read(
+                    Tokens::padded(pieces.questions),
+                    &images,
+                    reading_keys.as_ref(),
+                ),
                 candidates: Tokens::padded(pieces.answers),
             }
         });
@@ -297,13 +321,15 @@ impl Vqa {
                     None => cells,
                 })
             });
-            branch.forward(FineInput {
+            let input = FineInput {
                 question: input.questions,
                 entities: input.entities,
                 image_of: input.image_of,
                 regions: regions.unwrap_or_else(|| missing("regions")),
                 statistical_words: input.statistical_words,
-            })
+            };
+            let keys = keys.map(|keys| keys.fold_in(CLASSIFYING));
+            branch.forward(input, keys.as_ref())
         });
         Understood { fine, coarse }
     }

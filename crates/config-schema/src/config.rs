@@ -63,6 +63,13 @@ impl Config {
         self.training.batch_size * self.accumulation_steps()
     }
 
+    /// Micro-batches that are computed at the same time: `hardware.parallel_micro_batches`, and no more than an effective batch
+    /// has of `training.batch_size` samples. More would have to be smaller, which changes sums to rounding.
+    pub fn parallel_micro_batches(&self) -> usize {
+        let micro_batches = self.accumulation_steps().max(1);
+        self.hardware.parallel_micro_batches.min(micro_batches)
+    }
+
     /// The key that freezes image encoder and coarse branch, if one does.
     pub(crate) fn freezing_key(&self) -> Option<&'static str> {
         match self.training {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Branches, Config, FineForm, ImageEncoder,
+    Branches, Config, ImageEncoder,
     error::{ConfigError, Found, Problem, Report},
     layer::Statement,
     render,
@@ -109,36 +109,6 @@ pub(crate) fn check(config: &Config, values: &Values, report: &mut Report) {
                     .to_owned();
             let verb = "has no place in";
             incompatible(["xvlm.weights", misfit], verb, help, config, values, report);
-        }
-    }
-    if config.hardware.parallel_micro_batches > 1 {
-        let swin = model.image_encoder == ImageEncoder::Swin;
-        let dropouts = [
-            ("model.dropout", fine, model.dropout),
-            (
-                "model.fusion_dropout",
-                fine && model.fine_form == FineForm::Cfr,
-                model.fusion_dropout[0].max(model.fusion_dropout[1]),
-            ),
-            ("xvlm.dropout", coarse, xvlm.dropout),
-            ("xvlm.drop_path_rate", swin, xvlm.drop_path_rate),
-        ];
-        let dropout = dropouts
-            .into_iter()
-            .find(|(_, used, probability)| *used && *probability > 0.0);
-        if let Some((key, _, _)) = dropout {
-            let help = "the device has one generator of random numbers: compute one micro-batch at a time, or train \
-                        without dropout"
-                .to_owned();
-            let keys = ["hardware.parallel_micro_batches", key];
-            incompatible(
-                keys,
-                "cannot be combined with",
-                help,
-                config,
-                values,
-                report,
-            );
         }
     }
 }

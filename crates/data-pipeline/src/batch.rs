@@ -22,6 +22,9 @@ pub struct Batch {
     pub statistical_words: Option<TokenTable>,
     /// Which of the images each sample is about, `[batch]`.
     pub image_of: Vec<usize>,
+    /// What each distinct image is known by in its effective batch, in the same order, `[unique_images]`: its place among the
+    /// images there, which slices keep.
+    pub image_ids: Vec<usize>,
     /// Side of an image in pixels.
     pub image_size: usize,
     /// Question tokens, padded at the end, `[batch, max_question_tokens]`.
@@ -49,6 +52,7 @@ impl Batch {
             regions: encoder.inputs.regions.map(Regions::new),
             statistical_words: words(encoder.inputs.statistical_words),
             image_of: Vec::new(),
+            image_ids: Vec::new(),
             image_size: encoder.image_size,
             questions: Vec::new(),
             question_lengths: Vec::new(),
@@ -63,6 +67,9 @@ impl Batch {
     pub(crate) fn push(&mut self, sample: usize, image: usize, text: EncodedText) {
         self.samples.push(sample);
         self.image_of.push(image);
+        if image == self.image_ids.len() {
+            self.image_ids.push(image);
+        }
         self.questions.extend(text.question);
         self.question_lengths.push(text.question_length);
         if let (Some(table), Some(row)) = (&mut self.pieces, text.pieces) {
@@ -87,7 +94,7 @@ impl Batch {
 
     /// Number of distinct images.
     pub fn unique_images(&self) -> usize {
-        self.image_of.iter().max().map_or(0, |last| last + 1)
+        self.image_ids.len()
     }
 
     /// Tokens of a question, padding among them.
@@ -135,6 +142,7 @@ impl Batch {
                 .as_ref()
                 .map(|all| all.select(used.iter().copied())),
             image_of,
+            image_ids: used.iter().map(|&image| self.image_ids[image]).collect(),
             image_size: self.image_size,
             questions: self.questions[range.start * tokens..range.end * tokens].to_vec(),
             question_lengths: self.question_lengths[range.clone()].to_vec(),

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use aoa_model::xvlm::bert::{BertConfig, Context, Tokens};
 use aoa_model::xvlm::swin::SwinConfig;
-use aoa_model::{AoaStackConfig, AttentionOnAttentionConfig, Checkpointing};
+use aoa_model::{AoaStackConfig, AttentionOnAttentionConfig, Checkpointing, RowKeys};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Distribution, Int, Tensor};
@@ -96,7 +96,7 @@ fn aoa_stack(layers: usize, dim: usize, device: &Device) -> Part {
     let regions = random([BATCH, 50, dim], device);
     let image_of = Tensor::<1, Int>::arange(0..BATCH as i64, device);
     backward(move || {
-        let refined = stack.forward(words.clone(), None, regions.clone(), image_of.clone());
+        let refined = stack.forward(words.clone(), None, regions.clone(), image_of.clone(), None);
         Tensor::cat(vec![refined.words, refined.regions], 1)
     })
 }
@@ -108,6 +108,11 @@ fn swin_stage(device: &Device) -> Part {
         .init(device);
     let x = random([1, 60, 60, 256], device);
     backward(move || swin.layers[1].forward(x.clone()))
+}
+
+/// What dropout of so many rows is drawn by.
+fn keys(rows: usize, device: &Device) -> RowKeys {
+    RowKeys::new((0..rows as u32).collect(), device)
 }
 
 fn attention(memory_efficient_attention: bool) -> Checkpointing {
@@ -126,7 +131,8 @@ fn aoa_block(shape: [usize; 3], efficient: bool, device: &Device) -> Part {
         .init(device);
     block.set_checkpointing(attention(efficient));
     let x = random(shape, device);
-    backward(move || block.forward(x.clone(), None, None))
+    let keys = keys(x.dims()[0], device);
+    backward(move || block.forward(x.clone(), None, None, Some(&keys)))
 }
 
 /// Self-attention, attention to an image of so many states, feed-forward network.
@@ -144,7 +150,8 @@ fn cross_attention_layer(
     let ids = Tensor::<2, Int>::ones([BATCH, 40], device);
     let tokens = Tokens::padded(ids);
     let image = Context::new(random([BATCH, states, 1_024], device), None, None);
-    backward(move || bert.forward(&tokens, Some(&image)))
+    let keys = keys(BATCH, device);
+    backward(move || bert.forward(&tokens, Some(&image), Some(&keys)))
 }
 
 fn adamax() -> Adamax {

@@ -7,11 +7,11 @@
 
 use std::time::Instant;
 
-use aoa_model::Checkpointing;
 use aoa_model::cfr::{FineBranch, FineBranchConfig, FineInput};
 use aoa_model::xvlm::bert::{Context, Tokens};
 use aoa_model::xvlm::swin::{Swin, SwinConfig};
 use aoa_model::xvlm::{WeightedAnswers, XVlm, XVlmConfig};
+use aoa_model::{Checkpointing, DropoutKeys, RowKeys};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Tensor};
 use config_schema::Config;
@@ -63,9 +63,10 @@ impl Model for FullSize {
     }
 
     fn losses(&self, batch: DeviceBatch) -> Tensor<1> {
-        let states = self
-            .vision_encoder
-            .forward(batch.images.expect("the batch has images")); // [images, 1 + cells, channels]
+        let images = batch.images.expect("the batch has images");
+        let keys = batch.dropout.as_ref();
+        let of_images = keys.map(|keys| &keys.images);
+        let states = self.vision_encoder.forward(images, of_images); // [images, 1 + cells, channels]
         let cells = states.dims()[1] - 1;
         let images = Context::new(states.clone(), None, Some(batch.image_of.clone()));
         let pieces = batch.pieces.expect("the batch has word pieces");
@@ -74,15 +75,21 @@ impl Model for FullSize {
             weights: batch.right.weights,
             question_of: batch.right.sample_of,
         };
-        let read = self.xvlm.read(Tokens::padded(pieces.questions), &images);
-        let coarse = self.xvlm.losses(&read, answers);
-        let logits = self.fine.forward(FineInput {
+        let questions = Tokens::padded(pieces.questions);
+        let read = self
+            .xvlm
+            .read(questions, &images, keys.map(|keys| &keys.samples));
+        let coarse = self
+            .xvlm
+            .losses(&read, answers, keys.map(|keys| &keys.answers));
+        let fine = FineInput {
             question: batch.questions,
             entities: None,
             image_of: batch.image_of,
             regions: states.narrow(1, 1, cells),
             statistical_words: None,
-        });
+        };
+        let logits = self.fine.forward(fine, keys);
         coarse + binary_cross_entropy(logits, batch.targets)
     }
 
@@ -108,6 +115,7 @@ fn batch(samples: usize, device: &Device) -> DeviceBatch {
         Tensor::<2>::random([rows, columns], uniform, device).int()
     };
     let right = samples * ANSWERS_PER_QUESTION;
+    let keys = |rows: usize| RowKeys::new((0..rows as u32).collect(), device);
     let images = Distribution::Normal(0.0, 1.0);
     DeviceBatch {
         images: Some(Tensor::random([samples, 3, 480, 480], images, device)),
@@ -127,6 +135,11 @@ fn batch(samples: usize, device: &Device) -> DeviceBatch {
         pieces: Some(WordPieces {
             questions: ids(samples, QUESTION_TOKENS, WORD_PIECES),
             answers: ids(right, ANSWER_TOKENS, WORD_PIECES),
+        }),
+        dropout: Some(DropoutKeys {
+            samples: keys(samples),
+            images: keys(samples),
+            answers: keys(right),
         }),
     }
 }

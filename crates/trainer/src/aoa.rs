@@ -118,8 +118,9 @@ impl Model for Vqa {
     }
 
     fn losses(&self, batch: DeviceBatch) -> Tensor<1> {
+        let keys = batch.dropout.clone();
         let (input, targets) = split(batch);
-        self.losses(input, targets)
+        self.losses(input, targets, keys.as_ref())
     }
 
     fn answer(&self, batch: DeviceBatch) -> ModelOutput {

@@ -1,7 +1,10 @@
 //! Batches on the device.
 
+use aoa_model::{DropoutKeys, RowKeys};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use data_pipeline::{BOX_SIZE, Batch, Encoder, IMAGE_MEAN, IMAGE_STD};
+
+use crate::randomness::{Purpose, seed};
 
 /// A micro-batch on the device.
 #[derive(Debug, Clone)]
@@ -24,6 +27,8 @@ pub struct DeviceBatch {
     pub right: RightAnswers,
     /// The texts as word pieces, where the run has a word-piece vocabulary.
     pub pieces: Option<WordPieces>,
+    /// What dropout is drawn by in training; none: nothing is dropped.
+    pub dropout: Option<DropoutKeys>,
 }
 
 /// Region features of the images of a micro-batch.
@@ -130,6 +135,36 @@ impl DeviceBatch {
                     answers: table(&pieces.answers().ids, pieces.answers().width, device),
                 },
             ),
+            dropout: None,
+        }
+    }
+
+    /// The batch with what its dropout is drawn by in a step: the run's seed, the step, and which sample, image or right
+    /// answer it is. Which micro-batch it is in plays no part.
+    #[must_use]
+    pub fn with_dropout(self, batch: &Batch, sight: Sight, run_seed: u64, step: usize) -> Self {
+        let key = |purpose, index| seed(run_seed, purpose, step as u64, index as u64) as u32;
+        let samples = batch.samples.iter();
+        let samples = samples.map(|&sample| key(Purpose::Dropout, sample));
+        let images = match sight {
+            Sight::Images => batch.image_ids.clone(),
+            Sight::Blind => vec![0],
+        };
+        let images = images.into_iter();
+        let images = images.map(|image| key(Purpose::ImageDropout, image));
+        let answers = batch.samples.iter().zip(&batch.weights);
+        let answers = answers.flat_map(|(&sample, right)| {
+            let answers = right.iter();
+            answers.map(move |&(answer, _)| key(Purpose::AnswerDropout, sample << 32 | answer))
+        });
+        let device = self.questions.device();
+        Self {
+            dropout: Some(DropoutKeys {
+                samples: RowKeys::new(samples.collect(), &device),
+                images: RowKeys::new(images.collect(), &device),
+                answers: RowKeys::new(answers.collect(), &device),
+            }),
+            ..self
         }
     }
 }

@@ -22,8 +22,8 @@ pub fn count<M: Module>(model: &M) -> usize {
 
 /// Draws every weight that is not drawn yet, in the order of the module tree.
 ///
-/// Burn draws weights when they are first used. Without this the first forward pass would decide which random
-/// numbers a weight gets, and the seed of its dropout would leak into them.
+/// Burn draws weights when they are first used. Without this the first forward pass would decide which random numbers a
+/// weight gets.
 pub fn materialize<M: Module>(model: &M) {
     struct Touch;
     impl ModuleVisitor for Touch {

@@ -9,12 +9,16 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 pub enum Purpose {
     /// Drawing the model's first weights.
     Weights = 1,
-    /// Dropout of a micro-batch.
+    /// Dropout in what is computed once a sample.
     Dropout = 2,
     /// Order of the training samples.
     Order = 3,
     /// Choice of the samples held out for validation.
     HoldOut = 4,
+    /// Dropout in what is computed once an image.
+    ImageDropout = 5,
+    /// Dropout in what is computed once a right answer.
+    AnswerDropout = 6,
 }
 
 /// Seed of one use of randomness: the key (run seed, purpose, step or epoch, index) is the key of a ChaCha8
@@ -48,6 +52,8 @@ mod tests {
                 Purpose::Dropout,
                 Purpose::Order,
                 Purpose::HoldOut,
+                Purpose::ImageDropout,
+                Purpose::AnswerDropout,
             ] {
                 for step in 0..20 {
                     for index in 0..20 {

@@ -2,10 +2,10 @@
 
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
-use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::fc_net::{FcNet, FcNetConfig};
+use crate::dropout::{RowKeys, dropout};
 use crate::weight_norm::{WeightNormLinear, WeightNormLinearConfig, gain, weight_norm};
 
 /// Up to this many maps are weighted by a plain tensor; more by a weight-normed linear layer.
@@ -42,7 +42,7 @@ pub struct BcNet {
     v_net: FcNet,
     q_net: FcNet,
     maps: Option<Maps>,
-    dropout: Dropout,
+    dropout: f64,
     k: usize,
 }
 
@@ -87,7 +87,7 @@ impl BcNetConfig {
             v_net: project(self.v_dim),
             q_net: project(self.q_dim),
             maps: self.maps.map(|maps| self.init_maps(maps, joint, device)),
-            dropout: DropoutConfig::new(attention).init(),
+            dropout: attention,
             k: self.k,
         }
     }
@@ -121,15 +121,16 @@ impl BcNet {
     ///
     /// - `v`: `[batch, i, v_dim]`
     /// - `q`: `[batch, j, q_dim]`
+    /// - `keys`: what dropout is drawn by, `[batch]`; none: nothing is dropped
     /// - result: `[batch, maps, i, j]`, or without maps the products `[batch, i, j, h_dim * k]`
-    pub fn forward(&self, v: Tensor<3>, q: Tensor<3>) -> Tensor<4> {
-        let v = self.v_net.forward(v); // [batch, i, joint]
-        let q = self.q_net.forward(q); // [batch, j, joint]
+    pub fn forward(&self, v: Tensor<3>, q: Tensor<3>, keys: Option<&RowKeys>) -> Tensor<4> {
+        let [v, q] = self.project(v, q, keys);
         let Some(maps) = &self.maps else {
             return v.unsqueeze_dim::<4>(2) * q.unsqueeze_dim::<4>(1);
         };
         let (weight, bias) = maps.weight_and_bias();
-        let v = self.dropout.forward(v);
+        let keys = keys.map(|keys| keys.fold_in(2));
+        let v = dropout(v, self.dropout, keys.as_ref());
         // The weight goes to the shorter sequence, whose copy for every map is the largest tensor here.
         let form = if v.dims()[1] <= q.dims()[1] {
             weighted_products(v, q, weight)
@@ -147,10 +148,16 @@ impl BcNet {
     /// - `v`: `[batch, i, v_dim]`
     /// - `q`: `[batch, j, q_dim]`
     /// - `weights`: `[batch, i, j]`
+    /// - `keys`: what dropout is drawn by, `[batch]`; none: nothing is dropped
     /// - result: `[batch, h_dim]`
-    pub fn pooled(&self, v: Tensor<3>, q: Tensor<3>, weights: Tensor<3>) -> Tensor<2> {
-        let v = self.v_net.forward(v); // [batch, i, joint]
-        let q = self.q_net.forward(q); // [batch, j, joint]
+    pub fn pooled(
+        &self,
+        v: Tensor<3>,
+        q: Tensor<3>,
+        weights: Tensor<3>,
+        keys: Option<&RowKeys>,
+    ) -> Tensor<2> {
+        let [v, q] = self.project(v, q, keys);
         // One position axis is contracted at a time: no tensor has both of them and the channels.
         let pooled = (v * weights.matmul(q)).sum_dim(1); // [batch, 1, joint]
         let [batch, _, joint] = pooled.dims();
@@ -161,6 +168,15 @@ impl BcNet {
             .reshape([batch, joint / self.k, self.k])
             .sum_dim(2)
             .squeeze_dim(2)
+    }
+
+    /// Both sequences in the joint space, `[batch, i, joint]` and `[batch, j, joint]`.
+    fn project(&self, v: Tensor<3>, q: Tensor<3>, keys: Option<&RowKeys>) -> [Tensor<3>; 2] {
+        let [v_keys, q_keys] = [0, 1].map(|side| keys.map(|keys| keys.fold_in(side)));
+        [
+            self.v_net.forward(v, v_keys.as_ref()),
+            self.q_net.forward(q, q_keys.as_ref()),
+        ]
     }
 }
 

@@ -6,6 +6,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
 use super::bc_net::{BcNet, BcNetConfig};
+use crate::dropout::RowKeys;
 
 /// Configuration of [`BiAttention`].
 #[derive(Config, Debug)]
@@ -62,8 +63,9 @@ impl BiAttention {
     ///
     /// - `v`: `[batch, i, v_dim]`
     /// - `q`: `[batch, j, q_dim]`
-    pub fn forward(&self, v: Tensor<3>, q: Tensor<3>) -> AttentionMaps {
-        let logits = self.logits.forward(v, q);
+    /// - `keys`: what dropout is drawn by, `[batch]`; none: nothing is dropped
+    pub fn forward(&self, v: Tensor<3>, q: Tensor<3>, keys: Option<&RowKeys>) -> AttentionMaps {
+        let logits = self.logits.forward(v, q, keys);
         let shape = logits.dims();
         let weights = softmax(logits.clone().flatten::<3>(2, 3), 2).reshape(shape);
         AttentionMaps { weights, logits }

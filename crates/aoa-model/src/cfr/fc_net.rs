@@ -2,9 +2,10 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Relu};
+use burn::nn::Relu;
 use burn::tensor::{Device, Tensor};
 
+use crate::dropout::{RowKeys, dropout};
 use crate::weight_norm::{WeightNormLinear, WeightNormLinearConfig};
 
 /// Configuration of [`FcNet`].
@@ -28,7 +29,8 @@ pub struct FcNet {
 
 #[derive(Module, Debug)]
 enum Layer {
-    Dropout(Dropout),
+    /// Its probability.
+    Dropout(f64),
     Linear(WeightNormLinear),
     Relu(Relu),
 }
@@ -39,7 +41,7 @@ impl FcNetConfig {
         let mut main = Vec::new();
         for dims in self.dims.windows(2) {
             if let Some(probability) = self.dropout {
-                main.push(Layer::Dropout(DropoutConfig::new(probability).init()));
+                main.push(Layer::Dropout(probability));
             }
             main.push(Layer::Linear(
                 WeightNormLinearConfig::new(dims[0], dims[1]).init(device),
@@ -53,10 +55,14 @@ impl FcNetConfig {
 }
 
 impl FcNet {
-    /// `[.., input]` to `[.., output]`.
-    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.main.iter().fold(x, |x, layer| match layer {
-            Layer::Dropout(dropout) => dropout.forward(x),
+    /// `[rows, .., input]` to `[rows, .., output]`. Dropout is drawn by `keys`, `[rows]`; without them nothing is dropped.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>, keys: Option<&RowKeys>) -> Tensor<D> {
+        let layers = self.main.iter().enumerate();
+        layers.fold(x, |x, (index, layer)| match layer {
+            Layer::Dropout(probability) => {
+                let keys = keys.map(|keys| keys.fold_in(index));
+                dropout(x, *probability, keys.as_ref())
+            }
             Layer::Linear(linear) => linear.forward(x),
             Layer::Relu(relu) => relu.forward(x),
         })

@@ -11,6 +11,7 @@ use super::word_embedding::{WordEmbedding, WordEmbeddingConfig};
 use crate::aoa_stack::{AoaStack, AoaStackConfig, Refined};
 use crate::checkpointing::Checkpointing;
 use crate::classifier::{Classifier, ClassifierActivation, ClassifierConfig};
+use crate::dropout::{DropoutKeys, RowKeys};
 
 /// Configuration of [`FineBranch`].
 #[derive(Config, Debug)]
@@ -180,16 +181,20 @@ impl FineBranch {
         self.vq_joint.glimpses()
     }
 
-    /// Logits of the answers, `[batch, answers]`.
+    /// Logits of the answers, `[batch, answers]`. Dropout is drawn by `keys`; without them nothing is dropped.
     ///
     /// # Panics
     ///
     /// When an optional input is given that the configuration does not have, or the other way round.
-    pub fn forward(&self, input: FineInput) -> Tensor<2> {
-        let words = self.words(input.question, input.entities);
-        let regions = self.regions(input.regions, input.statistical_words);
-        let refined = self.refine(words, regions, input.image_of);
-        self.classify(self.join(refined))
+    pub fn forward(&self, input: FineInput, keys: Option<&DropoutKeys>) -> Tensor<2> {
+        let part = |index| keys.map(|keys| keys.fold_in(index));
+        let of_samples = |index| keys.map(|keys| keys.samples.fold_in(index));
+        let of_images = keys.map(|keys| keys.images.fold_in(1));
+        let words = self.words(input.question, input.entities, of_samples(0).as_ref());
+        let regions = self.regions(input.regions, input.statistical_words, of_images.as_ref());
+        let refined = self.refine(words, regions, input.image_of, part(2).as_ref());
+        let joint = self.join(refined, of_samples(3).as_ref());
+        self.classify(joint, of_samples(4).as_ref())
     }
 
     /// Encoded words of the question, fused with its entities: `[batch, words, hidden]`.
@@ -197,12 +202,17 @@ impl FineBranch {
     /// # Panics
     ///
     /// When entities are given and not configured, or the other way round.
-    pub fn words(&self, question: Tensor<2, Int>, entities: Option<Tensor<2, Int>>) -> Tensor<3> {
+    pub fn words(
+        &self,
+        question: Tensor<2, Int>,
+        entities: Option<Tensor<2, Int>>,
+        keys: Option<&RowKeys>,
+    ) -> Tensor<3> {
         let words = self.q_emb.forward(self.w_emb.forward(question));
         match (&self.entities, entities) {
             (Some(part), Some(entities)) => {
                 let entities = part.ew_emb.forward(entities); // [batch, entities, 2 * word_dim]
-                part.qe_joint.forward(words, entities, None)
+                part.qe_joint.forward(words, entities, None, keys)
             }
             (None, None) => words,
             _ => panic!("entities are given exactly where they are configured"),
@@ -219,13 +229,14 @@ impl FineBranch {
         &self,
         regions: Tensor<3>,
         statistical_words: Option<Tensor<2, Int>>,
+        keys: Option<&RowKeys>,
     ) -> Tensor<3> {
         match (&self.image, statistical_words) {
             (ImageSide::Statistical(part), Some(words)) => {
                 let words = part.s_emb.forward(part.sw_emb.forward(words));
-                part.vs_joint.forward(words, regions, None)
+                part.vs_joint.forward(words, regions, None, keys)
             }
-            (ImageSide::Projected(projection), None) => projection.forward(regions),
+            (ImageSide::Projected(projection), None) => projection.forward(regions, keys),
             _ => panic!("statistical words are given exactly where they are configured"),
         }
     }
@@ -237,18 +248,21 @@ impl FineBranch {
         words: Tensor<3>,
         regions: Tensor<3>,
         image_of: Tensor<1, Int>,
+        keys: Option<&DropoutKeys>,
     ) -> Refined {
-        self.aoa.forward(words, None, regions, image_of)
+        self.aoa.forward(words, None, regions, image_of, keys)
     }
 
     /// Words joined with regions, `[batch, words, hidden]`.
-    pub fn join(&self, refined: Refined) -> Tensor<3> {
-        self.vq_joint.forward(refined.words, refined.regions, None)
+    pub fn join(&self, refined: Refined, keys: Option<&RowKeys>) -> Tensor<3> {
+        let Refined { words, regions } = refined;
+        self.vq_joint.forward(words, regions, None, keys)
     }
 
     /// Logits `[batch, answers]` from the joint feature `[batch, words, hidden]`.
-    pub fn classify(&self, joint: Tensor<3>) -> Tensor<2> {
-        self.classifier.forward(joint.sum_dim(1).squeeze_dim(1))
+    pub fn classify(&self, joint: Tensor<3>, keys: Option<&RowKeys>) -> Tensor<2> {
+        self.classifier
+            .forward(joint.sum_dim(1).squeeze_dim(1), keys)
     }
 }
 

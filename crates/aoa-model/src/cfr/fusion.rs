@@ -8,6 +8,7 @@ use super::bc_net::{BcNet, BcNetConfig};
 use super::bi_attention::{BiAttention, BiAttentionConfig};
 use super::counter::{Counter, CounterConfig};
 use super::fc_net::{FcNet, FcNetConfig};
+use crate::dropout::RowKeys;
 
 /// Configuration of [`BanFusion`].
 #[derive(Config, Debug)]
@@ -83,11 +84,18 @@ impl BanFusion {
     /// - `x`: `[batch, i, dim_1]`
     /// - `y`: `[batch, j, dim_2]`
     /// - `boxes`: `[batch, i, 4 or more]`, beginning with left, top, right, bottom; read by the counter
+    /// - `keys`: what dropout is drawn by, `[batch]`; none: nothing is dropped
     ///
     /// # Panics
     ///
     /// When there is a counter and no boxes, or boxes and no counter.
-    pub fn forward(&self, x: Tensor<3>, y: Tensor<3>, boxes: Option<Tensor<3>>) -> Tensor<3> {
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        y: Tensor<3>,
+        boxes: Option<Tensor<3>>,
+        keys: Option<&RowKeys>,
+    ) -> Tensor<3> {
         let counter = match (&self.counter, boxes) {
             (Some(counter), Some(boxes)) => {
                 Some((counter, boxes.narrow(2, 0, 4).swap_dims(1, 2))) // [batch, 4, i]
@@ -95,22 +103,35 @@ impl BanFusion {
             (None, None) => None,
             _ => panic!("boxes are given exactly where a counter is configured"),
         };
-        let maps = self.v_att.forward(x.clone(), y.clone());
+        let part = |index| keys.map(|keys| keys.fold_in(index));
+        let maps = self.v_att.forward(x.clone(), y.clone(), part(0).as_ref());
         let [batch, _, i, j] = maps.logits.dims();
         let y = y.mul_scalar(self.omega);
 
         let glimpses = self.b_net.iter().zip(&self.q_prj).enumerate();
         glimpses.fold(x, |x, (glimpse, (b_net, q_prj))| {
             let map = maps.weights.clone().narrow(1, glimpse, 1);
-            let pooled = b_net.pooled(x.clone(), y.clone(), map.reshape([batch, i, j]));
-            let gate = q_prj.forward(pooled).mul_scalar(self.omega).add_scalar(1.0);
+            let own = part(1 + glimpse);
+            let [pool_keys, gate_keys] =
+                [0, 1].map(|index| own.as_ref().map(|keys| keys.fold_in(index)));
+            let pooled = b_net.pooled(
+                x.clone(),
+                y.clone(),
+                map.reshape([batch, i, j]),
+                pool_keys.as_ref(),
+            );
+            let gate = q_prj.forward(pooled, gate_keys.as_ref());
+            let gate = gate.mul_scalar(self.omega).add_scalar(1.0);
             let x = x * gate.unsqueeze_dim::<3>(1);
             let Some((counter, boxes)) = &counter else {
                 return x;
             };
             let attention = maps.logits.clone().narrow(1, glimpse, 1).max_dim(3);
             let count = counter.forward(boxes.clone(), attention.reshape([batch, i]));
-            x + self.c_prj[glimpse].forward(count).unsqueeze_dim::<3>(1)
+            // The projection of counts has no dropout.
+            x + self.c_prj[glimpse]
+                .forward(count, None)
+                .unsqueeze_dim::<3>(1)
         })
     }
 }

@@ -11,6 +11,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::checkpointing::Checkpointing;
+use crate::dropout::RowKeys;
 use crate::xvlm::swin::{Swin, SwinConfig};
 
 /// Numbers of a box.
@@ -85,15 +86,16 @@ impl ImageEncoder {
         }
     }
 
-    /// States of the images: `[images, 3, height, width]` to `[images, states, channels]`.
+    /// States of the images: `[images, 3, height, width]` to `[images, states, channels]`. Paths are dropped by `keys`,
+    /// `[images]`; without them none is.
     ///
     /// # Panics
     ///
     /// When the images have another size than the configuration says.
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
+    pub fn forward(&self, images: Tensor<4>, keys: Option<&RowKeys>) -> Tensor<3> {
         match self {
             Self::Grid(encoder) => encoder.forward(images),
-            Self::Swin(encoder) => encoder.forward(images),
+            Self::Swin(encoder) => encoder.forward(images, keys),
         }
     }
 

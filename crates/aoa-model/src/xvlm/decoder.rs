@@ -7,6 +7,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::bert::{Bert, BertConfig, Context, Tokens, layer_norm, linear};
 use crate::checkpointing::Checkpointing;
+use crate::dropout::RowKeys;
 use crate::ops::project;
 
 /// Label of a token that is not to be predicted.
@@ -78,7 +79,7 @@ impl AnswerDecoder {
 
     /// Logits of the word after each token, `[rows, tokens, vocabulary]`.
     pub fn logits(&self, answers: &Tokens, question: &Context) -> Tensor<3> {
-        self.words(self.bert.forward_causal(answers, Some(question)))
+        self.words(self.bert.forward_causal(answers, Some(question), None))
     }
 
     /// Negative log-likelihood of each answer, summed over its tokens: `[rows]`.
@@ -86,15 +87,22 @@ impl AnswerDecoder {
     /// # Shapes
     ///
     /// - `labels`: `[rows, tokens]`, the word at each token or [`IGNORED_LABEL`]; the first is given, not predicted
+    /// - `keys`: what dropout is drawn by, `[rows]`; none: nothing is dropped
     ///
     /// The largest tensors are `rows * (tokens - 1) * vocabulary` numbers.
     ///
     /// # Panics
     ///
     /// When there are fewer than two tokens.
-    pub fn loss(&self, answers: &Tokens, labels: Tensor<2, Int>, question: &Context) -> Tensor<1> {
+    pub fn loss(
+        &self,
+        answers: &Tokens,
+        labels: Tensor<2, Int>,
+        question: &Context,
+        keys: Option<&RowKeys>,
+    ) -> Tensor<1> {
         let [_, tokens] = labels.dims();
-        let states = self.bert.forward_causal(answers, Some(question));
+        let states = self.bert.forward_causal(answers, Some(question), keys);
         // What would follow the last token is not asked for.
         let logits = self.words(states.narrow(1, 0, tokens - 1));
         token_loss(logits, labels.narrow(1, 1, tokens - 1))

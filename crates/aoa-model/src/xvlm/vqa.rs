@@ -12,6 +12,7 @@ use crate::capture;
 use super::bert::{Bert, BertConfig, Context, PADDING_ID, Tokens};
 use super::decoder::{AnswerDecoder, IGNORED_LABEL};
 use crate::checkpointing::Checkpointing;
+use crate::dropout::RowKeys;
 
 /// Tokens of the longest question of the published recipe; longer ones are cut.
 pub const QUESTION_TOKENS: usize = 40;
@@ -126,21 +127,33 @@ impl XVlm {
         self.text_decoder.set_checkpointing(checkpointing);
     }
 
-    /// Reads questions while looking at `images`, whose states are `[images, image_tokens, vision_width]`.
-    pub fn read(&self, questions: Tokens, images: &Context) -> ReadQuestions {
+    /// Reads questions while looking at `images`, whose states are `[images, image_tokens, vision_width]`. Dropout is drawn
+    /// by `keys`, `[questions]`; without them nothing is dropped.
+    pub fn read(
+        &self,
+        questions: Tokens,
+        images: &Context,
+        keys: Option<&RowKeys>,
+    ) -> ReadQuestions {
         ReadQuestions {
-            states: self.text_encoder.forward(&questions, Some(images)),
+            states: self.text_encoder.forward(&questions, Some(images), keys),
             masked: questions.masked,
         }
     }
 
-    /// Loss of each question, `[questions]`: the weighted sum over its answers of their negative log-likelihood.
-    pub fn losses(&self, questions: &ReadQuestions, answers: WeightedAnswers) -> Tensor<1> {
+    /// Loss of each question, `[questions]`: the weighted sum over its answers of their negative log-likelihood. Dropout is
+    /// drawn by `keys`, `[answers]`; without them nothing is dropped.
+    pub fn losses(
+        &self,
+        questions: &ReadQuestions,
+        answers: WeightedAnswers,
+        keys: Option<&RowKeys>,
+    ) -> Tensor<1> {
         let count = questions.states.dims()[0];
         let context = questions.context(Some(answers.question_of.clone()));
         let loss = self
             .text_decoder
-            .loss(&answers.tokens, labels(&answers.tokens), &context);
+            .loss(&answers.tokens, labels(&answers.tokens), &context, keys);
         Tensor::zeros([count], &loss.device()).select_assign(
             0,
             answers.question_of,
@@ -174,7 +187,7 @@ impl XVlm {
             let rows = candidates.select(rows.reshape([some.len() * k]));
             // Consecutive rows share a question, so its states need not be repeated.
             let context = questions.some(some.clone()).context(None);
-            let loss = self.text_decoder.loss(&rows, labels(&rows), &context);
+            let loss = self.text_decoder.loss(&rows, labels(&rows), &context, None);
             loss.reshape([some.len(), k])
         });
         let scores = first - Tensor::cat(losses.collect(), 0);

@@ -105,9 +105,8 @@ impl Rule {
                 "No two values contradict one another.",
                 "The message names both and who set each of them.",
                 toml(
-                    "[hardware]\nparallel_micro_batches = 2",
-                    "[hardware]\nparallel_micro_batches = 2\n\n[model]\ndropout = 0.0\nfusion_dropout = [0.0, 0.0]\n\n[xvlm]\n\
-                     dropout = 0.0\ndrop_path_rate = 0.0",
+                    "[model]\nbranches = \"coarse\"\n\n[training]\ntune_xvlm = false",
+                    "[model]\nbranches = \"both\"\n\n[training]\ntune_xvlm = false",
                 ),
             ),
             Self::InEffect => (

@@ -72,7 +72,7 @@ pub struct Hardware {
     /// `memory_optimization.max_memory_usage` of the device's memory, on the CPU of what the machine has to give.
     pub memory_budget: DeviceMemory,
     /// Micro-batches computed at the same time, each on a thread of its own: uses more CPU cores and memory, changes
-    /// no result. On the CPU without dropout only, as its random numbers come from one generator.
+    /// no result. On the CPU only. At most as many as an effective batch has micro-batches of `training.batch_size` samples.
     #[schemars(range(min = 1, max = 256))]
     pub parallel_micro_batches: usize,
 }

@@ -513,21 +513,6 @@ fn values_that_cannot_work_together() {
         "the other is derived",
     );
     user(
-        "hardware.parallel_micro_batches = 2",
-        "user.toml:1:35: `hardware.parallel_micro_batches = 2` (user.toml:1) cannot be combined with \
-         `model.dropout = 0.4` (preset 24gb, configs/24gb.toml:23)",
-        "2",
-        "one generator of random numbers",
-    );
-    let parallel = "hardware.parallel_micro_batches = 2\nmodel.dropout = 0.0\n";
-    user(
-        &format!("{parallel}model.fusion_dropout = [0.0, 0.0]\nxvlm.dropout = 0.0"),
-        "user.toml:1:35: `hardware.parallel_micro_batches = 2` (user.toml:1) cannot be combined with \
-         `xvlm.drop_path_rate = 0.1` (default)",
-        "2",
-        "one generator of random numbers",
-    );
-    user(
         "xvlm.text_heads = 7",
         "user.toml:1:19: `xvlm.text_heads = 7` (user.toml:1) does not divide `xvlm.text_hidden = 768` (default)",
         "7",

@@ -34,7 +34,6 @@ fn value(key: &'static Key) -> BoxedStrategy<String> {
         "training.tune_xvlm" => Just("true".to_owned()).boxed(),
         // Weights have no place in some models.
         "xvlm.weights" => Just("''".to_owned()).boxed(),
-        "hardware.parallel_micro_batches" => Just("1".to_owned()).boxed(),
         "hardware.device" => prop_oneof![
             Just("'auto'".to_owned()),
             (0..9).prop_map(|index| format!("'cuda:{index}'"))

@@ -15,7 +15,6 @@ use crate::model::{Group, Model};
 use crate::optim::Progress;
 use crate::optimizers::Optimizers;
 use crate::plan::WorstCase;
-use crate::randomness::{Purpose, seed};
 use crate::start;
 
 /// What training took with micro-batches of one size.
@@ -77,14 +76,13 @@ pub fn measure<M: Model>(
     let autodiff = device.clone().autodiff();
     let mut optimizers = Optimizers::new(settings);
     let mut steps = Steps {
-        settings,
         worst,
         device: &autodiff,
         watch: &watch,
         taken: 0,
     };
     let micro_batch = settings.training.batch_size;
-    let parallel = settings.hardware.parallel_micro_batches;
+    let parallel = settings.parallel_micro_batches();
     let samples = settings.effective_batch().min(2 * parallel * micro_batch);
     let slicing = |micro_batch| Slicing {
         micro_batch,
@@ -116,7 +114,6 @@ pub fn measure<M: Model>(
 
 /// Takes steps and evaluates.
 struct Steps<'a> {
-    settings: &'a Config,
     worst: &'a WorstCase,
     device: &'a Device,
     watch: &'a Watch<'a>,
@@ -134,10 +131,6 @@ impl Steps<'_> {
     ) -> Result<M, TrainError> {
         let mut sum = Accumulation::new(samples);
         let losses = |model: &M, slice: Range<usize>| {
-            let key = (self.taken as u64, slice.start as u64);
-            let run_seed = self.settings.training.seed;
-            self.device
-                .seed(seed(run_seed, Purpose::Dropout, key.0, key.1));
             let batch = self.worst.batch(slice.len(), self.device);
             self.border(Phase::Load, &slice, None);
             let losses = model.losses(batch);

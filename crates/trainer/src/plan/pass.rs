@@ -29,7 +29,7 @@ pub(super) struct Pass {
 
 /// Micro-batches of so many samples that are computed at the same time.
 pub(super) fn side_by_side(settings: &Config, samples: usize) -> usize {
-    let asked = settings.hardware.parallel_micro_batches;
+    let asked = settings.parallel_micro_batches();
     asked
         .min(settings.effective_batch().div_ceil(samples))
         .max(1)

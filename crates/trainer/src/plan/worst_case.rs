@@ -1,5 +1,6 @@
 //! The largest inputs that a run can meet.
 
+use aoa_model::{DropoutKeys, RowKeys};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use data_pipeline::{BOX_SIZE, Encoder, Sample};
 
@@ -68,6 +69,11 @@ impl WorstCase {
             pieces: self.shape.word_pieces.map(|_| WordPieces {
                 questions: ids(samples, self.question_tokens),
                 answers: ids(self.shape.answers, self.answer_pieces),
+            }),
+            dropout: Some(DropoutKeys {
+                samples: RowKeys::new(vec![1; samples], device),
+                images: RowKeys::new(vec![1; samples], device),
+                answers: RowKeys::new(vec![1; right], device),
             }),
         }
     }

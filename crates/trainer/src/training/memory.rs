@@ -33,7 +33,7 @@ impl<'a> RunMemory<'a> {
                 // So that there is work for all that are computed side by side.
                 most: settings
                     .effective_batch()
-                    .div_ceil(settings.hardware.parallel_micro_batches),
+                    .div_ceil(settings.parallel_micro_batches()),
                 budget,
                 dynamic: settings.memory_optimization.dynamic_batch_size,
             },

@@ -14,7 +14,6 @@ use crate::memory::{OutOfMemory, Phase, Point, attempt, ensure_weights, out_of_m
 use crate::model::Model;
 use crate::optim::Progress;
 use crate::optimizers::{Optimizers, Update};
-use crate::randomness::{Purpose as Random, seed};
 
 /// How a step ended.
 pub(super) enum Stepped<M> {
@@ -85,7 +84,7 @@ impl<M: Model> Trainer<'_, M> {
         sight: Sight,
     ) -> Result<EffectiveGradient, TrainError> {
         let settings = self.run.settings;
-        let asked = settings.hardware.parallel_micro_batches;
+        let asked = settings.parallel_micro_batches();
         let (device, encoder, watch) = (&self.device, &self.encoder, &self.memory.watch);
         let step = state.step;
         let border = |phase, samples: &Range<usize>| {
@@ -97,15 +96,10 @@ impl<M: Model> Trainer<'_, M> {
             });
         };
         let losses = |model: &M, slice: Range<usize>| {
-            // Keyed by the first sample, so that the same samples meet the same dropout whenever they are
-            // replayed as the same micro-batch.
-            device.seed(seed(
-                settings.training.seed,
-                Random::Dropout,
-                step as u64,
-                slice.start as u64,
-            ));
-            let inputs = DeviceBatch::upload(&batch.slice(slice.clone()), encoder, sight, device);
+            let samples = batch.slice(slice.clone());
+            let inputs = DeviceBatch::upload(&samples, encoder, sight, device);
+            let inputs = inputs.with_dropout(&samples, sight, settings.training.seed, step);
+            drop(samples);
             border(Phase::Load, &slice);
             let losses = model.losses(inputs);
             border(Phase::Forward, &slice);

@@ -1,6 +1,6 @@
 //! Attention on a capture device: recorded as the kernels that it is on the CPU.
 
-use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::tensor::FloatTensor;
 use burn::backend::{Capture, TensorMetadata};
 use burn::tensor::Shape;
 
@@ -62,13 +62,6 @@ impl Kernel for Capture {
                 bias: None,
             }
         }
-    }
-
-    fn dropout_mask(rows: IntTensor<Self>, keys: usize, _probability: f64) -> FloatTensor<Self> {
-        let [batch, heads, queries, _] = rows.shape().dims();
-        let mask = Shape::new([batch, heads, queries, keys]);
-        let [mask] = record("dropout_mask", [rows], [mask], 0);
-        mask
     }
 }
 

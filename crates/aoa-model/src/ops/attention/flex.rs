@@ -9,7 +9,8 @@ use burn::backend::{DType, Flex, TensorMetadata};
 use burn::tensor::Shape;
 use rayon::prelude::*;
 
-use super::dropout::RowDropout;
+use crate::ops::dropout::RowDropout;
+
 use super::steps;
 use super::tiles::{Gradients, Inputs, Kernel, at, concatenate, range};
 

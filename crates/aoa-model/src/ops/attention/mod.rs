@@ -5,7 +5,6 @@
 //! has all keys of its queries, so its softmax is that of the plain form and needs no running maximum.
 
 mod captured;
-mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
 mod operation;

@@ -5,20 +5,17 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients as Registered;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, backend_extension};
-use burn::nn::Dropout;
+use burn::backend::{Autodiff, Backend, Dispatch, backend_extension};
 use burn::tensor::activation::softmax;
-use burn::tensor::{Distribution, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 
-use super::dropout::RowDropout;
 use super::tiles::{Inputs, Kernel};
-
-/// Numbers of rows are drawn from 0 to this, which the integers of every backend hold.
-const ROW_NUMBERS: f64 = (1_u32 << 30) as f64;
+use crate::dropout::RowKeys;
+use crate::ops::dropout::{RowDropout, dropout_mask};
 
 /// Multi-head scaled dot-product attention, `dropout(softmax(q k^T / sqrt(d) + bias)) v` (Vaswani et al., 2017).
 ///
-/// Both forms give the same to rounding, with the same dropout for the same state of the device's generator. The
+/// Both forms give the same to rounding, with the same dropout for the same keys. The
 /// `efficient` one computes the attention weights once more in the backward pass and never has all of them, forward or
 /// backward; the other keeps them, `[batch, heads, queries, keys]`, and two more of that size with dropout. Without
 /// autodiff nothing is kept, and the efficient form is taken always.
@@ -29,37 +26,33 @@ const ROW_NUMBERS: f64 = (1_u32 << 30) as f64;
 /// - `key`, `value`: `[batch, heads, keys, d]`
 /// - `bias`: `[1 or batch, 1 or heads, 1 or queries, keys]`, added to the scores. A very low, finite one masks a key; a row
 ///   that is masked throughout is then a mean
+/// - `dropout`: how probable it is that a weight is dropped, and the keys of the rows of the batch; none where nothing is
 /// - result: `[batch, heads, queries, d]`
 pub(crate) fn attention(
     query: Tensor<4>,
     key: Tensor<4>,
     value: Tensor<4>,
     bias: Tensor<4>,
-    dropout: &Dropout,
+    dropout: Option<(f64, &RowKeys)>,
     efficient: bool,
 ) -> Tensor<4> {
     let [batch, heads, queries, _] = query.dims();
-    let device = query.device();
-    let dropout = (dropout.prob > 0.0 && dropout.training.is_enabled() && device.is_autodiff())
-        .then(|| Dropping {
-            rows: Tensor::random(
-                [batch, heads, queries, 1],
-                Distribution::Uniform(0.0, ROW_NUMBERS),
-                &device,
-            ),
-            probability: dropout.prob,
-        });
+    let dropout = dropout.filter(|(probability, _)| *probability > 0.0);
+    let dropout = dropout.map(|(probability, keys)| Dropping {
+        rows: keys.numbers(batch, [heads, queries]),
+        probability,
+    });
     attend([query, key, value, bias], dropout, efficient)
 }
 
-/// Dropout of weights as it was drawn.
+/// Dropout of weights.
 pub(super) struct Dropping {
-    /// `[batch, heads, queries, 1]`: a random number for each row of weights.
+    /// `[batch, heads, queries, 1]`: the number of each row of weights.
     pub(super) rows: Tensor<4, Int>,
     pub(super) probability: f64,
 }
 
-/// [`attention`] of query, key, value and bias with dropout that is drawn.
+/// [`attention`] of query, key, value and bias with rows of weights that have their numbers.
 pub(super) fn attend(
     [query, key, value, bias]: [Tensor<4>; 4],
     dropout: Option<Dropping>,
@@ -86,16 +79,20 @@ pub(super) fn attend(
     let weights = softmax(scores, 3); // [batch, heads, queries, keys]
     let weights = match dropout {
         Some(Dropping { rows, probability }) => {
-            let mask =
-                <Dispatch as Attention>::dropout_mask(rows.into_dispatch(), keys, probability);
-            weights * Tensor::from_dispatch(mask)
+            let mask = dropout_mask(rows, keys, probability);
+            weights.clone() * mask.cast(weights.dtype())
         }
         None => weights,
     };
     weights.matmul(value)
 }
 
-/// The operations as Burn dispatches them.
+/// Dropout of rows with numbers; none where nothing is dropped.
+fn dropped<B: Backend>(rows: IntTensor<B>, probability: f64) -> Option<RowDropout<B>> {
+    (probability > 0.0).then(|| RowDropout::new(rows, probability))
+}
+
+/// The operation as Burn dispatches it.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(any(feature = "cuda", feature = "wgpu")),
@@ -103,8 +100,8 @@ pub(super) fn attend(
     Autodiff
 )]
 pub(crate) trait Attention: Backend {
-    /// `rows`: `[batch, heads, queries, 1]`, a random number for each row of weights; not looked at where the probability
-    /// of dropping a weight is 0.
+    /// `rows`: `[batch, heads, queries, 1]`, unsigned, the number of each row of weights; not looked at where the
+    /// probability of dropping a weight is 0.
     fn attention(
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
@@ -113,12 +110,9 @@ pub(crate) trait Attention: Backend {
         rows: IntTensor<Self>,
         probability: f64,
     ) -> FloatTensor<Self>;
-
-    /// What [`attention`](Self::attention) multiplies weights by, `[batch, heads, queries, keys]`.
-    fn dropout_mask(rows: IntTensor<Self>, keys: usize, probability: f64) -> FloatTensor<Self>;
 }
 
-/// On a backend without a graph both operations are those of its [`Kernel`].
+/// On a backend without a graph the operation is that of its [`Kernel`].
 macro_rules! computes {
     ($backend:ty) => {
         impl Attention for $backend {
@@ -136,16 +130,8 @@ macro_rules! computes {
                     value,
                     bias,
                     mask: None,
-                    dropout: RowDropout::new(rows, probability),
+                    dropout: dropped(rows, probability),
                 })
-            }
-
-            fn dropout_mask(
-                rows: IntTensor<Self>,
-                keys: usize,
-                probability: f64,
-            ) -> FloatTensor<Self> {
-                <Self as Kernel>::dropout_mask(rows, keys, probability)
             }
         }
     };
@@ -179,16 +165,12 @@ impl<B: Kernel + Attention, C: CheckpointStrategy> Attention for Autodiff<B, C> 
             value: value.into_primitive(),
             bias: bias.into_primitive(),
             mask: None,
-            dropout: RowDropout::new(rows, probability),
+            dropout: dropped(rows, probability),
         };
         match Recorded.prepare::<C>(parents).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(inputs.clone(), B::forward(inputs)),
             OpsKind::UnTracked(prepared) => prepared.finish(B::forward(inputs)),
         }
-    }
-
-    fn dropout_mask(rows: IntTensor<Self>, keys: usize, probability: f64) -> FloatTensor<Self> {
-        Self::from_inner(<B as Attention>::dropout_mask(rows, keys, probability))
     }
 }
 

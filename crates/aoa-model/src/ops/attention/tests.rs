@@ -4,9 +4,10 @@ use burn::backend::{DType, Flex, FlexDevice};
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use rayon::ThreadPoolBuilder;
 
-use super::dropout::RowDropout;
 use super::operation::{Dropping, attend};
 use super::tiles::{Gradients, Inputs, Kernel};
+use crate::ops::dropout::RowDropout;
+use crate::ops::row_numbers;
 
 /// `[batch, heads, queries, keys, d]` and the shape of the bias.
 type Case = ([usize; 5], [usize; 4]);
@@ -57,8 +58,10 @@ impl Problem {
         let random = |shape: [usize; 4]| {
             Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device).into_data()
         };
-        let numbers = Distribution::Uniform(0.0, f64::from(i32::MAX));
-        let rows = Tensor::<4, Int>::random([batch, heads, queries, 1], numbers, &device);
+        let samples: Vec<u32> = (100..).take(batch).collect();
+        let samples = TensorData::new(samples, [batch]);
+        let samples = Tensor::<1, Int>::from_data(samples, (&device, DType::U32));
+        let rows = row_numbers(samples, 7, [heads, queries]);
         Self {
             inputs: [
                 random([batch, heads, queries, d]),
@@ -92,7 +95,7 @@ impl Problem {
         let load = |data: &TensorData| Tensor::<4>::from_data(data.clone(), (&device, dtype));
         let inputs = self.inputs.each_ref().map(|data| load(data).require_grad());
         let dropout = (self.probability > 0.0).then(|| Dropping {
-            rows: Tensor::from_data(self.rows.clone(), &device),
+            rows: Tensor::from_data(self.rows.clone(), (&device, DType::U32)),
             probability: self.probability,
         });
         let result = attend(inputs.clone(), dropout, efficient);
@@ -117,7 +120,7 @@ impl Problem {
             value,
             bias,
             mask: None,
-            dropout: RowDropout::new(rows, self.probability),
+            dropout: (self.probability > 0.0).then(|| RowDropout::new(rows, self.probability)),
         }
     }
 

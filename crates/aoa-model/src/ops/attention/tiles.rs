@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings};
-use burn::tensor::{Shape, Slice};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::Slice;
 
-use super::dropout::RowDropout;
 use super::steps;
+use crate::ops::dropout::RowDropout;
 
 /// Most attention weights of a block of small rows: as many as lie in the first caches of a core with what they are made
 /// of.
@@ -71,19 +71,6 @@ pub(crate) trait Kernel: Backend {
     /// Weights of which some are dropped.
     fn drop(weights: FloatTensor<Self>, dropout: &RowDropout<Self>) -> FloatTensor<Self> {
         dropout.apply(weights)
-    }
-
-    /// What weights are multiplied by when some are dropped, `[batch, heads, queries, keys]`.
-    fn dropout_mask(rows: IntTensor<Self>, keys: usize, probability: f64) -> FloatTensor<Self> {
-        let [batch, heads, queries, _] = rows.shape().dims();
-        let device = rows.device();
-        let float = get_or_init_device_settings::<Self>(&device).float_dtype;
-        let shape = Shape::new([batch, heads, queries, keys]);
-        let ones = Self::float_ones(shape, &device, float);
-        match RowDropout::new(rows, probability) {
-            Some(dropout) => Self::drop(ones, &dropout),
-            None => ones,
-        }
     }
 
     /// Gradient of the scores, `w (m g - sum of w m g)`, where `g` is that of the dropped weights and `m` what each weight

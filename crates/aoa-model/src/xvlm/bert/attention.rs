@@ -1,13 +1,14 @@
 //! Multi-head attention of a BERT layer, to the tokens themselves or to a context.
 
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Linear};
+use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use super::init::linear;
 use super::layer::ResidualNorm;
 use super::model::BertConfig;
 use crate::checkpointing::Checkpointing;
+use crate::dropout::RowKeys;
 use crate::ops::{attention, project};
 
 /// Added to the score of a context token that must not be looked at.
@@ -66,7 +67,7 @@ pub(super) struct Attention {
     /// `[context width, hidden]`
     value: Linear,
     output: ResidualNorm,
-    dropout: Dropout,
+    dropout: f64,
     heads: usize,
     memory_efficient: bool,
 }
@@ -80,7 +81,7 @@ impl Attention {
             key: linear(width, hidden, device),
             value: linear(width, hidden, device),
             output: ResidualNorm::init(hidden, config, device),
-            dropout: DropoutConfig::new(config.attention_dropout).init(),
+            dropout: config.attention_dropout,
             heads: config.heads,
             memory_efficient: false,
         }
@@ -91,17 +92,31 @@ impl Attention {
     }
 
     /// Attends from each token to its row's tokens. `mask` is `[rows, 1, 1 or tokens, tokens]`, added to the scores.
-    pub(super) fn attend_self(&self, x: Tensor<3>, mask: Tensor<4>) -> Tensor<3> {
+    pub(super) fn attend_self(
+        &self,
+        x: Tensor<3>,
+        mask: Tensor<4>,
+        keys: Option<&RowKeys>,
+    ) -> Tensor<3> {
         let own = Context {
             states: x.clone(),
             mask: Some(mask),
             of_row: None,
         };
-        self.attend(x, &own)
+        self.attend(x, &own, keys)
     }
 
     /// Attends from the tokens `[rows, tokens, hidden]` to a context.
-    pub(super) fn attend(&self, x: Tensor<3>, context: &Context) -> Tensor<3> {
+    ///
+    /// # Panics
+    ///
+    /// When rows that share a context by consecutive shares are given `dropout_keys`, `[rows]`.
+    pub(super) fn attend(
+        &self,
+        x: Tensor<3>,
+        context: &Context,
+        dropout_keys: Option<&RowKeys>,
+    ) -> Tensor<3> {
         let [rows, tokens, hidden] = x.dims();
         let look_up = |projection: &Linear| {
             let states = project(context.states.clone(), projection);
@@ -121,11 +136,13 @@ impl Attention {
             Some(mask) => mask.clone(),
             None => Tensor::zeros([1, 1, 1, keys], &x.device()),
         };
-        let dropout = &self.dropout;
+        let [weights_keys, output_keys] =
+            [0, 1].map(|index| dropout_keys.map(|keys| keys.fold_in(index)));
+        let dropout = weights_keys.as_ref().map(|keys| (self.dropout, keys));
         let attended = attention(query, key, value, bias, dropout, self.memory_efficient)
             .swap_dims(1, 2)
             .reshape([rows, tokens, hidden]);
-        self.output.forward(attended, x)
+        self.output.forward(attended, x, output_keys.as_ref())
     }
 
     /// `[batch, tokens, heads * dim_head]` to `[batch, heads, tokens, dim_head]`.

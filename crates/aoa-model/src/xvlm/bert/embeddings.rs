@@ -1,12 +1,13 @@
 //! Token embeddings of BERT.
 
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Embedding, LayerNorm};
+use burn::nn::{Embedding, LayerNorm};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::init::{embedding, layer_norm};
 use super::model::BertConfig;
 use super::tokens::PADDING_ID;
+use crate::dropout::{RowKeys, dropout};
 
 /// Rows of the token type table. Checkpoints have both; X-VLM uses type 0 alone.
 const TOKEN_TYPES: usize = 2;
@@ -25,7 +26,7 @@ pub(super) struct Embeddings {
     /// `[2, hidden]`
     token_type_embeddings: Embedding,
     layer_norm: LayerNorm,
-    dropout: Dropout,
+    dropout: f64,
 }
 
 impl Embeddings {
@@ -35,7 +36,7 @@ impl Embeddings {
             position_embeddings: embedding(config.positions, config.hidden, device),
             token_type_embeddings: embedding(TOKEN_TYPES, config.hidden, device),
             layer_norm: layer_norm(config.hidden, device),
-            dropout: DropoutConfig::new(config.hidden_dropout).init(),
+            dropout: config.hidden_dropout,
         }
     }
 
@@ -45,7 +46,7 @@ impl Embeddings {
     }
 
     /// `[rows, tokens]` to `[rows, tokens, hidden]`.
-    pub(super) fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+    pub(super) fn forward(&self, ids: Tensor<2, Int>, keys: Option<&RowKeys>) -> Tensor<3> {
         let [rows, tokens] = ids.dims();
         let padding = ids.clone().equal_elem(PADDING_ID);
         let words = self.word_embeddings.forward(ids); // [rows, tokens, hidden]
@@ -59,6 +60,6 @@ impl Embeddings {
         let positions = self.position_embeddings.weight.val().narrow(0, 0, tokens); // [tokens, hidden]
         let kind = self.token_type_embeddings.weight.val().narrow(0, 0, 1); // [1, hidden]
         let x = words + (positions + kind).unsqueeze();
-        self.dropout.forward(self.layer_norm.forward(x))
+        dropout(self.layer_norm.forward(x), self.dropout, keys)
     }
 }

@@ -7,6 +7,7 @@ use super::attention::Context;
 use super::layer::Layer;
 use super::model::BertConfig;
 use crate::checkpointing::{Checkpointing, Stack};
+use crate::dropout::RowKeys;
 
 /// A stack of layers of which those from `fusion_layer` on look at a context.
 #[derive(Module, Debug)]
@@ -23,7 +24,7 @@ impl Encoder {
         Self {
             layer: (0..config.layers).map(layer).collect(),
             fusion_layer: config.fusion_layer,
-            stack: Stack::new(config.hidden_dropout > 0.0 || config.attention_dropout > 0.0),
+            stack: Stack::default(),
         }
     }
 
@@ -38,19 +39,29 @@ impl Encoder {
     ///
     /// - `x` and result: `[rows, tokens, hidden]`
     /// - `mask`: `[rows, 1, 1 or tokens, tokens]`
+    /// - `keys`: what dropout is drawn by, `[rows]`
     pub(super) fn forward(
         &self,
         x: Tensor<3>,
         mask: &Tensor<4>,
         context: Option<&Context>,
+        keys: Option<&RowKeys>,
     ) -> Tensor<3> {
         let (text, fused) = self.layer.split_at(self.fusion_layer.min(self.layer.len()));
         let fused = context.map_or(&[][..], |_| fused);
-        let mut pass = self.stack.pass(&self.layer, &x);
+        let pass = self.stack.pass(&self.layer, &x);
         let own = mask.clone();
-        let x = pass.run(text, x, None, fused.is_empty(), move |_, layer, x, _| {
-            layer.forward(x, own.clone(), None)
-        });
+        let text_keys = keys.map(|keys| keys.fold_in(0));
+        let x = pass.run(
+            text,
+            x,
+            None,
+            fused.is_empty(),
+            move |index, layer, x, _| {
+                let keys = text_keys.as_ref().map(|keys| keys.fold_in(index));
+                layer.forward(x, own.clone(), None, keys.as_ref())
+            },
+        );
         let Some(Context {
             states,
             mask: context_mask,
@@ -60,13 +71,21 @@ impl Encoder {
             return x;
         };
         let mask = mask.clone();
-        pass.run(fused, x, Some(states), true, move |_, layer, x, states| {
-            let context = states.map(|states| Context {
-                states: states.clone(),
-                mask: context_mask.clone(),
-                of_row: of_row.clone(),
-            });
-            layer.forward(x, mask.clone(), context.as_ref())
-        })
+        let fused_keys = keys.map(|keys| keys.fold_in(1));
+        pass.run(
+            fused,
+            x,
+            Some(states),
+            true,
+            move |index, layer, x, states| {
+                let keys = fused_keys.as_ref().map(|keys| keys.fold_in(index));
+                let context = states.map(|states| Context {
+                    states: states.clone(),
+                    mask: context_mask.clone(),
+                    of_row: of_row.clone(),
+                });
+                layer.forward(x, mask.clone(), context.as_ref(), keys.as_ref())
+            },
+        )
     }
 }

@@ -1,7 +1,7 @@
 //! One layer of BERT.
 
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear};
+use burn::nn::{LayerNorm, Linear};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 
@@ -9,6 +9,7 @@ use super::attention::{Attention, Context};
 use super::init::{layer_norm, linear};
 use super::model::BertConfig;
 use crate::checkpointing::Checkpointing;
+use crate::dropout::{RowKeys, dropout};
 use crate::ops::project;
 
 /// Dense layer, dropout, residual connection, layer normalisation: how each part of a layer ends.
@@ -17,7 +18,7 @@ pub(super) struct ResidualNorm {
     /// `[input, hidden]`
     dense: Linear,
     layer_norm: LayerNorm,
-    dropout: Dropout,
+    dropout: f64,
 }
 
 impl ResidualNorm {
@@ -25,14 +26,20 @@ impl ResidualNorm {
         Self {
             dense: linear(input, config.hidden, device),
             layer_norm: layer_norm(config.hidden, device),
-            dropout: DropoutConfig::new(config.hidden_dropout).init(),
+            dropout: config.hidden_dropout,
         }
     }
 
     /// - `x`: `[rows, tokens, input]`
     /// - `residual` and result: `[rows, tokens, hidden]`
-    pub(super) fn forward(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        let x = self.dropout.forward(project(x, &self.dense));
+    /// - `keys`: what dropout is drawn by, `[rows]`
+    pub(super) fn forward(
+        &self,
+        x: Tensor<3>,
+        residual: Tensor<3>,
+        keys: Option<&RowKeys>,
+    ) -> Tensor<3> {
+        let x = dropout(project(x, &self.dense), self.dropout, keys);
         self.layer_norm.forward(x + residual)
     }
 }
@@ -67,18 +74,23 @@ impl Layer {
     /// - `x` and result: `[rows, tokens, hidden]`
     /// - `mask`: `[rows, 1, 1 or tokens, tokens]`
     /// - `context`: looked at by a layer with cross-attention
+    /// - `keys`: what dropout is drawn by, `[rows]`
     pub(super) fn forward(
         &self,
         x: Tensor<3>,
         mask: Tensor<4>,
         context: Option<&Context>,
+        keys: Option<&RowKeys>,
     ) -> Tensor<3> {
-        let x = self.attention.attend_self(x, mask);
+        let part = |index| keys.map(|keys| keys.fold_in(index));
+        let x = self.attention.attend_self(x, mask, part(0).as_ref());
         let x = match (&self.crossattention, context) {
-            (Some(crossattention), Some(context)) => crossattention.attend(x, context),
+            (Some(crossattention), Some(context)) => {
+                crossattention.attend(x, context, part(1).as_ref())
+            }
             _ => x,
         };
         let inner = gelu(project(x.clone(), &self.intermediate)); // [rows, tokens, intermediate]
-        self.output.forward(inner, x)
+        self.output.forward(inner, x, part(2).as_ref())
     }
 }

@@ -9,6 +9,7 @@ use super::embeddings::Embeddings;
 use super::encoder::Encoder;
 use super::tokens::Tokens;
 use crate::checkpointing::Checkpointing;
+use crate::dropout::RowKeys;
 
 /// Configuration of [`Bert`].
 #[derive(Config, Debug)]
@@ -78,13 +79,19 @@ impl Bert {
 
     /// States of the tokens, `[rows, tokens, hidden]`; padded tokens have states, too.
     ///
-    /// Without a context the text alone is encoded: only the layers in front of `fusion_layer` run.
+    /// Without a context the text alone is encoded: only the layers in front of `fusion_layer` run. Dropout is drawn by
+    /// `keys`, `[rows]`; without them nothing is dropped.
     ///
     /// # Panics
     ///
     /// When there are more tokens than positions, or the number of rows is not a multiple of the number of contexts.
-    pub fn forward(&self, tokens: &Tokens, context: Option<&Context>) -> Tensor<3> {
-        self.run(tokens, &tokens.full_mask(), context)
+    pub fn forward(
+        &self,
+        tokens: &Tokens,
+        context: Option<&Context>,
+        keys: Option<&RowKeys>,
+    ) -> Tensor<3> {
+        self.run(tokens, &tokens.full_mask(), context, keys)
     }
 
     /// As [`forward`](Self::forward), but a token sees none that come after it.
@@ -92,8 +99,13 @@ impl Bert {
     /// # Panics
     ///
     /// As [`forward`](Self::forward).
-    pub fn forward_causal(&self, tokens: &Tokens, context: Option<&Context>) -> Tensor<3> {
-        self.run(tokens, &tokens.causal_mask(), context)
+    pub fn forward_causal(
+        &self,
+        tokens: &Tokens,
+        context: Option<&Context>,
+        keys: Option<&RowKeys>,
+    ) -> Tensor<3> {
+        self.run(tokens, &tokens.causal_mask(), context, keys)
     }
 
     /// The word table, `[vocabulary, hidden]`.
@@ -101,8 +113,17 @@ impl Bert {
         self.embeddings.word_table()
     }
 
-    fn run(&self, tokens: &Tokens, mask: &Tensor<4>, context: Option<&Context>) -> Tensor<3> {
-        let x = self.embeddings.forward(tokens.ids.clone());
-        self.encoder.forward(x, mask, context)
+    fn run(
+        &self,
+        tokens: &Tokens,
+        mask: &Tensor<4>,
+        context: Option<&Context>,
+        keys: Option<&RowKeys>,
+    ) -> Tensor<3> {
+        let [embedding_keys, layer_keys] = [0, 1].map(|index| keys.map(|keys| keys.fold_in(index)));
+        let x = self
+            .embeddings
+            .forward(tokens.ids.clone(), embedding_keys.as_ref());
+        self.encoder.forward(x, mask, context, layer_keys.as_ref())
     }
 }

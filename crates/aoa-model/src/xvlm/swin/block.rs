@@ -6,9 +6,10 @@ use burn::tensor::{Device, Tensor};
 
 use super::attention::WindowAttention;
 use super::config::StageShape;
-use super::drop_path::DropPath;
+use super::drop_path::drop_path;
 use super::init::dense;
 use super::window::{Shift, join, partition};
+use crate::dropout::RowKeys;
 use crate::ops::{gelu_linear, project};
 
 /// Channels of the hidden layer for each channel of a block.
@@ -19,7 +20,7 @@ const MLP_RATIO: usize = 4;
 pub struct Block {
     norm1: LayerNorm,
     attn: WindowAttention,
-    drop_path: DropPath,
+    drop_path: f64,
     norm2: LayerNorm,
     mlp: Mlp,
     /// Rows and columns of a window.
@@ -44,7 +45,7 @@ impl Block {
         Self {
             norm1: norm.init(device),
             attn: WindowAttention::new(channels, heads, window, device),
-            drop_path: DropPath::new(drop_path_rate),
+            drop_path: drop_path_rate,
             norm2: norm.init(device),
             mlp: Mlp::new(channels, device),
             window,
@@ -52,12 +53,16 @@ impl Block {
         }
     }
 
-    /// `[batch, rows, columns, channels]` to the same.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    /// `[batch, rows, columns, channels]` to the same. Paths are dropped by `keys`, `[batch]`; without them none is.
+    pub fn forward(&self, x: Tensor<4>, keys: Option<&RowKeys>) -> Tensor<4> {
+        let drop = |branch, index| {
+            let keys = keys.map(|keys| keys.fold_in(index));
+            drop_path(branch, self.drop_path, keys.as_ref())
+        };
         let attended = self.attend(self.norm1.forward(x.clone()));
-        let x = x + self.drop_path.forward(attended);
+        let x = x + drop(attended, 0);
         let transformed = self.mlp.forward(self.norm2.forward(x.clone()));
-        x + self.drop_path.forward(transformed)
+        x + drop(transformed, 1)
     }
 
     fn attend(&self, x: Tensor<4>) -> Tensor<4> {

@@ -9,6 +9,7 @@ use super::config::SwinConfig;
 use super::patches::{PatchEmbedding, PatchMerging};
 use super::window::Shift;
 use crate::checkpointing::{Checkpointing, Stack};
+use crate::dropout::RowKeys;
 
 /// The name that a `PyTorch` checkpoint has for the parameter at `path` of a [`Swin`].
 ///
@@ -65,7 +66,7 @@ impl SwinConfig {
             layers: layers.collect(),
             norm: LayerNormConfig::new(self.channels()).init(device),
             image_size: self.image_size,
-            stack: Stack::new(self.drop_path_rate > 0.0),
+            stack: Stack::default(),
         }
     }
 
@@ -96,12 +97,13 @@ impl Swin {
     /// # Shapes
     ///
     /// - `images`: `[batch, 3, image_size, image_size]`, normalised
+    /// - `keys`: what paths are dropped by, `[batch]`; none: no path is dropped
     /// - result: `[batch, 1 + cells, channels]`
     ///
     /// # Panics
     ///
     /// When the images have another size than the configuration says.
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
+    pub fn forward(&self, images: Tensor<4>, keys: Option<&RowKeys>) -> Tensor<3> {
         let [_, _, height, width] = images.dims();
         assert_eq!(
             [height, width],
@@ -110,8 +112,12 @@ impl Swin {
         );
         let x = self.patch_embed.forward(images);
         let blocks: Vec<_> = self.layers.iter().flat_map(Stage::mergers).collect();
-        let mut pass = self.stack.pass(&self.layers, &x);
-        let x = pass.run(&blocks, x, None, true, |_, block, x, _| merged(block, x));
+        let pass = self.stack.pass(&self.layers, &x);
+        let keys = keys.cloned();
+        let x = pass.run(&blocks, x, None, true, move |index, block, x, _| {
+            let keys = keys.as_ref().map(|keys| keys.fold_in(index));
+            merged(block, x, keys.as_ref())
+        });
         let cells = self.norm.forward(x).flatten::<3>(1, 2); // [batch, cells, channels]
         Tensor::cat(vec![cells.clone().mean_dim(1), cells], 1)
     }
@@ -119,9 +125,10 @@ impl Swin {
 
 impl Stage {
     /// `[batch, rows, columns, channels]` to the grid of the next stage,
-    /// `[batch, rows / 2, columns / 2, 2 * channels]`, or to the same shape in the last stage.
+    /// `[batch, rows / 2, columns / 2, 2 * channels]`, or to the same shape in the last stage. No path is dropped.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.mergers().iter().fold(x, |x, block| merged(block, x))
+        let blocks = self.mergers();
+        blocks.iter().fold(x, |x, block| merged(block, x, None))
     }
 
     /// Each block with what comes behind it.
@@ -136,8 +143,12 @@ impl Stage {
 }
 
 /// A block and the merging behind it, if there is one.
-fn merged((block, downsample): &(Block, Option<PatchMerging>), x: Tensor<4>) -> Tensor<4> {
-    let x = block.forward(x);
+fn merged(
+    (block, downsample): &(Block, Option<PatchMerging>),
+    x: Tensor<4>,
+    keys: Option<&RowKeys>,
+) -> Tensor<4> {
+    let x = block.forward(x, keys);
     match downsample {
         Some(downsample) => downsample.forward(x),
         None => x,

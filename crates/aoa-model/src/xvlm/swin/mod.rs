@@ -17,7 +17,7 @@ mod window;
 pub use block::Block;
 pub use buffers::BUFFERS;
 pub use config::SwinConfig;
-pub use drop_path::DropPath;
+pub use drop_path::drop_path;
 pub use encoder::{Stage, Swin, pytorch_name};
 pub use patches::{PatchEmbedding, PatchMerging};
 pub use resize::{ResizeError, resize_bias_table};

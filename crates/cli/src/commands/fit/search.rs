@@ -68,7 +68,7 @@ impl<'a> Search<'a> {
     /// side, or the configured one, and smaller than any that could not be measured.
     fn most(&self) -> usize {
         let config = &self.settings.resolved.config;
-        let parallel = config.hardware.parallel_micro_batches;
+        let parallel = config.parallel_micro_batches();
         let shared = config.effective_batch().div_ceil(parallel);
         let most = shared.max(config.training.batch_size);
         self.failed.map_or(most, |failed| most.min(failed - 1))
