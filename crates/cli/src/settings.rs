@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use config_schema::{
     Device, Hardware, Layers, MAX_TEXT_BYTES, Resolved, Source, fixed_differences,
-    preset_summaries, presets, resolve, resolve_record, stated_preset,
+    preset_summaries, presets, record, resolve, resolve_record, stated_preset,
 };
 use gpu_probe::{Candidate, DeviceRequest, Driver, Inventory, choose_preset, probe};
 
@@ -228,7 +228,7 @@ pub fn recorded(run_dir: &Path) -> Result<Resolved, Failure> {
 fn run_record(run_dir: &Path) -> Result<Source, Failure> {
     let text = trainer::read_config(run_dir)?;
     let path = run_dir.join(trainer::CONFIG);
-    Ok(Source::new(path.display().to_string(), text))
+    Ok(record(path.display().to_string(), &text))
 }
 
 /// Reads a file that an argument names, if it is of a size that configurations have.

@@ -70,16 +70,16 @@ pub use import::{Became, Import, ImportedKey, import_yaml};
 pub use overlay::{Decision, differences, overlay_toml, value};
 pub use presets::{PresetSummary, preset_summaries};
 pub use provenance::{Layered, Provenance};
-pub use record::resolve_record;
+pub use record::{record, resolve_record};
 pub use render::{default_toml, to_toml};
 pub use resolve::{Layers, Resolved, resolve, stated_preset};
 pub use resume::{FixedKey, fixed_differences};
 pub use schema::{Bounds, Key, Kind, Section, json_schema, keys, sections};
 pub use sections::{
-    Branches, Checkpoint, DataLoading, Dataset, DatasetName, Evaluation, Family, FineForm,
-    Hardware, ImageEncoder, Language, LearningRates, Logging, MAX_UPDATE_FREQ, MemoryOptimization,
-    Model, Optimizer, OptimizerForm, Precision, PrecisionMode, PresetInfo, Schedule, ScheduleKind,
-    Training, Xvlm,
+    Branches, Checkpoint, DataLoading, Dataset, DatasetName, Evaluation, ExifOrientation, Family,
+    FineForm, Hardware, ImageEncoder, Language, LearningRates, Logging, MAX_UPDATE_FREQ,
+    MemoryOptimization, Model, Optimizer, OptimizerForm, Precision, PrecisionMode, PresetInfo,
+    Schedule, ScheduleKind, Training, Xvlm,
 };
 pub use source::{Origin, Source};
 pub use values::{Device, DeviceMemory, MalformedValue};

@@ -4,6 +4,23 @@ use toml_parser::lexer::TokenKind;
 
 use crate::{ConfigErrors, Layers, Resolved, resolve, source::Origin, source::Source};
 
+/// The text that a run recorded, with what runs of earlier versions do not state: their images were decoded without a look
+/// at the orientation. Such a record gets one line more.
+pub fn record(name: impl Into<String>, text: &str) -> Source {
+    let stated = |line: &str| line.trim_start().starts_with("exif_orientation");
+    let mut lines: Vec<_> = text.lines().collect();
+    if !lines.iter().any(|line| stated(line))
+        && let Some(section) = lines.iter().position(|line| line.trim() == "[dataset]")
+    {
+        lines.insert(
+            section + 1,
+            "exif_orientation = \"ignore\" # an earlier version",
+        );
+        return Source::new(name, lines.join("\n") + "\n");
+    }
+    Source::new(name, text)
+}
+
 /// The configuration in a text that [`Resolved::annotated_toml`] wrote. The origin of a value is the one that is noted
 /// behind it.
 ///
@@ -40,4 +57,23 @@ fn note(line: &str) -> Option<String> {
     let comment = tokens.find(|token| token.kind() == TokenKind::Comment)?;
     let comment = line.get(comment.span().start()..comment.span().end())?;
     Some(comment.trim_start_matches('#').trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ExifOrientation;
+
+    #[test]
+    fn a_run_without_a_word_on_orientation_ignored_it() {
+        let read = |text: &str| {
+            let resolved = resolve_record(record("config.toml", text)).expect("a record");
+            resolved.config.dataset
+        };
+        let earlier = read("[dataset]\nimage_size = 240\n\n[training]\n");
+        assert_eq!(earlier.exif_orientation, ExifOrientation::Ignore);
+        assert_eq!(earlier.image_size, 240);
+        let stated = read("[dataset]\nexif_orientation = \"apply\"\n");
+        assert_eq!(stated.exif_orientation, ExifOrientation::Apply);
+    }
 }

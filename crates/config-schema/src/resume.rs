@@ -79,6 +79,10 @@ mod tests {
         check(&["training.batch_size=16"], &["training.batch_size"]);
         check(&["training.lr=1.0"], &["training.lr"]);
         check(&["dataset.image_size=32"], &["dataset.image_size"]);
+        check(
+            &["dataset.exif_orientation=ignore"],
+            &["dataset.exif_orientation"],
+        );
         check(&["dataset.root=elsewhere", "logging.every_steps=1"], &[]);
         check(&["memory_optimization.num_workers=1"], &[]);
         check(

@@ -1,6 +1,6 @@
 use crate::batch::Batch;
 use crate::error::DataError;
-use crate::image::{ImageError, RgbImage};
+use crate::image::{ExifOrientation, ImageError, RgbImage};
 use crate::inputs::Inputs;
 use crate::sample::{Sample, Source};
 use crate::text::{AnswerList, Pieces, UNKNOWN, Vocabulary, tokenize};
@@ -16,6 +16,8 @@ pub struct Encoder {
     pub max_question_tokens: usize,
     /// Side of the square an image is resized to, in pixels.
     pub image_size: usize,
+    /// Whether images are turned as their EXIF tag says.
+    pub exif_orientation: ExifOrientation,
     /// What batches carry beside the questions. It may be less than the data set has.
     pub inputs: Inputs,
     /// Word pieces of questions and answers, for a model that reads and writes them.
@@ -47,6 +49,7 @@ impl Encoder {
             answers: AnswerList::build(training.samples())?,
             max_question_tokens,
             image_size,
+            exif_orientation: ExifOrientation::default(),
             inputs: training.inputs(),
             pieces: None,
         })
@@ -69,12 +72,12 @@ impl Encoder {
             .count()
     }
 
-    /// The pixels of PNG or JPEG bytes as the model sees them, `[image_size, image_size, 3]`.
+    /// The pixels of an encoded image as the model sees them, `[image_size, image_size, 3]`.
     ///
     /// # Errors
     /// [`ImageError`] when the bytes cannot be decoded or resized.
     pub fn pixels(&self, encoded: &[u8]) -> Result<Vec<u8>, ImageError> {
-        let image = RgbImage::decode(encoded)?;
+        let image = RgbImage::decode(encoded, self.exif_orientation)?.image;
         Ok(image.resize(self.image_size, self.image_size)?.pixels)
     }
 

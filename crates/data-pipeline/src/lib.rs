@@ -64,7 +64,10 @@ pub use error::DataError;
 pub use fingerprint::fingerprint;
 pub use folder::Folder;
 pub use hold_out::HoldOut;
-pub use image::{IMAGE_MEAN, IMAGE_STD, ImageError, MAX_PIXELS, RgbImage, normalise};
+pub use image::{
+    Decoded, ExifOrientation, IMAGE_MEAN, IMAGE_STD, ImageError, ImageFormat, ImageHeader,
+    ImageWarning, MAX_PIXELS, Orientation, RgbImage, normalise,
+};
 pub use inputs::{BOX_SIZE, Inputs, RegionShape, Regions};
 pub use loader::{Epoch, Loader, LoaderConfig, Order};
 pub use sample::{Answer, Sample, Source, Split};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use data_pipeline::{RgbImage, normalise};
+use data_pipeline::{ExifOrientation, RgbImage, normalise};
 use safetensors::SafeTensors;
 
 fn golden(file: &str) -> PathBuf {
@@ -18,7 +18,9 @@ fn check(case: &str) {
     let tensor = |kind: &str| tensors.tensor(&format!("{kind}.{case}")).expect("tensor");
 
     let encoded = fs::read(golden(&format!("image_{case}.png"))).expect("fixture");
-    let decoded = RgbImage::decode(&encoded).expect("a whole PNG");
+    let decoded = RgbImage::decode(&encoded, ExifOrientation::Apply)
+        .expect("a whole PNG")
+        .image;
     let input = tensor("input");
     assert_eq!([decoded.height, decoded.width, 3], *input.shape(), "{case}");
     assert_eq!(decoded.pixels, input.data(), "{case}: decoded bytes");

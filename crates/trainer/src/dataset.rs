@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use config_schema::{Branches, Config, DatasetName};
+use config_schema::{Branches, Config, DatasetName, ExifOrientation};
 use data_pipeline::{
     BOX_SIZE, DataError, EasyVqa, Encoder, Folder, HoldOut, Loader, LoaderConfig, Order, Pieces,
     Shapes, ShapesConfig, Source, Split, WordPiece, WordPieceForm, fingerprint,
@@ -128,6 +128,7 @@ pub fn training_encoder<M: Model>(
 ) -> Result<Encoder, DataError> {
     let tokens = settings.dataset.max_question_tokens;
     let mut encoder = Encoder::build(train, tokens, settings.dataset.image_size)?;
+    encoder.exif_orientation = exif_orientation(settings);
     encoder.inputs = M::inputs(settings, encoder.inputs);
     if settings.model.branches != Branches::Fine {
         let tokenizer = match settings.xvlm.vocabulary.as_str() {
@@ -143,6 +144,14 @@ pub fn training_encoder<M: Model>(
         )?);
     }
     Ok(encoder)
+}
+
+/// Which way up the configured images are.
+pub(crate) fn exif_orientation(settings: &Config) -> data_pipeline::ExifOrientation {
+    match settings.dataset.exif_orientation {
+        ExifOrientation::Apply => data_pipeline::ExifOrientation::Apply,
+        ExifOrientation::Ignore => data_pipeline::ExifOrientation::Ignore,
+    }
 }
 
 /// Loader of the training split: effective batches in keyed order.

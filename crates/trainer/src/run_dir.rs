@@ -11,7 +11,7 @@ use data_pipeline::{AnswerList, Encoder, Pieces, Split, Vocabulary, WordPiece, W
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::dataset::{Dataset, Fingerprints};
+use crate::dataset::{Dataset, Fingerprints, exif_orientation};
 use crate::durable;
 use crate::error::TrainError;
 
@@ -227,6 +227,7 @@ pub fn read_blueprint<C: DeserializeOwned>(
             answers,
             max_question_tokens: tokens,
             image_size: settings.dataset.image_size,
+            exif_orientation: exif_orientation(settings),
             inputs: sealed.parse(INPUTS)?,
             pieces,
         }),

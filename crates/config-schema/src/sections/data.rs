@@ -24,6 +24,17 @@ impl std::fmt::Display for DatasetName {
     }
 }
 
+/// Which way up the images of a data set are seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExifOrientation {
+    /// Upright: pixels are turned as the EXIF orientation of their file says.
+    #[default]
+    Apply,
+    /// As stored: the EXIF orientation is ignored.
+    Ignore,
+}
+
 /// What is learned: the questions, their images and how both are cut to size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -35,6 +46,9 @@ pub struct Dataset {
     /// Width and height, in pixels, to which every image is resized. Time and activation memory grow with its square.
     #[schemars(range(min = 16, max = 4096))]
     pub image_size: usize,
+    /// Whether images are turned upright as their EXIF orientation says. Annotators saw them upright; `ignore` repeats
+    /// what X-VLM's own pipeline does.
+    pub exif_orientation: ExifOrientation,
     /// Tokens to which a question is padded or cut. Time and memory of the question branch grow with it.
     #[schemars(range(min = 1, max = 512))]
     pub max_question_tokens: usize,
@@ -66,6 +80,7 @@ impl Default for Dataset {
             name: DatasetName::Shapes,
             root: "data".to_owned(),
             image_size: 480,
+            exif_orientation: ExifOrientation::Apply,
             max_question_tokens: 40,
             validation_fraction: 0.05,
             shapes_seed: 1,

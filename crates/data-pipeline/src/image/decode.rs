@@ -1,16 +1,11 @@
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
-use zune_jpeg::JpegDecoder;
-
 use super::error::ImageError;
-use super::png;
+use super::format::ImageFormat;
+use super::orientation::{ExifOrientation, Orientation};
+use super::warning::ImageWarning;
+use super::{bmp, gif, jpeg, png, tiff, webp};
 
 /// Most pixels an image may have, 64 Mi: a few bytes of header must not claim all memory.
 pub const MAX_PIXELS: usize = 64 << 20;
-
-/// Width and height both formats can state and [`MAX_PIXELS`] does not already forbid.
-const MAX_SIDE: usize = u16::MAX as usize;
 
 /// A decoded image: 8 bits a channel, red, green, blue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,39 +18,56 @@ pub struct RgbImage {
     pub pixels: Vec<u8>,
 }
 
-/// Second byte of the marker in front of the compressed rows of a JPEG.
-const START_OF_SCAN: u8 = 0xda;
+/// Pixels, and what was odd about their file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// The pixels, turned as asked for.
+    pub image: RgbImage,
+    /// Oddities that leave no doubt about the pixels.
+    pub warnings: Vec<ImageWarning>,
+}
 
-/// Second byte of the marker behind them.
-const END_OF_IMAGE: u8 = 0xd9;
-
-impl RgbImage {
-    /// Decodes PNG or JPEG bytes; which of them is told by the first bytes, never by a file name.
-    ///
-    /// Grey becomes three equal channels, a palette its colours, 16-bit samples their high byte, and CMYK is converted.
-    /// Alpha is dropped, not blended. Orientation tags and colour profiles are ignored.
-    ///
-    /// # Errors
-    /// [`ImageError`] when the bytes are of another format, damaged, or too large.
-    pub fn decode(bytes: &[u8]) -> Result<Self, ImageError> {
-        match bytes {
-            [0x89, b'P', b'N', b'G', ..] => png::decode_png(bytes, options()),
-            [0xff, 0xd8, ..] => decode_jpeg(bytes),
-            _ => Err(ImageError::UnknownFormat {
-                start: bytes.iter().copied().take(8).collect(),
-            }),
-        }
+impl Decoded {
+    /// Stored pixels, turned by the file's tag where that is wanted.
+    pub(super) fn turned(
+        stored: RgbImage,
+        tag: Orientation,
+        wanted: ExifOrientation,
+        mut warnings: Vec<ImageWarning>,
+    ) -> Self {
+        let image = match wanted {
+            ExifOrientation::Apply => tag.apply(stored),
+            ExifOrientation::Ignore => {
+                // Nobody asked for what the damaged data say.
+                warnings.retain(|warning| *warning != ImageWarning::UnreadableExif);
+                stored
+            }
+        };
+        Self { image, warnings }
     }
 }
 
-fn options() -> DecoderOptions {
-    DecoderOptions::default()
-        .set_max_width(MAX_SIDE)
-        .set_max_height(MAX_SIDE)
-        .set_strict_mode(true)
-        .jpeg_set_out_colorspace(ColorSpace::RGB)
-        .png_set_strip_to_8bit(false)
-        .png_set_decode_animated(false)
+impl RgbImage {
+    /// Decodes JPEG, PNG, WebP, GIF, BMP or TIFF bytes; which of them is told by the first bytes, never by a file name.
+    ///
+    /// Grey becomes three equal channels, a palette its colours, 16-bit samples their high byte, and CMYK is converted.
+    /// Alpha is dropped, not blended: a transparent pixel has the colour stored beneath. Of an animation the first frame
+    /// counts, of a TIFF the first page. Colour profiles are ignored. `orientation` says whether the EXIF orientation is
+    /// applied. JPEG pixels are those of libjpeg-turbo, thus Pillow's.
+    ///
+    /// # Errors
+    /// [`ImageError`] when the bytes are of another format, damaged, cut off, too large, or of a variant that is not read.
+    pub fn decode(bytes: &[u8], orientation: ExifOrientation) -> Result<Decoded, ImageError> {
+        let format = ImageFormat::of(bytes).map_err(|kind| ImageError::foreign(kind, bytes))?;
+        match format {
+            ImageFormat::Jpeg => jpeg::decode(bytes, orientation),
+            ImageFormat::Png => png::decode(bytes, orientation),
+            ImageFormat::WebP => webp::decode(bytes, orientation),
+            ImageFormat::Gif => gif::decode(bytes),
+            ImageFormat::Bmp => bmp::decode(bytes),
+            ImageFormat::Tiff => tiff::decode(bytes, orientation),
+        }
+    }
 }
 
 /// # Errors
@@ -69,49 +81,4 @@ pub(super) fn check_size((width, height): (usize, usize)) -> Result<(), ImageErr
         });
     }
     Ok(())
-}
-
-fn decode_jpeg(bytes: &[u8]) -> Result<RgbImage, ImageError> {
-    let corrupt = |problem: String| ImageError::Corrupt {
-        format: "JPEG",
-        bytes: bytes.len(),
-        problem: problem.trim().to_owned(),
-    };
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options());
-    decoder
-        .decode_headers()
-        .map_err(|error| corrupt(error.to_string()))?;
-    let (width, height) = decoder
-        .dimensions()
-        .ok_or_else(|| corrupt("no dimensions".to_owned()))?;
-    check_size((width, height))?;
-    match decoder.input_colorspace() {
-        Some(
-            ColorSpace::Luma
-            | ColorSpace::YCbCr
-            | ColorSpace::RGB
-            | ColorSpace::CMYK
-            | ColorSpace::YCCK,
-        ) => {}
-        other => return Err(corrupt(format!("colour space {other:?} is not supported"))),
-    }
-    // The decoder fills up an image whose last rows are cut off.
-    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
-    if last(END_OF_IMAGE) < last(START_OF_SCAN) {
-        return Err(corrupt("truncated: no end-of-image marker".to_owned()));
-    }
-    let pixels = decoder
-        .decode()
-        .map_err(|error| corrupt(error.to_string()))?;
-    if pixels.len() != width * height * 3 {
-        return Err(corrupt(format!(
-            "{} bytes decoded, expected {width} x {height} x 3",
-            pixels.len()
-        )));
-    }
-    Ok(RgbImage {
-        width,
-        height,
-        pixels,
-    })
 }

@@ -1,18 +1,44 @@
+use file_kind::FileKind;
+
+use super::format::ImageFormat;
+
 /// What can be wrong with the bytes of an image.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
-    /// The first bytes are those of neither format.
-    #[error("neither PNG nor JPEG (starts with {start:02x?})")]
-    UnknownFormat {
-        /// The first bytes, at most eight.
-        start: Vec<u8>,
+    /// The file is something else, or an image of a form that is not read.
+    #[error("it is {kind}{beginning}; {cure}")]
+    Foreign {
+        /// What it is.
+        kind: FileKind,
+        /// How the file begins, where that helps, with a comma in front.
+        beginning: String,
+        /// What to do about it.
+        cure: &'static str,
     },
-    /// The decoder gave up: truncated, corrupted, or a variant it does not know.
+    /// Image data are missing.
+    #[error("the {format} is truncated ({bytes} bytes): {problem}; copy or download it again")]
+    Truncated {
+        /// The form of the image.
+        format: ImageFormat,
+        /// Length of the encoded image.
+        bytes: usize,
+        /// What is missing.
+        problem: String,
+    },
+    /// A variant of the format that is not read, or not known to be read right.
+    #[error("{what} is not read; save the image anew as an ordinary {format}")]
+    Unsupported {
+        /// The form of the image.
+        format: ImageFormat,
+        /// The variant, with the name of the format.
+        what: String,
+    },
+    /// The decoder gave up: the bytes are damaged.
     #[error("not a readable {format} ({bytes} bytes): {problem}")]
     Corrupt {
-        /// `PNG` or `JPEG`.
-        format: &'static str,
+        /// The form of the image.
+        format: ImageFormat,
         /// Length of the encoded image.
         bytes: usize,
         /// What the decoder says.
@@ -42,4 +68,62 @@ pub enum ImageError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+/// Bytes of a text that a message repeats.
+const SHOWN: usize = 60;
+
+impl ImageError {
+    /// Bytes that are no image of a form that is read.
+    pub(super) fn foreign(kind: FileKind, bytes: &[u8]) -> Self {
+        let start = &bytes[..bytes.len().min(SHOWN)];
+        let beginning = match kind {
+            FileKind::Json | FileKind::Xml | FileKind::Text => {
+                format!(
+                    ", which begins `{}`",
+                    String::from_utf8_lossy(start).trim().escape_debug()
+                )
+            }
+            FileKind::Unknown => format!(", which begins {:02x?}", &start[..start.len().min(8)]),
+            _ => String::new(),
+        };
+        let cure = kind
+            .cure()
+            .unwrap_or(if kind.is_image() || kind == FileKind::Svg {
+                "convert it to PNG or JPEG"
+            } else {
+                "PNG, JPEG, WebP, GIF, BMP and TIFF are read"
+            });
+        Self::Foreign {
+            kind,
+            beginning,
+            cure,
+        }
+    }
+
+    /// The error of a format for bytes whose data end too early.
+    pub(super) fn truncated(format: ImageFormat, bytes: &[u8], problem: impl Into<String>) -> Self {
+        Self::Truncated {
+            format,
+            bytes: bytes.len(),
+            problem: problem.into(),
+        }
+    }
+
+    /// The error of a format for damaged bytes, with what a decoder says.
+    pub(super) fn corrupt(format: ImageFormat, bytes: &[u8], problem: impl ToString) -> Self {
+        Self::Corrupt {
+            format,
+            bytes: bytes.len(),
+            problem: problem.to_string().trim().to_owned(),
+        }
+    }
+
+    /// A variant of a format that is not read.
+    pub(super) fn unsupported(format: ImageFormat, what: impl Into<String>) -> Self {
+        Self::Unsupported {
+            format,
+            what: what.into(),
+        }
+    }
 }

@@ -1,12 +1,26 @@
 //! Encoded bytes to model input: decode, resize, normalise.
 
+mod bmp;
+mod bytes;
 mod decode;
 mod error;
+mod format;
+mod gif;
+mod header;
+mod jpeg;
 mod normalise;
+mod orientation;
 mod png;
 mod resize;
+mod tiff;
+mod warning;
+mod webp;
 
-pub use decode::{MAX_PIXELS, RgbImage};
+pub use decode::{Decoded, MAX_PIXELS, RgbImage};
 pub use error::ImageError;
+pub use format::ImageFormat;
+pub use header::ImageHeader;
 pub use normalise::{IMAGE_MEAN, IMAGE_STD, normalise};
+pub use orientation::{ExifOrientation, Orientation};
 pub(crate) use png::encode_png;
+pub use warning::ImageWarning;

@@ -4,17 +4,118 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::{DecoderOptions, EncoderOptions};
 use zune_png::{PngDecoder, PngEncoder};
 
-use super::decode::{RgbImage, check_size};
+use super::decode::{Decoded, RgbImage, check_size};
 use super::error::ImageError;
+use super::format::ImageFormat;
+use super::orientation::{ExifOrientation, Orientation};
+use super::warning::ImageWarning;
 
-pub(super) fn decode_png(bytes: &[u8], options: DecoderOptions) -> Result<RgbImage, ImageError> {
-    let corrupt = |problem: String| ImageError::Corrupt {
-        format: "PNG",
-        bytes: bytes.len(),
-        problem: problem.trim().to_owned(),
-    };
-    // Big-endian samples put the high byte, which is kept, first.
-    let options = options.set_byte_endian(ByteEndian::BE);
+const PNG: ImageFormat = ImageFormat::Png;
+
+/// Bytes in front of the first chunk.
+const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+/// Type of the chunk that must be last.
+const END: &[u8] = b"IEND";
+
+/// Largest side; the format allows more.
+const MAX_SIDE: usize = u16::MAX as usize;
+
+/// What the chunks state around the pixels.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) orientation: Orientation,
+    pub(super) warnings: Vec<ImageWarning>,
+    /// Whether the last chunk is there.
+    pub(super) whole: bool,
+}
+
+impl Chunks {
+    /// Goes along the chunks, without a look at the pixels, until the last one or the end of the bytes.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, ImageError> {
+        let truncated = || ImageError::truncated(PNG, bytes, "it ends inside of its header");
+        let corrupt = |problem: &str| ImageError::corrupt(PNG, bytes, problem);
+        let start = &bytes[..bytes.len().min(SIGNATURE.len())];
+        if !SIGNATURE.starts_with(start) {
+            return Err(corrupt(
+                "its signature is damaged, as by a transfer as text",
+            ));
+        }
+        let header = bytes.get(SIGNATURE.len()..33).ok_or_else(truncated)?;
+        if !header.starts_with(b"\0\0\0\x0dIHDR") {
+            return Err(corrupt("the first chunk is not the header"));
+        }
+        let number = |at: usize| {
+            let bytes = [header[at], header[at + 1], header[at + 2], header[at + 3]];
+            u32::from_be_bytes(bytes) as usize
+        };
+        let mut found = Self {
+            width: number(8),
+            height: number(12),
+            orientation: Orientation::UPRIGHT,
+            warnings: Vec::new(),
+            whole: false,
+        };
+        if found.width == 0 || found.height == 0 {
+            return Err(corrupt("a side is 0"));
+        }
+        check_size((found.width, found.height))?;
+        let mut at = 33;
+        while let Some(head) = bytes.get(at..at + 8) {
+            let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+            // Length, type and checksum.
+            let end = at + 12 + length;
+            match &head[4..] {
+                END => {
+                    found.whole = true;
+                    break;
+                }
+                b"eXIf" => {
+                    let Some(tiff) = bytes.get(at + 8..at + 8 + length) else {
+                        break;
+                    };
+                    let orientation = Orientation::of_tiff(tiff);
+                    found.orientation = orientation.unwrap_or_else(|warning| {
+                        found.warnings.push(warning);
+                        Orientation::UPRIGHT
+                    });
+                }
+                _ => {}
+            }
+            at = end;
+        }
+        Ok(found)
+    }
+
+    /// # Errors
+    /// When the last chunk is missing.
+    pub(super) fn whole(self, bytes: &[u8]) -> Result<Self, ImageError> {
+        if self.whole {
+            return Ok(self);
+        }
+        let problem = "its last chunk, IEND, is missing";
+        Err(ImageError::truncated(PNG, bytes, problem))
+    }
+}
+
+/// Whether the last chunk is somewhere in the last bytes of a file.
+pub(super) fn has_end(bytes: &[u8]) -> bool {
+    bytes.windows(END.len()).any(|part| part == END)
+}
+
+pub(super) fn decode(bytes: &[u8], orientation: ExifOrientation) -> Result<Decoded, ImageError> {
+    let chunks = Chunks::read(bytes)?.whole(bytes)?;
+    let corrupt = |problem: String| ImageError::corrupt(PNG, bytes, problem);
+    let options = DecoderOptions::default()
+        .set_max_width(MAX_SIDE)
+        .set_max_height(MAX_SIDE)
+        .set_strict_mode(true)
+        .png_set_strip_to_8bit(false)
+        .png_set_decode_animated(false)
+        // Big-endian samples put the high byte, which is kept, first.
+        .set_byte_endian(ByteEndian::BE);
     let mut decoder = PngDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder
         .decode_headers()
@@ -37,19 +138,33 @@ pub(super) fn decode_png(bytes: &[u8], options: DecoderOptions) -> Result<RgbIma
     }
     let pixels = match space {
         ColorSpace::RGB => samples,
-        ColorSpace::RGBA => samples
-            .chunks_exact(4)
-            .flat_map(|p| [p[0], p[1], p[2]])
-            .collect(),
-        ColorSpace::Luma => samples.iter().flat_map(|&y| [y; 3]).collect(),
+        ColorSpace::RGBA => without_alpha(&samples),
+        ColorSpace::Luma => grey(&samples),
         ColorSpace::LumaA => samples.chunks_exact(2).flat_map(|p| [p[0]; 3]).collect(),
         other => return Err(corrupt(format!("colour space {other:?} is not supported"))),
     };
-    Ok(RgbImage {
+    let image = RgbImage {
         width,
         height,
         pixels,
-    })
+    };
+    Ok(Decoded::turned(
+        image,
+        chunks.orientation,
+        orientation,
+        chunks.warnings,
+    ))
+}
+
+/// The colours of `[.., 4]` bytes.
+pub(super) fn without_alpha(rgba: &[u8]) -> Vec<u8> {
+    let colours = rgba.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]);
+    colours.collect()
+}
+
+/// Three equal channels for each byte.
+pub(super) fn grey(levels: &[u8]) -> Vec<u8> {
+    levels.iter().flat_map(|&level| [level; 3]).collect()
 }
 
 /// PNG bytes of an image; equal bytes for equal images.
@@ -63,7 +178,7 @@ pub(crate) fn encode_png(image: &RgbImage) -> Result<Vec<u8>, ImageError> {
     PngEncoder::new(&image.pixels, options)
         .encode(&mut bytes)
         .map_err(|error| ImageError::Corrupt {
-            format: "PNG",
+            format: PNG,
             bytes: image.pixels.len(),
             problem: format!("{error:?}"),
         })?;

@@ -6,7 +6,7 @@ use super::question::Topic;
 use super::render::render;
 use super::scene::{Colour, Object, SIDE, Scene, Shape};
 use super::source::{Shapes, ShapesConfig};
-use crate::image::RgbImage;
+use crate::image::{ExifOrientation, RgbImage};
 use crate::inputs::Inputs;
 use crate::sample::{Answer, Source, Split};
 use crate::text::tokenize;
@@ -195,7 +195,9 @@ fn images_show_their_scenes() {
     let shapes = shapes(Split::Test);
     for (number, scene) in shapes.scenes()[..60].iter().enumerate() {
         let encoded = shapes.encoded_image(number).expect("an image");
-        let image = RgbImage::decode(&encoded).expect("a PNG");
+        let image = RgbImage::decode(&encoded, ExifOrientation::Apply)
+            .expect("a PNG")
+            .image;
         assert_eq!((image.width, image.height), (SIDE, SIDE));
         let near = |a: [f32; 3], b: [f32; 3]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 3.5);
         let ground = mean(&image, |x, y| {

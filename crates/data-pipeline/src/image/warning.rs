@@ -1,0 +1,57 @@
+use std::fmt;
+
+/// Something odd about an image file that leaves no doubt about its pixels.
+///
+/// [`Display`](fmt::Display) completes a sentence about the file: "has no end marker".
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ImageWarning {
+    /// The file ends without the marker that should be last. A full decode shows whether image data are missing, too.
+    NoEndMarker,
+    /// Bytes that belong to nothing were skipped.
+    StrayBytes {
+        /// How many, in all.
+        count: usize,
+        /// In front of what they lie.
+        before: String,
+    },
+    /// The EXIF data are damaged: which way up the image is cannot be told, so it is taken as stored.
+    UnreadableExif,
+    /// The Adobe marker states a colour transform that there is none of; the usual one is taken.
+    UnknownColourTransform {
+        /// The transform stated.
+        code: u8,
+    },
+}
+
+impl fmt::Display for ImageWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoEndMarker => f.write_str("has no end marker"),
+            Self::StrayBytes { count, before } => {
+                write!(f, "has {count} stray bytes before {before}")
+            }
+            Self::UnreadableExif => {
+                f.write_str("has damaged EXIF data, so it is taken as it is stored")
+            }
+            Self::UnknownColourTransform { code } => {
+                write!(
+                    f,
+                    "states the unknown Adobe colour transform {code}; YCbCr is taken"
+                )
+            }
+        }
+    }
+}
+
+impl ImageWarning {
+    /// What kind of oddity it is, without the details: for counting over a data set.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NoEndMarker => "no end marker",
+            Self::StrayBytes { .. } => "stray bytes",
+            Self::UnreadableExif => "damaged EXIF data",
+            Self::UnknownColourTransform { .. } => "unknown colour transform",
+        }
+    }
+}
