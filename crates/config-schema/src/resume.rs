@@ -79,6 +79,12 @@ mod tests {
         check(&["training.batch_size=16"], &["training.batch_size"]);
         check(&["training.lr=1.0"], &["training.lr"]);
         check(&["dataset.image_size=32"], &["dataset.image_size"]);
+        for set in [
+            "dataset.answer_normalisation=none",
+            "dataset.shapes_language=zh",
+        ] {
+            check(&[set], &[set.split('=').next().unwrap_or_default()]);
+        }
         check(&["dataset.root=elsewhere", "logging.every_steps=1"], &[]);
         check(&["memory_optimization.num_workers=1"], &[]);
         check(

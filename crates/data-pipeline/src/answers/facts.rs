@@ -1,0 +1,155 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::votes::best_score;
+
+/// Examples that a sentence gives.
+const EXAMPLES: usize = 3;
+
+/// Spellings that are kept of one answer, as examples.
+const SPELLINGS: usize = 8;
+
+/// Characters of an example.
+const LONGEST_EXAMPLE: usize = 40;
+
+/// How a file of questions was read: what was merged, counted or kept that its author should know.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ReadingFacts {
+    /// The file.
+    pub file: PathBuf,
+    /// Questions read.
+    pub questions: usize,
+    /// Blank lines skipped.
+    pub blank_lines: usize,
+    /// Lists in which each answer is right.
+    pub right_lists: usize,
+    /// Lists of votes by their length.
+    pub vote_lists: BTreeMap<usize, usize>,
+    /// Lists of votes that have no repeats, and were read as votes because lists as long have.
+    pub votes_without_repeats: usize,
+    /// Objects from answer to score.
+    pub scored: usize,
+    /// Questions without answers.
+    pub unanswered: usize,
+    /// Questions of which every answer is blank.
+    pub only_blank: usize,
+    /// Blank answers and votes. Blank votes count among the annotators.
+    pub blank_answers: usize,
+    /// Each answer that is written in another way than it counts, with up to 8 such spellings.
+    pub spellings: BTreeMap<String, BTreeSet<String>>,
+    /// Fields that the program does not know, with the questions that have them. They are kept with the question.
+    pub unknown_fields: BTreeMap<String, usize>,
+}
+
+impl ReadingFacts {
+    /// Takes note of how an answer is written, where that is not the form that counts.
+    pub(crate) fn note_spelling(&mut self, written: &str, form: &str) {
+        // What becomes blank is counted apart.
+        if written == form || form.is_empty() {
+            return;
+        }
+        let spellings = self.spellings.entry(form.to_owned()).or_default();
+        if spellings.len() < SPELLINGS {
+            spellings.insert(written.to_owned());
+        }
+    }
+
+    /// Lists of votes of any length.
+    pub fn votes(&self) -> usize {
+        self.vote_lists.values().sum()
+    }
+
+    /// What may be a mistake of the data set, in sentences that begin with the file.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.votes() > 0 && self.right_lists > 0 {
+            warnings.push(format!(
+                "{} of the {} lists of answers are read as votes of annotators, because an answer is repeated in them or in \
+                 lists as long; in the other {} each answer is right",
+                self.votes(),
+                self.votes() + self.right_lists,
+                self.right_lists
+            ));
+        }
+        if let Some((&annotators, &lists)) = self.vote_lists.first_key_value()
+            && best_score(annotators, annotators) < 1.0
+        {
+            warnings.push(format!(
+                "{lists} lists hold the votes of only {annotators} annotators, by which an answer that all gave scores \
+                 {:.2}; if each answer is right, write it once",
+                best_score(annotators, annotators)
+            ));
+        }
+        if self.only_blank > 0 {
+            warnings.push(format!(
+                "{} questions have only blank answers, so that no answer to them is right",
+                self.only_blank
+            ));
+        }
+        self.named(warnings)
+    }
+
+    /// How the file was read, in sentences that begin with the file.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.votes() > 0 && self.right_lists == 0 {
+            let lengths: Vec<_> = self.vote_lists.keys().map(ToString::to_string).collect();
+            notes.push(format!(
+                "{} lists of answers are read as votes of {} annotators",
+                self.votes(),
+                lengths.join(", ")
+            ));
+        }
+        if self.blank_answers > 0 {
+            notes.push(format!(
+                "{} answers are blank, or blank without marks and articles; as votes they count among the annotators",
+                self.blank_answers
+            ));
+        }
+        if !self.spellings.is_empty() {
+            let spellings: usize = self.spellings.values().map(BTreeSet::len).sum();
+            let examples = self.spellings.iter().take(EXAMPLES);
+            let examples: Vec<_> = examples
+                .map(|(form, written)| {
+                    let written: Vec<_> = written.iter().take(EXAMPLES).map(quoted).collect();
+                    format!("{} as {}", written.join(", "), quoted(form))
+                })
+                .collect();
+            notes.push(format!(
+                "{spellings} spellings count as {} answers (`dataset.answer_normalisation`): {}",
+                self.spellings.len(),
+                examples.join("; ")
+            ));
+        }
+        if self.unanswered > 0 {
+            notes.push(format!("{} questions have no answers", self.unanswered));
+        }
+        if !self.unknown_fields.is_empty() {
+            let names: Vec<_> = self.unknown_fields.keys().map(quoted).collect();
+            notes.push(format!(
+                "fields that are not used but kept with the questions: {}",
+                names.join(", ")
+            ));
+        }
+        self.named(notes)
+    }
+
+    fn named(&self, sentences: Vec<String>) -> Vec<String> {
+        let file = self.file.display();
+        let named = sentences.into_iter();
+        named
+            .map(|sentence| format!("`{file}`: {sentence}"))
+            .collect()
+    }
+}
+
+/// A text for a sentence, cut where it is long.
+fn quoted(text: impl AsRef<str>) -> String {
+    let text = text.as_ref();
+    match text.char_indices().nth(LONGEST_EXAMPLE) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
+    }
+}
