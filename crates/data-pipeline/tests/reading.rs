@@ -130,8 +130,8 @@ fn a_list_as_long_as_one_with_repeats_is_votes() {
     assert_eq!(facts.vote_lists.get(&5), Some(&2));
     assert_eq!((facts.votes_without_repeats, facts.right_lists), (1, 1));
     let warnings = facts.warnings();
-    let expected = "train.jsonl`: 2 of the 3 lists of answers are read as votes of annotators, because an answer is repeated in \
-        them or in lists as long; in the other 1 each answer is right";
+    let expected = "train.jsonl`: of the lists of answers, 2 are read as votes of annotators, because an answer is repeated \
+        in them or in lists as long, and 1 as answers that are all right";
     assert!(warnings[0].ends_with(expected), "{warnings:?}");
 
     let root = data_set(lines(&[distinct]));
@@ -169,7 +169,7 @@ fn spellings_of_one_answer_are_one_answer() {
     assert_eq!(facts.spellings.len(), 2);
     let note = facts.notes().join("\n");
     assert!(
-        note.contains("5 spellings count as 2 answers (`dataset.answer_normalisation`): `Two.`, `two` as `2`; ")
+        note.contains("5 spellings count in normalised form (`dataset.answer_normalisation`): `Two.`, `two` as `2`; ")
             && note.contains("`YES`, `Yes`, `yes.` as `yes`"),
         "{note}"
     );
@@ -241,7 +241,7 @@ fn blank_votes_count_and_are_counted() {
         facts_of(&test)
             .warnings()
             .join("\n")
-            .contains("1 questions have only blank answers")
+            .contains("1 question has only blank answers")
     );
 }
 
@@ -424,7 +424,7 @@ fn only_a_test_split_may_be_without_answers() {
             facts(&test)
                 .notes()
                 .join("\n")
-                .contains("1 questions have no answers")
+                .contains("1 question has no answers")
         );
         let written = TempDir::new().expect("a folder");
         folder::write(written.path(), &[(Split::Test, &test as &dyn Source)], 1).expect("written");

@@ -60,7 +60,7 @@ fn a_dry_run_says_how_answers_were_read() {
             PLAIN[0],
             PLAIN[1],
         ]),
-        &["warning: `ds/train.jsonl`: 1 of the 3 lists of answers are read as votes of annotators"],
+        &["warning: `ds/train.jsonl`: of the lists of answers, 1 are read as votes of annotators"],
     );
     says(
         &lines(&[

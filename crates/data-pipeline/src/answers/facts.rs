@@ -66,10 +66,9 @@ impl ReadingFacts {
         let mut warnings = Vec::new();
         if self.votes() > 0 && self.right_lists > 0 {
             warnings.push(format!(
-                "{} of the {} lists of answers are read as votes of annotators, because an answer is repeated in them or in \
-                 lists as long; in the other {} each answer is right",
+                "of the lists of answers, {} are read as votes of annotators, because an answer is repeated in them or in lists \
+                 as long, and {} as answers that are all right",
                 self.votes(),
-                self.votes() + self.right_lists,
                 self.right_lists
             ));
         }
@@ -77,15 +76,16 @@ impl ReadingFacts {
             && best_score(annotators, annotators) < 1.0
         {
             warnings.push(format!(
-                "{lists} lists hold the votes of only {annotators} annotators, by which an answer that all gave scores \
-                 {:.2}; if each answer is right, write it once",
+                "{} the votes of only {annotators} annotators, by which an answer that all gave scores {:.2}; if each answer is \
+                 right, write it once",
+                counted(lists, "list holds", "lists hold"),
                 best_score(annotators, annotators)
             ));
         }
         if self.only_blank > 0 {
             warnings.push(format!(
-                "{} questions have only blank answers, so that no answer to them is right",
-                self.only_blank
+                "{} only blank answers, so that no answer is right",
+                counted(self.only_blank, "question has", "questions have")
             ));
         }
         self.named(warnings)
@@ -97,15 +97,15 @@ impl ReadingFacts {
         if self.votes() > 0 && self.right_lists == 0 {
             let lengths: Vec<_> = self.vote_lists.keys().map(ToString::to_string).collect();
             notes.push(format!(
-                "{} lists of answers are read as votes of {} annotators",
-                self.votes(),
+                "{} read as votes of {} annotators",
+                counted(self.votes(), "list of answers is", "lists of answers are"),
                 lengths.join(", ")
             ));
         }
         if self.blank_answers > 0 {
             notes.push(format!(
-                "{} answers are blank, or blank without marks and articles; as votes they count among the annotators",
-                self.blank_answers
+                "{} blank, or blank without marks and articles; as a vote it counts among the annotators",
+                counted(self.blank_answers, "answer is", "answers are")
             ));
         }
         if !self.spellings.is_empty() {
@@ -118,13 +118,14 @@ impl ReadingFacts {
                 })
                 .collect();
             notes.push(format!(
-                "{spellings} spellings count as {} answers (`dataset.answer_normalisation`): {}",
-                self.spellings.len(),
+                "{} in normalised form (`dataset.answer_normalisation`): {}",
+                counted(spellings, "spelling counts", "spellings count"),
                 examples.join("; ")
             ));
         }
         if self.unanswered > 0 {
-            notes.push(format!("{} questions have no answers", self.unanswered));
+            let unanswered = counted(self.unanswered, "question has", "questions have");
+            notes.push(format!("{unanswered} no answers"));
         }
         if !self.unknown_fields.is_empty() {
             let names: Vec<_> = self.unknown_fields.keys().map(quoted).collect();
@@ -143,6 +144,11 @@ impl ReadingFacts {
             .map(|sentence| format!("`{file}`: {sentence}"))
             .collect()
     }
+}
+
+/// A number with its noun and verb.
+fn counted(number: usize, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
 }
 
 /// A text for a sentence, cut where it is long.
