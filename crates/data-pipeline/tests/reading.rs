@@ -209,13 +209,13 @@ fn votes_that_all_agree_stay_as_they_are_written() {
 
 #[test]
 fn blank_votes_count_and_are_counted() {
-    let facts = check(
+    let read = check(
         VQA,
         &[r#"["red", "red", "red", "", " ", "a"]"#, "[\"blue\", \"\"]"],
         &[&[("red", 833)], &[("blue", 1000)]],
     );
-    assert_eq!((facts.blank_answers, facts.only_blank), (4, 0));
-    let note = facts.notes().join("\n");
+    assert_eq!((read.blank_answers, read.only_blank), (4, 0));
+    let note = read.notes().join("\n");
     assert!(note.contains("4 answers are blank"), "{note}");
 
     // Nothing could be learned from this one.
@@ -234,19 +234,15 @@ fn blank_votes_count_and_are_counted() {
     .expect("a file");
     let test = Folder::open(root.path(), Split::Test, HOLD_OUT).expect("questions");
     assert_eq!(
-        (facts_of(&test).only_blank, test.samples()[0].answers.len()),
+        (facts(&test).only_blank, test.samples()[0].answers.len()),
         (1, 0)
     );
     assert!(
-        facts_of(&test)
+        facts(&test)
             .warnings()
             .join("\n")
             .contains("1 question has only blank answers")
     );
-}
-
-fn facts_of(source: &Folder) -> &ReadingFacts {
-    facts(source)
 }
 
 #[test]

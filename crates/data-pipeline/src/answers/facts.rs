@@ -113,7 +113,11 @@ impl ReadingFacts {
             let examples = self.spellings.iter().take(EXAMPLES);
             let examples: Vec<_> = examples
                 .map(|(form, written)| {
-                    let written: Vec<_> = written.iter().take(EXAMPLES).map(quoted).collect();
+                    let written: Vec<_> = written
+                        .iter()
+                        .take(EXAMPLES)
+                        .map(|text| quoted(text))
+                        .collect();
                     format!("{} as {}", written.join(", "), quoted(form))
                 })
                 .collect();
@@ -128,7 +132,11 @@ impl ReadingFacts {
             notes.push(format!("{unanswered} no answers"));
         }
         if !self.unknown_fields.is_empty() {
-            let names: Vec<_> = self.unknown_fields.keys().map(quoted).collect();
+            let names: Vec<_> = self
+                .unknown_fields
+                .keys()
+                .map(|text| quoted(text))
+                .collect();
             notes.push(format!(
                 "fields that are not used but kept with the questions: {}",
                 names.join(", ")
@@ -152,8 +160,7 @@ fn counted(number: usize, one: &str, more: &str) -> String {
 }
 
 /// A text for a sentence, cut where it is long.
-fn quoted(text: impl AsRef<str>) -> String {
-    let text = text.as_ref();
+fn quoted(text: &str) -> String {
     match text.char_indices().nth(LONGEST_EXAMPLE) {
         Some((end, _)) => format!("`{}…`", &text[..end]),
         None => format!("`{text}`"),

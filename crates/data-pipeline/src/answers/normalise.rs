@@ -27,6 +27,9 @@ impl AnswerNormalisation {
 /// Marks that step 1 deletes or replaces by a space; the full stop has a rule of its own.
 const MARKS: &str = ";/[]\"{}()=+\\_-><@`,?!";
 
+/// Brackets and quotation marks of East Asian texts.
+const BRACKETS: &str = "「」『』【】〔〕《》〈〉〖〗";
+
 /// Full stops that step 1 deletes at most.
 const MOST_STOPS: usize = 32;
 
@@ -65,8 +68,7 @@ fn narrowed(answer: &str) -> String {
             '؛' => ';',
             '؟' => '?',
             '。' | '｡' | '۔' | '।' | '॥' | '።' | '։' => ' ',
-            '「' | '」' | '『' | '』' | '【' | '】' | '〔' | '〕' | '《' | '》' | '〈' | '〉'
-            | '〖' | '〗' => ' ',
+            c if BRACKETS.contains(c) => ' ',
             // Marks that texts in Latin letters have too, where the scorer keeps them.
             '“' | '”' | '‘' | '’' | '…' | '—' | '·' if spaceless => ' ',
             c => c,
