@@ -126,6 +126,12 @@ pub enum Failure {
         /// The checkpoint.
         path: PathBuf,
     },
+    /// A question says nothing.
+    #[error("the question \"{question}\" has no word")]
+    NoQuestion {
+        /// The question.
+        question: String,
+    },
     /// No run directory was named, and there is none.
     #[error("there is no run under runs/")]
     NoRun,
@@ -164,6 +170,7 @@ impl Failure {
             | Self::PresetFolder { .. }
             | Self::AnotherRun { .. }
             | Self::Preset { .. }
+            | Self::NoQuestion { .. }
             | Self::Exists { .. }
             | Self::NotAFile { .. } => 2,
             Self::Data(_) | Self::File { .. } | Self::Weights(_) | Self::Incomplete { .. } => 3,
@@ -243,6 +250,9 @@ impl Failure {
             Self::Exists { .. } => {
                 Some("name another file, or replace this one with `--force`".to_owned())
             }
+            Self::NoQuestion { .. } => Some(
+                "ask about the image in quotation marks: `aoa ask --image FILE \"what color is it?\"`".to_owned(),
+            ),
             Self::NotAFile { .. } => Some("name another file".to_owned()),
             Self::NoRun => Some("train one with `aoa train`, or name a run directory".to_owned()),
             _ => None,

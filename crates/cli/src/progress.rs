@@ -151,6 +151,7 @@ impl Position {
             }
             Event::Segments(choice) => segments(choice),
             Event::Pretrained(pretrained) => weights_taken(pretrained),
+            Event::Note { message } => message.clone(),
             Event::Warning { message } => format!("warning: {message}"),
             Event::Step { step, .. } => {
                 let left = self
@@ -269,6 +270,9 @@ fn describe_summary(summary: &Summary) -> String {
         summary.total_steps,
         duration(summary.train_seconds)
     );
+    if let Some(unmeasured) = &summary.test_unmeasured {
+        return format!("{steps}\n{unmeasured}");
+    }
     if summary.test_accuracy.is_none() {
         let run_dir = summary.run_dir.display();
         return format!("{steps}\nstopped; go on with `aoa train --resume {run_dir}`");
@@ -280,7 +284,7 @@ fn describe_summary(summary: &Summary) -> String {
         "{steps}\ntest accuracy  {}{alone}\n  {}  with the question only{because}\n  {}  by always answering \"{}\"",
         shown(summary.test_accuracy),
         shown(summary.question_only_accuracy),
-        percent(summary.majority_accuracy),
+        shown(summary.majority_accuracy),
         summary.majority_answer,
     )
 }

@@ -83,6 +83,12 @@ mod tests {
             &["dataset.exif_orientation=ignore"],
             &["dataset.exif_orientation"],
         );
+        for set in [
+            "dataset.answer_normalisation=none",
+            "dataset.shapes_language=zh",
+        ] {
+            check(&[set], &[set.split('=').next().unwrap_or_default()]);
+        }
         check(&["dataset.root=elsewhere", "logging.every_steps=1"], &[]);
         check(&["memory_optimization.num_workers=1"], &[]);
         check(

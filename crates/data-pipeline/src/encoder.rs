@@ -3,7 +3,7 @@ use crate::error::DataError;
 use crate::image::{ExifOrientation, ImageError, RgbImage};
 use crate::inputs::Inputs;
 use crate::sample::{Sample, Source};
-use crate::text::{AnswerList, Pieces, UNKNOWN, Vocabulary, tokenize};
+use crate::text::{AnswerList, Pieces, UNKNOWN, Vocabulary};
 
 /// How questions, answers and images become numbers: what a run saves to be able to ask again later.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,10 +66,22 @@ impl Encoder {
 
     /// How many of the samples' questions are cut to [`Encoder::max_question_tokens`].
     pub fn truncated(&self, samples: &[Sample]) -> usize {
+        let splitting = self.vocabulary.splitting();
         samples
             .iter()
-            .filter(|sample| tokenize(&sample.question).count() > self.max_question_tokens)
+            .filter(|sample| splitting.words(&sample.question).len() > self.max_question_tokens)
             .count()
+    }
+
+    /// The words of a question, each with whether the training split has it.
+    pub fn known_words(&self, question: &str) -> Vec<(String, bool)> {
+        let words = self.vocabulary.splitting().words(question).into_iter();
+        words
+            .map(|word| {
+                let known = self.vocabulary.token(&word) != UNKNOWN;
+                (word, known)
+            })
+            .collect()
     }
 
     /// The pixels of an encoded image as the model sees them, `[image_size, image_size, 3]`.
@@ -114,10 +126,8 @@ impl Encoder {
         }
         for (number, question) in questions.iter().enumerate() {
             let asked = Sample {
-                image: 0,
                 question: (*question).to_owned(),
-                answers: Vec::new(),
-                entities: Vec::new(),
+                ..Sample::default()
             };
             batch.push(number, 0, self.text(&asked));
         }

@@ -3,6 +3,9 @@ use std::path::{Path, PathBuf};
 use crate::image::ImageError;
 use crate::inputs::RegionShape;
 
+/// What [`DataError::NotOneALine`] finds where a file is one JSON array.
+pub(crate) const ARRAY: &str = "the start of a JSON array";
+
 /// Everything that can go wrong between a data set and a batch.
 ///
 /// The message says what was found and where; [`DataError::hint`] says what to do about it.
@@ -33,12 +36,32 @@ pub enum DataError {
     },
 
     /// A file of text is none.
-    #[error("`{}`, line {line}: not UTF-8", path.display())]
+    #[error("`{}`, line {line}: not UTF-8, which text files must be", path.display())]
     NotUtf8 {
         /// The file.
         path: PathBuf,
         /// Line of the first byte that is wrong, from 1.
         line: usize,
+    },
+
+    /// A file of text has another encoding than the one that is read.
+    #[error("`{}` is {encoding} and must be UTF-8", path.display())]
+    OtherEncoding {
+        /// The file.
+        path: PathBuf,
+        /// Its encoding.
+        encoding: &'static str,
+    },
+
+    /// A file that has an object a line has something else.
+    #[error("`{}`, line {line}: expected one JSON object a line, found {found}", path.display())]
+    NotOneALine {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is there.
+        found: &'static str,
     },
 
     /// There is no word-piece vocabulary.
@@ -180,8 +203,19 @@ pub enum DataError {
         found: String,
     },
 
+    /// Answers hold words that the tokens of a vocabulary cannot write, and are not told apart for it.
+    #[error("{count} answers cannot be written with the tokens of {vocabulary}, for example {}", .examples.join(", "))]
+    UnwritableAnswers {
+        /// How many there are.
+        count: usize,
+        /// What to call the vocabulary: its file, where it has one.
+        vocabulary: String,
+        /// Some of the answers, with their places where these are known.
+        examples: Vec<String>,
+    },
+
     /// Answers of a list are the same to a tokenizer.
-    #[error("these answers consist of the same word pieces: {}", .pairs.join("; "))]
+    #[error("these answers differ only in what the word pieces leave out, such as upper case and accents: {}", .pairs.join("; "))]
     SameAnswers {
         /// Both answers of each pair, with their places where these are known.
         pairs: Vec<String>,
@@ -327,6 +361,13 @@ pub enum DataError {
     NothingToHoldOut {
         /// The training questions.
         path: PathBuf,
+    },
+
+    /// A split has no answers to compare a model's with.
+    #[error("{split} has no answers, so there is no accuracy to measure")]
+    NoAnswers {
+        /// The split with its file.
+        split: String,
     },
 
     /// A split without samples cannot be loaded.

@@ -134,6 +134,12 @@ fn open(path: &Path) -> Result<File, DataError> {
 
 /// The bytes, which begin with the given line, as text without a byte-order mark.
 fn utf8(bytes: Vec<u8>, path: &Path, line: usize) -> Result<String, DataError> {
+    if let Some(encoding) = wide_encoding(&bytes) {
+        return Err(DataError::OtherEncoding {
+            path: path.to_owned(),
+            encoding,
+        });
+    }
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         DataError::NotUtf8 {
@@ -141,10 +147,29 @@ fn utf8(bytes: Vec<u8>, path: &Path, line: usize) -> Result<String, DataError> {
             line: line - 1 + before.split(|byte| *byte == b'\n').count(),
         }
     })?;
-    if line == 1 && text.starts_with(BYTE_ORDER_MARK) {
+    // Files that were put together have one in the middle.
+    if text.starts_with(BYTE_ORDER_MARK) {
         text.remove(0);
     }
     Ok(text)
+}
+
+/// The encoding of text whose characters have two or four bytes each: by its byte-order mark, or by the zeros that are
+/// half of it or more and that no other text has.
+fn wide_encoding(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => return Some("UTF-32"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Some("UTF-16"),
+        _ => {}
+    }
+    let start = &bytes[..bytes.len().min(64)];
+    let zeros = start.iter().filter(|byte| **byte == 0).count();
+    match start.len() {
+        0..2 => None,
+        length if 3 * zeros >= 2 * length => Some("UTF-32"),
+        length if 3 * zeros >= length => Some("UTF-16"),
+        _ => None,
+    }
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> DataError {

@@ -1,4 +1,4 @@
-use crate::error::DataError;
+use crate::error::{ARRAY, DataError};
 
 impl DataError {
     /// What to do about the error, where there is something to do.
@@ -46,10 +46,31 @@ impl DataError {
                 "shorten it in the data set, or do without the coarse branch: `model.branches = \"fine\"`"
                     .to_owned(),
             ),
-            Self::SameAnswers { .. } => Some(
-                "write them alike in the data set, or give a vocabulary with pieces for both"
+            Self::SameAnswers { .. } => Some("write them alike in the data set".to_owned()),
+            Self::UnwritableAnswers { .. } => Some(
+                "let `xvlm.vocabulary` name a vocabulary that has tokens for their language, or be empty: it is then built \
+                 from the data set"
                     .to_owned(),
             ),
+            Self::NotUtf8 { path, .. } => Some(format!(
+                "convert the file; if it is Chinese in GBK: `iconv -f GB18030 -t UTF-8 {} > NEW_FILE`",
+                path.display()
+            )),
+            Self::OtherEncoding { path, encoding } => Some(format!(
+                "convert the file: `iconv -f {encoding} -t UTF-8 {} > NEW_FILE`",
+                path.display()
+            )),
+            Self::NotOneALine { found: ARRAY, path, .. } => Some(format!(
+                "write each element on a line of its own: `jq -c '.[]' {} > NEW_FILE`",
+                path.display()
+            )),
+            Self::NotOneALine { path, .. } => Some(format!(
+                "write each object on a line of its own: `jq -c . {} > NEW_FILE`",
+                path.display()
+            )),
+            Self::NoAnswers { .. } => {
+                Some("give each question of the split `answers`, or choose another split".to_owned())
+            }
             Self::Program { .. } => {
                 Some("install Python 3 with pip, or name another Python program".to_owned())
             }

@@ -39,6 +39,7 @@
 //! # Ok::<(), data_pipeline::DataError>(())
 //! ```
 
+mod answers;
 mod baseline;
 mod batch;
 pub mod easy_vqa;
@@ -56,6 +57,7 @@ mod sample;
 mod shapes;
 mod text;
 
+pub use answers::{AnswerNormalisation, AnswerReading, ReadingFacts, Votes, normalise_answer};
 pub use baseline::{accuracy_of_constant, majority_answer};
 pub use batch::Batch;
 pub use easy_vqa::EasyVqa;
@@ -71,8 +73,8 @@ pub use image::{
 pub use inputs::{BOX_SIZE, Inputs, RegionShape, Regions};
 pub use loader::{Epoch, Loader, LoaderConfig, Order};
 pub use sample::{Answer, Sample, Source, Split};
-pub use shapes::{Shapes, ShapesConfig};
+pub use shapes::{Language, Shapes, ShapesConfig};
 pub use text::{
-    AnswerList, PAD, Pieces, SpecialTokens, TokenTable, UNKNOWN, Vocabulary, WordPiece,
+    AnswerList, PAD, Pieces, SpecialTokens, Splitting, TokenTable, UNKNOWN, Vocabulary, WordPiece,
     WordPieceForm, pre_question, tokenize,
 };

@@ -1,3 +1,6 @@
+use serde_json::{Map, Value};
+
+use crate::answers::{AnswerNormalisation, ReadingFacts, Votes};
 use crate::error::DataError;
 use crate::inputs::{Inputs, Regions};
 
@@ -24,16 +27,19 @@ impl Split {
 }
 
 /// One question about one image with its answers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
     /// Index of the image in its [`Source`].
     pub image: usize,
     /// The question as asked.
     pub question: String,
-    /// Right answers, each once.
+    /// Right answers, each once; none where the data set gives none, as in the test split of a challenge.
     pub answers: Vec<Answer>,
     /// What the question speaks of, as words or phrases; none where the data set does not say.
     pub entities: Vec<String>,
+    /// What else the data set has with the question, such as `question_id`: not used, but given back with whatever is
+    /// written about the sample.
+    pub fields: Map<String, Value>,
 }
 
 /// A right answer to a question.
@@ -57,10 +63,8 @@ impl Answer {
         }
     }
 
-    /// What annotators answered, each distinct answer once, in order of first appearance.
-    ///
-    /// The score is that of VQA (Antol et al., 2015) as Kim et al. (2018) train with it: 0.3 for each annotator, 1 from
-    /// four on. The weight is the share of the annotators, as Zeng et al. (2022) have it.
+    /// What annotators answered, each distinct answer once, in order of first appearance: [`Votes::answers`] without
+    /// normalising.
     ///
     /// ```
     /// let given = ["red", "pink", "red", "red", "red", "rose", "red", "red", "pink", "red"];
@@ -69,25 +73,7 @@ impl Answer {
     /// assert_eq!((answers[1].score, answers[1].weight), (0.6, 0.2));
     /// ```
     pub fn of_annotators<T: AsRef<str>>(given: impl IntoIterator<Item = T>) -> Vec<Self> {
-        let mut counts: Vec<(String, u16)> = Vec::new();
-        let mut annotators = 0.0;
-        for answer in given {
-            let answer = answer.as_ref();
-            annotators += 1.0;
-            match counts.iter_mut().find(|(known, _)| known == answer) {
-                Some((_, count)) => *count = count.saturating_add(1),
-                None => counts.push((answer.to_owned(), 1)),
-            }
-        }
-        let answer = |(text, count): (String, u16)| {
-            let count = f32::from(count);
-            Self {
-                text,
-                score: (3.0 * count / 10.0).min(1.0),
-                weight: count / annotators,
-            }
-        };
-        counts.into_iter().map(answer).collect()
+        Votes::new(given, AnswerNormalisation::None).answers()
     }
 }
 
@@ -145,6 +131,17 @@ pub trait Source: Send + Sync {
     /// What to call a sample in a message: its file and line, where it has them.
     fn sample_place(&self, sample: usize) -> String {
         format!("sample {sample}")
+    }
+
+    /// How the file of questions was read, where there is one.
+    fn reading(&self) -> Option<&ReadingFacts> {
+        None
+    }
+
+    /// Whether there are answers to compare a model's with.
+    fn has_answers(&self) -> bool {
+        let mut samples = self.samples().iter();
+        samples.any(|sample| !sample.answers.is_empty())
     }
 
     /// What tells an image from any other, wherever the data set lies.

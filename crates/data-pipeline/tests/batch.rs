@@ -102,7 +102,7 @@ fn questions_about_one_image_are_one_batch() {
         image: 0,
         question: "what is this".to_owned(),
         answers: vec![Answer::only("dog")],
-        entities: Vec::new(),
+        ..Sample::default()
     };
     let encoder = Encoder::build(&Questions(vec![sample]), 4, 8).expect("words and answers");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/formats/rgb.png");

@@ -57,7 +57,7 @@ fn golden_vqa_targets_of_the_classifier() {
             image: 0,
             question: String::new(),
             answers: Answer::of_annotators(&case.answers),
-            entities: Vec::new(),
+            ..Sample::default()
         };
         let targets = list.targets(&sample);
         let labels: Vec<_> = targets.iter().map(|(label, _)| *label).collect();
@@ -76,7 +76,9 @@ fn golden_vqa_targets_of_the_classifier() {
 fn golden_vqa_targets_of_any_count() {
     let scores: Vec<f32> = read("score_by_count");
     for (count, expected) in scores.into_iter().enumerate().skip(1) {
-        let answers = Answer::of_annotators(vec!["yes"; count]);
+        let others = (count..10).map(|other| other.to_string());
+        let given = vec!["yes".to_owned(); count].into_iter().chain(others);
+        let answers = Answer::of_annotators(given);
         assert!(close(answers[0].score, expected), "{count} annotators");
     }
 }

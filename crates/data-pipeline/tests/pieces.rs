@@ -15,7 +15,7 @@ fn sample(question: &str, answers: &[&str]) -> Sample {
         image: 0,
         question: question.to_owned(),
         answers: answers.iter().map(|text| Answer::only(*text)).collect(),
-        entities: Vec::new(),
+        ..Sample::default()
     }
 }
 
@@ -109,8 +109,10 @@ fn answers_that_would_be_written_alike_are_refused() {
         let answers = AnswerList::build(&samples).expect("answers");
         let tokenizer = WordPiece::build(&samples, WordPieceForm::Xvlm).expect("words");
         let error = Pieces::new(tokenizer, 9, 9, &answers).expect_err("alike");
-        let expected =
-            format!("these answers consist of the same word pieces: `{first}` and `{second}`");
+        let expected = format!(
+            "these answers differ only in what the word pieces leave out, such as upper case and accents: `{first}` and \
+             `{second}`"
+        );
         assert_eq!(error.to_string(), expected);
         assert!(error.hint().is_some());
     }
@@ -129,12 +131,45 @@ fn answers_that_would_be_written_alike_are_refused() {
     ] {
         assert!(message.contains(expected), "{message}");
     }
-    // Unknown words look alike, too.
-    let answers = AnswerList::build(&[sample("q", &["猫", "犬"])]).expect("answers");
-    let refused = Pieces::new(built(), 9, 9, &answers);
-    assert!(matches!(refused, Err(DataError::SameAnswers { .. })));
     let refused = Pieces::new(built(), 0, 9, &answers);
     assert!(matches!(refused, Err(DataError::Setting { .. })));
+}
+
+#[test]
+fn answers_that_a_vocabulary_cannot_write_are_said_to_be_so() {
+    let samples = [
+        sample("q", &["猫", "dog"]),
+        sample("q", &["犬", "red"]),
+        sample("q", &["red 鳥", "dog"]),
+        sample("q", &["red 魚"]),
+    ];
+    let answers = AnswerList::build(&samples).expect("answers");
+    let refused = Pieces::of_training(built(), 9, 9, &answers, &Questions(samples.into()));
+    let error = refused.expect_err("cats and dogs are unknown");
+    let expected = "4 answers cannot be written with the tokens of the vocabulary of the training split, for example \
+        `red 魚` (sample 3), `red 鳥` (sample 2), `犬` (sample 1)";
+    assert_eq!(error.to_string(), expected);
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("`xvlm.vocabulary`"))
+    );
+
+    let read = WordPiece::from_text(
+        &built().to_text(),
+        Path::new("bert/vocab.txt"),
+        WordPieceForm::Xvlm,
+    );
+    let refused = Pieces::new(read.expect("tokens"), 9, 9, &answers);
+    let message = refused.expect_err("cats and dogs are unknown").to_string();
+    assert!(
+        message.contains("the tokens of `bert/vocab.txt`, for example `red 魚`, "),
+        "{message}"
+    );
+
+    // One that is unknown is told from all others.
+    let answers = AnswerList::build(&[sample("q", &["猫", "dog"])]).expect("answers");
+    assert!(Pieces::new(built(), 9, 9, &answers).is_ok());
 }
 
 #[test]

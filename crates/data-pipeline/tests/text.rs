@@ -5,8 +5,8 @@ mod support;
 use std::path::Path;
 
 use data_pipeline::{
-    Answer, AnswerList, DataError, Encoder, PAD, Sample, UNKNOWN, Vocabulary, accuracy_of_constant,
-    majority_answer, tokenize,
+    Answer, AnswerList, DataError, Encoder, PAD, Sample, Splitting, UNKNOWN, Vocabulary,
+    accuracy_of_constant, majority_answer, tokenize,
 };
 use proptest::prelude::*;
 use support::Questions;
@@ -27,7 +27,7 @@ fn sample(question: &str, answers: &[(&str, f32)]) -> Sample {
             .iter()
             .map(|(text, score)| answer(text, *score))
             .collect(),
-        entities: Vec::new(),
+        ..Sample::default()
     }
 }
 
@@ -47,6 +47,65 @@ fn tokens_are_lower_case_words() {
     ] {
         assert_eq!(tokenize(text).collect::<Vec<_>>(), expected, "{text:?}");
     }
+}
+
+#[test]
+fn scripts_without_spaces_are_split_too() {
+    for (text, expected) in [
+        ("这是什么颜色？", &["这", "是", "什", "么", "颜", "色"][..]),
+        ("图中有几只cat？", &["图", "中", "有", "几", "只", "cat"]),
+        ("what does 停 mean?", &["what", "does", "停", "mean"]),
+        (
+            "Is it 3只猫 or 2?",
+            &["is", "it", "3", "只", "猫", "or", "2"],
+        ),
+        ("ＣＡＴ２只", &["cat2", "只"]),
+        // Beyond the first plane, and a compatibility form.
+        ("𠮷野家々〇", &["𠮷", "野", "家", "々", "〇"]),
+        ("\u{f900}", &["\u{8c48}"]),
+        // Kana by Unicode's word boundaries: katakana hold together.
+        (
+            "これはテレビですか",
+            &["こ", "れ", "は", "テレビ", "で", "す", "か"],
+        ),
+        ("ｶﾞﾗｽ", &["ｶ\u{ff9e}ﾗｽ"]),
+        // A letter and its marks are not parted.
+        ("สีอะไร", &["สี", "อ", "ะ", "ไ", "ร"]),
+        ("ที่นี่", &["ที่", "นี่"]),
+        ("ສີຫຍັງ", &["ສີ", "ຫ", "ຍັ", "ງ"]),
+        ("क्या रंग है?", &["क्या", "रंग", "है"]),
+        ("ما لونُ هذا؟", &["ما", "لونُ", "هذا"]),
+        ("무슨 색이에요?", &["무슨", "색이에요"]),
+        ("cafe\u{301} CAFÉ", &["café", "café"]),
+        ("İstanbul", &["i\u{307}stanbul"]),
+        // Pictograms.
+        ("is 🐱 there?", &["is", "🐱", "there"]),
+        ("❤\u{fe0f}❤ 👍🏽 👨‍👩‍👧 🇨🇳", &["❤", "❤", "👍🏽", "👨‍👩‍👧", "🇨🇳"]),
+        ("press 1\u{fe0f}\u{20e3} now", &["press", "1", "now"]),
+        ("？！。…", &[]),
+        ("\u{301}\u{fe0f}", &[]),
+    ] {
+        assert_eq!(tokenize(text).collect::<Vec<_>>(), expected, "{text:?}");
+    }
+}
+
+/// A run keeps the splitting that it began with, also one that does not say which.
+#[test]
+fn a_vocabulary_splits_as_it_was_built() {
+    let path = Path::new("vocabulary.json");
+    let samples = [sample("红色 red 色", &[("yes", 1.0)])];
+    let now = Vocabulary::build(&Questions(samples.into())).expect("words");
+    assert_eq!(now.words(), ["色", "red", "红"]);
+    let read = Vocabulary::from_json(&now.to_json(), path).expect("as written");
+    assert_eq!(read, now);
+    assert_eq!(read.splitting(), Splitting::Unicode);
+    assert_eq!(read.encode("红色", 3), (vec![4, 2, PAD], 2));
+
+    let before = Vocabulary::from_json("[\"红色\", \"red\"]", path).expect("a list");
+    assert_eq!(before.splitting(), Splitting::Letters);
+    assert_eq!(before.encode("红色 red", 3), (vec![2, 3, PAD], 2));
+    let again = Vocabulary::from_json(&before.to_json(), path).expect("as written");
+    assert_eq!(again, before);
 }
 
 #[test]
@@ -136,6 +195,10 @@ fn broken_lists_are_refused_with_file_and_place() {
         assert_eq!(answers.to_string(), expected);
         let words = Vocabulary::from_json(text, path).expect_err(text);
         assert_eq!(words.to_string(), expected);
+        let now = format!("{{\"splitting\": \"unicode\", \"words\": {text}}}");
+        let words = Vocabulary::from_json(&now, path).expect_err(text);
+        let place = "`run/answers.json`";
+        assert!(words.to_string().starts_with(place), "{words}");
         assert!(!matches!(words, DataError::Io { .. }));
     }
 }
@@ -164,6 +227,14 @@ fn the_majority_answer_has_the_highest_total_score() {
 }
 
 proptest! {
+    /// Where words have spaces between them, nothing is split as it was not before.
+    #[test]
+    fn english_words_are_those_of_earlier_versions(
+        text in "([A-Za-z0-9' .,:;?!_/()éÉñäß\\t\"-]|\u{2019}|\u{2014}){0,60}",
+    ) {
+        prop_assert_eq!(Splitting::Unicode.words(&text), Splitting::Letters.words(&text));
+    }
+
     #[test]
     fn lists_survive_saving(questions in prop::collection::vec(".{1,30}", 1..8)) {
         let samples: Vec<_> = questions.iter().map(|q| sample(q, &[(q, 1.0)])).collect();

@@ -158,7 +158,10 @@ fn broken_vocabularies_are_refused() {
             b"[PAD]\ncat\ncat",
             "vocab.txt`, line 3: `cat` stands on an earlier line already",
         ),
-        (b"[PAD]\n\xff\xfe", "vocab.txt`, line 2: not UTF-8"),
+        (
+            b"[PAD]\n\xff\xfe",
+            "vocab.txt`, line 2: not UTF-8, which text files must be",
+        ),
     ] {
         let message = read("vocab.txt", content)
             .expect_err("not a vocabulary")

@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use config_schema::{Branches, Config, DatasetName, ExifOrientation};
+use config_schema::{
+    AnswerNormalisation, Branches, Config, DatasetName, ExifOrientation, ShapesLanguage,
+};
 use data_pipeline::{
-    BOX_SIZE, DataError, EasyVqa, Encoder, Folder, HoldOut, Loader, LoaderConfig, Order, Pieces,
-    Shapes, ShapesConfig, Source, Split, WordPiece, WordPieceForm, fingerprint,
+    AnswerReading, BOX_SIZE, DataError, EasyVqa, Encoder, Folder, HoldOut, Language, Loader,
+    LoaderConfig, Order, Pieces, ReadingFacts, Shapes, ShapesConfig, Source, Split, WordPiece,
+    WordPieceForm, fingerprint,
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +58,17 @@ impl Dataset {
             fraction: keys.validation_fraction,
             seed: seed(settings.training.seed, Purpose::HoldOut, 0, 0),
         };
+        let root = Path::new(&keys.root);
+        let reading = match keys.name {
+            DatasetName::Folder => Folder::reading_of(
+                root,
+                match keys.answer_normalisation {
+                    AnswerNormalisation::Vqa => data_pipeline::AnswerNormalisation::Vqa,
+                    AnswerNormalisation::None => data_pipeline::AnswerNormalisation::None,
+                },
+            ),
+            DatasetName::Shapes | DatasetName::EasyVqa => AnswerReading::default(),
+        };
         let split = |split| -> Result<Arc<dyn Source>, DataError> {
             Ok(match keys.name {
                 DatasetName::Shapes => {
@@ -69,7 +83,11 @@ impl Dataset {
                         images,
                         questions_per_image,
                     };
-                    let shapes = Shapes::new(config, split)?;
+                    let shapes =
+                        Shapes::new(config, split)?.in_language(match keys.shapes_language {
+                            ShapesLanguage::En => Language::En,
+                            ShapesLanguage::Zh => Language::Zh,
+                        });
                     if keys.shapes_described {
                         Arc::new(shapes.described())
                     } else {
@@ -77,11 +95,10 @@ impl Dataset {
                     }
                 }
                 DatasetName::EasyVqa => {
-                    let folder = Path::new(&keys.root).join("easy-vqa");
-                    Arc::new(EasyVqa::open(&folder, split, hold_out)?)
+                    Arc::new(EasyVqa::open(&root.join("easy-vqa"), split, hold_out)?)
                 }
                 DatasetName::Folder => {
-                    Arc::new(Folder::open(Path::new(&keys.root), split, hold_out)?)
+                    Arc::new(Folder::open_with(root, split, hold_out, &reading)?)
                 }
             })
         };
@@ -103,6 +120,15 @@ impl Dataset {
             Split::Validation => &self.validation,
             Split::Test => &self.test,
         }
+    }
+
+    /// How each of its files of questions was read; splits of one file have it once.
+    pub fn readings(&self) -> Vec<&ReadingFacts> {
+        let splits = [&self.train, &self.validation, &self.test];
+        let mut readings: Vec<&ReadingFacts> =
+            splits.iter().filter_map(|split| split.reading()).collect();
+        readings.dedup_by(|a, b| a.file == b.file);
+        readings
     }
 
     /// What tells this data set from another one.

@@ -199,7 +199,8 @@ impl TrainError {
                 Some("go on from the last checkpoint with `--resume RUN_DIR`")
             }
             Self::OtherData { .. } => Some(
-                "a resumed run is the same run: put the data set back as it was, or start a run of its own",
+                "a resumed run is the same run: put the data set back as it was, or start a run of its own, also where an \
+                 earlier version of the program began it and read the answers in another way",
             ),
             Self::RunInUse { .. } => {
                 Some("wait for the other process, or choose another `logging.run_dir`")

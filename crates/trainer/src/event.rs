@@ -45,6 +45,11 @@ pub enum Event {
     Segments(SegmentChoice),
     /// The model took over published weights.
     Pretrained(Pretrained),
+    /// How the data set was read.
+    Note {
+        /// The sentence.
+        message: String,
+    },
     /// Something the user should know.
     Warning {
         /// The sentence.
@@ -140,12 +145,15 @@ pub struct Summary {
     /// Mean score of the best checkpoint's first answer on the test split, 0 to 1; absent when the run was
     /// stopped before its last step.
     pub test_accuracy: Option<f64>,
+    /// Why it was not measured although the run took its last step; absent otherwise.
+    #[serde(default)]
+    pub test_unmeasured: Option<String>,
     /// The same of each of the model's branches by itself; empty where it has one only.
     pub branch_accuracy: BTreeMap<String, f64>,
     /// Best validation accuracy, 0 to 1.
     pub validation_accuracy: Option<f64>,
-    /// Test accuracy of always giving the most common training answer, 0 to 1.
-    pub majority_accuracy: f64,
+    /// Test accuracy of always giving the most common training answer, 0 to 1; absent where the split has no answers.
+    pub majority_accuracy: Option<f64>,
     /// That answer.
     pub majority_answer: String,
     /// Test accuracy of the same model trained with the image zeroed, 0 to 1; absent when it was not asked

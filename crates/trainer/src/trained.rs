@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use config_schema::Config;
-use data_pipeline::{Encoder, Split};
+use data_pipeline::{DataError, Encoder, Split};
 
 use crate::batch::{DeviceBatch, Sight};
 use crate::checkpoint::{Checkpoints, Rejected};
@@ -18,6 +18,9 @@ use crate::model::Model;
 
 use crate::run_dir::{Blueprint, read_blueprint};
 use crate::training::evaluation_limits;
+
+/// Most unknown words that a sentence names.
+const NAMED_WORDS: usize = 5;
 
 /// The best checkpoint of a run, ready to answer.
 #[derive(Debug)]
@@ -71,7 +74,7 @@ impl<M: Model> Trained<M> {
     ///
     /// # Errors
     ///
-    /// When the data cannot be read, and when not even one sample fits.
+    /// When the data cannot be read, when the split has no answers, and when not even one sample fits.
     pub fn evaluate(
         &self,
         settings: &Config,
@@ -80,6 +83,10 @@ impl<M: Model> Trained<M> {
         observer: &mut dyn Observer,
     ) -> Result<Accuracy, TrainError> {
         let source = dataset.split(split).clone();
+        if !source.has_answers() {
+            let split = source.place();
+            return Err(DataError::NoAnswers { split }.into());
+        }
         let loader = evaluation_loader(settings, source, self.encoder.clone())?;
         let limits = evaluation_limits(settings, None);
         evaluate(
@@ -100,6 +107,33 @@ impl<M: Model> Trained<M> {
                 },
             },
         )
+    }
+
+    /// What the model cannot make out of a question, in a sentence for the user: most of its words, or its end. Nothing
+    /// where it reads all of it.
+    pub fn doubts(&self, question: &str) -> Option<String> {
+        let words = self.encoder.known_words(question);
+        let unknown: Vec<_> = words.iter().filter(|(_, known)| !known).collect();
+        let limit = self.encoder.max_question_tokens;
+        if 2 * unknown.len() > words.len() {
+            let named: Vec<_> = unknown
+                .iter()
+                .take(NAMED_WORDS)
+                .map(|(word, _)| format!("`{word}`"))
+                .collect();
+            return Some(format!(
+                "{} of {} words of the question did not occur in training, such as {}; the answers may mean nothing",
+                unknown.len(),
+                words.len(),
+                named.join(", ")
+            ));
+        }
+        (words.len() > limit).then(|| {
+            format!(
+                "the question has {} words, and the model reads the first {limit}",
+                words.len()
+            )
+        })
     }
 
     /// The `count` most probable answers to a question about an encoded image, most probable first.

@@ -1,3 +1,4 @@
+use data_pipeline::tokenize;
 use trainer::{Trained, device};
 
 use crate::ActiveModel;
@@ -12,6 +13,11 @@ use crate::settings::{of_run, read_bounded};
 const MAX_IMAGE_BYTES: u64 = 256 << 20;
 
 pub fn run(args: &AskArgs) -> Result<(), Failure> {
+    if tokenize(&args.question).next().is_none() {
+        return Err(Failure::NoQuestion {
+            question: args.question.clone(),
+        });
+    }
     let image = read_bounded(&args.image, MAX_IMAGE_BYTES).map_err(|source| Failure::File {
         path: args.image.clone(),
         source,
@@ -21,6 +27,9 @@ pub fn run(args: &AskArgs) -> Result<(), Failure> {
     let device = device::open(&settings.device)?;
     let trained = Trained::<ActiveModel>::open(&run_dir, &settings.resolved.config, &device)?;
     warn_of(&trained.rejected);
+    if let Some(doubts) = trained.doubts(&args.question) {
+        output::note(format!("warning: {doubts}"));
+    }
     let answers = trained.ask(
         &image,
         &args.image.display().to_string(),

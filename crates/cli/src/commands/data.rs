@@ -7,6 +7,7 @@ use data_pipeline::{DataError, Split, folder};
 use trainer::Dataset;
 
 use crate::args::{ConfigArgs, DataCommand, ExportFormat, FetchName};
+use crate::commands::tell_reading;
 use crate::failure::Failure;
 use crate::output;
 
@@ -56,6 +57,7 @@ pub fn announce(fetched: &Fetched) {
 
 fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
     let dataset = Dataset::open(&config.settings()?.resolved.config)?;
+    tell_reading(&dataset);
     let splits = [
         ("train", &dataset.train),
         ("validation", &dataset.validation),
@@ -127,7 +129,11 @@ fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<
             let answers = sample.answers.iter();
             let answers: BTreeMap<_, _> =
                 answers.map(|answer| (&answer.text, answer.score)).collect();
-            serde_json::json!({ "image": file, "question": sample.question, "answers": answers })
+            let written =
+                serde_json::json!({ "image": file, "question": sample.question, "answers": answers });
+            let mut question = sample.fields.clone();
+            question.extend(written.as_object().cloned().unwrap_or_default());
+            serde_json::Value::Object(question)
         }));
     }
     let lines: Vec<_> = questions

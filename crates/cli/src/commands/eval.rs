@@ -3,7 +3,7 @@ use trainer::{Dataset, Trained, changed_splits, device};
 
 use crate::ActiveModel;
 use crate::args::{ConfigArgs, EvalArgs};
-use crate::commands::{run_dir, warn_of};
+use crate::commands::{run_dir, tell_reading, warn_of};
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::{self, percent};
@@ -23,6 +23,7 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let trained = Trained::<ActiveModel>::open(&run_dir, config, &device)?;
     warn_of(&trained.rejected);
     let dataset = Dataset::open(config)?;
+    tell_reading(&dataset);
     let asked: Split = args.split.into();
     if changed_splits(&run_dir, &dataset)?.contains(&asked) {
         output::note(format!(

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use trainer::write_whole;
+use trainer::{Dataset, write_whole};
 
 use crate::args::{Args, Command};
 use crate::failure::Failure;
@@ -87,6 +87,18 @@ fn write_text(to: &Path, text: &str) -> Result<(), Failure> {
     })?;
     output::note(format!("wrote {}", to.display()));
     Ok(())
+}
+
+/// Says how the files of a data set were read, where there is something to say.
+fn tell_reading(dataset: &Dataset) {
+    for reading in dataset.readings() {
+        for note in reading.notes() {
+            output::note(note);
+        }
+        for warning in reading.warnings() {
+            output::note(format!("warning: {warning}"));
+        }
+    }
 }
 
 /// Says which checkpoints were passed over, and why.

@@ -13,6 +13,7 @@ use crate::ActiveModel;
 use crate::advice;
 use crate::args::TrainArgs;
 use crate::commands::data::announce;
+use crate::commands::tell_reading;
 use crate::failure::Failure;
 use crate::interrupt::{INTERRUPTED, on_interrupt};
 use crate::output;
@@ -124,6 +125,7 @@ fn newest_step(run_dir: &Path) -> usize {
 fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let config = &settings.resolved.config;
     let dataset = Dataset::open(config)?;
+    tell_reading(&dataset);
     let encoder = trainer::training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
     let parts = <ActiveModel as Model>::configure(config, &DataShape::of(&encoder))
         .map_err(TrainError::Model)?;

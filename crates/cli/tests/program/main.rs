@@ -14,4 +14,5 @@ mod plan;
 mod preset_check;
 mod runs;
 mod support;
+mod text_data;
 mod weights;

@@ -35,6 +35,28 @@ pub enum ExifOrientation {
     Ignore,
 }
 
+/// Which form of an answer counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AnswerNormalisation {
+    /// The form of the official VQA scorer: `Two.`, `two` and `2` are one answer.
+    #[default]
+    Vqa,
+    /// The answer as it is written, without white space around it.
+    None,
+}
+
+/// Language of the questions and answers of `shapes`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ShapesLanguage {
+    /// English.
+    #[default]
+    En,
+    /// Chinese.
+    Zh,
+}
+
 /// What is learned: the questions, their images and how both are cut to size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -55,6 +77,10 @@ pub struct Dataset {
     /// Part of the training images held out for validation where the data set has no validation split of its own.
     #[schemars(range(max = 0.9), extend("exclusiveMinimum" = 0.0))]
     pub validation_fraction: f64,
+    /// Which form of an answer of `folder` counts, in training and in scoring. `vqa`: lower case, without marks and
+    /// articles, numbers up to ten as digits, as the official scorer of VQA compares answers; votes that are all equal stay
+    /// as they are written, as they do there. `none`: as written.
+    pub answer_normalisation: AnswerNormalisation,
     /// Seed from which the images and questions of `shapes` are drawn.
     #[schemars(range(max = 9_223_372_036_854_775_807_u64))]
     pub shapes_seed: u64,
@@ -72,6 +98,8 @@ pub struct Dataset {
     pub shapes_questions_per_image: usize,
     /// Whether `shapes` comes with region features, statistical words and entities, as a perfect detector would give.
     pub shapes_described: bool,
+    /// Language in which `shapes` asks and answers. The scenes and questions are the same in each.
+    pub shapes_language: ShapesLanguage,
 }
 
 impl Default for Dataset {
@@ -83,12 +111,14 @@ impl Default for Dataset {
             exif_orientation: ExifOrientation::Apply,
             max_question_tokens: 40,
             validation_fraction: 0.05,
+            answer_normalisation: AnswerNormalisation::Vqa,
             shapes_seed: 1,
             shapes_train_images: 10_000,
             shapes_validation_images: 400,
             shapes_test_images: 1000,
             shapes_questions_per_image: 4,
             shapes_described: false,
+            shapes_language: ShapesLanguage::En,
         }
     }
 }

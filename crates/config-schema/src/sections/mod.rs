@@ -7,7 +7,9 @@ mod run;
 mod training;
 mod xvlm;
 
-pub use data::{DataLoading, Dataset, DatasetName, ExifOrientation};
+pub use data::{
+    AnswerNormalisation, DataLoading, Dataset, DatasetName, ExifOrientation, ShapesLanguage,
+};
 pub use effects::Language;
 pub(crate) use effects::effect;
 pub use model::{

@@ -63,7 +63,7 @@ impl EasyVqa {
                     image: *position.get(&entry.2)?,
                     question: entry.0,
                     answers: vec![Answer::only(entry.1)],
-                    entities: Vec::new(),
+                    ..Sample::default()
                 })
             })
             .collect();

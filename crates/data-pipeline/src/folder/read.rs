@@ -1,12 +1,15 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path};
 
-use super::line::Line;
+use serde_json::{Map, Value};
+
+use super::line::{AnswersAlone, Line};
 use super::{Layout, NAME, features};
-use crate::error::DataError;
+use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
+use crate::error::{ARRAY, DataError};
 use crate::files;
 use crate::inputs::{Inputs, RegionShape, most_tokens};
-use crate::sample::{Sample, Split};
+use crate::sample::{Answer, Sample, Split};
 
 /// Most characters of a line that a message repeats.
 const LONGEST_QUOTE: usize = 300;
@@ -19,10 +22,17 @@ pub(super) struct Part {
     /// For each image, by its name; nothing where the data set has none.
     pub(super) statistical_words: Option<Vec<Vec<String>>>,
     pub(super) inputs: Inputs,
+    /// Line of each sample, from 1.
+    pub(super) lines: Vec<usize>,
+    pub(super) facts: ReadingFacts,
 }
 
 /// Reads the questions of a split and looks for all that belongs to their images.
-pub(super) fn read(layout: &Layout, split: Split) -> Result<Part, DataError> {
+pub(super) fn read(
+    layout: &Layout,
+    split: Split,
+    reading: &AnswerReading,
+) -> Result<Part, DataError> {
     if !files::is_folder(layout.0)? {
         return Err(missing(layout, layout.0));
     }
@@ -36,12 +46,26 @@ pub(super) fn read(layout: &Layout, split: Split) -> Result<Part, DataError> {
     let mut images = Vec::new();
     let mut positions = HashMap::new();
     let mut with_entities = None;
+    let mut lines = Vec::new();
+    let mut given = Given {
+        split,
+        reading,
+        with_answers: None,
+        facts: ReadingFacts {
+            file: path.clone(),
+            ..ReadingFacts::default()
+        },
+    };
     if !files::is_file(&path)? {
         return Err(missing(layout, &path));
     }
     for line in files::lines(&path)? {
         let (number, text) = line?;
         let text = text.as_str();
+        if text.trim().is_empty() {
+            given.facts.blank_lines += 1;
+            continue;
+        }
         let line = Place {
             path: &path,
             number,
@@ -51,6 +75,7 @@ pub(super) fn read(layout: &Layout, split: Split) -> Result<Part, DataError> {
             question,
             answers,
             entities,
+            fields,
         } = line.parse(text)?;
         let position = if let Some(known) = positions.get(&image) {
             *known
@@ -64,13 +89,18 @@ pub(super) fn read(layout: &Layout, split: Split) -> Result<Part, DataError> {
             let expected = "`entities` on all lines or on none";
             return Err(line.unexpected(expected, text));
         }
+        let answers = given.answers(&line, answers, text)?;
+        given.note_fields(&fields);
+        lines.push(number);
         samples.push(Sample {
             image: position,
             question,
-            answers: answers.into_answers(),
+            answers,
             entities: entities.unwrap_or_default(),
+            fields,
         });
     }
+    given.facts.questions = samples.len();
     if samples.is_empty() {
         return Err(DataError::EmptyList { path });
     }
@@ -94,7 +124,76 @@ pub(super) fn read(layout: &Layout, split: Split) -> Result<Part, DataError> {
         images,
         statistical_words,
         inputs,
+        lines,
+        facts: given.facts,
     })
+}
+
+/// What a file gives as answers, and beside the fields that are read.
+struct Given<'a> {
+    split: Split,
+    reading: &'a AnswerReading,
+    /// Whether the lines so far have answers.
+    with_answers: Option<bool>,
+    facts: ReadingFacts,
+}
+
+impl Given<'_> {
+    /// The answers of a line, none where the split has none.
+    fn answers(
+        &mut self,
+        line: &Place,
+        answers: Option<ReadAnswers>,
+        text: &str,
+    ) -> Result<Vec<Answer>, DataError> {
+        let answers = answers.filter(|answers| !answers.is_empty_list());
+        if self.split != Split::Test && answers.is_none() {
+            return Err(line.unexpected("`answers`, which only `test.jsonl` may lack", text));
+        }
+        if *self.with_answers.get_or_insert(answers.is_some()) != answers.is_some() {
+            return Err(line.unexpected("`answers` on all lines or on none", text));
+        }
+        let Some(answers) = answers else {
+            self.facts.unanswered += 1;
+            return Ok(Vec::new());
+        };
+        if let ReadAnswers::Scored(scored) = &answers
+            && !scored.iter().any(|(_, score)| *score > 0.0)
+        {
+            return Err(line.unexpected("an answer with a score above 0", text));
+        }
+        let answers = self.reading.read(&answers, &mut self.facts);
+        if self.split == Split::Train && answers.is_empty() {
+            return Err(line.unexpected("an answer that is not blank", text));
+        }
+        Ok(answers)
+    }
+
+    fn note_fields(&mut self, fields: &Map<String, Value>) {
+        let unknown = &mut self.facts.unknown_fields;
+        for name in fields.keys() {
+            if let Some(count) = unknown.get_mut(name) {
+                *count += 1;
+            } else {
+                unknown.insert(name.clone(), 1);
+            }
+        }
+    }
+}
+
+/// Lengths of the lists of all splits in which an answer is repeated. What cannot be read is left to the reading of its
+/// split.
+pub(super) fn vote_lengths(layout: &Layout) -> BTreeSet<usize> {
+    let splits = [Split::Train, Split::Validation, Split::Test];
+    let files = splits.map(|split| layout.questions(split));
+    let lines = files
+        .iter()
+        .filter_map(|file| files::lines(file).ok())
+        .flat_map(|lines| lines.map_while(Result::ok));
+    let alone = lines.filter_map(|(_, text)| serde_json::from_str::<AnswersAlone>(&text).ok());
+    alone
+        .filter_map(|line| line.answers?.0.repeating())
+        .collect()
 }
 
 fn missing(layout: &Layout, path: &Path) -> DataError {
@@ -173,16 +272,10 @@ impl Place<'_> {
     }
 
     fn parse(&self, text: &str) -> Result<Line, DataError> {
-        let line: Line = serde_json::from_str(text)
-            .map_err(|error| DataError::json_line(self.path, self.number, &error))?;
+        let line: Line =
+            serde_json::from_str(text).map_err(|error| self.not_a_line(text, &error))?;
         if line.question.trim().is_empty() {
             return Err(self.unexpected("a question that is not blank", text));
-        }
-        if line.answers.texts().any(|answer| answer.trim().is_empty()) {
-            return Err(self.unexpected("answers that are not blank", text));
-        }
-        if !line.answers.scores() {
-            return Err(self.unexpected("an answer with a score above 0", text));
         }
         // Neither out of the folder nor to another drive.
         let mut parts = Path::new(&line.image).components().peekable();
@@ -190,6 +283,24 @@ impl Place<'_> {
             return Err(self.unexpected("the name of a file in `images`", &line.image));
         }
         Ok(line)
+    }
+
+    /// A parser's error, or that there is something else than an object a line.
+    fn not_a_line(&self, text: &str, error: &serde_json::Error) -> DataError {
+        let found = match text.trim_start().chars().next() {
+            Some('[') => ARRAY,
+            Some('{') if error.is_eof() => "the start of an object that goes on",
+            // The parser has no category of its own for this.
+            Some('{') if error.to_string().starts_with("trailing characters") => {
+                "something behind an object"
+            }
+            _ => return DataError::json_line(self.path, self.number, error),
+        };
+        DataError::NotOneALine {
+            path: self.path.to_owned(),
+            line: self.number,
+            found,
+        }
     }
 
     /// # Errors

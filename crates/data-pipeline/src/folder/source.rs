@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use super::read::{self, Part};
 use super::{Layout, features};
+use crate::answers::{AnswerNormalisation, AnswerReading, ReadingFacts};
 use crate::error::DataError;
 use crate::files;
 use crate::hold_out::HoldOut;
@@ -20,8 +21,8 @@ use crate::sample::{Sample, Source, Split};
 /// statistical_words.json    optional: {"a.png": ["cat", "grass"]}
 /// ```
 ///
-/// `answers` is a list, in which ten answers are those of ten annotators ([`Answer::of_annotators`](crate::Answer)) and
-/// otherwise each is right, or an object from answer to score. `entities`, a list of words or phrases, stands on every
+/// `answers` is a list, read as [`AnswerReading`] says, or an object from answer to score, or one answer; an answer is a
+/// word or a number. Only `test.jsonl` may be without. Any further field stays with its [`Sample`]. `entities`, a list of words or phrases, stands on every
 /// line or on none. The boxes are left, top, right and bottom edge, width and height, as parts of the image's.
 #[derive(Debug)]
 pub struct Folder {
@@ -35,6 +36,7 @@ pub struct Folder {
     images: Vec<String>,
     statistical_words: Vec<Vec<String>>,
     inputs: Inputs,
+    facts: ReadingFacts,
 }
 
 impl Folder {
@@ -46,6 +48,28 @@ impl Folder {
     /// there or lacks features or words that others have. Images and features are looked for here and opened when they
     /// are read.
     pub fn open(root: &Path, split: Split, hold_out: HoldOut) -> Result<Self, DataError> {
+        let reading = Self::reading_of(root, AnswerNormalisation::default());
+        Self::open_with(root, split, hold_out, &reading)
+    }
+
+    /// How the answers of the data set are read: the lists of all splits decide together which of them hold votes.
+    pub fn reading_of(root: &Path, normalisation: AnswerNormalisation) -> AnswerReading {
+        AnswerReading {
+            normalisation,
+            vote_lengths: read::vote_lengths(&Layout(root)),
+        }
+    }
+
+    /// [`Folder::open`] with answers read as `reading` says, which [`Folder::reading_of`] finds out once for all splits.
+    ///
+    /// # Errors
+    /// As for [`Folder::open`].
+    pub fn open_with(
+        root: &Path,
+        split: Split,
+        hold_out: HoldOut,
+        reading: &AnswerReading,
+    ) -> Result<Self, DataError> {
         hold_out.check()?;
         let layout = Layout(root);
         let own_validation = files::is_file(&layout.questions(Split::Validation))?;
@@ -58,16 +82,19 @@ impl Folder {
             images,
             statistical_words,
             inputs,
-        } = read::read(&layout, part)?;
+            lines,
+            facts,
+        } = read::read(&layout, part, reading)?;
         let whole = Self {
             root: root.to_owned(),
             split,
             part,
-            lines: (1..=samples.len()).collect(),
+            lines,
             samples,
             images,
             statistical_words: statistical_words.unwrap_or_default(),
             inputs,
+            facts,
         };
         if own_validation || split == Split::Test {
             return Ok(whole);
@@ -175,6 +202,10 @@ impl Source for Folder {
         let file = Layout(&self.root).questions(self.part);
         let line = self.lines.get(sample).copied().unwrap_or(0);
         format!("`{}`, line {line}", file.display())
+    }
+
+    fn reading(&self) -> Option<&ReadingFacts> {
+        Some(&self.facts)
     }
 
     fn image_id(&self, image: usize) -> String {

@@ -7,6 +7,7 @@ use safetensors::{Dtype, serialize};
 
 use super::Layout;
 use super::line::{Answers, Line};
+use crate::answers::ReadAnswers;
 use crate::error::DataError;
 use crate::inputs::{BOX_SIZE, RegionShape, Regions};
 use crate::sample::{Source, Split};
@@ -54,6 +55,7 @@ pub fn write(
             }
             names.push(name);
         }
+        let answered = source.has_answers();
         let mut lines = String::new();
         for sample in source.samples() {
             let Some(image) = names.get(sample.image) else {
@@ -62,8 +64,13 @@ pub fn write(
             let line = Line {
                 image: image.clone(),
                 question: sample.question.clone(),
-                answers: Answers::from(sample.answers.as_slice()),
+                answers: match sample.answers.as_slice() {
+                    // Blank answers, where others have some.
+                    [] => answered.then(|| ReadAnswers::Given(vec![String::new()])),
+                    answers => Some(Answers::from(answers).0),
+                },
                 entities: inputs.entities.map(|_| sample.entities.clone()),
+                fields: sample.fields.clone(),
             };
             lines += &json(&line);
             lines.push('\n');

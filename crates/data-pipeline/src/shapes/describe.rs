@@ -1,6 +1,6 @@
+use super::language::Language;
 use super::scene::{Colour, Object, SIDE, Scene, Shape};
 use crate::inputs::{RegionShape, Regions};
-use crate::text::tokenize;
 
 /// Most objects of a scene.
 const OBJECTS: usize = 3;
@@ -50,25 +50,15 @@ pub(super) fn regions(scene: &Scene) -> Regions {
 }
 
 /// The colours and shapes of a scene, each once.
-pub(super) fn statistical_words(scene: &Scene) -> Vec<String> {
+pub(super) fn statistical_words(scene: &Scene, language: Language) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
-    let colours = scene.objects.iter().map(|object| object.colour.name());
-    let shapes = scene.objects.iter().map(|object| object.shape.name());
+    let objects = || scene.objects.iter();
+    let colours = objects().map(|object| language.colour(object.colour));
+    let shapes = objects().map(|object| language.shape(object.shape));
     for word in colours.chain(shapes) {
         if !words.iter().any(|known| known == word) {
             words.push(word.to_owned());
         }
     }
     words
-}
-
-/// The colours and things that a question names, as it names them.
-pub(super) fn entities(question: &str) -> Vec<String> {
-    let things = || Shape::ALL.map(Shape::name).into_iter().chain(["object"]);
-    let names = |word: &String| {
-        let singular = word.strip_suffix('s').unwrap_or(word);
-        Colour::ALL.iter().any(|colour| colour.name() == word)
-            || things().any(|thing| thing == singular)
-    };
-    tokenize(question).filter(names).collect()
 }

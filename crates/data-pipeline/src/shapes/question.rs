@@ -1,5 +1,3 @@
-use std::fmt;
-
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -28,11 +26,42 @@ impl Topic {
     ];
 }
 
+/// Where the outermost object of a direction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Leftmost,
+    Rightmost,
+    Topmost,
+    Lowest,
+}
+
+/// A question about a scene, in no language yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    ColourOf(Shape),
+    ShapeOf(Colour),
+    Count(Wanted),
+    OutermostColour(Side),
+    OutermostShape(Side),
+    OutermostHasColour(Side, Colour),
+    OutermostHasShape(Side, Shape),
+    Exists(Wanted),
+}
+
+/// The one right answer to a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reply {
+    Colour(Colour),
+    Shape(Shape),
+    Count(usize),
+    YesNo(bool),
+}
+
 /// What an object must be to be meant; a part left open fits every object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Wanted {
-    colour: Option<Colour>,
-    shape: Option<Shape>,
+pub(super) struct Wanted {
+    pub(super) colour: Option<Colour>,
+    pub(super) shape: Option<Shape>,
 }
 
 impl Wanted {
@@ -75,16 +104,6 @@ impl Wanted {
     }
 }
 
-/// "red circle", "circle", "red object", "object".
-impl fmt::Display for Wanted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(colour) = self.colour {
-            write!(f, "{} ", colour.name())?;
-        }
-        f.write_str(self.shape.map_or("object", Shape::name))
-    }
-}
-
 impl From<&Object> for Wanted {
     fn from(object: &Object) -> Self {
         Self {
@@ -103,7 +122,7 @@ pub(super) fn ask(
     yes: bool,
     scene: &Scene,
     rng: &mut ChaCha8Rng,
-) -> Option<(String, String)> {
+) -> Option<(Question, Reply)> {
     match topic {
         Topic::Colour => colour(scene, rng),
         Topic::Shape => shape(scene, rng),
@@ -114,7 +133,7 @@ pub(super) fn ask(
 }
 
 /// Asked only of a shape that occurs once.
-fn colour(scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(String, String)> {
+fn colour(scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(Question, Reply)> {
     let once = |object: &&Object| {
         let alone = Wanted {
             colour: None,
@@ -123,15 +142,14 @@ fn colour(scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(String, String)> {
         alone.count(scene) == 1
     };
     let object = any_of(scene.objects.iter().filter(once), rng)?;
-    let name = object.shape.name();
     Some((
-        format!("what color is the {name}?"),
-        object.colour.name().to_owned(),
+        Question::ColourOf(object.shape),
+        Reply::Colour(object.colour),
     ))
 }
 
 /// Asked only of a colour that occurs once.
-fn shape(scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(String, String)> {
+fn shape(scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(Question, Reply)> {
     let once = |object: &&Object| {
         let alone = Wanted {
             shape: None,
@@ -140,16 +158,12 @@ fn shape(scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(String, String)> {
         alone.count(scene) == 1
     };
     let object = any_of(scene.objects.iter().filter(once), rng)?;
-    let name = object.colour.name();
-    Some((
-        format!("what shape is the {name} object?"),
-        object.shape.name().to_owned(),
-    ))
+    Some((Question::ShapeOf(object.colour), Reply::Shape(object.shape)))
 }
 
 /// The answer is drawn first, from those the scene allows, then what to count: every answer is about as frequent as
 /// the scenes that allow it.
-fn count(scene: &Scene, rng: &mut ChaCha8Rng) -> (String, String) {
+fn count(scene: &Scene, rng: &mut ChaCha8Rng) -> (Question, Reply) {
     let mut counted: Vec<_> = Wanted::shapes()
         .chain(Wanted::colours())
         .chain([Wanted::anything()])
@@ -161,18 +175,18 @@ fn count(scene: &Scene, rng: &mut ChaCha8Rng) -> (String, String) {
     let answer = any(&answers, rng);
     counted.retain(|(count, _)| *count == answer);
     let (_, wanted) = any(&counted, rng);
-    (format!("how many {wanted}s are there?"), answer.to_string())
+    (Question::Count(wanted), Reply::Count(answer))
 }
 
 /// Asks what the outermost object of a direction is, or whether it is this or that; "no" goes with a colour or shape that
 /// another object of the scene has.
-fn position(yes: bool, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(String, String)> {
-    let (place, axis, towards) = any(
+fn position(yes: bool, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(Question, Reply)> {
+    let (side, axis, towards) = any(
         &[
-            ("leftmost", 0, -1.0),
-            ("rightmost", 0, 1.0),
-            ("topmost", 1, -1.0),
-            ("lowest", 1, 1.0),
+            (Side::Leftmost, 0, -1.0),
+            (Side::Rightmost, 0, 1.0),
+            (Side::Topmost, 1, -1.0),
+            (Side::Lowest, 1, 1.0),
         ],
         rng,
     );
@@ -187,31 +201,25 @@ fn position(yes: bool, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(String, S
     }
     let (colour, shape) = (outermost.colour, outermost.shape);
     Some(match rng.random_range(0..4) {
-        0 => (
-            format!("what color is the {place} object?"),
-            colour.name().to_owned(),
-        ),
-        1 => (
-            format!("what shape is the {place} object?"),
-            shape.name().to_owned(),
-        ),
+        0 => (Question::OutermostColour(side), Reply::Colour(colour)),
+        1 => (Question::OutermostShape(side), Reply::Shape(shape)),
         2 => {
             // Drawn whatever the answer, so that both answers are asked for in the same scenes.
             let other = any_of(others().map(|o| o.colour).filter(|c| *c != colour), rng)?;
-            let named = if yes { colour } else { other }.name();
-            (format!("is the {place} object {named}?"), yes_no(yes))
+            let named = if yes { colour } else { other };
+            (Question::OutermostHasColour(side, named), Reply::YesNo(yes))
         }
         _ => {
             let other = any_of(others().map(|o| o.shape).filter(|s| *s != shape), rng)?;
-            let named = if yes { shape } else { other }.name();
-            (format!("is the {place} object a {named}?"), yes_no(yes))
+            let named = if yes { shape } else { other };
+            (Question::OutermostHasShape(side, named), Reply::YesNo(yes))
         }
     })
 }
 
 /// Asks for a colour, a shape or both; for a colour or a shape only where both answers are possible, as which of them
 /// the scene offers would otherwise tilt the answer.
-fn existence(yes: bool, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(String, String)> {
+fn existence(yes: bool, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(Question, Reply)> {
     let candidates: Vec<_> = match rng.random_range(0..4) {
         0 => Wanted::shapes().collect(),
         1 => Wanted::colours().collect(),
@@ -224,14 +232,10 @@ fn existence(yes: bool, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<(String, 
         return None;
     }
     let wanted = any(if yes { &there } else { &not_there }, rng);
-    Some((format!("is there a {wanted}?"), yes_no(yes)))
+    Some((Question::Exists(wanted), Reply::YesNo(yes)))
 }
 
 fn any_of<T: Copy>(items: impl Iterator<Item = T>, rng: &mut ChaCha8Rng) -> Option<T> {
     let items: Vec<_> = items.collect();
     (!items.is_empty()).then(|| any(&items, rng))
-}
-
-fn yes_no(yes: bool) -> String {
-    if yes { "yes" } else { "no" }.to_owned()
 }

@@ -30,17 +30,6 @@ impl Colour {
         Self::Black,
     ];
 
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Red => "red",
-            Self::Green => "green",
-            Self::Blue => "blue",
-            Self::Yellow => "yellow",
-            Self::Purple => "purple",
-            Self::Black => "black",
-        }
-    }
-
     /// Red, green, blue in `0..=255`.
     pub(super) fn rgb(self) -> [f32; 3] {
         match self {
@@ -63,14 +52,6 @@ pub(super) enum Shape {
 
 impl Shape {
     pub(super) const ALL: [Self; 3] = [Self::Circle, Self::Square, Self::Triangle];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Circle => "circle",
-            Self::Square => "square",
-            Self::Triangle => "triangle",
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,7 +2,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::describe::{self, REGIONS};
-use super::question::{Topic, ask};
+use super::language::Language;
+use super::question::{Question, Reply, Topic, ask};
 use super::render::render;
 use super::scene::{Scene, any};
 use crate::error::DataError;
@@ -42,9 +43,19 @@ pub struct Shapes {
     seed: u64,
     split: Split,
     scenes: Vec<Scene>,
+    asked: Vec<Asked>,
+    language: Language,
     samples: Vec<Sample>,
     /// Statistical words of each image, where the data set is to have all inputs.
     described: Option<Vec<Vec<String>>>,
+}
+
+/// A question about an image in no language yet, and its answer.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    image: usize,
+    question: Question,
+    reply: Reply,
 }
 
 /// What a random stream of an image is for.
@@ -84,38 +95,69 @@ impl Shapes {
             }
         }
         let mut scenes = Vec::with_capacity(images);
-        let mut samples = Vec::with_capacity(images.saturating_mul(questions_per_image));
+        let mut asked = Vec::with_capacity(images.saturating_mul(questions_per_image));
         for image in 0..images {
             let scene = Scene::generate(&mut stream(seed, split, image, Purpose::Scene));
             let mut rng = stream(seed, split, image, Purpose::Questions);
             let questions = questions(&scene, questions_per_image, &mut rng);
-            samples.extend(questions.into_iter().map(|(question, answer)| Sample {
+            asked.extend(questions.into_iter().map(|(question, reply)| Asked {
                 image,
                 question,
-                answers: vec![Answer::only(answer)],
-                entities: Vec::new(),
+                reply,
             }));
             scenes.push(scene);
         }
-        Ok(Self {
+        let mut shapes = Self {
             seed,
             split,
             scenes,
-            samples,
+            asked,
+            language: Language::default(),
+            samples: Vec::new(),
             described: None,
-        })
+        };
+        shapes.say();
+        Ok(shapes)
+    }
+
+    /// Asks and answers in another language: the same scenes and questions, translated.
+    #[must_use]
+    pub fn in_language(mut self, language: Language) -> Self {
+        self.language = language;
+        self.say();
+        self
     }
 
     /// Adds region features, statistical words and entities, made from the scenes as they are: what a perfect detector
     /// would say.
     #[must_use]
     pub fn described(mut self) -> Self {
-        for sample in &mut self.samples {
-            sample.entities = describe::entities(&sample.question);
-        }
-        let words = self.scenes.iter().map(describe::statistical_words);
-        self.described = Some(words.collect());
+        self.described = Some(Vec::new());
+        self.say();
         self
+    }
+
+    /// Puts questions, answers and descriptions into words.
+    fn say(&mut self) {
+        let language = self.language;
+        let described = self.described.is_some();
+        let sample = |asked: &Asked| Sample {
+            image: asked.image,
+            question: language.question(asked.question),
+            answers: vec![Answer::only(language.reply(asked.reply))],
+            entities: if described {
+                language.entities(asked.question)
+            } else {
+                Vec::new()
+            },
+            ..Sample::default()
+        };
+        self.samples = self.asked.iter().map(sample).collect();
+        if described {
+            let scenes = self.scenes.iter();
+            let words = scenes.map(|scene| describe::statistical_words(scene, language));
+            self.described = Some(words.collect());
+        }
     }
 }
 
@@ -201,9 +243,9 @@ fn stream(seed: u64, split: Split, image: usize, purpose: Purpose) -> ChaCha8Rng
 ///
 /// A question that was asked already is drawn again with the same topic and the same yes or no: to draw these anew
 /// would favour what can be asked in more ways, and that is no.
-fn questions(scene: &Scene, count: usize, rng: &mut ChaCha8Rng) -> Vec<(String, String)> {
+fn questions(scene: &Scene, count: usize, rng: &mut ChaCha8Rng) -> Vec<(Question, Reply)> {
     const TRIES: usize = 64;
-    let mut asked: Vec<(String, String)> = Vec::with_capacity(count);
+    let mut asked: Vec<(Question, Reply)> = Vec::with_capacity(count);
     while asked.len() < count {
         let topic = any(&Topic::ALL, rng);
         let yes = rng.random_bool(0.5);

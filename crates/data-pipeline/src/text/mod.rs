@@ -1,6 +1,7 @@
 //! Questions and answers as numbers.
 
 mod answers;
+pub(crate) mod characters;
 mod pieces;
 mod pre_question;
 mod token_table;
@@ -14,6 +15,6 @@ pub use answers::AnswerList;
 pub use pieces::Pieces;
 pub use pre_question::pre_question;
 pub use token_table::TokenTable;
-pub use tokenizer::tokenize;
+pub use tokenizer::{Splitting, tokenize};
 pub use vocabulary::{PAD, UNKNOWN, Vocabulary};
 pub use wordpiece::{SpecialTokens, WordPiece, WordPieceForm};

@@ -10,6 +10,9 @@ use crate::sample::Source;
 /// Most pairs of answers that an error names.
 const MOST_PAIRS: usize = 10;
 
+/// Most answers that an error names as examples.
+const MOST_EXAMPLES: usize = 3;
+
 /// Characters of a text that name it in a message.
 const BEGINNING: usize = 60;
 
@@ -27,7 +30,7 @@ impl Pieces {
     ///
     /// # Errors
     /// When `max_pieces` is 0, an answer is longer, or two answers are the same in word pieces, so that a decoder could
-    /// not tell them apart.
+    /// not tell them apart: because the vocabulary cannot write them, or because they differ in nothing that it writes.
     pub fn new(
         tokenizer: WordPiece,
         max_pieces: usize,
@@ -87,11 +90,25 @@ impl Pieces {
             }
             let first = *known.entry(row).or_insert(answer);
             if first != answer {
-                same.push((first, answer));
+                same.push((row, first, answer));
             }
         }
+        let unknown = tokenizer.special().unknown;
+        if same.iter().any(|&(row, ..)| row.contains(&unknown)) {
+            let unwritable = rows.iter().zip(answers.answers());
+            let unwritable: Vec<_> = unwritable
+                .filter(|(row, _)| row.contains(&unknown))
+                .map(|(_, answer)| answer)
+                .collect();
+            let examples = unwritable.iter().take(MOST_EXAMPLES);
+            return Err(DataError::UnwritableAnswers {
+                count: unwritable.len(),
+                vocabulary: tokenizer.name().to_owned(),
+                examples: examples.map(|answer| named(answer)).collect(),
+            });
+        }
         if !same.is_empty() {
-            let named = |(first, second): &(&String, &String)| {
+            let named = |(_, first, second): &(&Vec<u32>, &String, &String)| {
                 format!("{} and {}", named(first), named(second))
             };
             let mut pairs: Vec<_> = same.iter().take(MOST_PAIRS).map(named).collect();

@@ -1,6 +1,8 @@
 use std::path::Path;
 
-use super::tokenizer::tokenize;
+use serde::{Deserialize, Serialize};
+
+use super::tokenizer::Splitting;
 use super::words::WordList;
 use crate::error::DataError;
 use crate::sample::Source;
@@ -18,7 +20,18 @@ const SPECIAL: u32 = 2;
 ///
 /// [`PAD`] is 0, [`UNKNOWN`] is 1, then the words by descending count, equal counts alphabetically.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vocabulary(WordList);
+pub struct Vocabulary {
+    words: WordList,
+    splitting: Splitting,
+}
+
+/// The text of `vocabulary.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    splitting: Splitting,
+    words: Vec<String>,
+}
 
 impl Vocabulary {
     /// The vocabulary of questions, entities and statistical words.
@@ -35,28 +48,34 @@ impl Vocabulary {
             None => 0,
         };
         let texts = asked.chain((0..described).flat_map(|image| training.statistical_words(image)));
-        WordList::by_count(&[], texts.flat_map(|text| tokenize(text)))
-            .map(Self)
-            .ok_or(DataError::NothingToList {
-                what: "word",
-                samples: samples.len(),
-            })
+        let splitting = Splitting::default();
+        let words = WordList::by_count(&[], texts.flat_map(|text| splitting.words(text)));
+        let words = words.ok_or(DataError::NothingToList {
+            what: "word",
+            samples: samples.len(),
+        })?;
+        Ok(Self { words, splitting })
     }
 
     /// Number of tokens, [`PAD`] and [`UNKNOWN`] among them: the rows of an embedding table.
     #[expect(clippy::len_without_is_empty, reason = "a vocabulary is never empty")]
     pub fn len(&self) -> usize {
-        self.0.words().len() + SPECIAL as usize
+        self.words.words().len() + SPECIAL as usize
     }
 
     /// The words, from token 2 on.
     pub fn words(&self) -> &[String] {
-        self.0.words()
+        self.words.words()
     }
 
-    /// Token of a word as [`tokenize`] gives it; [`UNKNOWN`] for a word that is not in the vocabulary.
+    /// How the texts were split into these words, and other texts have to be.
+    pub fn splitting(&self) -> Splitting {
+        self.splitting
+    }
+
+    /// Token of a word as [`Vocabulary::splitting`] gives it; [`UNKNOWN`] for a word that is not in the vocabulary.
     pub fn token(&self, word: &str) -> u32 {
-        self.0
+        self.words
             .position(word)
             .map_or(UNKNOWN, |position| position as u32 + SPECIAL)
     }
@@ -66,7 +85,7 @@ impl Vocabulary {
     pub(crate) fn tokens<T: AsRef<str>>(&self, texts: impl IntoIterator<Item = T>) -> Vec<u32> {
         let texts = texts.into_iter();
         let mut tokens: Vec<_> = texts
-            .flat_map(|text| tokenize(text.as_ref()))
+            .flat_map(|text| self.splitting.words(text.as_ref()))
             .map(|word| self.token(&word))
             .collect();
         if tokens.is_empty() {
@@ -86,16 +105,35 @@ impl Vocabulary {
         (tokens, length)
     }
 
-    /// The words as a JSON array, one a line: the text of `vocabulary.json`.
+    /// The words, one a line, and how texts are split into them: the text of `vocabulary.json`.
     pub fn to_json(&self) -> String {
-        self.0.to_json()
+        let splitting = serde_json::to_value(self.splitting).unwrap_or_default();
+        let words = self.words.to_json();
+        format!(
+            "{{\"splitting\": {splitting}, \"words\": {}}}\n",
+            words.trim_end()
+        )
     }
 
-    /// Reads what [`Vocabulary::to_json`] wrote; `path` is named in errors.
+    /// Reads what [`Vocabulary::to_json`] wrote, or the list alone, as versions before [`Splitting::Unicode`] wrote it;
+    /// `path` is named in errors.
     ///
     /// # Errors
-    /// When the text is not a JSON array of strings, or the list is empty or holds a word twice.
+    /// When the text is neither, or the list is empty or holds a word twice.
     pub fn from_json(text: &str, path: &Path) -> Result<Self, DataError> {
-        WordList::from_json(text, path).map(Self)
+        let json = |error| DataError::json(path, &error);
+        let (words, splitting) = if text.trim_start().starts_with('[') {
+            (
+                serde_json::from_str(text).map_err(json)?,
+                Splitting::Letters,
+            )
+        } else {
+            let Saved { splitting, words } = serde_json::from_str(text).map_err(json)?;
+            (words, splitting)
+        };
+        Ok(Self {
+            words: WordList::from_words(words, path)?,
+            splitting,
+        })
     }
 }

@@ -56,6 +56,8 @@ pub struct WordPiece {
     tokenizer: Tokenizer,
     special: SpecialTokens,
     form: WordPieceForm,
+    /// What to call the vocabulary in a message.
+    name: String,
 }
 
 /// The tokenizer follows from the pieces.
@@ -110,7 +112,8 @@ impl WordPiece {
             start: 2,
             end: 3,
         };
-        Ok(Self::with(pieces, special, form))
+        let name = "the vocabulary of the training split".to_owned();
+        Ok(Self::with(pieces, special, form, name))
     }
 
     fn new(pieces: WordList, path: &Path, form: WordPieceForm) -> Result<Self, DataError> {
@@ -136,10 +139,11 @@ impl WordPiece {
                 id: special.pad,
             });
         }
-        Ok(Self::with(pieces, special, form))
+        let name = format!("`{}`", path.display());
+        Ok(Self::with(pieces, special, form, name))
     }
 
-    fn with(pieces: WordList, special: SpecialTokens, form: WordPieceForm) -> Self {
+    fn with(pieces: WordList, special: SpecialTokens, form: WordPieceForm, name: String) -> Self {
         let written = WRITTEN
             .iter()
             .filter(|token| pieces.position(token).is_some());
@@ -151,7 +155,13 @@ impl WordPiece {
             pieces,
             special,
             form,
+            name,
         }
+    }
+
+    /// What to call the vocabulary in a message: its file, where it has one.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The tokens by id, one a line: the text of `vocab.txt`.

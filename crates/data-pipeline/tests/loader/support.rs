@@ -41,6 +41,7 @@ impl Numbers {
                 format!("rare {number}"),
             ]),
             entities: vec![format!("number {number}")],
+            ..Sample::default()
         };
         Self {
             samples: (0..samples).map(sample).collect(),

@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::sync::atomic::Ordering;
 use std::thread::available_parallelism;
 
-use data_pipeline::{accuracy_of_constant, majority_answer};
+use data_pipeline::{DataError, accuracy_of_constant, majority_answer};
 
 use super::finished::earlier;
 use super::step::Stepped;
@@ -38,9 +38,14 @@ impl<M: Model> Trainer<'_, M> {
         let before = measured.is_empty().then(|| earlier(self.run)).flatten();
         let mut summary = Summary {
             test_accuracy: None,
+            test_unmeasured: None,
             branch_accuracy: BTreeMap::new(),
             validation_accuracy: state.best.map(|best| best.accuracy),
-            majority_accuracy: accuracy_of_constant(self.dataset.test.samples(), answers, majority),
+            majority_accuracy: self
+                .dataset
+                .test
+                .has_answers()
+                .then(|| accuracy_of_constant(self.dataset.test.samples(), answers, majority)),
             majority_answer: answers.answers().get(majority).cloned().unwrap_or_default(),
             question_only_accuracy: None,
             question_only_unmeasured: None,
@@ -53,7 +58,15 @@ impl<M: Model> Trainer<'_, M> {
                 None => advise(settings, measured, cores),
             },
         };
-        if let Some(model) = model {
+        if model.is_some() && !self.dataset.test.has_answers() {
+            let split = self.dataset.test.place();
+            let unmeasured = DataError::NoAnswers { split }.to_string();
+            self.reporter.report(&Event::Warning {
+                message: unmeasured.clone(),
+            })?;
+            summary.question_only_unmeasured = Some(unmeasured.clone());
+            summary.test_unmeasured = Some(unmeasured);
+        } else if let Some(model) = model {
             let best = self.load_best(model)?;
             let Accuracy {
                 accuracy,

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::run::Run;
 use crate::checkpoint::Checkpoints;
+use crate::dataset::Dataset;
 use crate::event::Summary;
 use crate::run_dir::SUMMARY;
 use crate::steps::Steps;
@@ -14,13 +15,16 @@ pub(super) fn earlier(run: &Run) -> Option<Summary> {
     serde_json::from_slice(&text).ok()
 }
 
-/// The result of a run over `samples` training samples that took all of its steps and measured all that it was asked for.
-pub(super) fn finished(run: &Run, samples: usize) -> Option<Summary> {
+/// The result of a run that took all of its steps and measured all that it was asked for and that can be measured.
+pub(super) fn finished(run: &Run, dataset: &Dataset) -> Option<Summary> {
     let summary = earlier(run)?;
-    let total = Steps::of(run.settings, samples).total;
+    let total = Steps::of(run.settings, dataset.train.samples().len()).total;
     let asked = run.settings.evaluation.question_only_epochs > 0;
-    let measured =
-        summary.test_accuracy.is_some() && (summary.question_only_accuracy.is_some() || !asked);
+    let measured = if dataset.test.has_answers() {
+        summary.test_accuracy.is_some() && (summary.question_only_accuracy.is_some() || !asked)
+    } else {
+        summary.test_unmeasured.is_some()
+    };
     let (newest, _) = Checkpoints::of(run.run_dir).newest();
     let whole = measured && newest?.state.step == total && summary.steps == total;
     whole.then(|| Summary {

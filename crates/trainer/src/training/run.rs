@@ -64,7 +64,7 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
         require_same_data(run.run_dir, &dataset)?;
         let blueprint = read_blueprint(run.run_dir, run.settings)?;
         let run_dir = RunDir::reopen(run.run_dir)?;
-        if let Some(summary) = finished(run, dataset.train.samples().len()) {
+        if let Some(summary) = finished(run, &dataset) {
             observer.observe(&Event::Finished);
             observer.observe(&Event::Summary(Box::new(summary.clone())));
             return Ok(summary);

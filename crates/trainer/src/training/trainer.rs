@@ -202,7 +202,16 @@ impl<'a, M: Model> Trainer<'a, M> {
             budget_bytes: self.memory.watch.budget(),
             total_steps: self.steps.total,
             step: state.step,
-        })
+        })?;
+        for reading in self.dataset.readings() {
+            for message in reading.notes() {
+                self.reporter.report(&Event::Note { message })?;
+            }
+            for message in reading.warnings() {
+                self.reporter.report(&Event::Warning { message })?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes steps until the last one, until stopped, or until the model is lost.

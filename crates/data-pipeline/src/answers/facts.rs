@@ -1,0 +1,168 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::votes::best_score;
+
+/// Examples that a sentence gives.
+const EXAMPLES: usize = 3;
+
+/// Spellings that are kept of one answer, as examples.
+const SPELLINGS: usize = 8;
+
+/// Characters of an example.
+const LONGEST_EXAMPLE: usize = 40;
+
+/// How a file of questions was read: what was merged, counted or kept that its author should know.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ReadingFacts {
+    /// The file.
+    pub file: PathBuf,
+    /// Questions read.
+    pub questions: usize,
+    /// Blank lines skipped.
+    pub blank_lines: usize,
+    /// Lists in which each answer is right.
+    pub right_lists: usize,
+    /// Lists of votes by their length.
+    pub vote_lists: BTreeMap<usize, usize>,
+    /// Lists of votes that have no repeats, and were read as votes because lists as long have.
+    pub votes_without_repeats: usize,
+    /// Objects from answer to score.
+    pub scored: usize,
+    /// Questions without answers.
+    pub unanswered: usize,
+    /// Questions of which every answer is blank.
+    pub only_blank: usize,
+    /// Blank answers and votes. Blank votes count among the annotators.
+    pub blank_answers: usize,
+    /// Each answer that is written in another way than it counts, with up to 8 such spellings.
+    pub spellings: BTreeMap<String, BTreeSet<String>>,
+    /// Fields that the program does not know, with the questions that have them. They are kept with the question.
+    pub unknown_fields: BTreeMap<String, usize>,
+}
+
+impl ReadingFacts {
+    /// Takes note of how an answer is written, where that is not the form that counts.
+    pub(crate) fn note_spelling(&mut self, written: &str, form: &str) {
+        // What becomes blank is counted apart.
+        if written == form || form.is_empty() {
+            return;
+        }
+        let spellings = self.spellings.entry(form.to_owned()).or_default();
+        if spellings.len() < SPELLINGS {
+            spellings.insert(written.to_owned());
+        }
+    }
+
+    /// Lists of votes of any length.
+    pub fn votes(&self) -> usize {
+        self.vote_lists.values().sum()
+    }
+
+    /// What may be a mistake of the data set, in sentences that begin with the file.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.votes() > 0 && self.right_lists > 0 {
+            warnings.push(format!(
+                "of the lists of answers, {} are read as votes of annotators, because an answer is repeated in them or in lists \
+                 as long, and {} as answers that are all right",
+                self.votes(),
+                self.right_lists
+            ));
+        }
+        if let Some((&annotators, &lists)) = self.vote_lists.first_key_value()
+            && best_score(annotators, annotators) < 1.0
+        {
+            warnings.push(format!(
+                "{} the votes of only {annotators} annotators, by which an answer that all gave scores {:.2}; if each answer is \
+                 right, write it once",
+                counted(lists, "list holds", "lists hold"),
+                best_score(annotators, annotators)
+            ));
+        }
+        if self.only_blank > 0 {
+            warnings.push(format!(
+                "{} only blank answers, so that no answer is right",
+                counted(self.only_blank, "question has", "questions have")
+            ));
+        }
+        self.named(warnings)
+    }
+
+    /// How the file was read, in sentences that begin with the file.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.votes() > 0 && self.right_lists == 0 {
+            let lengths: Vec<_> = self.vote_lists.keys().map(ToString::to_string).collect();
+            notes.push(format!(
+                "{} read as votes of {} annotators",
+                counted(self.votes(), "list of answers is", "lists of answers are"),
+                lengths.join(", ")
+            ));
+        }
+        if self.blank_answers > 0 {
+            notes.push(format!(
+                "{} blank, or blank without marks and articles; as a vote it counts among the annotators",
+                counted(self.blank_answers, "answer is", "answers are")
+            ));
+        }
+        if !self.spellings.is_empty() {
+            let spellings: usize = self.spellings.values().map(BTreeSet::len).sum();
+            let examples = self.spellings.iter().take(EXAMPLES);
+            let examples: Vec<_> = examples
+                .map(|(form, written)| {
+                    let written: Vec<_> = written
+                        .iter()
+                        .take(EXAMPLES)
+                        .map(|text| quoted(text))
+                        .collect();
+                    format!("{} as {}", written.join(", "), quoted(form))
+                })
+                .collect();
+            notes.push(format!(
+                "{} in normalised form (`dataset.answer_normalisation`): {}",
+                counted(spellings, "spelling counts", "spellings count"),
+                examples.join("; ")
+            ));
+        }
+        if self.unanswered > 0 {
+            let unanswered = counted(self.unanswered, "question has", "questions have");
+            notes.push(format!("{unanswered} no answers"));
+        }
+        if !self.unknown_fields.is_empty() {
+            let names: Vec<_> = self
+                .unknown_fields
+                .keys()
+                .map(|text| quoted(text))
+                .collect();
+            notes.push(format!(
+                "fields that are not used but kept with the questions: {}",
+                names.join(", ")
+            ));
+        }
+        self.named(notes)
+    }
+
+    fn named(&self, sentences: Vec<String>) -> Vec<String> {
+        let file = self.file.display();
+        let named = sentences.into_iter();
+        named
+            .map(|sentence| format!("`{file}`: {sentence}"))
+            .collect()
+    }
+}
+
+/// A number with its noun and verb.
+fn counted(number: usize, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
+}
+
+/// A text for a sentence, cut where it is long.
+fn quoted(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_EXAMPLE) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
+    }
+}

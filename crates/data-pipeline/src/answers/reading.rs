@@ -1,0 +1,127 @@
+use std::collections::{BTreeSet, HashSet};
+
+use super::facts::ReadingFacts;
+use super::normalise::{AnswerNormalisation, trimmed};
+use super::votes::Votes;
+use crate::sample::Answer;
+
+/// How the lists of answers of a data set are read.
+///
+/// A list in which an answer is repeated holds votes of annotators, and so does every list of the data set that is as long
+/// as such a list. In any other list each answer is right.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnswerReading {
+    /// The form of an answer that counts.
+    pub normalisation: AnswerNormalisation,
+    /// Lengths of the lists with repeats.
+    pub vote_lengths: BTreeSet<usize>,
+}
+
+/// Answers as they stand in a line of questions.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ReadAnswers {
+    /// A list.
+    Given(Vec<String>),
+    /// An object from answer to score, in the order written.
+    Scored(Vec<(String, f32)>),
+}
+
+impl ReadAnswers {
+    /// Length of the list, if an answer is repeated in it.
+    pub(crate) fn repeating(&self) -> Option<usize> {
+        let Self::Given(given) = self else {
+            return None;
+        };
+        let mut seen = HashSet::new();
+        let repeats = given.iter().any(|answer| !seen.insert(trimmed(answer)));
+        repeats.then_some(given.len())
+    }
+
+    /// Whether it is a list of nothing.
+    pub(crate) fn is_empty_list(&self) -> bool {
+        matches!(self, Self::Given(given) if given.is_empty())
+    }
+}
+
+impl AnswerReading {
+    /// Whether a list of this length holds votes.
+    fn votes(&self, answers: &ReadAnswers, length: usize) -> bool {
+        self.vote_lengths.contains(&length) || answers.repeating().is_some()
+    }
+
+    /// What the answers are worth, each distinct one once; `facts` takes note of how they were read.
+    pub(crate) fn read(&self, answers: &ReadAnswers, facts: &mut ReadingFacts) -> Vec<Answer> {
+        let read = match answers {
+            ReadAnswers::Given(given) if self.votes(answers, given.len()) => {
+                let votes = Votes::new(given, self.normalisation);
+                for (written, text) in given.iter().zip(votes.texts()) {
+                    facts.note_spelling(&trimmed(written), text);
+                }
+                facts.blank_answers += votes.blank();
+                *facts.vote_lists.entry(given.len()).or_default() += 1;
+                if answers.repeating().is_none() {
+                    facts.votes_without_repeats += 1;
+                }
+                votes.answers()
+            }
+            ReadAnswers::Given(given) => {
+                facts.right_lists += 1;
+                let mut right: Vec<Answer> = Vec::new();
+                for text in given.iter().filter_map(|written| self.form(written, facts)) {
+                    if !right.iter().any(|known| known.text == text) {
+                        right.push(Answer::only(text));
+                    }
+                }
+                let share = 1.0 / right.len() as f32;
+                for answer in &mut right {
+                    answer.weight = share;
+                }
+                right
+            }
+            ReadAnswers::Scored(scored) => {
+                facts.scored += 1;
+                let mut read: Vec<Answer> = Vec::new();
+                for (written, score) in scored {
+                    let Some(text) = self.form(written, facts) else {
+                        continue;
+                    };
+                    match read.iter_mut().find(|known| known.text == text) {
+                        Some(known) => known.score = known.score.max(*score),
+                        None => read.push(Answer {
+                            text,
+                            score: *score,
+                            weight: 0.0,
+                        }),
+                    }
+                }
+                let total: f32 = read.iter().map(|answer| answer.score).sum();
+                for answer in &mut read {
+                    answer.weight = answer.score / total;
+                }
+                read
+            }
+        };
+        if read.is_empty() {
+            facts.only_blank += 1;
+        }
+        read
+    }
+
+    /// The form of a right answer, nothing where it is blank. An answer of which normalising leaves nothing, such as the
+    /// letter of a choice, stays as it is written.
+    fn form(&self, written: &str, facts: &mut ReadingFacts) -> Option<String> {
+        let written = trimmed(written);
+        if written.is_empty() {
+            facts.blank_answers += 1;
+            return None;
+        }
+        let form = self.normalisation.of(&written);
+        let form = if form.is_empty() {
+            written.clone()
+        } else {
+            form
+        };
+        facts.note_spelling(&written, &form);
+        Some(form)
+    }
+}
