@@ -9,8 +9,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("allocator", &[]),
     ("config-schema", &[]),
     ("gpu-probe", &[]),
-    ("data-pipeline", &[]),
-    ("weight-files", &[]),
+    ("file-kind", &[]),
+    ("data-pipeline", &["file-kind"]),
+    ("weight-files", &["file-kind"]),
     ("memory-planner", &[]),
     ("aoa-model", &["weight-files"]),
     (
