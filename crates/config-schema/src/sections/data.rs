@@ -34,9 +34,11 @@ pub struct Dataset {
     pub root: String,
     /// Width and height, in pixels, to which every image is resized. Time and activation memory grow with its square.
     #[schemars(range(min = 16, max = 4096))]
+    #[schemars(extend("x-takes-memory" = true))]
     pub image_size: usize,
     /// Tokens to which a question is padded or cut. Time and memory of the question branch grow with it.
     #[schemars(range(min = 1, max = 512))]
+    #[schemars(extend("x-takes-memory" = true))]
     pub max_question_tokens: usize,
     /// Part of the training images held out for validation where the data set has no validation split of its own.
     #[schemars(range(max = 0.9), extend("exclusiveMinimum" = 0.0))]
@@ -88,6 +90,7 @@ pub struct DataLoading {
     pub use_compression: bool,
     /// Samples held in the shuffle buffer when `streaming` is on. A larger buffer mixes better and costs host memory.
     #[schemars(range(min = 1, max = 100_000_000))]
+    #[schemars(extend("x-takes-memory" = true))]
     pub shuffle_buffer_size: usize,
     /// On: read in storage order through a shuffle buffer of `shuffle_buffer_size` samples, for storage that is slow at
     /// random access. Off: a full permutation of the training split each epoch.
