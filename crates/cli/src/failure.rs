@@ -13,6 +13,7 @@ use data_pipeline::DataError;
 use gpu_probe::{ChooseError, ProbeError, SamplerError};
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
+    Severity,
 };
 use thiserror::Error;
 use trainer::TrainError;
@@ -264,6 +265,9 @@ impl Failure {
 pub fn render_finding(finding: &Finding) -> String {
     let mut diagnostic = MietteDiagnostic::new(finding.message()).with_code(finding.rule.id());
     diagnostic.help.clone_from(&finding.help);
+    if finding.rule.warns() {
+        diagnostic.severity = Some(Severity::Warning);
+    }
     if finding.span.is_none() {
         // Without text there is no place that would name the file.
         diagnostic.message = format!("{}: {}", finding.source.name, finding.message());

@@ -10,9 +10,9 @@ use toml::{
 
 use crate::{
     error::{Found, Problem, excerpt},
-    schema::{Key, Kind},
+    schema::{self, Key, Kind},
     suggest,
-    values::{Device, DeviceMemory, MalformedValue},
+    values::{Device, DeviceMemory, KeyPath, MalformedValue},
 };
 
 /// The value as JSON if the key takes it; otherwise `None` and at least one error in `found`.
@@ -116,6 +116,9 @@ impl Check<'_> {
                 let help = suggest::for_choice(text, choices.iter().map(String::as_str));
                 self.fail(span, problem, Some(help))
             }
+            Kind::Text { format } if format.as_deref() == Some(KeyPath::FORMAT) => {
+                self.name_of_a_key(text, span)
+            }
             Kind::Text { format } => match formatted(format.as_deref(), text) {
                 Ok(()) => Some(json!(text)),
                 Err(MalformedValue { expected, .. }) => {
@@ -129,6 +132,23 @@ impl Check<'_> {
             },
             kind => self.wrong_type(kind, &DeValue::String(text.into()), span),
         }
+    }
+
+    fn name_of_a_key(&mut self, text: &str, span: Range<usize>) -> Option<Json> {
+        if schema::keys().any(|key| key.path == text) {
+            return Some(json!(text));
+        }
+        let problem = Problem::Malformed {
+            key: self.key.path.clone(),
+            value: excerpt(text),
+            expected: "the name of a key as `section.key`".to_owned(),
+        };
+        let (section, name) = match text.split_once('.') {
+            Some((section, name)) => (Some(section), name),
+            None => (None, text),
+        };
+        let help = suggest::for_key(section, name);
+        self.fail(span, problem, help.or_else(|| Some(self.key.doc.clone())))
     }
 
     fn wrong_type(&mut self, kind: &Kind, value: &DeValue<'_>, span: Range<usize>) -> Option<Json> {

@@ -1,5 +1,7 @@
 //! Presets out of the YAML that other programs of this kind are configured with.
 
+mod aliases;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
@@ -17,6 +19,7 @@ use crate::{
     suggest,
     yaml::{self, Entry, Node, Value},
 };
+use aliases::Meaning;
 
 /// What became of a YAML file.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +55,11 @@ pub enum Became {
     },
     /// It has no value, so that it stays as in lower layers.
     Unset,
+    /// Other programs know the key, and there is none here that takes its value; it was left out.
+    Left {
+        /// Why none does.
+        reason: String,
+    },
     /// There is no such key; it was left out.
     Unknown {
         /// What may have been meant.
@@ -67,7 +75,15 @@ const UNSECTIONED: [&str; 4] = ["training", "model", "memory_optimization", "dat
 /// A preset has one.
 const DESCRIPTION: &str = "preset.description";
 
-/// Turns YAML into a preset: sections named as here, and keys of training and model also at the top level.
+/// The side of an image, and that of a window in its encoder.
+const IMAGE_SIZE: &str = "dataset.image_size";
+const WINDOW: &str = "xvlm.window";
+
+/// Pixels to a cell in the last stage of the published image encoders, whose grid is one window.
+const LAST_STAGE: u64 = 32;
+
+/// Turns YAML into a preset: sections named as here, keys of training and model also at the top level, and keys of X-VLM and
+/// its relatives under their own names.
 pub fn import_yaml(source: Source) -> Import {
     let source = Arc::new(source);
     let mut importer = Importer {
@@ -78,9 +94,16 @@ pub fn import_yaml(source: Source) -> Import {
         keys: Vec::new(),
         unknown: 0,
         counted: (0, 1),
+        ranks_images: false,
+        published_encoder: false,
     };
     match yaml::read(&source.text) {
-        Ok(entries) => entries.iter().for_each(|entry| importer.top(entry)),
+        Ok(entries) => {
+            importer.ranks_images = entries
+                .iter()
+                .any(|entry| suggest::normal(&entry.name) == aliases::RANKS_IMAGES);
+            entries.iter().for_each(|entry| importer.top(entry));
+        }
         Err(found) => importer.found.push(*found),
     }
     if importer.statements.is_empty() && importer.found.is_empty() {
@@ -94,6 +117,7 @@ pub fn import_yaml(source: Source) -> Import {
         found,
         statements,
         keys,
+        published_encoder,
         ..
     } = importer;
     report.text(&source, found);
@@ -101,7 +125,8 @@ pub fn import_yaml(source: Source) -> Import {
         .values()
         .map(|(statement, _)| statement.clone())
         .collect();
-    let preset = resolve::merge([stated], report).map(|_| preset_toml(&source.name, &statements));
+    let preset = resolve::merge([stated], report)
+        .map(|_| preset_toml(&source.name, &statements, published_encoder));
     Import { keys, preset }
 }
 
@@ -116,6 +141,10 @@ struct Importer<'a> {
     unknown: usize,
     /// A byte of the text, and the line that it is in.
     counted: (usize, usize),
+    /// Whether the file is about finding images, not answers.
+    ranks_images: bool,
+    /// Whether the file gives the size of images for a published image encoder.
+    published_encoder: bool,
 }
 
 impl Importer<'_> {
@@ -145,12 +174,16 @@ impl Importer<'_> {
                 self.became(&entry.name, entry, Became::Unset);
             }
             (None, Value::Map(keys)) if key.is_none() && !keys.is_empty() => {
+                let whole = aliases::meaning(&entry.name);
                 for inner in keys {
                     let name = format!("{}.{}", entry.name, inner.name);
-                    self.unknown(&name, inner, || {
-                        let section = suggest::for_section(&entry.name);
-                        section.or_else(|| suggest::for_key(None, &inner.name))
-                    });
+                    match aliases::meaning(&name).or(whole) {
+                        Some(meaning) => self.foreign(&name, meaning, inner),
+                        // What a section of another program has under a name says nothing of the key of that name here.
+                        None => {
+                            self.unknown(&name, inner, || suggest::similar_section(&entry.name));
+                        }
+                    }
                 }
             }
             _ => match dotted {
@@ -169,11 +202,48 @@ impl Importer<'_> {
         section: Option<&Section>,
         entry: &Entry,
     ) {
-        let Some(key) = key else {
-            let section = section.map(|section| section.name.as_str());
-            let last = name.split_once('.').map_or(name, |(_, last)| last);
-            return self.unknown(name, entry, || suggest::for_key(section, last));
+        if let Some(key) = key {
+            return self.take(name, key, entry);
+        }
+        if let Some(meaning) = aliases::meaning(name) {
+            return self.foreign(name, meaning, entry);
+        }
+        if let (None, Some((first, _))) = (section, name.split_once('.')) {
+            return self.unknown(name, entry, || suggest::similar_section(first));
+        }
+        let section = section.map(|section| section.name.as_str());
+        let last = name.split_once('.').map_or(name, |(_, last)| last);
+        self.unknown(name, entry, || {
+            let mut meant = suggest::similar_keys(section, last);
+            meant.retain(|key| takes(key, &entry.value));
+            suggest::described(section, &meant)
+        });
+    }
+
+    /// A key that has another name here, or none. A value that does not fit is no error: the other program's value may
+    /// mean something that there is not.
+    fn foreign(&mut self, name: &str, meaning: Meaning, entry: &Entry) {
+        let (path, reason) = match meaning {
+            Meaning::Key(path) => (path, None),
+            Meaning::Part(path, reason) => (path, (!is_part(&entry.value)).then_some(reason)),
+            Meaning::Answers(path, reason) => (path, self.ranks_images.then_some(reason)),
+            Meaning::None(reason) => ("", Some(reason)),
         };
+        let reason = reason.map(ToOwned::to_owned);
+        let key = schema::keys().find(|key| key.path == path);
+        let reason = match (reason, key) {
+            (None, Some(key)) if takes(key, &entry.value) || is_null(&entry.value) => {
+                self.published_encoder |= key.path == IMAGE_SIZE;
+                return self.take(name, key, entry);
+            }
+            (None, Some(key)) => format!("`{path}` takes {}", key.kind),
+            (reason, _) => reason.unwrap_or_default(),
+        };
+        self.became(name, entry, Became::Left { reason });
+    }
+
+    /// A key that exists.
+    fn take(&mut self, name: &str, key: &'static Key, entry: &Entry) {
         if is_null(&entry.value) {
             return self.became(name, entry, Became::Unset);
         }
@@ -237,19 +307,8 @@ impl Importer<'_> {
 
     /// The value as the key takes it.
     fn value(&mut self, key: &Key, node: &Node) -> Option<Json> {
-        let takes_words = matches!(key.kind, Kind::Text { .. } | Kind::Choice(_));
-        if let (true, Value::Scalar { text, .. }) = (takes_words, &node.value) {
-            return check::bare_word(key, text, node.span.clone(), &mut self.found);
-        }
-        let text = as_toml(node);
-        let mut found = Vec::new();
-        let value = DeValue::parse(&text).ok();
-        let value = value.and_then(|value| check::value(key, &value, &mut found));
-        // The places are those in the TOML text.
-        self.found.extend(found.into_iter().map(|found| Found {
-            span: node.span.clone(),
-            ..found
-        }));
+        let (value, found) = read(key, node);
+        self.found.extend(found);
         value
     }
 
@@ -262,6 +321,38 @@ impl Importer<'_> {
             None => key.summary().to_owned(),
         }
     }
+}
+
+/// The value as the key takes it, or all that is wrong with it.
+fn read(key: &Key, node: &Node) -> (Option<Json>, Vec<Found>) {
+    let mut found = Vec::new();
+    let takes_words = matches!(key.kind, Kind::Text { .. } | Kind::Choice(_));
+    if let (true, Value::Scalar { text, .. }) = (takes_words, &node.value) {
+        let value = check::bare_word(key, text, node.span.clone(), &mut found);
+        return (value, found);
+    }
+    let text = as_toml(node);
+    let value = DeValue::parse(&text).ok();
+    let value = value.and_then(|value| check::value(key, &value, &mut found));
+    // The places are those in the TOML text.
+    for found in &mut found {
+        found.span = node.span.clone();
+    }
+    (value, found)
+}
+
+/// Whether a key takes a value.
+fn takes(key: &Key, node: &Node) -> bool {
+    read(key, node).0.is_some()
+}
+
+/// Whether a number of steps is given as a part of all steps, or as none.
+fn is_part(node: &Node) -> bool {
+    let Value::Scalar { text, plain: true } = &node.value else {
+        return false;
+    };
+    text.parse()
+        .is_ok_and(|part: f64| (0.0..1.0).contains(&part))
 }
 
 /// The key of a section by a name whose letters may be large, and whose dashes stand for underscores.
@@ -291,8 +382,8 @@ fn as_toml(node: &Node) -> String {
 }
 
 /// A word without quotes, as YAML 1.2 reads it, and 1.1 where that knows more words.
-fn plain_as_toml(text: &str) -> String {
-    match text.to_lowercase().as_str() {
+fn plain_as_toml(written: &str) -> String {
+    match written.to_lowercase().as_str() {
         "true" | "yes" | "on" => return "true".to_owned(),
         "false" | "no" | "off" => return "false".to_owned(),
         ".inf" | "+.inf" => return "inf".to_owned(),
@@ -300,6 +391,12 @@ fn plain_as_toml(text: &str) -> String {
         ".nan" => return "nan".to_owned(),
         _ => {}
     }
+    // `1_000` is a number in YAML 1.1.
+    let digits = match written.trim_start_matches(['+', '-']).as_bytes() {
+        [b'0'..=b'9', ..] => written.replace('_', ""),
+        _ => written.to_owned(),
+    };
+    let text = digits.as_str();
     if let Ok(integer) = text.parse::<i128>() {
         return integer.to_string();
     }
@@ -308,7 +405,7 @@ fn plain_as_toml(text: &str) -> String {
     }
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => format!("{number:?}"),
-        _ => quoted(text),
+        _ => quoted(written),
     }
 }
 
@@ -316,7 +413,11 @@ fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-fn preset_toml(name: &str, statements: &BTreeMap<&'static str, (Statement, String)>) -> String {
+fn preset_toml(
+    name: &str,
+    statements: &BTreeMap<&'static str, (Statement, String)>,
+    published_encoder: bool,
+) -> String {
     let mut decisions = Vec::new();
     if !statements.contains_key(DESCRIPTION) {
         decisions.push(Decision::new(
@@ -325,11 +426,28 @@ fn preset_toml(name: &str, statements: &BTreeMap<&'static str, (Statement, Strin
             "",
         ));
     }
-    let stated = schema::keys().filter_map(|key| {
-        let (statement, comment) = statements.get(key.path.as_str())?;
-        Some(Decision::new(&key.path, statement.value.clone(), comment))
+    let window = published_encoder.then(|| window(statements)).flatten();
+    let stated = schema::keys().filter_map(|key| match statements.get(key.path.as_str()) {
+        Some((statement, comment)) => {
+            Some(Decision::new(&key.path, statement.value.clone(), comment))
+        }
+        None if key.path == WINDOW => window.map(|window| {
+            let reason = "follows from the image's side, a 32nd of it, as published";
+            Decision::new(WINDOW, window, reason)
+        }),
+        None => None,
     });
     decisions.extend(stated);
     let name = render::one_line(name);
     format!("# Imported from {name}.\n{}", sections_toml(&decisions))
+}
+
+/// The window that the published image encoder has for images of another size, whose grids the default would not divide.
+fn window(statements: &BTreeMap<&'static str, (Statement, String)>) -> Option<u64> {
+    let (statement, _) = statements.get(IMAGE_SIZE)?;
+    let side = statement.value.as_u64()?;
+    let default = schema::keys().find(|key| key.path == WINDOW)?;
+    let window = side / LAST_STAGE;
+    let follows = side.is_multiple_of(LAST_STAGE) && Some(window) != default.default.as_u64();
+    follows.then_some(window)
 }

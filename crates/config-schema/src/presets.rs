@@ -124,15 +124,15 @@ pub fn is_path(name: &str) -> bool {
     name.contains(std::path::MAIN_SEPARATOR) || path.extension().is_some_and(|end| end == "toml")
 }
 
-/// The preset that a preset means by what it extends: one that is known by that name, else, for a preset that is named by its
-/// path, the file of that name beside it.
+/// The preset that a preset means by what it extends: for a preset that is named by its path, the file of that name beside
+/// it; where there is none, the preset that is known by the name. No preset extends itself.
 fn extended(name: &str, extends: String, lookup: &dyn Fn(&str) -> Option<Source>) -> String {
-    if !is_path(name) || is_path(&extends) || lookup(&extends).is_some() {
+    if !is_path(name) || is_path(&extends) {
         return extends;
     }
     let sibling = Path::new(name).with_file_name(format!("{extends}.toml"));
     match sibling.to_str() {
-        Some(sibling) if lookup(sibling).is_some() => sibling.to_owned(),
+        Some(sibling) if sibling != name && lookup(sibling).is_some() => sibling.to_owned(),
         _ => extends,
     }
 }

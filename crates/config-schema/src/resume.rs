@@ -1,6 +1,9 @@
 //! What may change between two parts of one run.
 
-use crate::{Config, render, schema};
+use crate::{
+    Config, render,
+    schema::{self, Key},
+};
 
 /// Keys that change how a run is carried out and not what comes of it, or where it looks for its data. A name without a
 /// key stands for its whole section.
@@ -29,15 +32,18 @@ pub struct FixedKey {
     pub asked: String,
 }
 
+/// Whether a key decides what comes of a run, and not only how it is carried out.
+pub(crate) fn decides_the_result(key: &Key) -> bool {
+    !FREE.contains(&key.path.as_str()) && !FREE.contains(&key.section())
+}
+
 /// The keys of `asked` that differ from those of a run and would make it another run. The sizes of micro-batches may
 /// differ where the effective batch is the same.
 pub fn fixed_differences(run: &Config, asked: &Config) -> Vec<FixedKey> {
     let same_batch = run.effective_batch() == asked.effective_batch();
     schema::keys()
-        .filter(|key| {
-            let free = FREE.contains(&key.path.as_str()) || FREE.contains(&key.section());
-            !(free || same_batch && BATCH.contains(&key.path.as_str()))
-        })
+        .filter(|key| decides_the_result(key))
+        .filter(|key| !(same_batch && BATCH.contains(&key.path.as_str())))
         .filter_map(|key| {
             let is = render::value_of(run, &key.path)?;
             let asked = render::value_of(asked, &key.path)?;

@@ -7,6 +7,9 @@ use serde_json::{Value as Json, json};
 
 use crate::Config;
 
+/// The mark of a key in the schema from whose value the memory of training follows.
+const TAKES_MEMORY: &str = "x-takes-memory";
+
 /// The JSON schema (draft 2020-12) of a configuration file, self-contained.
 pub fn json_schema() -> Json {
     let mut schema = config_schema();
@@ -55,6 +58,8 @@ pub struct Key {
     pub kind: Kind,
     /// The value where nobody states one, `null` where the key may be left out.
     pub default: Json,
+    /// Whether the memory that training takes follows from it, as from the sizes of a model.
+    pub takes_memory: bool,
 }
 
 impl Key {
@@ -201,7 +206,7 @@ impl Kind {
             },
             "array" => Self::Array {
                 item: Box::new(Self::read(&schema["items"])?),
-                min: usize::try_from(schema["minItems"].as_u64()?).ok()?,
+                min: usize::try_from(schema["minItems"].as_u64().unwrap_or(0)).ok()?,
                 max: usize::try_from(schema["maxItems"].as_u64()?).ok()?,
             },
             _ => return None,
@@ -249,6 +254,7 @@ fn read_sections() -> Option<Vec<Section>> {
                     doc: doc(schema),
                     kind: Kind::read(schema)?,
                     default: defaults[section][name].clone(),
+                    takes_memory: schema[TAKES_MEMORY] == json!(true),
                 })
             });
         Some(Section {

@@ -7,9 +7,13 @@ const LEARNING_RATE: &str = "learning_rate";
 
 /// The help for a key that does not exist. `section` is the section it stands in, `None` at the top level.
 pub(crate) fn for_key(section: Option<&str>, name: &str) -> Option<String> {
-    let best = similar_keys(section, name);
+    described(section, &similar_keys(section, name))
+}
+
+/// The help that names the keys that were meant.
+pub(crate) fn described(section: Option<&str>, best: &[&'static Key]) -> Option<String> {
     let paths: Vec<String> = best.iter().map(|key| format!("`{}`", key.path)).collect();
-    match best.as_slice() {
+    match best {
         [] => None,
         [key] if Some(key.section()) == section => {
             Some(format!("did you mean `{}`? {}", key.name, key.doc))
@@ -26,7 +30,7 @@ pub(crate) fn for_key(section: Option<&str>, name: &str) -> Option<String> {
 
 /// The keys meant, best reading only: the same name in other letters before a similar name, and the section the name
 /// stands in before the others.
-fn similar_keys(section: Option<&str>, name: &str) -> Vec<&'static Key> {
+pub(crate) fn similar_keys(section: Option<&str>, name: &str) -> Vec<&'static Key> {
     let wanted = match normal(name) {
         name if name == LEARNING_RATE => "lr".to_owned(),
         name => name,
@@ -59,13 +63,16 @@ fn similar_keys(section: Option<&str>, name: &str) -> Vec<&'static Key> {
 
 /// The help for a section that does not exist.
 pub(crate) fn for_section(name: &str) -> Option<String> {
+    similar_section(name).or_else(|| for_key(None, name))
+}
+
+/// The help that names the section that was meant.
+pub(crate) fn similar_section(name: &str) -> Option<String> {
     let sections = schema::sections()
         .iter()
         .map(|section| section.name.as_str());
-    if let Some(section) = nearest(name, sections) {
-        return Some(format!("did you mean [{section}]?"));
-    }
-    for_key(None, name)
+    let section = nearest(name, sections)?;
+    Some(format!("did you mean [{section}]?"))
 }
 
 /// All sections, for one that resembles none of them.

@@ -188,6 +188,25 @@ impl JsonSchema for DeviceMemory {
     }
 }
 
+/// The name of a key, `section.key`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyPath(pub String);
+
+impl KeyPath {
+    pub(crate) const FORMAT: &str = "key";
+}
+
+impl JsonSchema for KeyPath {
+    fn schema_name() -> Cow<'static, str> {
+        "KeyPath".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": Self::FORMAT })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

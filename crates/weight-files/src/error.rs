@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use file_kind::FileKind;
+
 use crate::Dtype;
 
 /// A file of weights cannot be read or written.
@@ -25,9 +27,9 @@ pub enum Fault {
     /// What is there, as a device or a folder, cannot be replaced by a file.
     #[error("it is not a regular file")]
     NotAFile,
-    /// It begins like no format that is read.
-    #[error("it is neither a PyTorch checkpoint nor a safetensors file")]
-    UnknownFormat,
+    /// It is a file of another kind.
+    #[error("{}", foreign(*.0))]
+    Foreign(FileKind),
     /// It ends too early, or points behind its end.
     #[error("{what} lies outside the file, which has {file} bytes")]
     Outside {
@@ -80,20 +82,25 @@ pub enum Fault {
         /// What is wrong there.
         what: &'static str,
     },
-    /// The pickle asks for a function or class that no file of weights needs.
+    /// The tensor that is asked for is stored in a form that is not read.
     #[error(
-        "the pickle wants to use {}, which is refused; save the state dict alone",
-        function.escape_debug()
+        "tensor {} is {}, which is not read; make it an ordinary float32 tensor in PyTorch and save it again",
+        name.escape_debug(), what.escape_debug()
     )]
-    Forbidden {
-        /// Python name of the function or class.
-        function: String,
+    Unread {
+        /// Name of the tensor.
+        name: String,
+        /// What it is.
+        what: String,
     },
-    /// The elements of a tensor have a type that is not read.
-    #[error("tensors of {} are not read", storage.escape_debug())]
-    Storage {
-        /// Python name of the storage.
-        storage: String,
+    /// The file is a pickled object, such as a whole model.
+    #[error(
+        "it holds an object of {}, which would have to be called to be read; save its `state_dict()` instead",
+        class.escape_debug()
+    )]
+    WholeObject {
+        /// Python name of its class.
+        class: String,
     },
     /// There is no dictionary of tensors.
     #[error("it holds no state dict{}", only(keys))]
@@ -142,6 +149,29 @@ pub enum Fault {
         /// The first such number.
         value: f32,
     },
+}
+
+/// What a file is instead, and what to do about it.
+fn foreign(kind: FileKind) -> String {
+    const NEITHER: &str = "neither a PyTorch checkpoint nor a safetensors file";
+    let is = match kind {
+        FileKind::Unknown => NEITHER.to_owned(),
+        FileKind::TorchTar => kind.to_string(),
+        kind => format!("{kind}, {NEITHER}"),
+    };
+    let own = match kind {
+        FileKind::Pickle => {
+            Some("load it in Python and save its state dict as tensors with `torch.save`")
+        }
+        FileKind::NumPy | FileKind::Hdf5 | FileKind::Gguf => {
+            Some("convert it to safetensors in Python")
+        }
+        _ => None,
+    };
+    match kind.cure().or(own) {
+        Some(cure) => format!("it is {is}; {cure}"),
+        None => format!("it is {is}"),
+    }
 }
 
 fn only(keys: &[String]) -> String {

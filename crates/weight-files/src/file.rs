@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use file_kind::{FileKind, LONGEST_START};
+
 use crate::error::{Fault, WeightFileError};
 use crate::source::Source;
 use crate::{Dtype, floats, pytorch, safetensors};
 
-/// What `torch.nn.DataParallel` puts in front of every name.
-const PARALLEL: &str = "module.";
+/// What wrappers put in front of every name: `torch.nn.DataParallel` and `torch.compile`.
+const PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
 
 /// An open file of weights. Names, shapes and types are known; numbers are read when they are asked for.
 #[derive(Debug)]
@@ -17,8 +19,17 @@ pub struct WeightFile {
     path: PathBuf,
     source: Source,
     format: Format,
-    tensors: BTreeMap<String, Stored>,
-    ignored: Vec<String>,
+    content: Content,
+}
+
+/// What is in a file of weights.
+#[derive(Debug, Default)]
+pub(crate) struct Content {
+    pub(crate) tensors: BTreeMap<String, Stored>,
+    /// What the tensors are that cannot be read, by name.
+    pub(crate) unread: BTreeMap<String, String>,
+    /// Names of all else.
+    pub(crate) ignored: Vec<String>,
 }
 
 /// How a file stores its tensors.
@@ -82,11 +93,12 @@ impl WeightFile {
     /// Opens a file and finds out what is in it. The content decides about the format, not the name.
     ///
     /// A checkpoint may be a state dict or a dictionary that has one as `model`, `state_dict`, `model_state_dict` or
-    /// `model_state`. A `module.` in front of all names is taken off.
+    /// `model_state`. What wrappers put in front of all names, such as `module.`, is taken off. Whatever else a checkpoint
+    /// holds is ignored, and nothing is called to make it.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is of no known format, is broken, or asks for anything but tensors.
+    /// When the file cannot be read, is of no known format, is broken, or has no state dict.
     pub fn open(path: &Path) -> Result<Self, WeightFileError> {
         let source = Source::open(path).map_err(Fault::from);
         let file = source.and_then(|source| Self::read(path.to_owned(), source));
@@ -108,24 +120,22 @@ impl WeightFile {
     }
 
     fn read(path: PathBuf, source: Source) -> Result<Self, Fault> {
-        let start = source.read(0, source.len().min(pytorch::MARK as u64), "the start")?;
-        let (format, tensors, ignored) = if pytorch::is_archive(&start) {
-            let (tensors, ignored) = pytorch::read_archive(&source)?;
-            (Format::PyTorch, tensors, ignored)
+        let start = source.read(0, source.len().min(LONGEST_START as u64), "the start")?;
+        let kind = FileKind::of(&start);
+        let (format, content) = if kind == FileKind::Zip {
+            (Format::PyTorch, pytorch::read_archive(&source)?)
         } else if pytorch::is_legacy(&start) {
-            let (tensors, ignored) = pytorch::read_legacy(&source)?;
-            (Format::PyTorchLegacy, tensors, ignored)
-        } else if safetensors::recognise(&start) {
-            (Format::Safetensors, safetensors::read(&source)?, Vec::new())
+            (Format::PyTorchLegacy, pytorch::read_legacy(&source)?)
+        } else if safetensors::recognise(&start, kind) {
+            (Format::Safetensors, safetensors::read(&source)?)
         } else {
-            return Err(Fault::UnknownFormat);
+            return Err(Fault::Foreign(kind));
         };
         Ok(Self {
             path,
             source,
             format,
-            tensors: without_parallel(tensors),
-            ignored,
+            content: content.without_prefixes(),
         })
     }
 
@@ -136,26 +146,49 @@ impl WeightFile {
 
     /// The tensors by name, in the order of their names.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &TensorInfo)> {
-        self.tensors
+        self.content
+            .tensors
             .iter()
             .map(|(name, tensor)| (name.as_str(), &tensor.info))
     }
 
     /// The tensor of that name.
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
-        self.tensors.get(name).map(|tensor| &tensor.info)
+        self.content.tensors.get(name).map(|tensor| &tensor.info)
+    }
+
+    /// The tensors that cannot be read by name, each with what it is: of a type such as float8, quantised, sparse. To ask
+    /// for the numbers of one is an error.
+    pub fn unread(&self) -> impl Iterator<Item = (&str, &str)> {
+        let unread = self.content.unread.iter();
+        unread.map(|(name, what)| (name.as_str(), what.as_str()))
+    }
+
+    /// Whether the file has a tensor of that name that cannot be read.
+    pub fn is_unread(&self, name: &str) -> bool {
+        self.content.unread.contains_key(name)
+    }
+
+    /// The names of all tensors, of those that cannot be read, too.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let unread = self.content.unread.keys();
+        self.content
+            .tensors
+            .keys()
+            .chain(unread)
+            .map(String::as_str)
     }
 
     /// What is beside the tensors and was not read: optimizer state, epoch and the like.
     pub fn ignored(&self) -> &[String] {
-        &self.ignored
+        &self.content.ignored
     }
 
     /// The numbers of a floating-point tensor, row by row. Half and double precision become single precision.
     ///
     /// # Errors
     ///
-    /// When there is no such tensor, it holds integers, or the file cannot be read.
+    /// When there is no such tensor, it cannot be read or holds integers, or the file cannot be read.
     pub fn floats(&self, name: &str) -> Result<Vec<f32>, WeightFileError> {
         self.read_floats(name).map_err(|fault| WeightFileError {
             path: self.path.clone(),
@@ -183,9 +216,17 @@ impl WeightFile {
     }
 
     fn read_floats(&self, name: &str) -> Result<Vec<f32>, Fault> {
-        let stored = self.tensors.get(name).ok_or_else(|| Fault::NoTensor {
-            name: name.to_owned(),
-        })?;
+        let missing = || {
+            let name = name.to_owned();
+            match self.content.unread.get(&name) {
+                Some(what) => Fault::Unread {
+                    name,
+                    what: what.clone(),
+                },
+                None => Fault::NoTensor { name },
+            }
+        };
+        let stored = self.content.tensors.get(name).ok_or_else(missing)?;
         let dtype = stored.info.dtype;
         floats::decode(&self.bytes(stored)?, dtype).ok_or_else(|| Fault::NotFloats {
             name: name.to_owned(),
@@ -223,14 +264,28 @@ impl WeightFile {
     }
 }
 
-/// Takes off [`PARALLEL`] where every name has it.
-fn without_parallel(tensors: BTreeMap<String, Stored>) -> BTreeMap<String, Stored> {
-    if tensors.keys().any(|name| !name.starts_with(PARALLEL)) {
-        return tensors;
+impl Content {
+    /// Takes off [`PREFIXES`] where every name has one, in whichever order the wrappers stand.
+    fn without_prefixes(mut self) -> Self {
+        for prefix in PREFIXES.into_iter().chain(PREFIXES) {
+            if self.all_begin(prefix) {
+                self.tensors = stripped(self.tensors, prefix);
+                self.unread = stripped(self.unread, prefix);
+            }
+        }
+        self
     }
-    let renamed = tensors.into_iter().map(|(name, tensor)| {
-        let name = name.strip_prefix(PARALLEL).unwrap_or(&name).to_owned();
-        (name, tensor)
+
+    fn all_begin(&self, prefix: &str) -> bool {
+        let mut names = self.tensors.keys().chain(self.unread.keys()).peekable();
+        names.peek().is_some() && names.all(|name| name.starts_with(prefix))
+    }
+}
+
+fn stripped<T>(named: BTreeMap<String, T>, prefix: &str) -> BTreeMap<String, T> {
+    let renamed = named.into_iter().map(|(mut name, value)| {
+        name.drain(..prefix.len());
+        (name, value)
     });
     renamed.collect()
 }

@@ -20,6 +20,12 @@ pub(crate) fn is_float(dtype: Dtype) -> bool {
     decode(&[], dtype).is_some()
 }
 
+/// Whether tensors of the type are read: numbers that a model learns, and integers as in counters.
+pub(crate) fn is_read(dtype: Dtype) -> bool {
+    use Dtype::{BOOL, I8, I16, I32, I64, U8, U16, U32, U64};
+    is_float(dtype) || matches!(dtype, BOOL | I8 | I16 | I32 | I64 | U8 | U16 | U32 | U64)
+}
+
 fn numbers<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
     bytes
         .as_chunks()

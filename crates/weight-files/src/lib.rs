@@ -1,7 +1,8 @@
 //! Files of weights: `PyTorch` checkpoints and safetensors in, safetensors out.
 //!
 //! The crate knows tensors by name, shape and element type, and no model. What a file says is checked against its
-//! length before anything is allocated, and a pickle is read as data: nothing in it is ever called.
+//! length before anything is allocated, and a pickle is read as data: nothing in it is ever called. What is no tensor, or a
+//! tensor of a form that is not read, does not keep the others from being read.
 //!
 //! ```
 //! use weight_files::{Dtype, TensorBytes, WeightFile, write_safetensors};
@@ -29,6 +30,7 @@ mod write;
 pub use ::safetensors::Dtype;
 pub use error::{Fault, WeightFileError};
 pub use file::{Format, TensorInfo, WeightFile};
+pub use file_kind::FileKind;
 pub use pytorch::LONGEST_PICKLE;
 pub use safetensors::LONGEST_HEADER;
 pub use write::{TensorBytes, write_safetensors};

@@ -41,8 +41,8 @@ impl<'a> Import<'a> {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or holds integers or what is not finite where weights should be. What the file has not, or has in another
-    /// shape, is no error; [`finish`](Self::finish) names it.
+    /// When the file cannot be read, or holds integers, what is not finite or a tensor of a form that is not read where weights
+    /// should be. What the file has not, or has in another shape, is no error; [`finish`](Self::finish) names it.
     pub fn load<M: Module>(
         &mut self,
         module: M,
@@ -71,6 +71,9 @@ impl<'a> Import<'a> {
             }
         }
         self.report.ignored = self.file.ignored().to_vec();
+        let unread = self.file.unread();
+        let unread = unread.map(|(name, what)| format!("{name} ({what})"));
+        self.report.ignored.extend(unread);
         self.report
     }
 
@@ -87,6 +90,10 @@ impl<'a> Import<'a> {
         let source = self.names.sources.get(&name);
         let stored = source.and_then(|source| Some((source, self.file.tensor(source)?)));
         let Some((source, stored)) = stored else {
+            // It may be there in a form that is not read, which is an error.
+            if let Some(source) = source.filter(|source| self.file.is_unread(source)) {
+                return self.file.weights(source).map(Some);
+            }
             self.report.missing.push(name);
             return Ok(None);
         };

@@ -18,9 +18,9 @@ pub struct Names {
 impl Names {
     /// Each parameter comes from the tensor of its own name.
     pub fn of(file: &WeightFile) -> Self {
-        let own = |(name, _): (&str, _)| (name.to_owned(), name.to_owned());
+        let own = |name: &str| (name.to_owned(), name.to_owned());
         Self {
-            sources: file.tensors().map(own).collect(),
+            sources: file.names().map(own).collect(),
             ..Self::default()
         }
     }

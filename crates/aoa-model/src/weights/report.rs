@@ -20,7 +20,7 @@ pub struct Report {
     pub implied: Vec<String>,
     /// Tensors of the file that the model has no place for.
     pub unexpected: Vec<String>,
-    /// What the file holds beside its tensors.
+    /// What the file holds beside its tensors, and tensors of forms that are not read.
     pub ignored: Vec<String>,
 }
 

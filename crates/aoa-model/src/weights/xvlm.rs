@@ -78,13 +78,10 @@ fn position_tables(export: &Export) -> Vec<(String, usize)> {
 
 /// Where the parameters are in a checkpoint.
 fn names(file: &WeightFile) -> Names {
-    let pre_trained = !file.tensors().any(|(name, _)| name.starts_with(DECODER));
-    let first_fusing = file
-        .tensors()
-        .filter_map(|(name, _)| fusing_layer(name))
-        .min();
+    let pre_trained = !file.names().any(|name| name.starts_with(DECODER));
+    let first_fusing = file.names().filter_map(fusing_layer).min();
     let mut names = Names::default();
-    for (stored, _) in file.tensors() {
+    for stored in file.names() {
         if is_implied(stored) {
             names.implied.insert(stored.to_owned());
             continue;
@@ -151,10 +148,10 @@ fn misfits(file: &WeightFile, sources: &BTreeMap<String, String>) -> BTreeSet<St
         let reads_context = [".crossattention.self.key", ".crossattention.self.value"]
             .iter()
             .any(|end| projection.ends_with(end));
-        let square = file
+        let fits = file
             .tensor(stored)
-            .is_some_and(|tensor| matches!(tensor.shape[..], [rows, columns] if rows == columns));
-        if name.starts_with(DECODER) && reads_context && !square {
+            .is_none_or(|tensor| matches!(tensor.shape[..], [rows, columns] if rows == columns));
+        if name.starts_with(DECODER) && reads_context && !fits {
             misfits.insert(name.clone());
             misfits.insert(format!("{projection}.bias"));
         }

@@ -137,6 +137,7 @@ fn inspect(path: &Path, json: bool) -> Result<(), Failure> {
         output::json(&json!({
             "format": file.format().to_string(),
             "tensors": tensors.collect::<Vec<_>>(),
+            "unread": file.unread().map(|(name, what)| json!({ "name": name, "what": what })).collect::<Vec<_>>(),
             "ignored": file.ignored(),
             "parameters": parameters,
             "bytes": bytes,
@@ -162,9 +163,14 @@ fn inspect(path: &Path, json: bool) -> Result<(), Failure> {
         tensors.len(),
         file.format()
     ));
+    for (name, what) in file.unread() {
+        let (name, what) = (name.escape_debug(), what.escape_debug());
+        output::note(format!("not read: {name}, {what}"));
+    }
     if !file.ignored().is_empty() {
         let ignored = file.ignored().join(", ");
-        output::note(format!("beside the tensors: {}", ignored.escape_debug()));
+        let ignored = ignored.escape_debug();
+        output::note(format!("ignored beside the tensors: {ignored}"));
     }
     Ok(())
 }

@@ -145,7 +145,7 @@ fn all_findings_come_at_once_with_place_and_cure() {
         "did you mean `batch_size`?",
         "mine/notes.txt: not a preset",
         "with `update_freq = 4` it is 8 x 4 = 32",
-        "checked 2 presets by 26 rules: 4 findings",
+        "checked 2 presets by 28 rules: 4 findings",
     ] {
         assert!(
             outcome.stdout.contains(words),
@@ -221,4 +221,37 @@ fn whatever_is_in_the_folder_is_read_or_said_not_to_be() {
         (code, places(&answer)),
         (Some(2), vec!["readable empty".to_owned()])
     );
+}
+
+#[test]
+fn a_family_of_one_is_a_warning_and_no_error() {
+    let place = Place::new();
+    place.file("mine/a.toml", overlay("\n[family]\nname = \"vpa\"\n"));
+    let arguments = ["--no-plan", "--dir", "mine"];
+    let (code, answer) = check(&place, &arguments);
+    assert_eq!(
+        (code, places(&answer)),
+        (Some(0), vec!["family-members mine/a.toml:7:8".to_owned()])
+    );
+    assert_eq!(answer["findings"][0]["severity"], "warning");
+    let outcome = place.ok(&[&["presets", "check"], &arguments[..]].concat());
+    for words in ["did you mean \"vqa\"?", "by 28 rules: 1 warning"] {
+        assert!(
+            outcome.stdout.contains(words),
+            "no {words:?} in {}",
+            outcome.stdout
+        );
+    }
+}
+
+#[test]
+fn a_preset_extends_the_file_of_that_name_in_its_folder() {
+    let place = Place::new();
+    let base = "[training]\nepochs = 7\n[family]\nname = \"mine\"\n";
+    place.file("mine/24gb.toml", overlay(base));
+    place.file("mine/tight.toml", overlay("").replace("my own", "another"));
+    let (code, answer) = check(&place, &["--no-plan", "--dir", "mine"]);
+    assert_eq!((code, places(&answer)), (Some(0), Vec::new()));
+    let shown = place.ok(&["config", "show", "--preset", "mine/tight.toml"]);
+    assert!(shown.stdout.contains("epochs = 7"), "{}", shown.stdout);
 }

@@ -138,6 +138,53 @@ fn a_file_that_holds_no_weights_is_refused() {
     place.fails(3, &["absent.pth"], &["weights", "inspect", "absent.pth"]);
 }
 
+/// A file of PyTorch's that holds more than plain tensors.
+fn beside(name: &str) -> String {
+    let folder = "../weight-files/tests/it/files/beside";
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), folder, name].iter().collect();
+    path.display().to_string()
+}
+
+#[test]
+fn what_is_not_read_of_a_file_is_named() {
+    let place = Place::new();
+    let found = place.ok(&["weights", "inspect", &beside("unread.pth")]);
+    assert!(found.stdout.contains("weight"), "{}", found.stdout);
+    for line in [
+        "not read: float8, a tensor of torch.float8_e4m3fn",
+        "not read: sparse, a sparse tensor",
+    ] {
+        assert!(found.stderr.contains(line), "{}", found.stderr);
+    }
+    let found = place.ok(&["weights", "inspect", &beside("unread.pth"), "--json"]);
+    let found: Value = serde_json::from_str(&found.stdout).expect("JSON");
+    let unread = found["unread"].as_array().expect("a list");
+    assert!(unread.contains(&serde_json::json!({"name": "nested", "what": "a nested tensor"})));
+    let found = place.ok(&["weights", "inspect", &beside("data.pth")]);
+    assert_eq!(found.stdout.lines().count(), 3, "{}", found.stdout);
+    let ignored = "ignored beside the tensors: array, bytearray, bytes, class, complex, ";
+    assert!(found.stderr.contains(ignored), "{}", found.stderr);
+
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    place.file("pointer.pth", pointer);
+    let words = ["pointer.pth", "a Git LFS pointer", "`git lfs pull`"];
+    place.fails(3, &words, &["weights", "inspect", "pointer.pth"]);
+}
+
+/// A safetensors file whose tensor of that name has single bytes for elements, four times as many.
+fn with_float8(file: &[u8], name: &str) -> Vec<u8> {
+    let (length, rest) = file.split_first_chunk().expect("a length");
+    let (header, numbers) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let mut header: Value = serde_json::from_slice(header).expect("a header");
+    let tensor = &mut header[name];
+    tensor["dtype"] = "F8_E4M3".into();
+    let elements = tensor["shape"][0].as_u64().expect("a size");
+    tensor["shape"] = serde_json::json!([4 * elements]);
+    let header = header.to_string();
+    let length = (header.len() as u64).to_le_bytes();
+    [&length[..], header.as_bytes(), numbers].concat()
+}
+
 #[test]
 fn weights_leave_a_run_and_come_back() {
     let place = Place::new();
@@ -206,6 +253,23 @@ fn weights_leave_a_run_and_come_back() {
             "fine.safetensors",
         ],
     );
+    // A weight that is needed is there in a form that is not read.
+    let bias = "text_encoder.embeddings.LayerNorm.bias";
+    place.file(
+        "float8.safetensors",
+        with_float8(&read("run.safetensors"), bias),
+    );
+    let words = [
+        "tensor text_encoder.embeddings.LayerNorm.bias is a tensor of F8_E4M3, which is not read",
+        "float32",
+    ];
+    let import = ["weights", "import", "float8.safetensors", "--run", "run"];
+    place.fails(
+        3,
+        &words,
+        &[&import[..], &["--to", "other.safetensors"]].concat(),
+    );
+
     // A checkpoint of other sizes: everything that does not fit is named, and nothing is written.
     let file = checkpoint();
     let import = [

@@ -105,8 +105,8 @@ impl Rule {
                 "No two values contradict one another.",
                 "The message names both and who set each of them.",
                 toml(
-                    "[model]\nbranches = \"coarse\"\n\n[training]\ntune_xvlm = false",
-                    "[model]\nbranches = \"both\"\n\n[training]\ntune_xvlm = false",
+                    "[xvlm]\ntext_layers = 6",
+                    "[xvlm]\ntext_layers = 6\nfusion_layer = 3",
                 ),
             ),
             Self::InEffect => (
@@ -133,6 +133,24 @@ impl Rule {
                 "Members of a family declare the same of it.",
                 "A promise is worth something where all give the same one. What most members declare is taken for right.",
                 toml("[family]\nmax_distance = 8", "[family]\nmax_distance = 2"),
+            ),
+            Self::FamilyMembers => (
+                "family-members",
+                "A family has more than one member.",
+                "Nothing is compared with the only member of a family, which has often only misspelt the name. A preset may go its \
+                 own way, so this is a warning, and the check still ends with exit code 0.",
+                toml("[family]\nname = \"vpa\"", "[family]\nname = \"vqa\""),
+            ),
+            Self::FamilyResult => (
+                "family-result",
+                "Members of a family agree in every key that decides the result and takes no memory.",
+                "Such keys are epochs, seed, data set, loss weights, optimizer, clipping and schedule: no card needs another value. \
+                 `family.may_differ` names keys that are left out; learning rates follow the rule `learning-rates`. The value of most \
+                 members is taken for right.",
+                toml(
+                    "[optimizer]\nclip_norm = 0.5",
+                    "[optimizer]\nclip_norm = 0.25",
+                ),
             ),
             Self::EffectiveBatch => (
                 "effective-batch",

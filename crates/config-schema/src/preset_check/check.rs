@@ -66,6 +66,13 @@ impl std::fmt::Debug for PresetCheck<'_> {
     }
 }
 
+impl Verdict {
+    /// Whether there is a finding that is more than a warning.
+    pub fn is_broken(&self) -> bool {
+        self.findings.iter().any(|finding| !finding.rule.warns())
+    }
+}
+
 impl PresetCheck<'_> {
     /// Applies every rule. `demand` is asked once for each preset that resolves, by name.
     pub fn run(&self, demand: &mut dyn FnMut(&str, &Config) -> Demand) -> Verdict {

@@ -9,7 +9,17 @@ use super::{
     members::{Member, Presets},
     order,
 };
-use crate::{Family, LearningRates, error::excerpt, render, rules::ACCUMULATION, schema};
+use crate::{
+    Family, KeyPath, LearningRates,
+    error::excerpt,
+    render,
+    resume::decides_the_result,
+    rules::ACCUMULATION,
+    schema::{self, Key},
+    suggest,
+};
+
+const FAMILY: &str = "family.name";
 
 const BATCH: &str = "training.batch_size";
 
@@ -31,38 +41,50 @@ pub(super) fn check(presets: &Presets, findings: &mut Findings) {
         let name = member.config.family.name.as_str();
         families.entry(name).or_default().push(member);
     }
-    for members in families.into_values() {
+    for (name, members) in &families {
         if !members.iter().any(|member| presets.is_given(member)) {
             continue;
         }
-        declarations(&members, presets, findings);
+        // A preset that does not resolve may be a member.
+        if let [member] = members[..]
+            && presets.all_resolve()
+        {
+            let others = families.keys().filter(|other| *other != name).copied();
+            lone(member, others, presets, findings);
+        }
+        declarations(members, presets, findings);
         for member in members.iter().filter(|member| presets.is_given(member)) {
             effective_batch(member, findings);
         }
-        learning_rates(&members, presets, findings);
-        order::check(&members, presets, findings);
+        results(members, presets, findings);
+        learning_rates(members, presets, findings);
+        order::check(members, presets, findings);
     }
 }
 
-/// All declare the same of the family. What most of them declare is taken for right.
+/// A family of one may be a name that was misspelt.
+fn lone<'a>(
+    member: &Member,
+    others: impl Iterator<Item = &'a str> + Clone,
+    presets: &Presets,
+    findings: &mut Findings,
+) {
+    let family = &member.config.family.name;
+    let fault = Fault::LoneMember {
+        preset: member.name.clone(),
+        family: excerpt(family),
+    };
+    let help = format!(
+        "name the family of the presets that it is to be compared with: {}",
+        suggest::for_choice(family, others)
+    );
+    findings.at(presets.place(&[(member, FAMILY)]), fault, help);
+}
+
+/// All declare the same of the family.
 fn declarations(members: &[&Member], presets: &Presets, findings: &mut Findings) {
     for key in schema::keys().filter(|key| key.section() == "family") {
-        let value = |member: &Member| render::value_of(&member.config, &key.path);
-        let alike = |one: &Member| {
-            let value_of_one = value(one);
-            members
-                .iter()
-                .filter(|other| value(other) == value_of_one)
-                .count()
-        };
-        // The first of those that agree with the most.
-        let Some(usual) = members.iter().rev().max_by_key(|member| alike(member)) else {
-            continue;
-        };
-        for member in members
-            .iter()
-            .filter(|member| value(member) != value(usual))
-        {
+        for (member, usual) in unusual(members, &key.path) {
             let fault = Fault::FamilyDiffers {
                 family: excerpt(&member.config.family.name),
                 preset: member.name.clone(),
@@ -76,6 +98,56 @@ fn declarations(members: &[&Member], presets: &Presets, findings: &mut Findings)
             findings.at(place, fault, help);
         }
     }
+}
+
+/// All agree in the keys that decide the result and take no memory, unless the family declares that they may differ.
+fn results(members: &[&Member], presets: &Presets, findings: &mut Findings) {
+    let may_differ = |path: &str| {
+        let declared = |member: &&Member| {
+            let keys = &member.config.family.may_differ;
+            keys.iter().any(|KeyPath(key)| key == path)
+        };
+        members.iter().any(declared)
+    };
+    let compared = |key: &&Key| {
+        decides_the_result(key)
+            && !key.takes_memory
+            && !["preset", "family"].contains(&key.section())
+            && !RATES.contains(&key.path.as_str())
+            && !may_differ(&key.path)
+    };
+    for key in schema::keys().filter(compared) {
+        for (member, usual) in unusual(members, &key.path) {
+            let fault = Fault::ResultDiffers {
+                family: excerpt(&member.config.family.name),
+                preset: member.name.clone(),
+                here: member.key(&key.path),
+                other: usual.name.clone(),
+                there: usual.key(&key.path),
+            };
+            let place = presets.place(&[(member, &key.path), (usual, &key.path)]);
+            let help = format!(
+                "set `{} = {}` in `{}`, name the key in `family.may_differ`, or give the preset another `family.name`",
+                key.path,
+                usual.key(&key.path).value,
+                member.name
+            );
+            findings.at(place, fault, help);
+        }
+    }
+}
+
+/// The members with another value of a key than most have, each with the first of those that have it.
+fn unusual<'a>(members: &[&'a Member], path: &str) -> Vec<(&'a Member, &'a Member)> {
+    let value = |member: &Member| render::value_of(&member.config, path);
+    let values: Vec<_> = members.iter().map(|member| value(member)).collect();
+    let alike = |one: usize| values.iter().filter(|value| **value == values[one]).count();
+    // The first of those that agree with the most.
+    let Some(usual) = (0..members.len()).rev().max_by_key(|one| alike(*one)) else {
+        return Vec::new();
+    };
+    let others = (0..members.len()).filter(|one| values[*one] != values[usual]);
+    others.map(|one| (members[one], members[usual])).collect()
 }
 
 /// The effective batch is as near to the one that is promised as is declared.

@@ -93,6 +93,32 @@ pub enum Fault {
         /// What that declares.
         there: StatedKey,
     },
+    /// A family of one.
+    #[error(
+        "preset `{preset}` is the only member of the family `{family}`, so nothing is compared with it"
+    )]
+    LoneMember {
+        /// The preset.
+        preset: String,
+        /// Its family.
+        family: String,
+    },
+    /// Two members would train to different results.
+    #[error(
+        "presets `{preset}` and `{other}` of the family `{family}` train to different results: {here}, {there}"
+    )]
+    ResultDiffers {
+        /// The family.
+        family: String,
+        /// A member.
+        preset: String,
+        /// Its value.
+        here: StatedKey,
+        /// Another member.
+        other: String,
+        /// The value of that.
+        there: StatedKey,
+    },
     /// The effective batch is not that of the family.
     #[error(
         "the effective batch of `{preset}` is {batch_size} x {steps} = {effective}, and its family `{family}` promises \
@@ -245,6 +271,8 @@ impl Fault {
             Self::Warning(_) => Rule::InEffect,
             Self::NoDescription { .. } | Self::SameDescription { .. } => Rule::Described,
             Self::FamilyDiffers { .. } => Rule::FamilyAgrees,
+            Self::LoneMember { .. } => Rule::FamilyMembers,
+            Self::ResultDiffers { .. } => Rule::FamilyResult,
             Self::EffectiveBatch { .. } => Rule::EffectiveBatch,
             Self::LearningRate { .. } => Rule::LearningRates,
             Self::MoreWithLess { rule, .. } => *rule,

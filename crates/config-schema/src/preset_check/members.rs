@@ -62,6 +62,12 @@ impl Presets {
         self.given.contains(&member.home.0.name)
     }
 
+    /// Whether every file that is checked is among the members.
+    pub(super) fn all_resolve(&self) -> bool {
+        let members = self.members.iter();
+        members.filter(|member| self.is_given(member)).count() == self.given.len()
+    }
+
     /// The place to show for values of presets, the one most at fault first: a statement in a file that is checked, else
     /// what such a file extends.
     pub(super) fn place(&self, values: &[(&Member, &str)]) -> Place {

@@ -207,3 +207,18 @@ pub(super) fn exceeding<'a>(
     }
     pairs
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{resume::decides_the_result, schema};
+
+    #[test]
+    fn what_is_ordered_by_memory_is_marked_in_the_table_of_keys() {
+        for measure in MEASURES {
+            let key = schema::keys().find(|key| key.path == measure.key);
+            let key = key.unwrap_or_else(|| panic!("{}", measure.key));
+            assert!(key.takes_memory || !decides_the_result(key), "{}", key.path);
+        }
+    }
+}

@@ -11,10 +11,10 @@ const INTRODUCTION: &str = "\
 
 `aoa presets check` applies these rules to the presets in `configs/`, or to those in another folder with `--dir`. It reads
 everything in the folder and the folders within it, reports all that it finds at once, and ends with exit code 2 if there
-is anything. `--json` prints the same for a program.
+is anything but warnings. `--json` prints the same for a program.
 
-A file is named by what stands before `.toml`. In another folder, `extends` with a name means the program's preset of that
-name or, where there is none, the file beside it. That is how `--preset FILE` reads it.
+A file is named by what stands before `.toml`. In another folder, `extends` with a name means the file of that name beside it
+or, where there is none, the program's preset. That is how `--preset FILE` reads it.
 
 The rules from `family-agrees` to `monotone-savings` compare the members of a family, which are the presets of one
 `family.name`: those of the folder with one another and with those of the program. Presets are ordered by `preset.min_device_memory`, and each is compared with those

@@ -37,6 +37,10 @@ pub enum Rule {
     Described,
     /// One declaration of a family.
     FamilyAgrees,
+    /// A family has more than one member.
+    FamilyMembers,
+    /// Members agree in what decides the result.
+    FamilyResult,
     /// The effective batch that the family promises.
     EffectiveBatch,
     /// Learning rates as the family declares.
@@ -99,7 +103,7 @@ pub enum Example {
 
 impl Rule {
     /// Every rule, in the order of the page.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::TomlFile,
         Self::Readable,
         Self::Reachable,
@@ -115,6 +119,8 @@ impl Rule {
         Self::InEffect,
         Self::Described,
         Self::FamilyAgrees,
+        Self::FamilyMembers,
+        Self::FamilyResult,
         Self::EffectiveBatch,
         Self::LearningRates,
         Self::MonotoneBatch,
@@ -133,6 +139,11 @@ impl Rule {
     /// Name in output, kebab-case.
     pub fn id(self) -> &'static str {
         self.doc().id
+    }
+
+    /// Whether a breach is a warning, since it may be meant.
+    pub fn warns(self) -> bool {
+        self == Self::FamilyMembers
     }
 }
 

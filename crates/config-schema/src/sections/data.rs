@@ -67,12 +67,14 @@ pub struct Dataset {
     pub root: String,
     /// Width and height, in pixels, to which every image is resized. Time and activation memory grow with its square.
     #[schemars(range(min = 16, max = 4096))]
+    #[schemars(extend("x-takes-memory" = true))]
     pub image_size: usize,
     /// Whether images are turned upright as their EXIF orientation says. Annotators saw them upright; `ignore` repeats
     /// what X-VLM's own pipeline does.
     pub exif_orientation: ExifOrientation,
     /// Tokens to which a question is padded or cut. Time and memory of the question branch grow with it.
     #[schemars(range(min = 1, max = 512))]
+    #[schemars(extend("x-takes-memory" = true))]
     pub max_question_tokens: usize,
     /// Part of the training images held out for validation where the data set has no validation split of its own.
     #[schemars(range(max = 0.9), extend("exclusiveMinimum" = 0.0))]
@@ -133,6 +135,7 @@ pub struct DataLoading {
     pub use_compression: bool,
     /// Samples held in the shuffle buffer when `streaming` is on. A larger buffer mixes better and costs host memory.
     #[schemars(range(min = 1, max = 100_000_000))]
+    #[schemars(extend("x-takes-memory" = true))]
     pub shuffle_buffer_size: usize,
     /// On: read in storage order through a shuffle buffer of `shuffle_buffer_size` samples, for storage that is slow at
     /// random access. Off: a full permutation of the training split each epoch.

@@ -41,10 +41,13 @@ pub enum ImageEncoder {
 #[serde(default, deny_unknown_fields)]
 pub struct Model {
     /// Which branches there are: "fine", "coarse" or "both".
+    #[schemars(extend("x-takes-memory" = true))]
     pub branches: Branches,
     /// Form of the fine branch: "cfr", as published, or "compact", which learns faster on small data sets.
+    #[schemars(extend("x-takes-memory" = true))]
     pub fine_form: FineForm,
     /// What encodes images for both branches: "swin", sized by the keys of `xvlm`, or "grid", sized by `image_width`.
+    #[schemars(extend("x-takes-memory" = true))]
     pub image_encoder: ImageEncoder,
     /// Weight of the fused answer in the loss of "both"; either branch has weight 1.
     #[schemars(range(min = 0.0, max = 1000.0))]
@@ -52,15 +55,19 @@ pub struct Model {
     /// Attention-on-attention layers, shared by question and image. Parameters, time and activation memory grow in
     /// proportion.
     #[schemars(range(min = 1, max = 64))]
+    #[schemars(extend("x-takes-memory" = true))]
     pub aoa_layers: usize,
     /// Hidden size of the fine branch. Parameters grow with its square. `heads` must divide it.
     #[schemars(range(min = 1, max = 16_384))]
+    #[schemars(extend("x-takes-memory" = true))]
     pub num_hid: usize,
     /// Attention heads; each works on `num_hid / heads` channels.
     #[schemars(range(min = 1, max = 256))]
+    #[schemars(extend("x-takes-memory" = true))]
     pub heads: usize,
     /// Bilinear attention maps that join question and image, one after the other.
     #[schemars(range(min = 1, max = 64))]
+    #[schemars(extend("x-takes-memory" = true))]
     pub glimpses: usize,
     /// Probability of dropping a unit of the attention-on-attention layers and the classifier in training. Larger values
     /// regularise more and train slower.
@@ -84,9 +91,11 @@ pub struct Model {
     pub statistical_weight: f64,
     /// Channels of a table of word embeddings; the form "cfr" has two.
     #[schemars(range(min = 1, max = 16_384))]
+    #[schemars(extend("x-takes-memory" = true))]
     pub word_dim: usize,
     /// Channels of the image encoder "grid". Its time and activation memory grow in proportion or faster.
     #[schemars(range(min = 1, max = 8192))]
+    #[schemars(extend("x-takes-memory" = true))]
     pub image_width: usize,
 }
 
@@ -131,6 +140,7 @@ pub enum PrecisionMode {
 #[serde(default, deny_unknown_fields)]
 pub struct Precision {
     /// Number format of activations; parameters and optimizer state stay f32.
+    #[schemars(extend("x-takes-memory" = true))]
     pub mode: PrecisionMode,
 }
 

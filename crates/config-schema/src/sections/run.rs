@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::values::{Device, DeviceMemory};
+use crate::values::{Device, DeviceMemory, KeyPath};
 
 /// What the preset is for. Two presets may differ in this section and still train the same model.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +46,10 @@ pub struct Family {
     /// How `training.lr` and `training.xvlm_lr` of the members go with their `training.batch_size`: "falling" (smaller
     /// micro-batches never have a higher rate), "equal" (all have the same) or "free".
     pub learning_rates: LearningRates,
+    /// Keys, as `section.key`, in which the members may differ although the result follows from them. All other keys that
+    /// decide the result and take no memory, such as epochs and seed, have the same value in every member.
+    #[schemars(length(max = 100))]
+    pub may_differ: Vec<KeyPath>,
 }
 
 impl Default for Family {
@@ -55,6 +59,7 @@ impl Default for Family {
             effective_batch: 32,
             max_distance: 2,
             learning_rates: LearningRates::Falling,
+            may_differ: vec![KeyPath("model.dropout".to_owned())],
         }
     }
 }

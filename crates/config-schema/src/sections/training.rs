@@ -10,10 +10,12 @@ pub const MAX_UPDATE_FREQ: usize = 4096;
 pub struct Training {
     /// Samples of a micro-batch, one forward and backward pass. Activation memory grows in proportion.
     #[schemars(range(min = 1, max = 65_536))]
+    #[schemars(extend("x-takes-memory" = true))]
     pub batch_size: usize,
     /// Micro-batches of one optimizer update; the same fact as `memory_optimization.gradient_accumulation_steps`. Not
     /// stated: as that key, and 1 where neither is stated. Effective batch = `batch_size` × `update_freq`.
     #[schemars(range(min = 1, max = MAX_UPDATE_FREQ))]
+    #[schemars(extend("x-takes-memory" = true))]
     pub update_freq: Option<usize>,
     /// Peak learning rate of the fine branch and the fusion.
     #[schemars(range(max = 10.0), extend("exclusiveMinimum" = 0.0))]
@@ -23,6 +25,7 @@ pub struct Training {
     pub xvlm_lr: f64,
     /// Whether image encoder and coarse branch are trained. Off: they keep neither gradients nor optimizer state nor
     /// activations, which is most of the memory.
+    #[schemars(extend("x-takes-memory" = true))]
     pub tune_xvlm: bool,
     /// Passes over the training split.
     #[schemars(range(min = 1, max = 100_000))]

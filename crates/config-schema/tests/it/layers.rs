@@ -267,6 +267,16 @@ fn a_preset_by_path_extends_the_file_beside_it() {
     check(&presets, "mine/base.toml", 1);
     check(&presets, "mine/lap.toml", 2);
     check(&presets, "mine/top.toml", 1);
+    // The file beside a preset comes before the program's preset of that name.
+    let named_alike = [
+        ("base", "model.aoa_layers = 1"),
+        ("mine/base.toml", "extends = 'base'\nmodel.aoa_layers = 2"),
+        ("mine/top.toml", "extends = 'base'"),
+        ("other/top.toml", "extends = 'base'"),
+    ];
+    check(&named_alike, "mine/top.toml", 2);
+    check(&named_alike, "mine/base.toml", 2);
+    check(&named_alike, "other/top.toml", 1);
     // By name, there is nothing beside it.
     let by_name = [("lap", "extends = 'desk'"), ("desk.toml", "")];
     assert!(resolve(&Layers::preset("lap"), &lookup_in(&by_name)).is_err());

@@ -7,7 +7,7 @@ use std::{
 };
 
 use config_schema::{
-    Config, ImageEncoder, MAX_TEXT_BYTES, Source,
+    Config, ImageEncoder, Key, Kind, Layers, MAX_TEXT_BYTES, Source, keys,
     preset_check::{Demand, Example, PresetCheck, PresetFile, Rule, Verdict},
     presets,
 };
@@ -439,8 +439,9 @@ fn a_file_takes_what_lies_beside_it_for_what_it_extends() {
         ),
     };
     let files = [
-        // By name, the preset of the program is meant.
+        // Its own name means the preset of the program.
         file("mine/24gb.toml", "24gb", "model.num_hid = 512\n"),
+        file("mine/tight.toml", "24gb", ""),
         file("mine/desktop.toml", "24gb", "model.num_hid = 640\n"),
         file("mine/laptop.toml", "desktop", ""),
         file("mine/more/other.toml", "24gb", ""),
@@ -463,6 +464,7 @@ fn a_file_takes_what_lies_beside_it_for_what_it_extends() {
         ("desktop", 640),
         ("laptop", 640),
         ("other", 768),
+        ("tight", 512),
     ];
     assert_eq!(
         widths,
@@ -499,4 +501,139 @@ fn ids_are_distinct_and_in_kebab_case() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), Rule::ALL.len());
+}
+
+/// A preset of `mine/`, an overlay on `24gb`.
+fn overlay(text: &str) -> PresetFile {
+    PresetFile {
+        path: "mine/mine.toml".to_owned(),
+        content: Ok(
+            format!("extends = \"24gb\"\n{text}\n[preset]\ndescription = \"mine\"\n").into(),
+        ),
+    }
+}
+
+#[test]
+fn a_family_of_one_is_a_warning_that_names_the_others() {
+    let verdict = check(&[overlay("family.name = \"vpa\"")], false, &[]);
+    let [finding] = &verdict.findings[..] else {
+        panic!("{:?}", verdict.findings)
+    };
+    assert_eq!(finding.rule, Rule::FamilyMembers);
+    assert!(finding.rule.warns() && !verdict.is_broken());
+    assert_eq!(finding.line_column(), Some((2, 15)));
+    let help = finding.help.as_deref().unwrap();
+    assert!(help.contains("did you mean \"vqa\"?"), "{help}");
+    // With another member the name is meant.
+    let mut second = overlay("family.name = \"vpa\"");
+    second.path = "mine/second.toml".to_owned();
+    second.content = Ok(b"extends = \"mine\"\npreset.description = \"second\"\n".to_vec());
+    let both = [overlay("family.name = \"vpa\""), second];
+    assert_eq!(check(&both, false, &[]).findings, []);
+}
+
+/// A value of a key other than the one that it has, within its range.
+fn another(key: &Key, is: &toml::Value) -> Option<String> {
+    let candidates: &[&str] = match &key.kind {
+        Kind::Boolean => &["true", "false"],
+        Kind::Integer { .. } => &["1", "2"],
+        Kind::Number(_) => &["0.5", "0.25"],
+        Kind::Text { .. } => &["\"a\"", "\"b\""],
+        Kind::Choice(choices) => {
+            let other = choices.iter().find(|choice| is.as_str() != Some(choice))?;
+            return Some(format!("\"{other}\""));
+        }
+        Kind::Array { .. } => &["[0.25, 0.125]", "[0.5, 0.25]", "[2, 2]"],
+    };
+    let other = candidates.iter().find(|text| {
+        let value = format!("x = {text}").parse::<toml::Table>().unwrap();
+        value["x"] != *is
+    });
+    other.map(ToString::to_string)
+}
+
+/// The list is not written down anywhere: every key that a resumed run has to keep and that takes no memory is in it.
+#[test]
+fn every_key_that_decides_the_result_and_takes_no_memory_is_compared() {
+    let base = crate::resolved(&Layers::preset("24gb")).config;
+    let base = toml::Value::try_from(&base).unwrap();
+    let mut compared = BTreeSet::new();
+    for key in keys() {
+        let is = &base[key.section()];
+        let Some(is) = is.get(&key.name) else {
+            continue;
+        };
+        let Some(value) = another(key, is) else {
+            continue;
+        };
+        let verdict = check(&[overlay(&format!("{} = {value}", key.path))], false, &[]);
+        if verdict
+            .findings
+            .iter()
+            .any(|finding| finding.rule == Rule::FamilyResult)
+        {
+            compared.insert(key.path.as_str());
+            // Unless the family says that members may differ in it.
+            let text = format!(
+                "{} = {value}\nfamily.may_differ = [\"{}\"]",
+                key.path, key.path
+            );
+            let verdict = check(&[overlay(&text)], false, &[Rule::FamilyAgrees]);
+            let rules = verdict.findings.iter().map(|finding| finding.rule);
+            assert_eq!(
+                rules.filter(|rule| *rule == Rule::FamilyResult).count(),
+                0,
+                "{text}"
+            );
+        }
+    }
+    for path in [
+        "training.epochs",
+        "training.max_steps",
+        "training.seed",
+        "optimizer.clip_norm",
+        "optimizer.fine_betas",
+        "optimizer.xvlm_weight_decay",
+        "schedule.xvlm",
+        "schedule.warmup_fraction",
+        "model.fusion_ratio",
+        "model.fusion_dropout",
+        "xvlm.dropout",
+        "xvlm.drop_path_rate",
+        "xvlm.weights",
+        "dataset.name",
+        "dataset.validation_fraction",
+        "data_loading.image_group_size",
+        "evaluation.every_epochs",
+    ] {
+        assert!(compared.contains(path), "{path} is not among {compared:?}");
+    }
+    // `24gb` declares that dropout may differ; the others take memory, or change nothing of the result.
+    for path in [
+        "model.dropout",
+        "model.aoa_layers",
+        "dataset.image_size",
+        "training.lr",
+        "logging.every_steps",
+        "checkpoint.keep_last",
+        "dataset.root",
+        "preset.description",
+    ] {
+        assert!(!compared.contains(path), "{path}");
+    }
+}
+
+#[test]
+fn a_key_that_may_differ_is_one_that_there_is() {
+    let verdict = check(
+        &[overlay("family.may_differ = [\"training.epoch\"]")],
+        false,
+        &[],
+    );
+    let [finding] = &verdict.findings[..] else {
+        panic!("{:?}", verdict.findings)
+    };
+    assert_eq!(finding.rule, Rule::ValueRange);
+    let help = finding.help.as_deref().unwrap();
+    assert!(help.starts_with("did you mean `epochs`?"), "{help}");
 }

@@ -34,6 +34,12 @@ fn value(key: &'static Key) -> BoxedStrategy<String> {
         "training.tune_xvlm" => Just("true".to_owned()).boxed(),
         // Weights have no place in some models.
         "xvlm.weights" => Just("''".to_owned()).boxed(),
+        "family.may_differ" => {
+            let names: Vec<String> = keys().map(|key| format!("'{}'", key.path)).collect();
+            proptest::sample::subsequence(names, 0..=3)
+                .prop_map(|names| format!("[{}]", names.join(", ")))
+                .boxed()
+        }
         "hardware.device" => prop_oneof![
             Just("'auto'".to_owned()),
             (0..9).prop_map(|index| format!("'cuda:{index}'"))

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use file_kind::FileKind;
+
 use super::LONGEST_PICKLE;
 use super::value::Storage;
 use crate::error::Fault;
@@ -47,9 +49,9 @@ impl<'a> Archive<'a> {
             .keys()
             .filter_map(|name| name.strip_suffix("data.pkl"));
         let root = pickles.filter(|root| root.is_empty() || root.ends_with('/'));
-        let root = root.min_by_key(|root| root.len()).ok_or(Fault::NoEntry {
-            entry: "data.pkl".to_owned(),
-        })?;
+        let root = root
+            .min_by_key(|root| root.len())
+            .ok_or(Fault::Foreign(FileKind::Zip))?;
         let archive = Self {
             source,
             root: root.to_owned(),

@@ -4,17 +4,24 @@ use std::collections::BTreeMap;
 
 use super::pickle::{self, Parsed};
 use super::value::{Storage, Value};
-use super::{Content, LONGEST_PICKLE, state_dict};
+use super::{LONGEST_PICKLE, state_dict};
 use crate::error::Fault;
+use crate::file::Content;
 use crate::source::Source;
 
-/// The first pickle, which is a number: `0x1950a86a20f9469cfc6c`.
-pub(super) const MAGIC: [u8; 14] = [
-    0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19,
+/// The first pickle is a number, `0x1950a86a20f9469cfc6c`, behind its protocol and, from protocol 4 on, a length.
+const MAGIC: [u8; 12] = [
+    0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19,
 ];
 
-/// Bytes by which the formats are told apart.
-pub(crate) const MARK: usize = MAGIC.len();
+/// Bytes of protocol and length in front of the number, at most.
+const PREFIX: usize = 11;
+
+/// Whether a file that begins with these bytes is of this form.
+pub(super) fn recognise(start: &[u8]) -> bool {
+    let first = &start[..start.len().min(PREFIX + MAGIC.len())];
+    first.first() == Some(&0x80) && first.windows(MAGIC.len()).any(|bytes| bytes == MAGIC)
+}
 
 /// The version of the format.
 const VERSION: i64 = 1001;
@@ -38,7 +45,10 @@ pub(super) fn read(source: &Source) -> Result<Content, Fault> {
     };
     next()?; // the magic number
     if !matches!(next()?.root(), Value::Int(VERSION)) {
-        return Err(Fault::UnknownFormat);
+        return Err(Fault::Pickle {
+            at: 0,
+            what: "its form is of a version that is not known",
+        });
     }
     if !is_little_endian(&next()?) {
         return Err(Fault::BigEndian);
@@ -55,6 +65,11 @@ pub(super) fn read(source: &Source) -> Result<Content, Fault> {
 const NO_STORAGE: Fault = Fault::Pickle {
     at: 0,
     what: "a tensor has no storage",
+};
+
+const NO_LENGTH: Fault = Fault::Pickle {
+    at: 0,
+    what: "a storage has a type whose length is not known, so those behind it cannot be found",
 };
 
 fn is_little_endian(system: &Parsed<'_>) -> bool {
@@ -87,7 +102,7 @@ fn locate<'a>(
         let Value::Text(key) = keys.values[*key as usize] else {
             return Err(NO_STORAGE);
         };
-        let storage = storages.get(key).ok_or(NO_STORAGE)?;
+        let storage = storages.get(key).ok_or(NO_LENGTH)?;
         let count = source.read(at, COUNT, "a storage")?;
         let count = u64::from_le_bytes(*count.first_chunk().unwrap_or(&[0; COUNT as usize]));
         let start = at + COUNT;

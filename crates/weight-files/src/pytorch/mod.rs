@@ -1,8 +1,8 @@
 //! `PyTorch` checkpoints.
 //!
 //! Burn's own reader joins the names along nested dictionaries and copies shared values, so that a file of a megabyte can
-//! ask it for gigabytes, which nothing outside of it can prevent. This one keeps every value once, refuses what no file
-//! of weights needs, and takes names from one dictionary only.
+//! ask it for gigabytes, which nothing outside of it can prevent. This one keeps every value once, calls nothing, and
+//! takes names from one dictionary only.
 
 mod archive;
 mod legacy;
@@ -11,29 +11,17 @@ mod state_dict;
 mod tensor;
 mod value;
 
-use std::collections::BTreeMap;
-
 use crate::error::Fault;
-use crate::file::Stored;
+use crate::file::Content;
 use crate::source::Source;
 
-pub(crate) use legacy::MARK;
-
-/// The longest pickle that is read, in bytes: room for twenty thousand tensors. Parsing one that is made to do harm takes
-/// less than a hundred times as much memory.
-pub const LONGEST_PICKLE: u64 = 4 << 20;
-
-/// Tensors by name, and the names of all else.
-pub(crate) type Content = (BTreeMap<String, Stored>, Vec<String>);
-
-/// Whether a file that begins with these bytes is a zip archive.
-pub(crate) fn is_archive(start: &[u8]) -> bool {
-    start.starts_with(b"PK\x03\x04")
-}
+/// The longest pickle that is read, in bytes: room for the arrays that programs put beside twenty thousand tensors. Parsing
+/// one that is made to do harm takes less than a hundred times as much memory.
+pub const LONGEST_PICKLE: u64 = 64 << 20;
 
 /// Whether a file that begins with these bytes is of the older form.
 pub(crate) fn is_legacy(start: &[u8]) -> bool {
-    start.starts_with(&legacy::MAGIC)
+    legacy::recognise(start)
 }
 
 /// Reads a checkpoint in a zip archive.

@@ -1,6 +1,8 @@
 //! A machine for pickles that only builds values.
 //!
-//! It knows the instructions that `torch.save` uses. The memory it takes is proportional to the length of the pickle.
+//! It knows the instructions of the protocols 0 to 5. It calls nothing: what a call would make is an inert value with the
+//! name of the function, except for dictionaries and tensors, whose contents it keeps. The memory it takes is proportional
+//! to the length of the pickle.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +10,11 @@ use super::tensor;
 use super::value::{Function, Id, Value};
 use crate::error::Fault;
 
-/// The value of everything that tensors are not made of.
+/// The value of all data that neither tensors nor dictionaries are made of.
 const OPAQUE: Id = 0;
 
-/// Values of the longest pickle. A tensor takes about fifteen.
-const MOST_VALUES: usize = 1 << 20;
+/// Values of the longest pickle, and entries of the stack and the memo. A tensor takes about fifteen.
+const MOST_VALUES: usize = 4 << 20;
 
 /// A parsed pickle.
 pub(super) struct Parsed<'a> {
@@ -42,7 +44,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed<'_>, Fault> {
         copied: 0,
     };
     let mut start = 0;
-    let root = machine.run(&mut start).map_err(|fault| fault.at(start))?;
+    let root = machine
+        .run(&mut start)
+        .map_err(|Broken(what)| Fault::Pickle { at: start, what })?;
     Ok(Parsed {
         values: machine.values,
         root,
@@ -51,19 +55,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed<'_>, Fault> {
 }
 
 /// What is wrong, before its place is known.
-pub(super) enum Broken {
-    Pickle(&'static str),
-    Other(Fault),
-}
-
-impl Broken {
-    fn at(self, at: usize) -> Fault {
-        match self {
-            Self::Pickle(what) => Fault::Pickle { at, what },
-            Self::Other(fault) => fault,
-        }
-    }
-}
+pub(super) struct Broken(pub(super) &'static str);
 
 struct Machine<'a> {
     bytes: &'a [u8],
@@ -82,10 +74,14 @@ impl<'a> Machine<'a> {
     fn run(&mut self, start: &mut usize) -> Result<Id, Broken> {
         loop {
             *start = self.at;
-            if self.values.len() > MOST_VALUES {
-                return Err(Broken::Pickle(
-                    "it has more values than a file of weights needs",
-                ));
+            let held = [
+                self.values.len(),
+                self.stack.len(),
+                self.marks.len(),
+                self.memo.len(),
+            ];
+            if held.into_iter().any(|held| held > MOST_VALUES) {
+                return Err(Broken("it has more values than a file of weights needs"));
             }
             match self.number::<1>()? as u8 {
                 b'.' => return self.pop(),
@@ -100,6 +96,14 @@ impl<'a> Machine<'a> {
             0x95 => _ = self.take(8)?, // length of a frame
             b'(' => self.marks.push(self.stack.len()),
 
+            b'0' if self.marks.last() == Some(&self.stack.len()) => _ = self.marks.pop(),
+            b'0' => _ = self.pop()?,
+            b'1' => _ = self.pop_to_mark()?,
+            b'2' => {
+                let top = self.top()?;
+                self.stack.push(top);
+            }
+
             b'N' => self.stack.push(OPAQUE),
             0x88 => self.push(Value::Bool(true)),
             0x89 => self.push(Value::Bool(false)),
@@ -109,15 +113,33 @@ impl<'a> Machine<'a> {
                 let value = self.number::<4>()? as u32;
                 self.push(Value::Int(i64::from(value.cast_signed())));
             }
-            0x8a => self.long()?,
+            0x8a => self.long::<1>()?,
+            0x8b => self.long::<4>()?,
+            b'I' | b'L' => self.number_in_digits()?,
+            b'F' => {
+                self.line()?;
+                self.stack.push(OPAQUE);
+            }
             b'G' => {
                 self.take(8)?;
                 self.stack.push(OPAQUE);
             }
+            b'S' | b'V' => self.quoted(instruction)?,
             b'U' | 0x8c => self.text::<1>()?,
             b'X' | b'T' => self.text::<4>()?,
+            0x8d => self.text::<8>()?,
             b'C' => self.skip::<1>()?,
             b'B' => self.skip::<4>()?,
+            0x8e | 0x96 => self.skip::<8>()?,
+            0x8f => self.stack.push(OPAQUE), // an empty set
+            0x90 => {
+                self.pop_to_mark()?;
+                self.top()?;
+            }
+            0x91 => {
+                self.pop_to_mark()?;
+                self.stack.push(OPAQUE);
+            }
 
             b')' => self.push(Value::Tuple(Vec::new())),
             b']' => self.push(Value::List(Vec::new())),
@@ -156,46 +178,82 @@ impl<'a> Machine<'a> {
 
             b'q' => self.remember::<1>()?,
             b'r' => self.remember::<4>()?,
+            b'p' => {
+                let key = self.digits()?;
+                let top = self.top()?;
+                self.memo.insert(key, top);
+            }
             0x94 => {
                 let next = self.memo.len() as u32;
                 self.memo.insert(next, self.top()?);
             }
-            b'h' => self.recall::<1>()?,
-            b'j' => self.recall::<4>()?,
+            b'h' => {
+                let key = self.number::<1>()? as u32;
+                self.recall(key)?;
+            }
+            b'j' => {
+                let key = self.number::<4>()? as u32;
+                self.recall(key)?;
+            }
+            b'g' => {
+                let key = self.digits()?;
+                self.recall(key)?;
+            }
 
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.function(module, name)?;
+                self.push(Value::Function(Function { module, name }));
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let (Value::Text(module), Value::Text(name)) =
                     (self.value(module), self.value(name))
                 else {
-                    return Err(Broken::Pickle(
-                        "a function is named by something else than text",
-                    ));
+                    return Err(Broken("a function is named by something else than text"));
                 };
-                self.function(module, name)?;
+                self.push(Value::Function(Function { module, name }));
+            }
+            0x82 => self.extension::<1>()?,
+            0x83 => self.extension::<2>()?,
+            0x84 => self.extension::<4>()?,
+            b'P' => {
+                self.line()?;
+                self.stack.push(OPAQUE);
             }
             b'Q' => {
                 let id = self.pop()?;
-                let storage = tensor::storage(&self.values, id)?;
-                self.push(Value::Storage(storage));
+                let value = tensor::persistent(&self.values, id)?;
+                self.push(value);
             }
             b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
                 self.call(function, arguments)?;
             }
+            // New objects of a class.
             0x81 => {
-                // A new object of a class.
-                self.pop()?;
-                self.pop()?;
-                self.stack.push(OPAQUE);
+                let (_, class) = (self.pop()?, self.pop()?);
+                self.object(class);
+            }
+            0x92 => {
+                let (_, _, class) = (self.pop()?, self.pop()?, self.pop()?);
+                self.object(class);
+            }
+            b'o' => {
+                let items = self.pop_to_mark()?;
+                let class = items.first().ok_or(Broken("an object has no class"))?;
+                self.object(*class);
+            }
+            b'i' => {
+                let (module, name) = (self.line()?, self.line()?);
+                self.pop_to_mark()?;
+                self.push(Value::Object(Function { module, name }));
             }
             // The state of an object. That of a dictionary is not among its items.
-            b'b' => _ = self.pop()?,
-            _ => return Err(Broken::Pickle("torch.save writes no such instruction")),
+            b'b' => {
+                self.pop()?;
+                self.top()?;
+            }
+            _ => return Err(Broken("no protocol up to 5 has such an instruction")),
         }
         Ok(())
     }
@@ -213,7 +271,7 @@ impl<'a> Machine<'a> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.last() {
             Some(id) if self.stack.len() > floor => Ok(*id),
-            _ => Err(Broken::Pickle("it takes more values than there are")),
+            _ => Err(Broken("it takes more values than there are")),
         }
     }
 
@@ -224,7 +282,7 @@ impl<'a> Machine<'a> {
     }
 
     fn pop_to_mark(&mut self) -> Result<Vec<Id>, Broken> {
-        let mark = self.marks.pop().ok_or(Broken::Pickle("there is no mark"))?;
+        let mark = self.marks.pop().ok_or(Broken("there is no mark"))?;
         Ok(self.stack.split_off(mark))
     }
 
@@ -242,11 +300,9 @@ impl<'a> Machine<'a> {
         let list = self.top()?;
         match &mut self.values[list as usize] {
             Value::List(list) => list.extend_from_slice(items),
-            Value::Opaque => {}
+            Value::Opaque | Value::Object(_) => {}
             _ => {
-                return Err(Broken::Pickle(
-                    "items are added to something that is no list",
-                ));
+                return Err(Broken("items are added to something that is no list"));
             }
         }
         Ok(())
@@ -256,11 +312,11 @@ impl<'a> Machine<'a> {
         let dict = self.top()?;
         match &mut self.values[dict as usize] {
             Value::Dict(dict) => dict.extend_from_slice(items),
+            // An object with items is a dictionary with something added.
+            object @ Value::Object(_) => *object = Value::Dict(items.to_vec()),
             Value::Opaque => {}
             _ => {
-                return Err(Broken::Pickle(
-                    "items are set in something that is no dictionary",
-                ));
+                return Err(Broken("items are set in something that is no dictionary"));
             }
         }
         Ok(())
@@ -273,85 +329,97 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn recall<const N: usize>(&mut self) -> Result<(), Broken> {
-        let key = self.number::<N>()? as u32;
+    fn recall(&mut self, key: u32) -> Result<(), Broken> {
         let id = self
             .memo
             .get(&key)
-            .ok_or(Broken::Pickle("it recalls what was not stored"))?;
+            .ok_or(Broken("it recalls what was not stored"))?;
         self.stack.push(*id);
         Ok(())
     }
 
-    fn function(&mut self, module: &'a str, name: &'a str) -> Result<(), Broken> {
-        let function = Function { module, name };
-        if !function.is_harmless() {
-            return Err(Broken::Other(Fault::Forbidden {
-                function: format!("{module}.{name}"),
-            }));
-        }
-        self.push(Value::Function(function));
+    /// A function by its number in a registry of the program that wrote the pickle.
+    fn extension<const N: usize>(&mut self) -> Result<(), Broken> {
+        self.number::<N>()?;
+        self.stack.push(OPAQUE);
         Ok(())
     }
 
+    /// What a class would make.
+    fn object(&mut self, class: Id) {
+        match *self.value(class) {
+            Value::Function(class) => self.push(Value::Object(class)),
+            _ => self.stack.push(OPAQUE),
+        }
+    }
+
     /// Builds what a call would, for the calls that make dictionaries and tensors.
-    fn call(&mut self, function: Id, arguments: Id) -> Result<(), Broken> {
-        let Value::Function(function) = *self.value(function) else {
+    fn call(&mut self, called: Id, arguments: Id) -> Result<(), Broken> {
+        let Value::Tuple(arguments) = &self.values[arguments as usize] else {
+            return Err(Broken("the arguments of a call are no tuple"));
+        };
+        let Value::Function(function) = *self.value(called) else {
             self.stack.push(OPAQUE);
             return Ok(());
         };
-        let Value::Tuple(arguments) = &self.values[arguments as usize] else {
-            return Err(Broken::Pickle("the arguments of a call are no tuple"));
+        let inner = match (function.module, function.name) {
+            // A tensor with something added: a function, its class, the arguments of the function.
+            ("torch._tensor", "_rebuild_from_type_v2") => match &arguments[..] {
+                [inner, _, arguments, ..] => Some((self.value(*inner), self.value(*arguments))),
+                _ => return Err(Broken("a tensor has too few fields")),
+            },
+            _ => None,
+        };
+        let (function, arguments) = match inner {
+            Some((Value::Function(function), Value::Tuple(arguments))) => (*function, arguments),
+            _ => (function, arguments),
         };
         match (function.module, function.name) {
             ("collections", "OrderedDict") => {
                 let items = match arguments.first() {
-                    Some(list) => self.pairs_in(*list)?,
-                    None => Vec::new(),
+                    Some(list) => self.pairs_in(*list),
+                    None => Some(Vec::new()),
+                };
+                let Some(items) = items else {
+                    self.object(called);
+                    return Ok(());
                 };
                 // One list may be named again and again.
                 self.copied += items.len();
                 if self.copied > self.bytes.len() {
-                    return Err(Broken::Pickle("a list is copied too often"));
+                    return Err(Broken("a list is copied too often"));
                 }
                 self.push(Value::Dict(items));
             }
-            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => {
-                let view = tensor::view(&self.values, arguments)?;
-                self.push(Value::Tensor(Box::new(view)));
-            }
-            ("torch._utils", "_rebuild_parameter") => {
+            ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
                 let tensor = *arguments
                     .first()
-                    .ok_or(Broken::Pickle("a parameter has no tensor"))?;
+                    .ok_or(Broken("a parameter has no tensor"))?;
                 self.stack.push(tensor);
             }
-            _ => self.stack.push(OPAQUE),
+            _ => match tensor::made(&self.values, function, arguments)? {
+                Some(value) => self.push(value),
+                None => self.object(called),
+            },
         }
         Ok(())
     }
 
-    /// The items of a list of pairs.
-    fn pairs_in(&self, list: Id) -> Result<Vec<(Id, Id)>, Broken> {
+    /// The items of a list of pairs; `None` where it is none.
+    fn pairs_in(&self, list: Id) -> Option<Vec<(Id, Id)>> {
         let (Value::List(items) | Value::Tuple(items)) = self.value(list) else {
-            return Err(Broken::Pickle(
-                "a dictionary is made of something that is no list",
-            ));
+            return None;
         };
         let pair = |id: &Id| match self.value(*id) {
-            Value::Tuple(pair) | Value::List(pair) if pair.len() == 2 => Ok((pair[0], pair[1])),
-            _ => Err(Broken::Pickle(
-                "a dictionary is made of something that is no pair",
-            )),
+            Value::Tuple(pair) | Value::List(pair) if pair.len() == 2 => Some((pair[0], pair[1])),
+            _ => None,
         };
         items.iter().map(pair).collect()
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], Broken> {
         let rest = &self.bytes[self.at..];
-        let taken = rest
-            .get(..count)
-            .ok_or(Broken::Pickle("it ends too early"))?;
+        let taken = rest.get(..count).ok_or(Broken("it ends too early"))?;
         self.at += count;
         Ok(taken)
     }
@@ -370,8 +438,8 @@ impl<'a> Machine<'a> {
     }
 
     /// A signed number of as many bytes as it says. Sizes and offsets have up to eight.
-    fn long(&mut self) -> Result<(), Broken> {
-        let length = self.number::<1>()? as usize;
+    fn long<const N: usize>(&mut self) -> Result<(), Broken> {
+        let length = self.number::<N>()? as usize;
         let bytes = self.take(length)?;
         if length > 8 {
             self.stack.push(OPAQUE);
@@ -381,6 +449,41 @@ impl<'a> Machine<'a> {
         let mut number = [if negative { 0xff } else { 0 }; 8];
         number[..length].copy_from_slice(bytes);
         self.push(Value::Int(i64::from_le_bytes(number)));
+        Ok(())
+    }
+
+    /// A number in decimal digits, or one of the truth values that are written like numbers.
+    fn number_in_digits(&mut self) -> Result<(), Broken> {
+        let line = self.line()?;
+        match line.strip_suffix('L').unwrap_or(line) {
+            "01" => self.push(Value::Bool(true)),
+            "00" => self.push(Value::Bool(false)),
+            digits => match digits.parse() {
+                Ok(number) => self.push(Value::Int(number)),
+                Err(_) => self.stack.push(OPAQUE),
+            },
+        }
+        Ok(())
+    }
+
+    /// The key of a value to remember, in decimal digits.
+    fn digits(&mut self) -> Result<u32, Broken> {
+        let line = self.line()?;
+        line.parse()
+            .map_err(|_| Broken("a place in the memo is no number"))
+    }
+
+    /// Text in a line, in quotes for `S`. Text with escapes names nothing that is needed.
+    fn quoted(&mut self, instruction: u8) -> Result<(), Broken> {
+        let line = self.line()?;
+        let text = match instruction {
+            b'S' => line.get(1..line.len().saturating_sub(1)),
+            _ => Some(line),
+        };
+        match text.filter(|text| !text.contains('\\')) {
+            Some(text) => self.push(Value::Text(text)),
+            None => self.stack.push(OPAQUE),
+        }
         Ok(())
     }
 
@@ -405,16 +508,16 @@ impl<'a> Machine<'a> {
     fn line(&mut self) -> Result<&'a str, Broken> {
         let rest = &self.bytes[self.at..];
         let end = rest.iter().position(|byte| *byte == b'\n');
-        let line = self.take(end.ok_or(Broken::Pickle("a name does not end"))?)?;
+        let line = self.take(end.ok_or(Broken("a name does not end"))?)?;
         self.take(1)?;
-        str::from_utf8(line).map_err(|_| Broken::Pickle("a name is no text"))
+        str::from_utf8(line).map_err(|_| Broken("a name is no text"))
     }
 }
 
 fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>, Broken> {
     let (pairs, rest) = items.as_chunks::<2>();
     if !rest.is_empty() {
-        return Err(Broken::Pickle("a key has no value"));
+        return Err(Broken("a key has no value"));
     }
     Ok(pairs.iter().map(|pair| (pair[0], pair[1])).collect())
 }

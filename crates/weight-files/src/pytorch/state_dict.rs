@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Content;
 use super::value::{Id, Storage, Value, View};
 use crate::error::Fault;
-use crate::file::{Stored, TensorInfo};
+use crate::file::{Content, Stored, TensorInfo};
 
 /// Under which keys programs store a state dict, most common first.
 const KEYS: [&str; 4] = ["model", "state_dict", "model_state_dict", "model_state"];
@@ -21,23 +20,25 @@ pub(super) fn collect(
     mut locate: impl FnMut(&Storage<'_>) -> Result<u64, Fault>,
 ) -> Result<Content, Fault> {
     let (state_dict, mut ignored) = find(values, root)?;
-    let mut tensors = BTreeMap::new();
+    let mut content = Content::default();
     for (name, value) in state_dict {
-        if let Value::Tensor(view) = &values[value as usize] {
-            let start = locate(&view.storage)?;
-            let stored = place(view, start, file).map_err(|what| Fault::Tensor {
-                name: name.to_owned(),
-                what,
-            })?;
-            tensors.insert(name.to_owned(), stored);
-        } else {
-            ignored.insert(name);
+        match &values[value as usize] {
+            Value::Tensor(view) => {
+                let start = locate(&view.storage)?;
+                let stored = place(view, start, file).map_err(|what| Fault::Tensor {
+                    name: name.to_owned(),
+                    what,
+                })?;
+                content.tensors.insert(name.to_owned(), stored);
+            }
+            Value::Unread(unread) => {
+                content.unread.insert(name.to_owned(), unread.to_string());
+            }
+            _ => _ = ignored.insert(name),
         }
     }
-    Ok((
-        tensors,
-        ignored.into_iter().map(ToOwned::to_owned).collect(),
-    ))
+    content.ignored = ignored.into_iter().map(ToOwned::to_owned).collect();
+    Ok(content)
 }
 
 /// The items of a dictionary, the last one of each key.
@@ -58,17 +59,20 @@ fn items<'a>(values: &[Value<'a>], id: Id) -> Option<Items<'a>> {
 }
 
 fn holds_tensors(values: &[Value<'_>], items: &Items<'_>) -> bool {
-    items
-        .values()
-        .any(|value| matches!(values[*value as usize], Value::Tensor(_)))
+    let is_tensor =
+        |value: &Id| matches!(values[*value as usize], Value::Tensor(_) | Value::Unread(_));
+    items.values().any(is_tensor)
 }
 
 /// The items of the state dict, and the keys beside it.
 fn find<'a>(values: &[Value<'a>], root: Id) -> Result<(Items<'a>, BTreeSet<&'a str>), Fault> {
-    let outer = items(values, root).unwrap_or_default();
-    if holds_tensors(values, &outer) {
-        return Ok((outer, BTreeSet::new()));
+    if let Value::Object(class) = &values[root as usize] {
+        return Err(Fault::WholeObject {
+            class: class.to_string(),
+        });
     }
+    let outer = items(values, root).unwrap_or_default();
+    // Before the dictionary itself: beside the weights programs store tensors such as the state of a random generator.
     for wanted in KEYS {
         let inner = outer.get(wanted).and_then(|value| items(values, *value));
         if let Some(inner) = inner.filter(|inner| holds_tensors(values, inner)) {
@@ -76,12 +80,15 @@ fn find<'a>(values: &[Value<'a>], root: Id) -> Result<(Items<'a>, BTreeSet<&'a s
             return Ok((inner, beside.collect()));
         }
     }
+    if holds_tensors(values, &outer) {
+        return Ok((outer, BTreeSet::new()));
+    }
+    let shown = |(key, value): (&str, Id)| match &values[value as usize] {
+        Value::Object(class) => format!("{key} (an object of {class})"),
+        _ => key.to_owned(),
+    };
     Err(Fault::NoStateDict {
-        keys: outer
-            .into_keys()
-            .take(NAMED_KEYS)
-            .map(ToOwned::to_owned)
-            .collect(),
+        keys: outer.into_iter().take(NAMED_KEYS).map(shown).collect(),
     })
 }
 
@@ -91,7 +98,7 @@ fn place(view: &View<'_>, start: u64, file: u64) -> Result<Stored, &'static str>
     if view.shape.len() != view.strides.len() {
         return Err("its shape and its strides have different numbers of axes");
     }
-    let size = view.storage.element();
+    let size = view.dtype.bitsize() as u64 / 8;
     let elements = view
         .shape
         .iter()
@@ -110,16 +117,17 @@ fn place(view: &View<'_>, start: u64, file: u64) -> Result<Stored, &'static str>
         });
         last.and_then(|last| last.checked_add(1))
     };
-    if end.is_none_or(|end| end > view.storage.elements) {
+    let end = end.and_then(|end| end.checked_mul(size));
+    if end.is_none_or(|end| Some(end) > view.storage.bytes()) {
         return Err("it reaches beyond its storage");
     }
-    let end = end.and_then(|end| start.checked_add(end.checked_mul(size)?));
+    let end = end.and_then(|end| start.checked_add(end));
     if end.is_none_or(|end| end > file) {
         return Err("it reaches beyond the file");
     }
     Ok(Stored {
         info: TensorInfo {
-            dtype: view.storage.dtype,
+            dtype: view.dtype,
             shape: view.shape.clone(),
         },
         start: start + view.offset * size,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use weight_files::{Fault, Format, WeightFile};
+use weight_files::{Fault, FileKind, Format, WeightFile};
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -75,18 +75,15 @@ fn what_is_no_file_of_weights_is_refused() {
     let fault = |path: &Path| WeightFile::open(path).expect_err("it is refused").fault;
     assert!(matches!(
         fault(&path("module.pth")),
-        Fault::NoStateDict { .. }
+        Fault::WholeObject { .. }
     ));
-    assert!(matches!(fault(&path("make.py")), Fault::UnknownFormat));
+    assert!(matches!(fault(&path("make.py")), Fault::Foreign(_)));
     assert!(matches!(
         fault(&path("state_dict.pkl")),
-        Fault::UnknownFormat
+        Fault::Foreign(FileKind::Pickle)
     ));
     assert!(matches!(fault(&path("absent.pth")), Fault::Io(_)));
-    assert!(matches!(
-        fault(&path("")),
-        Fault::Io(_) | Fault::UnknownFormat
-    ));
+    assert!(matches!(fault(&path("")), Fault::Io(_) | Fault::Foreign(_)));
     let file = open("state_dict.pth");
     assert!(matches!(
         file.floats("absent").expect_err("it is not there").fault,

@@ -1,6 +1,8 @@
 //! Files of weights as they should be, and as they should not be.
 
 mod archive;
+mod beside;
+mod foreign;
 mod formats;
 mod hostile;
 mod memory;

@@ -59,6 +59,8 @@ struct FindingAnswer<'a> {
     column: Option<usize>,
     message: String,
     help: Option<&'a str>,
+    /// "warning" where it may be meant, else "error".
+    severity: &'static str,
 }
 
 pub fn run(args: &PresetsCheckArgs) -> Result<ExitCode, Failure> {
@@ -82,10 +84,10 @@ pub fn run(args: &PresetsCheckArgs) -> Result<ExitCode, Failure> {
     } else {
         show(&verdict, !args.no_plan);
     }
-    Ok(if verdict.findings.is_empty() {
-        ExitCode::SUCCESS
-    } else {
+    Ok(if verdict.is_broken() {
         ExitCode::from(BROKEN)
+    } else {
+        ExitCode::SUCCESS
     })
 }
 
@@ -142,10 +144,24 @@ fn show(verdict: &Verdict, with_plan: bool) {
         output::line(render_finding(finding));
     }
     let Verdict { presets, rules, .. } = verdict;
-    let found = match verdict.findings.len() {
-        0 => "nothing found".to_owned(),
-        1 => "1 finding".to_owned(),
-        findings => format!("{findings} findings"),
+    let warnings = verdict
+        .findings
+        .iter()
+        .filter(|finding| finding.rule.warns());
+    let warnings = warnings.count();
+    let counts = [
+        (verdict.findings.len() - warnings, "finding"),
+        (warnings, "warning"),
+    ];
+    let counted = |(count, noun): (usize, &str)| match count {
+        0 => None,
+        1 => Some(format!("1 {noun}")),
+        count => Some(format!("{count} {noun}s")),
+    };
+    let counts: Vec<String> = counts.into_iter().filter_map(counted).collect();
+    let found = match &counts[..] {
+        [] => "nothing found".to_owned(),
+        counts => counts.join(", "),
     };
     output::line(format!(
         "checked {} presets by {rules} rules: {found}",
@@ -211,6 +227,11 @@ impl<'a> FindingAnswer<'a> {
             column,
             message: finding.message(),
             help: finding.help.as_deref(),
+            severity: if finding.rule.warns() {
+                "warning"
+            } else {
+                "error"
+            },
         }
     }
 }

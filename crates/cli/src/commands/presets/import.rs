@@ -38,6 +38,7 @@ fn fate(key: &ImportedKey) -> String {
         Became::Taken => format!("`{name}` taken"),
         Became::Renamed { to } => format!("`{name}` taken as `{to}`"),
         Became::Unset => format!("`{name}` left out, it has no value"),
+        Became::Left { reason } => format!("`{name}` left out: {reason}"),
         Became::Unknown { help: None } => format!("`{name}` left out, it is not known"),
         Became::Unknown { help: Some(help) } => {
             format!("`{name}` left out, it is not known: {help}")
