@@ -12,6 +12,9 @@ mod memory;
 mod monitor;
 mod plan;
 mod preset_check;
+mod run_directory;
 mod runs;
+#[cfg(unix)]
+mod signals;
 mod support;
 mod weights;
