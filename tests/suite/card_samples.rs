@@ -43,6 +43,7 @@ fn lines(folder: &TempDir, card: &CardMeter) -> Vec<Value> {
         resume: false,
         stop_after: None,
         stop: &AtomicBool::new(false),
+        save: &AtomicBool::new(false),
         device: &Device::flex(),
         device_name: "cpu",
         memory: DeviceMemory {

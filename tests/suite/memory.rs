@@ -44,6 +44,7 @@ fn start(
         resume,
         stop_after: None,
         stop: &AtomicBool::new(false),
+        save: &AtomicBool::new(false),
         device: &Device::flex(),
         device_name: "cpu",
         memory: DeviceMemory {

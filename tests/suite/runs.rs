@@ -74,6 +74,7 @@ pub fn start_watched<M: Model>(
         resume,
         stop_after,
         stop: &AtomicBool::new(false),
+        save: &AtomicBool::new(false),
         device: &Device::flex(),
         device_name: "cpu",
         memory: DeviceMemory::default(),

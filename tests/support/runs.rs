@@ -27,8 +27,6 @@ impl Observer for Silent {
 }
 
 /// Weights of a run's newest whole checkpoint, by path.
-///
-/// Files are not compared: they hold parameter ids, which are drawn anew for every model.
 pub fn newest_weights<M: Model>(run_dir: &Path) -> Gradients {
     let (newest, _) = Checkpoints::of(run_dir).newest();
     let config = fs::read_to_string(run_dir.join("model.json")).expect("model.json");

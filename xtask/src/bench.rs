@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: speed and memory, beside eager PyTorch where there is one.
 
 mod budgets;
+mod kills;
 mod memory_plan;
 mod parts;
 mod peer;
@@ -26,6 +27,8 @@ pub enum Bench {
     MemoryPlan,
     /// Train a small model under five memory budgets, and compare what they use and how far apart the losses are
     Budgets(Budgets),
+    /// Kill runs at random moments, go on with them, and compare their checkpoints with those of an undisturbed run
+    Kills(kills::Kills),
     /// Tell what it costs to count memory on the CPU, as a part of a step
     MemoryCost,
 }
@@ -100,6 +103,7 @@ pub fn run(bench: Bench) -> Outcome {
         }
         Bench::MemoryPlan => memory_plan::run(),
         Bench::Budgets(Budgets { steps, lr }) => budgets::run(steps, lr),
+        Bench::Kills(kills) => kills::run(&kills),
         Bench::MemoryCost => memory_cost(),
     }
 }

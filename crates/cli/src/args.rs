@@ -29,7 +29,7 @@ Exit codes:
   6    training diverged
   7    not even the smallest micro-batch fits into the memory budget, or a plan does not
   8    the device failed, and again after the program had started itself anew
-  130  interrupted; a checkpoint was saved";
+  130  stopped by a signal: Ctrl-C, TERM, HUP or USR2; a checkpoint was saved";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -110,7 +110,7 @@ pub struct ConfigArgs {
 pub struct TrainArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Choose device and preset, check the configuration and the data, and stop before training
+    /// Choose device and preset, check configuration, data, run directory and budget, and stop before training
     #[arg(long)]
     pub dry_run: bool,
     /// Continue the run in this run directory

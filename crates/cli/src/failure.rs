@@ -148,8 +148,8 @@ pub enum Failure {
         code: u8,
     },
     /// The signal handler could not be installed.
-    #[error("cannot watch for interruption")]
-    Signals(#[from] ctrlc::Error),
+    #[error("cannot watch for signals")]
+    Signals(#[source] io::Error),
 }
 
 impl From<DeriveError> for Failure {

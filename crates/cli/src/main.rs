@@ -8,6 +8,7 @@ mod interrupt;
 mod output;
 mod progress;
 mod restart;
+mod run_folder;
 mod settings;
 
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ type ActiveModel = aoa_model::Vqa;
 
 fn main() -> ExitCode {
     allocator::keep_freed_memory();
+    interrupt::report_file_size_limit();
     let args = args::Args::parse();
     match commands::run(args.command) {
         Ok(_) if output::lost() => ExitCode::FAILURE,

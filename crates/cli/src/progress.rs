@@ -195,7 +195,7 @@ impl Position {
                 format!("step {step}: {purpose} {change}: {cause}")
             }
             Event::WentBack { from, to, cause } => {
-                format!("step {from}: the update was lost, going on after step {to}: {cause}")
+                format!("step {from}: going back to step {to}: {cause}")
             }
             Event::Checkpoint { .. } => return None,
             Event::QuestionOnly { total_steps } => {

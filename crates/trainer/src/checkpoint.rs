@@ -1,93 +1,39 @@
 //! Checkpoints: whole or absent, verified when read.
+//!
+//! The folder `step-N` holds what the configuration and the data decide, so equal runs have equal files there. What was
+//! measured lies beside it in `measured-N.json`, which is written first and belongs to the checkpoint.
+
+mod manifest;
+mod record;
+mod state;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::optim::OptimizerRecord;
-use burn::store::ModuleRecord;
+use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::Bytes;
-use serde::{Deserialize, Serialize};
 
 use crate::durable;
 use crate::error::TrainError;
-use crate::memory::MicroBatches;
 use crate::model::{Group, Model};
 use crate::optimizers::Optimizers;
 use crate::parameters::with_owned_weights;
 
-const FORMAT: u32 = 2;
+use manifest::{FileMark, Manifest};
+use state::json;
+
+pub use state::{Best, RunState, Sums};
+
+/// The folder of a run's checkpoints.
+pub(crate) const FOLDER: &str = "checkpoints";
 const MODEL: &str = "model.bpk";
 const STATE: &str = "state.json";
 const MANIFEST: &str = "manifest.json";
-const BEST: &str = "best.json";
-
-/// Where a run stood when its checkpoint was written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunState {
-    /// Layout of the checkpoint.
-    pub format: u32,
-    /// Steps taken.
-    pub step: usize,
-    /// Epoch of the next step, counted from 0.
-    pub epoch: usize,
-    /// Steps taken in that epoch.
-    pub step_in_epoch: usize,
-    /// Seconds spent training, evaluation and checkpoints included.
-    pub train_seconds: f64,
-    /// Length of the run's `metrics.jsonl`, in bytes.
-    pub metrics_bytes: u64,
-    /// Length of the run's `memory.jsonl`, in bytes.
-    pub memory_bytes: u64,
-    /// Sizes of micro-batches, and what they follow from.
-    pub micro_batches: MicroBatches,
-    /// Best validation accuracy so far, 0 to 1, and the step it was measured at.
-    pub best: Option<Best>,
-}
-
-/// The best evaluation so far.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Best {
-    /// Validation accuracy, 0 to 1.
-    pub accuracy: f64,
-    /// Step it was measured at.
-    pub step: usize,
-}
-
-impl RunState {
-    /// A run that has not begun.
-    pub fn start(micro_batches: MicroBatches) -> Self {
-        Self {
-            format: FORMAT,
-            step: 0,
-            epoch: 0,
-            step_in_epoch: 0,
-            train_seconds: 0.0,
-            metrics_bytes: 0,
-            memory_bytes: 0,
-            micro_batches,
-            best: None,
-        }
-    }
-}
-
-/// Checksum and size of every file of a checkpoint but the manifest itself.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Manifest {
-    files: BTreeMap<String, FileMark>,
-    /// CRC-32 of the files' names, sizes and checksums, so that the manifest vouches for itself.
-    crc32: u32,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileMark {
-    bytes: u64,
-    crc32: u32,
-}
+const STEP: &str = "step-";
+const MEASURED: &str = "measured-";
 
 /// The checkpoints of one run.
 #[derive(Debug, Clone)]
@@ -114,11 +60,45 @@ pub struct Rejected {
     pub reason: String,
 }
 
+/// Why a checkpoint could not be written.
+enum Unsaved {
+    Files(io::Error),
+    Record(RecordError),
+}
+
+impl From<io::Error> for Unsaved {
+    fn from(error: io::Error) -> Self {
+        Self::Files(error)
+    }
+}
+
+impl From<RecordError> for Unsaved {
+    fn from(error: RecordError) -> Self {
+        Self::Record(error)
+    }
+}
+
 impl Checkpoints {
     /// The checkpoints under `run_dir`.
     pub fn of(run_dir: &Path) -> Self {
         Self {
-            folder: run_dir.join("checkpoints"),
+            folder: run_dir.join(FOLDER),
+        }
+    }
+
+    /// Makes the folder for checkpoints, if it is not there. Only a run that begins or goes on does: a folder that is gone
+    /// later was taken away.
+    ///
+    /// # Errors
+    ///
+    /// When the file system refuses.
+    pub fn prepare(&self) -> Result<(), TrainError> {
+        match fs::create_dir(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(TrainError::Write {
+                path: self.folder.clone(),
+                source: error,
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -127,63 +107,77 @@ impl Checkpoints {
     ///
     /// # Errors
     ///
-    /// When the file system refuses.
+    /// When the file system refuses; nothing of the checkpoint is left then.
     pub fn save<M: Model>(
         &self,
         model: &M,
         optimizers: &Optimizers,
         state: &RunState,
     ) -> Result<PathBuf, TrainError> {
-        let name = self.folder.join(format!("step-{:08}", state.step));
-        let failed = |source| TrainError::Write {
-            path: name.clone(),
-            source,
-        };
-        fs::create_dir_all(&self.folder).map_err(failed)?;
+        let path = self.path(state.step);
+        let mut bytes = 0;
+        match self.write(&path, model, optimizers, state, &mut bytes) {
+            Ok(()) => Ok(path),
+            Err(Unsaved::Record(source)) => Err(TrainError::Record { path, source }),
+            Err(Unsaved::Files(source)) => Err(self.unsaved(path, bytes, source)),
+        }
+    }
+
+    fn write<M: Model>(
+        &self,
+        path: &Path,
+        model: &M,
+        optimizers: &Optimizers,
+        state: &RunState,
+        bytes: &mut u64,
+    ) -> Result<(), Unsaved> {
         let staging = tempfile::Builder::new()
-            .prefix(".partial-")
-            .tempdir_in(&self.folder)
-            .map_err(failed)?;
+            .prefix(durable::PARTIAL)
+            .tempdir_in(&self.folder)?;
         // A folder within has the usual permissions, which a temporary one has not.
         let staged = staging.path().join("whole");
-        fs::create_dir(&staged).map_err(failed)?;
-
-        let record = |error| TrainError::Record {
-            path: name.clone(),
-            source: error,
-        };
+        fs::create_dir(&staged)?;
         let mut marks = BTreeMap::new();
         // One file at a time: each is a copy in host memory until it is written.
         let mut write = |file: String, content: &[u8]| {
-            durable::write_synced(&staged.join(&file), content).map_err(failed)?;
+            *bytes += content.len() as u64;
+            durable::write_synced(&staged.join(&file), content)?;
             marks.insert(file, FileMark::of(content));
-            Ok::<_, TrainError>(())
+            Ok::<_, io::Error>(())
         };
-        let weights = model.clone().into_record().into_bytes().map_err(record)?;
+        let weights = model.clone().into_record().into_bytes()?;
         write(MODEL.to_owned(), &weights)?;
         drop(weights);
         for (group, optimizer) in optimizers.records() {
-            let moments = optimizer.into_bytes().map_err(record)?;
+            let moments = record::ordered(optimizer)?;
             write(optimizer_file(group), &moments)?;
         }
-        write(STATE.to_owned(), &json(state))?;
-        let manifest = Manifest {
-            crc32: seal(&marks),
-            files: marks,
-        };
-        durable::write_synced(&staged.join(MANIFEST), &json(&manifest)).map_err(failed)?;
-        durable::publish_folder(&staged, &name).map_err(failed)?;
-        Ok(name)
+        write(STATE.to_owned(), &state.position())?;
+        durable::write_synced(&staged.join(MANIFEST), &json(&Manifest::new(marks)))?;
+        let measured = self.measured(state.step);
+        durable::write(&measured, &state.measured())?;
+        durable::publish_folder(&staged, path).inspect_err(|_| {
+            // It is of no use by itself; the error is what counts.
+            let _ = fs::remove_file(&measured);
+        })?;
+        Ok(())
     }
 
-    /// Notes which checkpoint is the best one.
-    ///
-    /// # Errors
-    ///
-    /// When the file system refuses.
-    pub fn mark_best(&self, best: Best) -> Result<(), TrainError> {
-        let path = self.folder.join(BEST);
-        durable::write(&path, &json(&best)).map_err(|source| TrainError::Write { path, source })
+    /// The error of a checkpoint that takes at least so many bytes, with what there is to go on from.
+    fn unsaved(&self, path: PathBuf, bytes: u64, source: io::Error) -> TrainError {
+        if !self.folder.is_dir() {
+            return TrainError::moved(&self.folder);
+        }
+        let (newest, _) = self.newest();
+        let before = newest.as_ref().map_or(0, |newest| {
+            newest.files.values().map(|file| file.len() as u64).sum()
+        });
+        TrainError::Unsaved {
+            path,
+            bytes: bytes.max(before),
+            whole: newest.map(|newest| newest.state.step),
+            source,
+        }
     }
 
     /// Removes all but the `keep` newest checkpoints and the best one, and what an interrupted write left.
@@ -192,105 +186,109 @@ impl Checkpoints {
     ///
     /// When the file system refuses.
     pub fn prune(&self, keep: usize, best: Option<Best>) -> Result<(), TrainError> {
+        let read = |source| TrainError::Read {
+            path: self.folder.clone(),
+            source,
+        };
         let best = best.map(|best| best.step);
-        let old = self.steps().into_iter().rev().skip(keep.max(1));
+        let old = self.steps().map_err(read)?.into_iter();
         let unwanted = old
-            .filter(|(step, _)| Some(*step) != best)
-            .map(|(_, path)| path);
-        for path in unwanted.chain(self.leftovers()) {
-            fs::remove_dir_all(&path).map_err(|source| TrainError::Write { path, source })?;
+            .rev()
+            .skip(keep.max(1))
+            .filter(|(step, _)| Some(*step) != best);
+        for (_, path) in unwanted {
+            remove(path)?;
+        }
+        let kept = self.steps().map_err(read)?;
+        for path in self.entries().map_err(read)? {
+            let alone = numbered(&path, MEASURED).is_some_and(|step| !kept.contains_key(&step));
+            if alone || durable::is_leftover(&path) {
+                remove(path)?;
+            }
         }
         Ok(())
     }
 
     /// The newest whole checkpoint, and those passed over on the way to it.
     pub fn newest(&self) -> (Option<Verified>, Vec<Rejected>) {
-        first_whole(self.steps().into_iter().rev().map(|(_, path)| path))
+        match self.steps() {
+            Ok(steps) => first_whole(steps.into_iter().rev()),
+            Err(error) => (None, vec![self.unreadable(&error)]),
+        }
     }
 
-    /// The best checkpoint if it is whole, else the newest whole one, and those passed over.
+    /// The best checkpoint if it is whole, else the newest whole one, and those passed over. Which is the best the newest
+    /// one says.
     pub fn best(&self) -> (Option<Verified>, Vec<Rejected>) {
-        let marked = fs::read(self.folder.join(BEST))
-            .ok()
-            .and_then(|content| serde_json::from_slice::<Best>(&content).ok())
-            .map(|best| self.folder.join(format!("step-{:08}", best.step)));
-        let others = self.steps().into_iter().rev().map(|(_, path)| path);
-        let others: Vec<_> = others
-            .filter(|path| Some(path) != marked.as_ref())
-            .collect();
-        first_whole(marked.into_iter().chain(others))
+        let steps = match self.steps() {
+            Ok(steps) => steps,
+            Err(error) => return (None, vec![self.unreadable(&error)]),
+        };
+        let newest = steps.values().rev();
+        let best = newest.filter_map(|path| best_of(path)).next();
+        let best = best.flatten().map(|best| best.step);
+        let others = steps.into_iter().rev();
+        let others = others.filter(|(step, _)| Some(*step) != best);
+        let best = best.map(|step| (step, self.path(step)));
+        first_whole(best.into_iter().chain(others))
+    }
+
+    /// The folder of the checkpoint of a step.
+    pub(crate) fn path(&self, step: usize) -> PathBuf {
+        self.folder.join(format!("{STEP}{step:08}"))
+    }
+
+    fn measured(&self, step: usize) -> PathBuf {
+        self.folder.join(format!("{MEASURED}{step:08}.json"))
     }
 
     /// Checkpoints by ascending step.
-    fn steps(&self) -> BTreeMap<usize, PathBuf> {
-        self.entries()
-            .filter_map(|path| {
-                let step = path
-                    .file_name()?
-                    .to_str()?
-                    .strip_prefix("step-")?
-                    .parse()
-                    .ok()?;
-                Some((step, path))
-            })
+    fn steps(&self) -> io::Result<BTreeMap<usize, PathBuf>> {
+        let entries = self.entries()?.into_iter();
+        Ok(entries
+            .filter_map(|path| Some((numbered(&path, STEP)?, path)))
+            .collect())
+    }
+
+    /// What is in the folder; nothing where there is none.
+    fn entries(&self) -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        entries
+            .map(|entry| entry.map(|entry| entry.path()))
             .collect()
     }
 
-    fn leftovers(&self) -> impl Iterator<Item = PathBuf> {
-        self.entries().filter(|path| {
-            let name = path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .unwrap_or_default();
-            path.is_dir() && (name.starts_with(".partial-") || name.starts_with(".replaced-"))
-        })
-    }
-
-    fn entries(&self) -> impl Iterator<Item = PathBuf> + use<> {
-        fs::read_dir(&self.folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
+    fn unreadable(&self, error: &io::Error) -> Rejected {
+        Rejected {
+            path: self.folder.clone(),
+            reason: error.to_string(),
+        }
     }
 }
 
 impl Verified {
-    /// Reads and checks a checkpoint; the error says what is wrong with it.
-    fn read(path: &Path) -> Result<Self, String> {
-        let content =
-            |name: &str| fs::read(path.join(name)).map_err(|error| format!("{name}: {error}"));
-        let manifest: Manifest = serde_json::from_slice(&content(MANIFEST)?)
-            .map_err(|error| format!("{MANIFEST}: {error}"))?;
-        if seal(&manifest.files) != manifest.crc32 {
-            return Err(format!("{MANIFEST}: its checksum does not match"));
-        }
+    /// Reads and checks the checkpoint of a step; the error says what is wrong with it.
+    fn read(step: usize, path: &Path) -> Result<Self, String> {
+        let manifest = manifest(path)?;
         let mut files = BTreeMap::new();
-        for (name, mark) in manifest.files {
-            let bytes = content(&name)?;
-            let found = FileMark::of(&bytes);
-            if found.bytes != mark.bytes {
-                return Err(format!(
-                    "{name}: {} bytes instead of {}",
-                    found.bytes, mark.bytes
-                ));
-            }
-            if found != mark {
-                return Err(format!("{name}: its checksum does not match"));
-            }
-            files.insert(name, bytes);
+        for (name, mark) in &manifest.files {
+            let bytes = content(&path.join(name))?;
+            mark.check(&bytes)
+                .map_err(|reason| format!("{name}: {reason}"))?;
+            files.insert(name.clone(), bytes);
         }
-        let state = files
+        let position = files
             .get(STATE)
             .ok_or_else(|| format!("{STATE} is missing"))?;
-        let state: RunState =
-            serde_json::from_slice(state).map_err(|error| format!("{STATE}: {error}"))?;
-        if state.format != FORMAT {
-            return Err(format!(
-                "it has format {}, and this program reads format {FORMAT}",
-                state.format
-            ));
+        let measured = Checkpoints {
+            folder: path.parent().unwrap_or(Path::new(".")).to_owned(),
         }
+        .measured(step);
+        let state = RunState::read(position, || content(&measured))
+            .map_err(|reason| format!("{STATE}: {reason}"))?;
         Ok(Self {
             path: path.to_owned(),
             state,
@@ -345,29 +343,36 @@ impl Verified {
     }
 }
 
-impl FileMark {
-    fn of(content: &[u8]) -> Self {
-        Self {
-            bytes: content.len() as u64,
-            crc32: crc32fast::hash(content),
-        }
-    }
+fn manifest(path: &Path) -> Result<Manifest, String> {
+    Manifest::parse(&content(&path.join(MANIFEST))?)
+        .map_err(|reason| format!("{MANIFEST}: {reason}"))
 }
 
-fn seal(files: &BTreeMap<String, FileMark>) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    for (name, mark) in files {
-        hasher.update(name.as_bytes());
-        hasher.update(&mark.bytes.to_le_bytes());
-        hasher.update(&mark.crc32.to_le_bytes());
-    }
-    hasher.finalize()
+/// What the state of a checkpoint says of the best one; the rest of the checkpoint is not read.
+fn best_of(path: &Path) -> Option<Option<Best>> {
+    let manifest = manifest(path).ok()?;
+    let state = content(&path.join(STATE)).ok()?;
+    manifest.files.get(STATE)?.check(&state).ok()?;
+    Some(RunState::best_of(&state))
 }
 
-fn first_whole(candidates: impl Iterator<Item = PathBuf>) -> (Option<Verified>, Vec<Rejected>) {
+fn content(path: &Path) -> Result<Vec<u8>, String> {
+    let name = path.file_name().unwrap_or_default().display();
+    fs::read(path).map_err(|error| format!("{name}: {error}"))
+}
+
+/// The step in the name of a folder or file.
+fn numbered(path: &Path, prefix: &str) -> Option<usize> {
+    let name = path.file_name()?.to_str()?.strip_prefix(prefix)?;
+    name.strip_suffix(".json").unwrap_or(name).parse().ok()
+}
+
+fn first_whole(
+    candidates: impl Iterator<Item = (usize, PathBuf)>,
+) -> (Option<Verified>, Vec<Rejected>) {
     let mut rejected = Vec::new();
-    for path in candidates {
-        match Verified::read(&path) {
+    for (step, path) in candidates {
+        match Verified::read(step, &path) {
             Ok(verified) => return (Some(verified), rejected),
             Err(reason) => rejected.push(Rejected { path, reason }),
         }
@@ -379,8 +384,11 @@ fn optimizer_file(group: Group) -> String {
     format!("optimizer-{}.bpk", group.name())
 }
 
-/// Serializes one of this module's own plain structs, which cannot fail.
-fn json<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_json::to_vec_pretty(value)
-        .unwrap_or_else(|error| unreachable!("plain data serializes: {error}"))
+fn remove(path: PathBuf) -> Result<(), TrainError> {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(&path)
+    } else {
+        fs::remove_file(&path)
+    };
+    removed.map_err(|source| TrainError::Write { path, source })
 }

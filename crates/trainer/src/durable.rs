@@ -4,6 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+/// How names of files and folders begin that are not whole yet.
+pub(crate) const PARTIAL: &str = ".partial-";
+/// How the name of a folder begins that makes room for a newer one.
+const REPLACED: &str = ".replaced-";
+
 /// Writes a file so that after a crash it holds the old content or the new one, never a part.
 ///
 /// # Errors
@@ -16,7 +21,7 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     };
     // A file made this way has the usual permissions, which a temporary one has not.
     let mut file = tempfile::Builder::new()
-        .prefix(".partial-")
+        .prefix(PARTIAL)
         .make_in(folder, |path| File::create_new(path))?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
@@ -45,7 +50,7 @@ pub fn publish_folder(finished: &Path, name: &Path) -> io::Result<()> {
     if name.exists() {
         // A rename cannot replace a folder that has files; move the old one aside first.
         let aside = tempfile::Builder::new()
-            .prefix(".replaced-")
+            .prefix(REPLACED)
             .tempdir_in(parent)?;
         fs::rename(name, aside.path().join("old"))?;
         fs::rename(finished, name)?;
@@ -53,6 +58,46 @@ pub fn publish_folder(finished: &Path, name: &Path) -> io::Result<()> {
         fs::rename(finished, name)?;
     }
     sync_folder(parent)
+}
+
+/// Whether a process that was killed left this behind.
+pub(crate) fn is_leftover(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with(PARTIAL) || name.starts_with(REPLACED))
+}
+
+/// Whether `path` still leads to an open file, and neither to another one nor nowhere.
+///
+/// # Errors
+///
+/// Whatever the file system reports, but that there is nothing.
+pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(there) => Ok(is_one(&there, &file.metadata()?)),
+        Err(error) if is_absence(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an error says that there is no such file.
+pub(crate) fn is_absence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+#[cfg(unix)]
+fn is_one(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Elsewhere an open file cannot be replaced.
+#[cfg(not(unix))]
+fn is_one(_one: &fs::Metadata, _other: &fs::Metadata) -> bool {
+    true
 }
 
 /// Brings a folder's entries to the disk, where the system has a way to ask for it.

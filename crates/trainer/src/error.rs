@@ -9,7 +9,7 @@ use data_pipeline::{DataError, ImageError};
 use thiserror::Error;
 
 use crate::checkpoint::Rejected;
-use crate::memory::OutOfMemory;
+use crate::memory::{Bytes, OutOfMemory};
 
 /// Why a run could not start or go on.
 #[derive(Debug, Error)]
@@ -49,6 +49,34 @@ pub enum TrainError {
         path: PathBuf,
         /// Why not.
         source: io::Error,
+    },
+    /// A checkpoint could not be written, and nothing is left of it.
+    #[error(
+        "cannot write the checkpoint {}, which takes at least {}; {}",
+        path.display(),
+        Bytes(*bytes),
+        whole.map_or_else(
+            || "there is none before it".to_owned(),
+            |step| format!("the one of step {step} is whole"),
+        )
+    )]
+    Unsaved {
+        /// Where.
+        path: PathBuf,
+        /// What it takes, as far as that is known.
+        bytes: u64,
+        /// The step of the newest whole checkpoint.
+        whole: Option<usize>,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file or folder of a run is not the one any more that the run writes to.
+    #[error("{} was {change} while the run wrote to it", path.display())]
+    Moved {
+        /// Which; the run directory where all of it is gone.
+        path: PathBuf,
+        /// `removed` or `replaced`.
+        change: &'static str,
     },
     /// A file of a run could not be read.
     #[error("cannot read {}", path.display())]
@@ -97,11 +125,11 @@ pub enum TrainError {
         file: String,
     },
     /// No checkpoint of the run can be used.
-    #[error("{} has no usable checkpoint\n  {}", run_dir.display(), rejected.join("\n  "))]
+    #[error("{} has no usable checkpoint: {}", run_dir.display(), rejected.join("; "))]
     NoCheckpoint {
         /// The run.
         run_dir: PathBuf,
-        /// Every checkpoint there is, with what is wrong with it.
+        /// Every checkpoint that there is or was, with what is wrong with it.
         rejected: Vec<String>,
     },
     /// A new run would overwrite another one.
@@ -159,9 +187,30 @@ pub enum TrainError {
 impl TrainError {
     pub(crate) fn no_checkpoint(run_dir: &Path, rejected: Vec<Rejected>) -> Self {
         let line = |one: Rejected| format!("{}: {}", one.path.display(), one.reason);
+        let mut rejected: Vec<_> = rejected.into_iter().map(line).collect();
+        if rejected.is_empty() {
+            rejected.push("there is none".to_owned());
+        }
         Self::NoCheckpoint {
             run_dir: run_dir.to_owned(),
-            rejected: rejected.into_iter().map(line).collect(),
+            rejected,
+        }
+    }
+
+    /// The error of a file or folder of a run that is gone or replaced. Names the folder where that is gone.
+    pub(crate) fn moved(path: &Path) -> Self {
+        let folder = path.parent().filter(|folder| *folder != "");
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Self::moved(folder);
+        }
+        let change = if path.symlink_metadata().is_ok() {
+            "replaced"
+        } else {
+            "removed"
+        };
+        Self::Moved {
+            path: path.to_owned(),
+            change,
         }
     }
 
@@ -175,7 +224,16 @@ impl TrainError {
                 "`aoa eval` measures it on its data set; a run with `model.region_features = false` answers from images",
             ),
             Self::Parallel => Some("set `hardware.parallel_micro_batches=1`"),
-            Self::NotARun { .. } => Some("name a folder that `aoa train` wrote"),
+            Self::NotARun { .. } => Some(
+                "name a folder that `aoa train` wrote; a run that was killed before it wrote config.toml is started again \
+                 without `--resume`",
+            ),
+            Self::Unsaved { .. } => Some(
+                "make room, or keep fewer checkpoints with `checkpoint.keep_last`; then go on with `--resume RUN_DIR`",
+            ),
+            Self::Moved { .. } => Some(
+                "leave a run directory in place while its run goes on; `--resume RUN_DIR` goes on from what is left of it",
+            ),
             Self::NoCheckpoint { .. } => {
                 Some("start the run again; its configuration is in config.toml there")
             }

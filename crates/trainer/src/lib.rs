@@ -47,7 +47,7 @@ mod window;
 
 pub use aoa_model::binary_cross_entropy;
 pub use batch::{DeviceBatch, Regions, RightAnswers, Sight, WordPieces};
-pub use checkpoint::{Best, Checkpoints, Rejected, RunState, Verified};
+pub use checkpoint::{Best, Checkpoints, Rejected, RunState, Sums, Verified};
 pub use dataset::{
     Dataset, Fingerprints, evaluation_loader, preloaded_bytes, training_encoder, training_loader,
 };
@@ -65,4 +65,4 @@ pub use run_dir::{
 };
 pub use steps::Steps;
 pub use trained::{Answer, Trained};
-pub use training::{Run, train};
+pub use training::{Run, preflight, train};

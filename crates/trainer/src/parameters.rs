@@ -1,7 +1,7 @@
 //! Looking through a model's parameters.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Bool, Int, Tensor, TensorData};
 
 use crate::device::is_cpu;
 
@@ -34,6 +34,56 @@ pub fn materialize<M: Module>(model: &M) {
     model.visit(&mut Touch);
 }
 
+/// The model with identifiers of parameters that follow from their paths.
+///
+/// Burn draws identifiers at random and writes them to files, so equal models would have files that differ.
+pub(crate) fn with_ids_of_paths<M: Module>(model: M) -> M {
+    #[derive(Default)]
+    struct Identify {
+        path: Vec<String>,
+    }
+    impl Identify {
+        fn id(&self) -> ParamId {
+            ParamId::from(id_of(&self.path.join(".")))
+        }
+    }
+    impl ModuleMapper for Identify {
+        fn enter_module(&mut self, name: &str, _container_type: &str) {
+            self.path.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.path.pop();
+        }
+        fn map_float<const D: usize>(&mut self, mut param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.id = self.id();
+            param
+        }
+        fn map_int<const D: usize>(
+            &mut self,
+            mut param: Param<Tensor<D, Int>>,
+        ) -> Param<Tensor<D, Int>> {
+            param.id = self.id();
+            param
+        }
+        fn map_bool<const D: usize>(
+            &mut self,
+            mut param: Param<Tensor<D, Bool>>,
+        ) -> Param<Tensor<D, Bool>> {
+            param.id = self.id();
+            param
+        }
+    }
+    model.map(&mut Identify::default())
+}
+
+/// The 64-bit FNV-1a hash of a path: short, and the same on every machine and in every version. Paths of a model are far too
+/// few to collide.
+fn id_of(path: &str) -> u64 {
+    path.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 /// Numbers of type f32 that hold nothing but themselves. What was read from a checkpoint is a view of the whole file, and
 /// keeps it even when it has been written to.
 pub(crate) fn owned(data: TensorData) -> TensorData {
@@ -60,4 +110,17 @@ pub(crate) fn with_owned_weights<M: Module>(model: M) -> M {
         }
     }
     model.map(&mut Own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Test vectors of the hash's authors.
+    #[test]
+    fn identifiers_are_hashes_of_paths() {
+        assert_eq!(id_of(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(id_of("a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(id_of("foobar"), 0x8594_4171_f739_67e8);
+    }
 }

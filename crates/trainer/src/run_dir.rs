@@ -11,6 +11,7 @@ use data_pipeline::{AnswerList, Encoder, Pieces, Split, Vocabulary, WordPiece, W
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::checkpoint::FOLDER;
 use crate::dataset::{Dataset, Fingerprints, exif_orientation};
 use crate::durable;
 use crate::error::TrainError;
@@ -32,7 +33,7 @@ const LOCK: &str = ".lock";
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// Checksum of each file by its name.
@@ -60,7 +61,8 @@ impl RunDir {
     ///
     /// When it does.
     pub fn require_vacant(path: &Path) -> Result<(), TrainError> {
-        if path.join(CONFIG).exists() {
+        let of_a_run = [CONFIG, SEAL, METRICS, FOLDER];
+        if of_a_run.iter().any(|name| path.join(name).exists()) && !is_torso(path) {
             return Err(TrainError::RunExists {
                 path: path.to_owned(),
             });
@@ -68,18 +70,23 @@ impl RunDir {
         Ok(())
     }
 
-    /// Creates a run directory. It holds a run when its [blueprint](Self::write_blueprint) is written.
+    /// Creates a run directory, or takes over one whose run was killed before it [began](has_begun). It holds a run when its
+    /// [blueprint](Self::write_blueprint) is written.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be written or holds a run already.
+    /// When the folder cannot be written, is in use or holds a run already.
     pub fn create(path: &Path) -> Result<Self, TrainError> {
-        fs::create_dir_all(path).map_err(|source| TrainError::Write {
+        Self::require_vacant(path)?;
+        let failed = |source| TrainError::Write {
             path: path.to_owned(),
             source,
-        })?;
+        };
+        fs::create_dir_all(path).map_err(failed)?;
+        let run_dir = Self::open(path)?;
+        // Another process may have been quicker.
         Self::require_vacant(path)?;
-        Self::open(path)
+        Ok(run_dir)
     }
 
     /// Where it is.
@@ -97,29 +104,54 @@ impl RunDir {
         Self::open(path)
     }
 
+    /// Opens a folder, removing what a process that was killed left of files that were not whole.
     fn open(path: &Path) -> Result<Self, TrainError> {
         let failed = |source| TrainError::Write {
             path: path.to_owned(),
             source,
         };
         let lock = File::create(path.join(LOCK)).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(TrainError::RunInUse {
-                    path: path.to_owned(),
-                });
-            }
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
-        Ok(Self {
+        lock_for_one(&lock, path)?;
+        let run_dir = Self {
             path: path.to_owned(),
-            _lock: lock,
-        })
+            lock,
+        };
+        // The lock may be of a folder that was removed in between.
+        run_dir.require_in_place()?;
+        for entry in fs::read_dir(path).map_err(failed)? {
+            let left = entry.map_err(failed)?.path();
+            if durable::is_leftover(&left) && left.is_file() {
+                fs::remove_file(&left).map_err(failed)?;
+            }
+        }
+        Ok(run_dir)
     }
 
-    /// Saves what checkpoints need beside them and the configuration text, and seals both with the files `kept` that the
-    /// run has besides.
+    /// Checks that the folder is still there and nobody else's.
+    ///
+    /// # Errors
+    ///
+    /// When it was removed or replaced since it was opened.
+    pub(crate) fn require_in_place(&self) -> Result<(), TrainError> {
+        let path = self.path.join(LOCK);
+        match durable::is_at(&self.lock, &path) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(TrainError::moved(&path)),
+            Err(source) => Err(TrainError::Read { path, source }),
+        }
+    }
+
+    /// Saves the configuration text: the first file of a run, from which it can be begun again.
+    ///
+    /// # Errors
+    ///
+    /// When the file system refuses.
+    pub fn write_config(&self, config: &str) -> Result<(), TrainError> {
+        self.write_text(CONFIG, config)
+    }
+
+    /// Saves what checkpoints need beside them, and seals it with the configuration, the fingerprints and the files `kept`
+    /// that the run has besides.
     ///
     /// # Errors
     ///
@@ -127,7 +159,6 @@ impl RunDir {
     pub fn write_blueprint<C: Serialize>(
         &self,
         blueprint: &Blueprint<C>,
-        config: &str,
         kept: &[&'static str],
     ) -> Result<(), TrainError> {
         let encoder = &blueprint.encoder;
@@ -140,7 +171,6 @@ impl RunDir {
         }
         self.write_json(INPUTS, &encoder.inputs)?;
         self.write_json(MODEL, &blueprint.model)?;
-        self.write_text(CONFIG, config)?;
         self.seal(&names)
     }
 
@@ -160,6 +190,7 @@ impl RunDir {
     ///
     /// When the file system refuses.
     pub fn write_summary<T: Serialize>(&self, summary: &T) -> Result<(), TrainError> {
+        self.require_in_place()?;
         self.write_json(SUMMARY, summary)
     }
 
@@ -286,7 +317,70 @@ pub fn require_same_data(run_dir: &Path, dataset: &Dataset) -> Result<(), TrainE
 /// When there is none.
 pub fn read_config(run_dir: &Path) -> Result<String, TrainError> {
     require(run_dir, CONFIG)?;
+    if is_torso(run_dir) {
+        let path = run_dir.join(CONFIG);
+        return String::from_utf8(read(&path)?).map_err(|error| invalid(path, &error));
+    }
     Sealed::of(run_dir)?.text(CONFIG)
+}
+
+/// Whether a run began in this folder: all files are there that it needs to go on.
+pub(crate) fn has_begun(run_dir: &Path) -> bool {
+    run_dir.join(SEAL).exists()
+}
+
+/// Whether a process was killed in this folder before its run began, so that there is nothing to lose.
+fn is_torso(path: &Path) -> bool {
+    let later = [SEAL, METRICS, FOLDER];
+    path.join(LOCK).exists() && !later.iter().any(|name| path.join(name).exists())
+}
+
+/// Checks that a run could begin in a folder, or go on there, and changes nothing.
+///
+/// # Errors
+///
+/// What beginning or going on is refused for: the folder holds a run, or none, is in use, or cannot be written.
+pub fn check_run_dir(path: &Path, resume: bool) -> Result<(), TrainError> {
+    let failed = |source| TrainError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    if resume {
+        require(path, CONFIG)?;
+        if !is_torso(path) {
+            require(path, SEAL)?;
+        }
+    } else {
+        RunDir::require_vacant(path)?;
+    }
+    match File::options().write(true).open(path.join(LOCK)) {
+        Ok(lock) => lock_for_one(&lock, path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let absent = |path: &Path| {
+        let there = path.symlink_metadata();
+        there.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    let mut there = path;
+    while absent(there) {
+        there = match there.parent() {
+            Some(parent) if parent != "" => parent,
+            _ => Path::new("."),
+        };
+    }
+    // Most systems give such a file no name, so nobody sees it.
+    tempfile::tempfile_in(there).map(drop).map_err(failed)
+}
+
+/// Takes a lock, or says who has it.
+fn lock_for_one(lock: &File, run_dir: &Path) -> Result<(), TrainError> {
+    let path = run_dir.to_owned();
+    match lock.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(TrainError::RunInUse { path }),
+        Err(TryLockError::Error(source)) => Err(TrainError::Write { path, source }),
+    }
 }
 
 impl<'a> Sealed<'a> {

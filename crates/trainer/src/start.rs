@@ -9,7 +9,7 @@ use config_schema::Config;
 
 use crate::error::TrainError;
 use crate::model::{Model, Pretrained};
-use crate::parameters::materialize;
+use crate::parameters::{materialize, with_ids_of_paths};
 use crate::randomness::{Purpose, seed};
 use crate::run_dir::{RunDir, Sealed};
 
@@ -21,7 +21,7 @@ const REPORT: &str = "start.json";
 /// A model with its first weights, which depend on the run's seed alone.
 pub(crate) fn fresh<M: Model>(settings: &Config, config: &M::Config, device: &Device) -> M {
     device.seed(seed(settings.training.seed, Purpose::Weights, 0, 0));
-    let model = M::init(config, device).carried_out(settings);
+    let model = with_ids_of_paths(M::init(config, device)).carried_out(settings);
     materialize(&model);
     model
 }

@@ -1,47 +1,49 @@
 //! Figures between two reports.
 
-use crate::checkpoint::RunState;
+use crate::checkpoint::{RunState, Sums};
 use crate::event::Event;
 use crate::optimizers::Update;
 use crate::stopwatch::Stopwatch;
 
-/// Means over the steps since the last report.
+/// Means over the steps since the last report, some of which an earlier process may have taken.
 pub(crate) struct Window {
     clock: Stopwatch,
-    steps: usize,
+    sums: Sums,
+    /// Samples of this process.
     samples: usize,
-    loss: f64,
-    norm: f64,
     rates: Vec<f64>,
 }
 
 impl Window {
-    pub(crate) fn new() -> Self {
+    /// A window over the steps that `sums` are of, and those to come.
+    pub(crate) fn new(sums: Sums) -> Self {
         Self {
             clock: Stopwatch::start(),
-            steps: 0,
+            sums,
             samples: 0,
-            loss: 0.0,
-            norm: 0.0,
             rates: Vec::new(),
         }
     }
 
+    pub(crate) fn sums(&self) -> Sums {
+        self.sums
+    }
+
     pub(crate) fn add(&mut self, loss: f64, update: &Update, samples: usize) {
-        self.steps += 1;
+        self.sums.steps += 1;
+        self.sums.loss += loss;
+        self.sums.gradient_norm += update.norm.0;
         self.samples += samples;
-        self.loss += loss;
-        self.norm += update.norm.0;
         self.rates = update.rates.iter().map(|(_, rate)| *rate).collect();
     }
 
     pub(crate) fn report(&self, state: &RunState, memory_bytes: Option<u64>) -> Event {
-        let steps = self.steps.max(1) as f64;
+        let steps = self.sums.steps.max(1) as f64;
         Event::Step {
             step: state.step,
             epoch: state.epoch,
-            loss: self.loss / steps,
-            gradient_norm: self.norm / steps,
+            loss: self.sums.loss / steps,
+            gradient_norm: self.sums.gradient_norm / steps,
             lr: self.rates.first().copied().unwrap_or_default(),
             xvlm_lr: self.rates.get(1).copied().unwrap_or_default(),
             samples_per_second: self.samples as f64 / self.clock.seconds().max(f64::EPSILON),

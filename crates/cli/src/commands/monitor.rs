@@ -29,16 +29,16 @@ struct Timed<'a> {
 
 /// An interruption is the ordinary end.
 pub fn run(args: &MonitorArgs) -> Result<(), Failure> {
-    let library = nvml_library(args.nvml_library.as_deref())?;
-    let mut sampler = GpuSampler::open(library.as_deref(), &args.gpu)?;
-    let mut csv = args.csv.as_deref().map(CsvFile::open).transpose()?;
-    let readings = if args.once { Some(1) } else { args.count };
-
     let (interrupt, interrupted) = mpsc::channel();
     on_interrupt(move || {
         // The receiver is gone only when the program ends anyway.
         let _ = interrupt.send(());
     })?;
+    let library = nvml_library(args.nvml_library.as_deref())?;
+    let mut sampler = GpuSampler::open(library.as_deref(), &args.gpu)?;
+    let mut csv = args.csv.as_deref().map(CsvFile::open).transpose()?;
+    let readings = if args.once { Some(1) } else { args.count };
+
     let mut pace = Pace::start(args.interval);
     for reading in 1.. {
         let seconds = (pace.seconds() * 1000.0).round() / 1000.0;

@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use config_schema::{Config, DatasetName, Device};
 use data_pipeline::{DataError, easy_vqa};
-use trainer::memory::{CardMeter, DeviceMemory};
-use trainer::{Checkpoints, DataShape, Dataset, Model, Run, Steps, TrainError, device, train};
+use trainer::memory::{CardMeter, DeviceMemory, OutOfMemory, budget};
+use trainer::plan::{WorstCase, choose_segment, least, plan, with_segment};
+use trainer::{
+    Checkpoints, DataShape, Dataset, Model, Run, Steps, TrainError, device, preflight, train,
+};
 
 use crate::ActiveModel;
 use crate::advice;
@@ -15,13 +18,18 @@ use crate::args::TrainArgs;
 use crate::commands::data::announce;
 use crate::commands::tell_reading;
 use crate::failure::Failure;
-use crate::interrupt::{INTERRUPTED, on_interrupt};
+use crate::interrupt::{INTERRUPTED, Request, on_request};
 use crate::output;
 use crate::progress;
 use crate::restart::restart;
+use crate::run_folder::RunFolder;
 use crate::settings::{Settings, configured_library, of_run};
 
 pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
+    let requests = Requests::default();
+    if !args.dry_run {
+        requests.watch()?;
+    }
     let settings = match &args.resume {
         Some(run_dir) => of_run(run_dir, &args.config)?,
         None => args.config.settings()?,
@@ -44,23 +52,24 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     }
 
     let config = &resolved.config;
-    let run_dir = match &args.resume {
-        Some(run_dir) => run_dir.clone(),
-        None => new_run_dir(config),
+    let folder = match &args.resume {
+        Some(run_dir) => RunFolder::named(run_dir),
+        None => RunFolder::claim(config)?,
     };
-    let stop = stop_on_interrupt()?;
+    let run_dir = folder.path();
     let mut observer = progress::observer(args.json);
     let card = card(config, *device);
-    let begun_at = args.stop_after.map(|_| newest_step(&run_dir));
+    let begun_at = args.stop_after.map(|_| newest_step(run_dir));
     let opened = device::open(device)?;
     let trained = train::<ActiveModel>(
         &Run {
             settings: config,
             config_text: &resolved.annotated_toml(),
-            run_dir: &run_dir,
+            run_dir,
             resume: args.resume.is_some(),
             stop_after: args.stop_after.map(|steps| steps as usize),
-            stop: &stop,
+            stop: &requests.stop,
+            save: &requests.save,
             device: &opened,
             device_name: &device.to_string(),
             memory: DeviceMemory {
@@ -78,19 +87,19 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
                 "{failure}; starting anew, once, from the last checkpoint"
             ));
             let stop_after = args.stop_after.zip(begun_at).map(|(steps, begun)| {
-                let taken = newest_step(&run_dir).saturating_sub(begun) as u64;
+                let taken = newest_step(run_dir).saturating_sub(begun) as u64;
                 steps.saturating_sub(taken).max(1)
             });
-            return restart(args, &run_dir, stop_after).map_err(Failure::Restart);
+            return restart(args, run_dir, stop_after).map_err(Failure::Restart);
         }
         trained => trained?,
     };
-    advice::give(resolved, &run_dir, &summary.advice)?;
+    advice::give(resolved, run_dir, &summary.advice)?;
     let unmeasured = config.evaluation.question_only_epochs > 0
         && summary.question_only_accuracy.is_none()
         && summary.question_only_unmeasured.is_none();
     let unfinished = summary.steps < summary.total_steps || unmeasured;
-    let interrupted = unfinished && stop.load(Ordering::Relaxed);
+    let interrupted = unfinished && requests.stop.load(Ordering::Relaxed);
     Ok(if interrupted {
         ExitCode::from(INTERRUPTED)
     } else {
@@ -129,13 +138,21 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let encoder = trainer::training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
     let parts = <ActiveModel as Model>::configure(config, &DataShape::of(&encoder))
         .map_err(TrainError::Model)?;
+    let device = device::open(&settings.device)?;
+    let run_dir = match &args.resume {
+        Some(run_dir) => run_dir.clone(),
+        None => RunFolder::next(config),
+    };
+    preflight(config, &device, &dataset, &run_dir, args.resume.is_some())?;
     let mut pretrained = None;
     // A run that goes on has the weights that it began with.
     if args.resume.is_none() && !config.xvlm.weights.is_empty() {
-        let device = device::open(&settings.device)?;
         let model = <ActiveModel as Model>::init(&parts, &device);
         (_, pretrained) = model.pretrained(config)?;
     }
+    let worst = WorstCase::of(&encoder, dataset.train.samples());
+    let budget_bytes = budget(config, settings.device_memory);
+    let planned_bytes = planned_within(config, settings.device, &worst, budget_bytes)?;
     let samples = dataset.train.samples().len();
     if args.json {
         output::json(&serde_json::json!({
@@ -146,6 +163,9 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
             "training_samples": samples,
             "steps": Steps::of(config, samples).total,
             "pretrained": pretrained,
+            "run_dir": run_dir,
+            "budget_bytes": budget_bytes,
+            "planned_bytes": planned_bytes,
             "config": config,
         }));
     } else {
@@ -156,6 +176,46 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     }
     output::note("dry run: nothing was trained");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The planned peak of a run.
+///
+/// # Errors
+///
+/// When not even one sample fits into the budget by plan.
+fn planned_within(
+    config: &Config,
+    device: Device,
+    worst: &WorstCase,
+    budget: Option<u64>,
+) -> Result<u64, TrainError> {
+    let chosen = match budget {
+        Some(budget) => choose_segment::<ActiveModel>(config, worst, budget)?,
+        None => None,
+    };
+    let config = &match chosen {
+        Some(choice) => with_segment(config, choice.checkpoint_segment),
+        None => config.clone(),
+    };
+    let planned = plan::<ActiveModel>(config, worst)?.peak_bytes;
+    let Some(budget) = budget.filter(|budget| *budget < planned) else {
+        return Ok(planned);
+    };
+    let mut least = least::<ActiveModel>(config, worst)?;
+    if device == Device::Cpu {
+        // There the budget binds the whole program, with the data set that is open by now.
+        least = least.max(allocator::live_bytes() as u64);
+    }
+    if least > budget {
+        return Err(TrainError::DoesNotFit {
+            cause: OutOfMemory {
+                phase: None,
+                wanted: Some(least),
+                budget: Some(budget),
+            },
+        });
+    }
+    Ok(planned)
 }
 
 fn fetch_missing(config: &Config) -> Result<(), DataError> {
@@ -171,29 +231,33 @@ fn fetch_missing(config: &Config) -> Result<(), DataError> {
     Ok(())
 }
 
-/// `logging.run_dir`, or the first free `runs/<data set>-<number>`.
-fn new_run_dir(config: &Config) -> PathBuf {
-    if !config.logging.run_dir.is_empty() {
-        return PathBuf::from(&config.logging.run_dir);
-    }
-    let named =
-        |number: u32| Path::new("runs").join(format!("{}-{number:03}", config.dataset.name));
-    let mut number = 1;
-    while named(number).exists() {
-        number += 1;
-    }
-    named(number)
+/// What signals ask a run for.
+#[derive(Debug, Default)]
+struct Requests {
+    stop: Arc<AtomicBool>,
+    save: Arc<AtomicBool>,
 }
 
-/// A flag that the first interruption sets.
-fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    on_interrupt(move || {
-        flag.store(true, Ordering::Relaxed);
-        output::note("stopping after this step; press again to quit at once");
-    })?;
-    Ok(stop)
+impl Requests {
+    /// Sets the flags as signals come.
+    fn watch(&self) -> Result<(), Failure> {
+        let (stop, save) = (self.stop.clone(), self.save.clone());
+        on_request(move |request| {
+            let (flag, says) = match request {
+                Request::Stop => (
+                    &stop,
+                    "stopping after this step; press again to quit at once",
+                ),
+                Request::SaveAndStop => {
+                    (&stop, "saving a checkpoint after this step, and stopping")
+                }
+                Request::Save => (&save, "saving a checkpoint after this step"),
+            };
+            if !flag.swap(true, Ordering::Relaxed) {
+                output::note(says);
+            }
+        })
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,10 @@ mod memory;
 mod monitor;
 mod plan;
 mod preset_check;
+mod run_directory;
 mod runs;
+#[cfg(unix)]
+mod signals;
 mod support;
 mod text_data;
 mod weights;

@@ -154,6 +154,22 @@ pub fn plan<M: Model>(settings: &Config, worst: &WorstCase) -> Result<Plan, Trai
     })
 }
 
+/// The peak of a run that takes one sample at a time: where that is above the budget, no micro-batch fits.
+///
+/// # Errors
+///
+/// As [`plan`].
+pub fn least<M: Model>(settings: &Config, worst: &WorstCase) -> Result<u64, TrainError> {
+    let steps = Some(settings.effective_batch());
+    let mut one = settings.clone();
+    one.training.batch_size = 1;
+    one.training.update_freq = steps;
+    one.memory_optimization.gradient_accumulation_steps = steps;
+    one.evaluation.batch_size = 1;
+    one.hardware.parallel_micro_batches = 1;
+    Ok(plan::<M>(&one, worst)?.peak_bytes)
+}
+
 /// What each switch of the configuration that trades something for memory would save, the largest saving first. Switches
 /// that are on already, or save nothing, are left out.
 ///

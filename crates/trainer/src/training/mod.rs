@@ -3,6 +3,7 @@
 mod conclude;
 mod finished;
 mod memory;
+mod preflight;
 mod reporter;
 mod run;
 mod segment;
@@ -10,4 +11,5 @@ mod step;
 mod trainer;
 
 pub(crate) use memory::evaluation_limits;
+pub use preflight::preflight;
 pub use run::{Run, train};

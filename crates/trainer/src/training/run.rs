@@ -19,7 +19,10 @@ use crate::event::{Event, Observer, Summary};
 use crate::memory::DeviceMemory;
 use crate::model::{DataShape, Model};
 use crate::plan::with_segment;
-use crate::run_dir::{Blueprint, RunDir, read_blueprint, require_same_data, write_fingerprints};
+use crate::run_dir::{
+    Blueprint, RunDir, check_run_dir, has_begun, read_blueprint, require_same_data,
+    write_fingerprints,
+};
 use crate::start;
 
 /// A run to start or to continue.
@@ -37,6 +40,8 @@ pub struct Run<'a> {
     pub stop_after: Option<usize>,
     /// Set from outside to stop at the next step boundary.
     pub stop: &'a AtomicBool,
+    /// Set from outside to save a checkpoint at the next step boundary, which clears it.
+    pub save: &'a AtomicBool,
     /// The compute device, without autodiff.
     pub device: &'a Device,
     /// What to call the device.
@@ -60,7 +65,8 @@ pub struct Run<'a> {
 pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
     device::suits(run.settings, run.device)?;
     let dataset = Dataset::open(run.settings)?;
-    let (blueprint, run_dir) = if run.resume {
+    let resume = run.resume && has_begun(run.run_dir);
+    let (blueprint, run_dir) = if resume {
         require_same_data(run.run_dir, &dataset)?;
         let blueprint = read_blueprint(run.run_dir, run.settings)?;
         let run_dir = RunDir::reopen(run.run_dir)?;
@@ -86,11 +92,12 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
     let memory = RunMemory::new(run);
     let mut trainer = Trainer::<M>::new(run, dataset, &blueprint, reporter, memory)?;
     let (model, mut optimizers) = trainer.fresh(&blueprint.model);
-    let (mut model, mut state) = if run.resume {
-        trainer.restore(model, &mut optimizers)?
+    let (mut model, mut state) = if resume {
+        trainer.resume(model, &mut optimizers)?
     } else {
         (model, trainer.start_state()?)
     };
+    trainer.checkpoints.prepare()?;
     trainer.report_start(&model, &state)?;
     if let Some(choice) = segments {
         trainer.reporter.report(&Event::Segments(choice))?;
@@ -115,11 +122,13 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
     trainer.conclude(finished, &blueprint.model, &mut state)
 }
 
+/// Begins a run. Where a process was killed here before its run began, `--resume` does so with the configuration that it
+/// left.
 fn begin<M: Model>(
     run: &Run,
     dataset: &Dataset,
 ) -> Result<(Blueprint<M::Config>, RunDir), TrainError> {
-    RunDir::require_vacant(run.run_dir)?;
+    check_run_dir(run.run_dir, run.resume)?;
     let encoder = training_encoder::<M>(run.settings, dataset.train.as_ref())?;
     let model = M::configure(run.settings, &DataShape::of(&encoder)).map_err(TrainError::Model)?;
     let blueprint = Blueprint {
@@ -130,11 +139,14 @@ fn begin<M: Model>(
     let device = run.device.clone().autodiff();
     let published = start::published::<M>(run.settings, &blueprint.model, &device)?;
     let run_dir = RunDir::create(run.run_dir)?;
+    if !run.resume {
+        run_dir.write_config(run.config_text)?;
+    }
     write_fingerprints(run.run_dir, dataset)?;
     let kept = match published {
         Some((model, pretrained)) => start::keep(&run_dir, model, &pretrained)?,
         None => &[],
     };
-    run_dir.write_blueprint(&blueprint, run.config_text, kept)?;
+    run_dir.write_blueprint(&blueprint, kept)?;
     Ok((blueprint, run_dir))
 }

@@ -12,7 +12,7 @@ use super::run::Run;
 use super::step::Stepped;
 use crate::advice::Tally;
 use crate::batch::Sight;
-use crate::checkpoint::{Best, Checkpoints, RunState};
+use crate::checkpoint::{Best, Checkpoints, Rejected, RunState, Sums};
 use crate::dataset::{Dataset, evaluation_loader, training_loader};
 use crate::error::TrainError;
 use crate::evaluate::{Accuracy, evaluate};
@@ -121,23 +121,59 @@ impl<'a, M: Model> Trainer<'a, M> {
         WorstCase::of(&self.encoder, self.dataset.train.samples())
     }
 
-    /// Takes up the run at its newest whole checkpoint, or at its start when it was stopped before the first.
-    pub(super) fn restore(
+    /// Takes up the run of an earlier process.
+    pub(super) fn resume(
         &mut self,
         model: M,
         optimizers: &mut Optimizers,
     ) -> Result<(M, RunState), TrainError> {
-        let (newest, rejected) = self.checkpoints.newest();
+        let last = self.reporter.last_step()?;
+        let (model, state) = self.restore(model, optimizers)?;
+        // Without a checkpoint the log is all that is left of the steps, so it stays as it is.
+        if state.step > 0 {
+            self.reporter.take_back(state.step)?;
+        }
+        if let Some(from) = last.filter(|last| *last > state.step) {
+            self.reporter.report(&Event::WentBack {
+                from,
+                to: state.step,
+                cause: "the process that took these steps ended before it saved a checkpoint"
+                    .to_owned(),
+            })?;
+        }
+        Ok((model, state))
+    }
+
+    /// The newest whole checkpoint, or the start of a run that was stopped before the first.
+    fn restore(
+        &mut self,
+        model: M,
+        optimizers: &mut Optimizers,
+    ) -> Result<(M, RunState), TrainError> {
+        let (newest, mut rejected) = self.checkpoints.newest();
+        let told = self.reporter.last_checkpoint()?;
+        let there = newest.as_ref().map(|newest| newest.state.step);
+        if let Some(told) = told.filter(|told| rejected.is_empty() && there < Some(*told)) {
+            rejected.push(Rejected {
+                path: self.checkpoints.path(told),
+                reason: "it is gone".to_owned(),
+            });
+        }
         let Some(newest) = newest else {
             if rejected.is_empty() {
-                let state = self.start_state()?;
-                self.reporter.rewind(&state)?;
-                return Ok((model, state));
+                return Ok((model, self.start_state()?));
             }
             return Err(TrainError::no_checkpoint(self.run.run_dir, rejected));
         };
-        self.reporter.rewind(&newest.state)?;
+        let step = newest.state.step;
         self.reporter.warn_of(rejected)?;
+        if told.is_none_or(|told| told < step) {
+            // The process was killed in between.
+            self.reporter.report(&Event::Checkpoint {
+                step,
+                path: newest.path.clone(),
+            })?;
+        }
         let model = newest.load_model(model)?;
         newest.load_optimizers(optimizers)?;
         self.memory.watch.note(Phase::Storage);
@@ -157,15 +193,17 @@ impl<'a, M: Model> Trainer<'a, M> {
         cause: &OutOfMemory,
     ) -> Result<M, TrainError> {
         self.device.memory_cleanup();
+        self.reporter.ran_out += 1;
         let from = state.step;
         let (model, restored) = self.restore(model, optimizers)?;
+        self.reporter.take_back(restored.step)?;
         let sizes = state.micro_batches.clone();
         *state = restored;
         state.micro_batches = sizes;
         self.reporter.report(&Event::WentBack {
             from,
             to: state.step,
-            cause: cause.to_string(),
+            cause: format!("an update was lost: {cause}"),
         })?;
         Ok(model)
     }
@@ -227,7 +265,7 @@ impl<'a, M: Model> Trainer<'a, M> {
             train_seconds: state.train_seconds,
         });
         let (first_step, seconds_before) = (first.step, first.train_seconds);
-        let mut window = Window::new();
+        let mut window = Window::new(state.window);
         while state.step < self.steps.total {
             let mut batches = self
                 .training
@@ -262,8 +300,9 @@ impl<'a, M: Model> Trainer<'a, M> {
                 let epoch_ends = state.step_in_epoch == self.steps.per_epoch;
                 if last || state.step.is_multiple_of(settings.logging.every_steps) {
                     self.log(&window, state)?;
-                    window = Window::new();
+                    window = Window::new(Sums::default());
                 }
+                state.window = window.sums();
                 if epoch_ends {
                     state.epoch += 1;
                     state.step_in_epoch = 0;
@@ -273,13 +312,15 @@ impl<'a, M: Model> Trainer<'a, M> {
                 {
                     self.validate(&model, state)?;
                 }
+                let asked = self.run.save.swap(false, Ordering::Relaxed);
                 let stopped = self.run.stop.load(Ordering::Relaxed)
                     || self
                         .run
                         .stop_after
                         .is_some_and(|steps| state.step.saturating_sub(first_step) >= steps);
                 let every = settings.checkpoint.every_steps;
-                if last || epoch_ends || stopped || every > 0 && state.step.is_multiple_of(every) {
+                let due = every > 0 && state.step.is_multiple_of(every);
+                if last || epoch_ends || stopped || asked || due {
                     state.train_seconds = seconds_before + self.clock.seconds();
                     self.save(&model, optimizers, state)?;
                 }
@@ -355,13 +396,10 @@ impl<'a, M: Model> Trainer<'a, M> {
         &mut self,
         model: &M,
         optimizers: &Optimizers,
-        state: &mut RunState,
+        state: &RunState,
     ) -> Result<(), TrainError> {
-        self.reporter.sync(state)?;
+        self.reporter.sync()?;
         let path = self.checkpoints.save(model, optimizers, state)?;
-        if let Some(best) = state.best {
-            self.checkpoints.mark_best(best)?;
-        }
         self.checkpoints
             .prune(self.run.settings.checkpoint.keep_last, state.best)?;
         self.memory.watch.note(Phase::Storage);

@@ -1,0 +1,356 @@
+//! What becomes of a run whose directory changes, that is killed, or that begins beside others.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::support::{Place, small_training};
+
+/// The lines of a log.
+fn lines(place: &Place, name: &str) -> Vec<String> {
+    let text = fs::read_to_string(place.path().join("run").join(name)).expect("the log");
+    text.lines().map(str::to_owned).collect()
+}
+
+fn events(place: &Place, kind: &str) -> Vec<Value> {
+    let events = lines(place, "metrics.jsonl").into_iter();
+    let events = events.map(|line| serde_json::from_str::<Value>(&line).expect("JSON"));
+    events.filter(|event| event["event"] == kind).collect()
+}
+
+/// Every file under a folder, by its path there.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).expect("it is within");
+                found.insert(name.to_owned(), fs::read(&path).expect("a file"));
+            }
+        }
+    }
+    found
+}
+
+/// The files of all checkpoints, without what was measured beside them.
+fn checkpoints(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = files(&place.path().join("run/checkpoints"));
+    files.retain(|name, _| name.starts_with("step-00000012") || name.starts_with("step-00000006"));
+    assert!(!files.is_empty());
+    files
+}
+
+#[test]
+fn equal_runs_have_equal_checkpoints_and_so_have_resumed_ones() {
+    let settings = [
+        "--set",
+        "logging.every_steps=4",
+        "--set",
+        "checkpoint.keep_last=9",
+    ];
+    let runs = [&[][..], &[], &["5", "2"]].map(|stops| {
+        let place = Place::new();
+        for (turn, stop) in stops.iter().enumerate() {
+            let go_on = ["train", "--resume", "run", "--stop-after", stop];
+            if turn == 0 {
+                place.ok(&[&small_training(&settings)[..], &go_on[3..]].concat());
+            } else {
+                place.ok(&go_on);
+            }
+        }
+        if stops.is_empty() {
+            place.ok(&small_training(&settings));
+        } else {
+            place.ok(&["train", "--resume", "run"]);
+        }
+        place
+    });
+    let [one, other, resumed] = &runs;
+    let names: Vec<_> = checkpoints(one).into_keys().collect();
+    assert_eq!(names.len(), 10, "{names:?}");
+    for (name, content) in checkpoints(one) {
+        assert!(checkpoints(other)[&name] == content, "{}", name.display());
+        assert!(checkpoints(resumed)[&name] == content, "{}", name.display());
+    }
+    let losses = |place: &Place| -> Vec<(Value, Value)> {
+        let steps = events(place, "step").into_iter();
+        steps
+            .map(|step| (step["step"].clone(), step["loss"].clone()))
+            .collect()
+    };
+    assert_eq!(losses(resumed), losses(one), "the means go over stops");
+}
+
+#[test]
+fn a_resumed_run_loses_no_line() {
+    let place = Place::new();
+    place.ok(&small_training(&["--stop-after", "5"]));
+    let logs = ["metrics.jsonl", "memory.jsonl"];
+    let before = logs.map(|log| lines(&place, log));
+    // The process was killed between its checkpoint and the line about it.
+    let told = before[0]
+        .iter()
+        .position(|line| line.contains(r#""event":"checkpoint""#))
+        .expect("it was saved");
+    let mut untold = before[0].clone();
+    untold.remove(told);
+    place.file("run/metrics.jsonl", untold.join("\n") + "\n");
+    place.ok(&["train", "--resume", "run"]);
+    for (log, before) in logs.into_iter().zip(before) {
+        let after = lines(&place, log);
+        for line in before {
+            assert!(after.contains(&line), "{log} has lost {line}");
+        }
+    }
+    assert!(events(&place, "went_back").is_empty(), "no step was lost");
+}
+
+#[test]
+fn steps_that_are_taken_again_are_told_once() {
+    let place = Place::new();
+    place.ok(&small_training(&[
+        "--set",
+        "logging.every_steps=1",
+        "--stop-after",
+        "8",
+    ]));
+    // As if the process had been killed after step 8, whose checkpoint was never written.
+    fs::remove_dir_all(place.path().join("run/checkpoints/step-00000008")).expect("it is there");
+    let killed: Vec<_> = lines(&place, "metrics.jsonl")
+        .into_iter()
+        .filter(|line| !line.contains(r#""event":"checkpoint","step":8"#))
+        .collect();
+    place.file("run/metrics.jsonl", killed.join("\n") + "\n");
+    place.ok(&["train", "--resume", "run"]);
+    let steps: Vec<_> = events(&place, "step")
+        .iter()
+        .map(|step| step["step"].as_u64().expect("a step"))
+        .collect();
+    assert_eq!(steps, (1..=12).collect::<Vec<_>>());
+    let back = &events(&place, "went_back")[0];
+    assert_eq!((&back["from"], &back["to"]), (&8.into(), &6.into()));
+    assert_eq!(lines(&place, "undone.jsonl").len(), 2, "steps 7 and 8");
+    let after = lines(&place, "metrics.jsonl");
+    for line in killed {
+        let undone = lines(&place, "undone.jsonl").contains(&line);
+        assert!(after.contains(&line) || undone, "{line}");
+    }
+}
+
+#[test]
+fn a_run_whose_checkpoints_are_gone_is_refused_and_keeps_its_history() {
+    let place = Place::new();
+    place.ok(&small_training(&["--stop-after", "7"]));
+    let folder = place.path().join("run");
+    fs::remove_dir_all(folder.join("checkpoints")).expect("they are removed");
+    let before = files(&folder);
+    let resume = ["train", "--resume", "run"];
+    let words = ["no usable checkpoint", "step-00000007: it is gone"];
+    place.fails(5, &words, &resume);
+    let mut after = files(&folder);
+    after.retain(|name, _| before.contains_key(name));
+    assert!(after == before, "nothing was changed");
+    assert!(!folder.join("checkpoints").exists());
+}
+
+#[test]
+fn one_checkpoint_less_is_told() {
+    let place = Place::new();
+    place.ok(&small_training(&["--stop-after", "7"]));
+    let newest = place.path().join("run/checkpoints/step-00000007");
+    fs::remove_dir_all(newest).expect("it is removed");
+    place.ok(&["train", "--resume", "run"]);
+    let warnings = events(&place, "warning");
+    assert!(
+        warnings.iter().any(|warning| warning["message"]
+            .as_str()
+            .is_some_and(|message| message.contains("step-00000007: it is gone"))),
+        "{warnings:?}"
+    );
+}
+
+/// The files of a run in the order in which it writes them before its first step. After each the process may be killed.
+const WRITTEN: [&str; 10] = [
+    ".lock",
+    ".partial-abc",
+    "config.toml",
+    "data.json",
+    "vocabulary.json",
+    "answers.json",
+    "inputs.json",
+    "model.json",
+    "seal.json",
+    "metrics.jsonl",
+];
+
+#[test]
+fn a_run_that_was_killed_while_it_started_can_be_started_and_resumed() {
+    let whole = Place::new();
+    whole.ok(&small_training(&["--stop-after", "1"]));
+    whole.file("run/.partial-abc", "a part");
+    let last = checkpoint(&whole);
+    let resume = ["train", "--resume", "run", "--stop-after", "1"];
+    let start = small_training(&["--stop-after", "1"]);
+    for killed_after in 0..=WRITTEN.len() {
+        let torso = || {
+            let place = Place::new();
+            fs::create_dir(place.path().join("run")).expect("a folder");
+            for name in &WRITTEN[..killed_after] {
+                let from = whole.path().join("run").join(name);
+                let content = match *name {
+                    "metrics.jsonl" => Vec::new(),
+                    _ => fs::read(from).unwrap_or_default(),
+                };
+                place.file(&format!("run/{name}"), content);
+            }
+            place
+        };
+        let written = &WRITTEN[..killed_after];
+        let begun = written.contains(&"seal.json");
+        let place = torso();
+        if begun {
+            place.fails(5, &["already holds a run", "--resume"], &start);
+        } else {
+            place.ok(&start);
+            assert!(checkpoint(&place) == last, "started after {written:?}");
+        }
+        let place = torso();
+        if written.contains(&"config.toml") {
+            place.ok(&[&resume[..3], &["--dry-run"]].concat());
+            place.ok(&resume);
+            assert!(checkpoint(&place) == last, "resumed after {written:?}");
+            assert!(!place.path().join("run/.partial-abc").exists());
+            place.ok(&resume);
+        } else {
+            let words = ["it has no config.toml", "started again"];
+            place.fails(5, &words, &resume);
+        }
+    }
+}
+
+/// The files of the checkpoint of the first step.
+fn checkpoint(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
+    files(&place.path().join("run/checkpoints/step-00000001"))
+}
+
+#[test]
+fn what_somebody_else_put_there_is_not_overwritten() {
+    let place = Place::new();
+    place.file("run/config.toml", "[training]\nlr = 1e-3\n");
+    let start = small_training(&[]);
+    place.fails(5, &["already holds a run"], &start);
+    place.fails(5, &["it has no seal.json"], &["train", "--resume", "run"]);
+    let text = fs::read_to_string(place.path().join("run/config.toml")).expect("it is there");
+    assert!(text.starts_with("[training]"));
+}
+
+#[test]
+fn runs_that_begin_at_once_have_numbers_of_their_own() {
+    let place = Place::new();
+    let arguments = small_training(&["--stop-after", "1", "--set", "logging.run_dir=''"]);
+    let children: Vec<_> = (0..8)
+        .map(|_| place.command(&arguments).spawn().expect("it starts"))
+        .collect();
+    for mut child in children {
+        assert!(child.wait().expect("it ends").success());
+    }
+    let runs = fs::read_dir(place.path().join("runs")).expect("the runs");
+    let mut names: Vec<_> = runs
+        .map(|entry| {
+            let name = entry.expect("a run").file_name();
+            name.into_string().expect("text")
+        })
+        .collect();
+    names.sort();
+    let expected: Vec<_> = (1..=8)
+        .map(|number| format!("shapes-{number:03}"))
+        .collect();
+    assert_eq!(names, expected);
+    for name in expected {
+        let run = place.path().join("runs").join(name);
+        assert!(run.join("checkpoints/step-00000001").exists());
+    }
+}
+
+#[test]
+fn a_run_that_cannot_begin_leaves_no_number_behind() {
+    let place = Place::new();
+    let nowhere = ["--dataset", "folder", "--data-root", "nowhere"];
+    let arguments = [
+        &small_training(&["--set", "logging.run_dir=''"])[..],
+        &nowhere,
+    ]
+    .concat();
+    place.fails(3, &["nowhere"], &arguments);
+    assert!(!place.path().join("runs").exists());
+}
+
+#[test]
+fn a_dry_run_refuses_what_training_refuses() {
+    let place = Place::new();
+    place.ok(&small_training(&["--stop-after", "1"]));
+    place.file("a_file", "");
+    let cases: &[(i32, &[&str], &[&str])] = &[
+        (5, &["already holds a run"], &[]),
+        (
+            5,
+            &["cannot write a_file/run"],
+            &["--set", "logging.run_dir=a_file/run"],
+        ),
+        (
+            5,
+            &["cannot write /proc/run"],
+            &["--set", "logging.run_dir=/proc/run"],
+        ),
+        (
+            4,
+            &["no CUDA backend"],
+            &[
+                "--set",
+                "hardware.device=cuda",
+                "--set",
+                "logging.run_dir=new",
+            ],
+        ),
+        (
+            7,
+            &["does not fit", "the budget is 0.5 MiB"],
+            &["--memory-budget", "512KiB", "--set", "logging.run_dir=new"],
+        ),
+    ];
+    for (code, words, more) in cases {
+        let arguments = small_training(more);
+        place.fails(*code, words, &[&arguments[..], &["--dry-run"]].concat());
+        assert!(!place.path().join("new").exists());
+        place.fails(*code, words, &arguments);
+        let _ = fs::remove_dir_all(place.path().join("new"));
+    }
+    let resumed: &[(&str, &str)] = &[
+        ("nowhere", "it has no config.toml"),
+        ("run", "no usable checkpoint"),
+    ];
+    fs::remove_file(place.path().join("run/checkpoints/step-00000001/model.bpk"))
+        .expect("it is removed");
+    for (run_dir, says) in resumed {
+        place.fails(5, &[says], &["train", "--dry-run", "--resume", run_dir]);
+        place.fails(5, &[says], &["train", "--resume", run_dir]);
+    }
+
+    let fits = small_training(&["--dry-run", "--json", "--memory-budget", "8GiB"]);
+    let fits = [&fits[..], &["--set", "logging.run_dir=new"]].concat();
+    let answer: Value = serde_json::from_str(&place.ok(&fits).stdout).expect("JSON");
+    assert_eq!(answer["budget_bytes"], 8_u64 << 30);
+    assert_eq!(answer["run_dir"], "new");
+    assert!(
+        answer["planned_bytes"]
+            .as_u64()
+            .is_some_and(|bytes| bytes > 0)
+    );
+    assert!(!place.path().join("new").exists());
+}

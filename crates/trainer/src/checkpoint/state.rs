@@ -1,0 +1,274 @@
+//! Where a run stands, as a checkpoint keeps it: what equal runs have in common apart from what was measured.
+
+use serde::{Deserialize, Serialize};
+
+use crate::memory::MicroBatches;
+
+/// Layout of the checkpoints that this program writes.
+const FORMAT: u32 = 3;
+/// The layout before, whose state holds everything.
+const FORMAT_OF_ONE_FILE: u32 = 2;
+
+/// Where a run stood when its checkpoint was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunState {
+    /// Steps taken.
+    pub step: usize,
+    /// Epoch of the next step, counted from 0.
+    pub epoch: usize,
+    /// Steps taken in that epoch.
+    pub step_in_epoch: usize,
+    /// Steps that are not reported yet.
+    pub window: Sums,
+    /// Seconds spent training, evaluation and checkpoints included.
+    pub train_seconds: f64,
+    /// Sizes of micro-batches, and what they follow from.
+    pub micro_batches: MicroBatches,
+    /// Best validation accuracy so far, 0 to 1, and the step it was measured at.
+    pub best: Option<Best>,
+}
+
+/// Sums over steps, from which means are reported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sums {
+    /// The steps.
+    pub steps: usize,
+    /// Their mean losses a sample.
+    pub loss: f64,
+    /// Their global gradient norms before clipping.
+    pub gradient_norm: f64,
+}
+
+/// The best evaluation so far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Best {
+    /// Validation accuracy, 0 to 1.
+    pub accuracy: f64,
+    /// Step it was measured at.
+    pub step: usize,
+}
+
+/// What the configuration and the data decide: equal in equal runs.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Position {
+    format: u32,
+    step: usize,
+    epoch: usize,
+    step_in_epoch: usize,
+    window: Sums,
+    best: Option<Best>,
+}
+
+/// What was measured: times and memory are never the same twice.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Measured {
+    train_seconds: f64,
+    micro_batches: MicroBatches,
+}
+
+/// [`Measured`] with its checksum.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Checked {
+    measured: Measured,
+    crc32: u32,
+}
+
+/// The state in [`FORMAT_OF_ONE_FILE`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneFile {
+    #[serde(rename = "format")]
+    _format: u32,
+    step: usize,
+    epoch: usize,
+    step_in_epoch: usize,
+    train_seconds: f64,
+    #[serde(rename = "metrics_bytes")]
+    _metrics_bytes: u64,
+    #[serde(rename = "memory_bytes")]
+    _memory_bytes: u64,
+    micro_batches: MicroBatches,
+    best: Option<Best>,
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+impl RunState {
+    /// A run that has not begun.
+    pub fn start(micro_batches: MicroBatches) -> Self {
+        Self {
+            step: 0,
+            epoch: 0,
+            step_in_epoch: 0,
+            window: Sums::default(),
+            train_seconds: 0.0,
+            micro_batches,
+            best: None,
+        }
+    }
+
+    /// The part that is equal in equal runs.
+    pub(super) fn position(&self) -> Vec<u8> {
+        json(&Position {
+            format: FORMAT,
+            step: self.step,
+            epoch: self.epoch,
+            step_in_epoch: self.step_in_epoch,
+            window: self.window,
+            best: self.best,
+        })
+    }
+
+    /// The part that was measured.
+    pub(super) fn measured(&self) -> Vec<u8> {
+        let measured = Measured {
+            train_seconds: self.train_seconds,
+            micro_batches: self.micro_batches.clone(),
+        };
+        json(&Checked {
+            crc32: checksum(&measured),
+            measured,
+        })
+    }
+
+    /// Puts both parts together; the error says what is wrong with one of them.
+    pub(super) fn read(
+        position: &[u8],
+        measured: impl FnOnce() -> Result<Vec<u8>, String>,
+    ) -> Result<Self, String> {
+        let Format { format } = parse(position)?;
+        if format == FORMAT_OF_ONE_FILE {
+            let state: OneFile = parse(position)?;
+            return Ok(Self {
+                step: state.step,
+                epoch: state.epoch,
+                step_in_epoch: state.step_in_epoch,
+                window: Sums::default(),
+                train_seconds: state.train_seconds,
+                micro_batches: state.micro_batches,
+                best: state.best,
+            });
+        }
+        if format != FORMAT {
+            return Err(format!(
+                "it has format {format}, and this program reads formats {FORMAT_OF_ONE_FILE} and {FORMAT}"
+            ));
+        }
+        let position: Position = parse(position)?;
+        let Checked { measured, crc32 } = parse(&measured()?)?;
+        if checksum(&measured) != crc32 {
+            return Err("the checksum of what was measured does not match".to_owned());
+        }
+        Ok(Self {
+            step: position.step,
+            epoch: position.epoch,
+            step_in_epoch: position.step_in_epoch,
+            window: position.window,
+            train_seconds: measured.train_seconds,
+            micro_batches: measured.micro_batches,
+            best: position.best,
+        })
+    }
+
+    /// The best evaluation of a state, without what was measured.
+    pub(super) fn best_of(position: &[u8]) -> Option<Best> {
+        #[derive(Deserialize)]
+        struct Part {
+            best: Option<Best>,
+        }
+        parse::<Part>(position).ok()?.best
+    }
+}
+
+fn checksum(measured: &Measured) -> u32 {
+    crc32fast::hash(&json(measured))
+}
+
+fn parse<T: for<'a> Deserialize<'a>>(text: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(text).map_err(|error| error.to_string())
+}
+
+/// Serializes plain structs, which cannot fail.
+pub(super) fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec_pretty(value)
+        .unwrap_or_else(|error| unreachable!("plain data serializes: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{Controller, Limits};
+
+    fn state() -> RunState {
+        let limits = Limits {
+            configured: 4,
+            most: 8,
+            budget: Some(1 << 30),
+            dynamic: true,
+        };
+        RunState {
+            step: 7,
+            train_seconds: 0.1 + 0.2,
+            window: Sums {
+                steps: 2,
+                loss: 1.0 / 3.0,
+                gradient_norm: 1e-300,
+            },
+            best: Some(Best {
+                accuracy: 2.0 / 3.0,
+                step: 5,
+            }),
+            ..RunState::start(MicroBatches {
+                training: Controller::new(limits, None),
+                evaluation: Controller::new(limits, None),
+            })
+        }
+    }
+
+    #[test]
+    fn a_state_comes_back_to_the_bit_and_what_was_measured_stays_apart() {
+        let state = state();
+        let back = RunState::read(&state.position(), || Ok(state.measured()));
+        assert_eq!(back.as_ref(), Ok(&state));
+        let slower = RunState {
+            train_seconds: 9.0,
+            ..state.clone()
+        };
+        assert_eq!(slower.position(), state.position());
+        assert_eq!(RunState::best_of(&state.position()), state.best);
+    }
+
+    #[test]
+    fn a_changed_measurement_and_another_format_are_refused() {
+        let state = state();
+        let text = |bytes| String::from_utf8(bytes).expect("JSON");
+        let changed = text(state.measured()).replacen("0.3", "0.4", 1);
+        let error = RunState::read(&state.position(), || Ok(changed.into_bytes()));
+        assert!(error.is_err_and(|error| error.contains("checksum")));
+        let other = text(state.position()).replacen("\"format\": 3", "\"format\": 9", 1);
+        let error = RunState::read(other.as_bytes(), || Ok(state.measured()));
+        assert!(error.is_err_and(|error| error.contains("format 9")));
+    }
+
+    #[test]
+    fn the_format_of_one_file_is_read() {
+        let state = state();
+        let sizes = serde_json::to_string(&state.micro_batches).expect("JSON");
+        let text = format!(
+            r#"{{"format": 2, "step": 7, "epoch": 0, "step_in_epoch": 0, "train_seconds": 1.5, "metrics_bytes": 10,
+                "memory_bytes": 20, "micro_batches": {sizes}, "best": null}}"#
+        );
+        let nothing = || Err("nothing else is read".to_owned());
+        let back = RunState::read(text.as_bytes(), nothing).expect("it is read");
+        assert_eq!((back.step, back.train_seconds), (7, 1.5));
+        assert_eq!(back.micro_batches, state.micro_batches);
+    }
+}
