@@ -2,7 +2,9 @@
 
 mod advice;
 mod args;
+mod bar;
 mod commands;
+mod completion;
 mod failure;
 mod interrupt;
 mod output;
@@ -18,6 +20,7 @@ use clap::Parser;
 type ActiveModel = aoa_model::Vqa;
 
 fn main() -> ExitCode {
+    completion::answer();
     allocator::keep_freed_memory();
     let args = args::Args::parse();
     match commands::run(args.command) {
