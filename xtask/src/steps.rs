@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
-use gpu_probe::{Driver, probe};
+use gpu_probe::{CudaEnvironment, Driver, probe};
 
 /// Why a task stopped.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub type Outcome = Result<(), Failure>;
 
 /// Cargo feature for the device of this machine; says which and why.
 pub fn feature_for_this_machine() -> &'static str {
-    match probe(None).map(|found| found.driver) {
+    match probe(None, &CudaEnvironment::default()).map(|found| found.driver) {
         Ok(Driver::Present { version, .. }) => {
             let version = version
                 .as_result()

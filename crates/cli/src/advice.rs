@@ -23,7 +23,7 @@ const NOT_TAKEN_OVER: &str = "logging.run_dir";
 /// preset. Where there is nothing to say, an overlay of an earlier part of the run goes.
 pub fn give(resolved: &Resolved, run_dir: &Path, advice: &Advice) -> Result<(), Failure> {
     if advice.measured.is_empty() {
-        output::note("nothing was measured in this part of the run, so what it was advised stays");
+        // What an earlier part of the run was advised stays.
         return Ok(());
     }
     let path = run_dir.join(FILE);
@@ -36,16 +36,14 @@ pub fn give(resolved: &Resolved, run_dir: &Path, advice: &Advice) -> Result<(), 
     if let Err(source) = done {
         return Err(TrainError::Write { path, source }.into());
     }
-    output::note(if advice.changes.is_empty() {
-        format!("no advice for the next run: {findings}")
-    } else {
+    if !advice.changes.is_empty() {
         let changes: Vec<_> = advice.changes.iter().map(shown).collect();
-        format!(
+        output::note(format!(
             "advice for the next run: {}: {findings}\n  use it with `aoa train --config {}`",
             changes.join(", "),
             path.display()
-        )
-    });
+        ));
+    }
     Ok(())
 }
 

@@ -8,6 +8,9 @@ use std::time::Duration;
 use aoa_model::weights::PublishedPart;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use clap_complete::engine::ArgValueCompleter;
+
+use crate::completion;
 
 pub use derive::DeriveArgs;
 
@@ -83,16 +86,16 @@ pub enum Command {
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub struct ConfigArgs {
     /// Preset, by name or as the path of a TOML file [default: the one for the device]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completion::preset))]
     pub preset: Option<String>,
     /// Configuration file on top of the preset
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Single value on top of all files, as section.key=value; may be repeated
-    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    #[arg(long, value_name = "SECTION.KEY=VALUE", add = ArgValueCompleter::new(completion::assignment))]
     pub set: Vec<String>,
     /// Data set; short for --set dataset.name=NAME
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completion::dataset))]
     pub dataset: Option<String>,
     /// Folder that holds the data sets; short for --set dataset.root=DIR
     #[arg(long, value_name = "DIR")]
@@ -238,6 +241,7 @@ pub enum PresetsCommand {
     /// Print a preset's file
     Show {
         /// Preset, by name or as the path of a TOML file
+        #[arg(add = ArgValueCompleter::new(completion::preset))]
         name: String,
     },
     /// Check presets by themselves and beside one another
@@ -254,7 +258,7 @@ pub enum PresetsCommand {
     /// Compare presets: the keys in which they differ, with value, origin and effect
     Diff {
         /// Presets, by name or as paths of TOML files; effects are those against the first
-        #[arg(required = true, num_args = 2.., value_name = "PRESET")]
+        #[arg(required = true, num_args = 2.., value_name = "PRESET", add = ArgValueCompleter::new(completion::preset))]
         presets: Vec<String>,
         #[command(flatten)]
         show: DiffArgs,

@@ -20,6 +20,8 @@ use trainer::TrainError;
 use trainer::derive::DeriveError;
 use weight_files::WeightFileError;
 
+use crate::settings::unicode;
+
 /// Why a command failed.
 #[derive(Debug, Error)]
 pub enum Failure {
@@ -136,6 +138,14 @@ pub enum Failure {
     /// No run directory was named, and there is none.
     #[error("there is no run under runs/")]
     NoRun,
+    /// The program could not start itself anew with a variable that makes CUDA show the chosen device.
+    #[error("CUDA does not show the chosen GPU to this process, and it cannot be started anew with {}={}", variable.0, variable.1)]
+    Environment {
+        /// The variable and its value.
+        variable: (String, String),
+        /// Why not.
+        source: io::Error,
+    },
     /// The program could not start itself anew.
     #[error("cannot start the program anew")]
     Restart(#[source] io::Error),
@@ -147,6 +157,9 @@ pub enum Failure {
         /// Its exit code.
         code: u8,
     },
+    /// The completion script cannot be made.
+    #[error("cannot write the completion script")]
+    Completions(#[source] io::Error),
     /// The signal handler could not be installed.
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
@@ -175,10 +188,14 @@ impl Failure {
             | Self::Exists { .. }
             | Self::NotAFile { .. } => 2,
             Self::Data(_) | Self::File { .. } | Self::Weights(_) | Self::Incomplete { .. } => 3,
-            Self::Choice(_) | Self::NoCard(_) | Self::Probe(_) | Self::Sampler(_) => 4,
+            Self::Choice(_)
+            | Self::NoCard(_)
+            | Self::Probe(_)
+            | Self::Sampler(_)
+            | Self::Environment { .. } => 4,
             Self::Derive(_) => 7,
             Self::NoRun | Self::Part(_) => 5,
-            Self::Signals(_) | Self::Write { .. } => 1,
+            Self::Signals(_) | Self::Completions(_) | Self::Write { .. } => 1,
             Self::Restart(_) => 8,
             Self::Measurement { code, .. } => *code,
             Self::Train(error) => match error {
@@ -232,6 +249,9 @@ impl Failure {
                  task, so no preset changes it"
                     .to_owned(),
             ),
+            Self::Environment { variable: (name, value), .. } => {
+                Some(format!("start it with {name}={value}"))
+            }
             Self::Sampler(error) => Some(error.hint().to_owned()),
             Self::Data(error) | Self::Train(TrainError::Data(error)) => error.hint(),
             Self::Train(error) => error.help().map(str::to_owned),
@@ -300,10 +320,10 @@ fn placed(
 }
 
 fn graphical(report: &Report, styled: bool) -> String {
-    let theme = if styled {
-        GraphicalTheme::unicode()
-    } else {
-        GraphicalTheme::none()
+    let theme = match (styled, unicode()) {
+        (true, true) => GraphicalTheme::unicode(),
+        (true, false) => GraphicalTheme::ascii(),
+        (false, _) => GraphicalTheme::none(),
     };
     let mut text = String::new();
     let rendered =

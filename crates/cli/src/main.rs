@@ -2,7 +2,9 @@
 
 mod advice;
 mod args;
+mod bar;
 mod commands;
+mod completion;
 mod failure;
 mod interrupt;
 mod output;
@@ -19,6 +21,7 @@ use clap::Parser;
 type ActiveModel = aoa_model::Vqa;
 
 fn main() -> ExitCode {
+    completion::answer();
     allocator::keep_freed_memory();
     interrupt::report_file_size_limit();
     let args = args::Args::parse();

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use trainer::memory::Bytes;
 use trainer::plan::SegmentChoice;
 use trainer::{Event, Observer, Pretrained, Purpose, Summary};
 
+use crate::bar::{Figure, LineBar};
 use crate::output;
 
 /// The observer for how the program is used: JSON lines, a progress bar, or plain lines without a terminal.
@@ -47,7 +47,7 @@ impl Observer for PlainLines {
 }
 
 struct Bar {
-    bar: ProgressBar,
+    line: LineBar,
     position: Position,
 }
 
@@ -56,13 +56,8 @@ const WARM_UP_STEPS: usize = 3;
 
 impl Bar {
     fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let template = "{bar:30} {pos}/{len} steps  {msg}  {eta} left";
-        bar.set_style(
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
         Self {
-            bar,
+            line: LineBar::new("steps"),
             position: Position::default(),
         }
     }
@@ -71,35 +66,36 @@ impl Bar {
 impl Observer for Bar {
     fn observe(&mut self, event: &Event) {
         let line = self.position.describe(event);
+        let bar = &self.line.bar;
         match event {
             Event::Start {
                 total_steps, step, ..
             } => {
-                self.bar.set_length(*total_steps as u64);
-                self.bar.set_position(*step as u64);
-                self.bar.reset_eta();
+                bar.set_length(*total_steps as u64);
+                bar.set_position(*step as u64);
+                bar.reset_eta();
             }
             Event::QuestionOnly { total_steps } => {
-                self.bar.set_length(*total_steps as u64);
-                self.bar.set_position(0);
-                self.bar.reset_eta();
+                bar.set_length(*total_steps as u64);
+                bar.set_position(0);
+                bar.reset_eta();
             }
             Event::Step { .. } => {
-                self.bar.set_message(figures(event));
+                self.line.show(figures(event));
                 return;
             }
-            Event::Summary(_) => self.bar.finish_and_clear(),
+            Event::Summary(_) => bar.finish_and_clear(),
             _ => {}
         }
         if let Some(line) = line {
-            self.bar.suspend(|| output::note(line));
+            bar.suspend(|| output::note(line));
         }
     }
 
     fn tick(&mut self, step: usize) {
-        self.bar.set_position(step as u64);
+        self.line.bar.set_position(step as u64);
         if step - self.position.first_step == WARM_UP_STEPS {
-            self.bar.reset_eta();
+            self.line.bar.reset_eta();
         }
     }
 }
@@ -158,7 +154,9 @@ impl Position {
                     .time_left(event)
                     .map(|left| format!("  {left} left"))
                     .unwrap_or_default();
-                format!("step {step}/{}  {}{left}", self.total_steps, figures(event))
+                let figures = figures(event).into_iter().map(|figure| figure.text);
+                let figures = figures.collect::<Vec<_>>().join("  ");
+                format!("step {step}/{}  {figures}{left}", self.total_steps)
             }
             Event::Evaluation {
                 step,
@@ -239,7 +237,7 @@ pub fn weights_taken(Pretrained { path, report }: &Pretrained) -> String {
 }
 
 /// Loss, speed and memory of a step.
-fn figures(event: &Event) -> String {
+fn figures(event: &Event) -> Vec<Figure> {
     let Event::Step {
         epoch,
         loss,
@@ -249,15 +247,16 @@ fn figures(event: &Event) -> String {
         ..
     } = event
     else {
-        return String::new();
+        return Vec::new();
     };
-    let memory = memory_bytes
-        .map(|bytes| format!("  {}", Bytes(bytes)))
-        .unwrap_or_default();
-    format!(
-        "epoch {}  loss {loss:.4}  lr {lr:.1e}  {samples_per_second:.0} samples/s{memory}",
-        epoch + 1
-    )
+    let memory = memory_bytes.map(|bytes| Figure::new(6, Bytes(bytes).to_string()));
+    let others = [
+        Figure::new(3, format!("epoch {}", epoch + 1)),
+        Figure::new(1, format!("loss {loss:.4}")),
+        Figure::new(7, format!("lr {lr:.1e}")),
+        Figure::new(5, format!("{samples_per_second:.0} samples/s")),
+    ];
+    others.into_iter().chain(memory).collect()
 }
 
 fn describe_summary(summary: &Summary) -> String {
@@ -303,7 +302,13 @@ fn each_branch(
 
 /// A share as a percentage.
 pub fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
+    let text = format!("{:.2} %", 100.0 * share);
+    // A share of nothing, or one that rounds to it, may have a sign.
+    if text == "-0.00 %" {
+        "0.00 %".to_owned()
+    } else {
+        text
+    }
 }
 
 /// Bytes in GiB.
@@ -314,4 +319,15 @@ pub fn gibibytes(bytes: u64) -> String {
 fn duration(seconds: f64) -> String {
     indicatif::HumanDuration(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn nothing_has_no_sign() {
+        let shown = [0.0, -0.0, -1e-9, -0.001, 0.5].map(percent);
+        assert_eq!(shown, ["0.00 %", "0.00 %", "0.00 %", "-0.10 %", "50.00 %"]);
+    }
 }

@@ -19,6 +19,25 @@ pub fn restart(args: &TrainArgs, run_dir: &Path, stop_after: Option<u64>) -> io:
     replace_by(&mut command)
 }
 
+/// Starts the program anew, with the same arguments and these variables, in the place of this process. Comes back only where
+/// that failed, with the reason.
+pub fn restart_with<'a>(variables: impl Iterator<Item = &'a (String, String)>) -> io::Error {
+    let command = std::env::current_exe().map(|program| {
+        let mut command = Command::new(program);
+        command
+            .args(std::env::args_os().skip(1))
+            .envs(variables.map(|(name, value)| (name, value)));
+        command
+    });
+    match command {
+        #[cfg(unix)]
+        Ok(mut command) => std::os::unix::process::CommandExt::exec(&mut command),
+        #[cfg(not(unix))]
+        Ok(_) => io::ErrorKind::Unsupported.into(),
+        Err(error) => error,
+    }
+}
+
 #[cfg(unix)]
 fn replace_by(command: &mut Command) -> io::Result<ExitCode> {
     Err(std::os::unix::process::CommandExt::exec(command))

@@ -6,25 +6,45 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use config_schema::{
-    Device, Hardware, Layers, MAX_TEXT_BYTES, Resolved, Source, fixed_differences,
+    Config, Device, Hardware, Layers, MAX_TEXT_BYTES, Resolved, Source, fixed_differences,
     preset_summaries, presets, record, resolve, resolve_record, stated_preset,
 };
-use gpu_probe::{Candidate, DeviceRequest, Driver, Inventory, choose_preset, probe};
+use gpu_probe::{
+    Candidate, ChooseError, CudaDevice, CudaEnvironment, DeviceRequest, Driver, Inventory, Memory,
+    choose_device, choose_preset, probe,
+};
+use trainer::memory::{Capacity, budget};
 
 use crate::args::ConfigArgs;
 use crate::failure::Failure;
+use crate::progress::gibibytes;
+use crate::restart::restart_with;
 
 /// What a command works with.
 #[derive(Debug)]
 pub struct Settings {
     /// The configuration.
     pub resolved: Resolved,
-    /// The device, decided.
+    /// The device, decided; a GPU by CUDA's ordinal.
     pub device: Device,
+    /// The GPU that `device` is.
+    pub card: Option<CudaDevice>,
     /// Why this preset and this device, in a sentence.
     pub reason: String,
     /// Bytes of memory of the device; on the CPU those that the machine has to give. None where they cannot be read.
     pub device_memory: Option<u64>,
+    /// Why nothing can be computed on `device`.
+    problem: Option<ChooseError>,
+    /// What the environment's list of GPUs has that takes no effect.
+    ignored: Option<String>,
+}
+
+/// The device for a configuration.
+struct Found {
+    device: Device,
+    card: Option<CudaDevice>,
+    why: String,
+    problem: Option<ChooseError>,
 }
 
 impl ConfigArgs {
@@ -34,34 +54,32 @@ impl ConfigArgs {
         // The probe may itself be configured (`hardware`), so the layers are resolved once without its answer.
         let first = resolve(&layers, &lookup)?;
         let hardware = &first.config.hardware;
-        let inventory = probe(configured_library(hardware))?;
-        if let Some(preset) = stated_preset(&layers) {
-            let (device, found) = device_for(&first, &inventory);
-            return Ok(Settings {
-                device_memory: memory_of(device, &inventory),
-                device,
-                reason: format!("preset \"{preset}\" was asked for; {found}"),
-                resolved: first,
-            });
+        let inventory = probe(configured_library(hardware), &cuda_environment())?;
+        if stated_preset(&layers).is_some() {
+            let mut found = device_for(&first, &inventory);
+            found.why = format!("you named the preset, and {}", found.why);
+            return Ok(Settings::new(first, found, &inventory));
         }
         let request = match hardware.device {
             Device::Auto => None,
             Device::Cpu | Device::Wgpu => Some(DeviceRequest::Cpu),
-            Device::Cuda(index) => Some(DeviceRequest::Cuda(Some(index))),
+            Device::Cuda(ordinal) => Some(DeviceRequest::Cuda(Some(ordinal))),
         };
         let choice = choose_preset(&inventory, &candidates()?, request)?;
-        let device = match (&hardware.device, choice.device) {
+        let device = match (&hardware.device, &choice.device) {
             (Device::Wgpu, _) => Device::Wgpu,
-            (_, gpu_probe::Device::Cpu) => Device::Cpu,
-            (_, gpu_probe::Device::Cuda { index }) => Device::Cuda(index),
+            (_, None) => Device::Cpu,
+            (_, Some(card)) => Device::Cuda(card.ordinal),
         };
         layers.fallback_preset = choice.preset;
-        Ok(Settings {
-            resolved: resolve(&layers, &lookup)?,
-            device_memory: memory_of(device, &inventory),
+        let found = Found {
             device,
-            reason: choice.reason,
-        })
+            card: choice.device,
+            why: choice.reason,
+            problem: None,
+        };
+        let resolved = resolve(&layers, &lookup)?;
+        Ok(Settings::new(resolved, found, &inventory))
     }
 
     fn layers(&self) -> Result<Layers, Failure> {
@@ -95,6 +113,126 @@ impl ConfigArgs {
             .flatten()
             .chain(self.set.iter().cloned())
             .collect()
+    }
+}
+
+impl Settings {
+    fn new(resolved: Resolved, found: Found, inventory: &Inventory) -> Self {
+        let Found {
+            device,
+            card,
+            why,
+            problem,
+        } = found;
+        let device_memory = match (device, &card) {
+            (Device::Cpu, _) => inventory.host.usable_memory.as_result().ok().copied(),
+            (_, card) => card.as_ref().map(|card| card.memory.total),
+        };
+        let ignored = match &inventory.driver {
+            Driver::Present { visibility, .. } if card.is_some() => visibility.ignored.clone(),
+            _ => None,
+        };
+        Self {
+            reason: format!("{}: {why}", place(device, card.as_ref())),
+            resolved,
+            device,
+            card,
+            device_memory,
+            problem,
+            ignored,
+        }
+    }
+
+    /// Memory of the device, for a budget.
+    pub fn capacity(&self) -> Option<Capacity> {
+        let total = self.device_memory?;
+        let free = self.card.as_ref().map_or(total, |card| card.memory.free);
+        Some(Capacity { total, free })
+    }
+
+    /// The settings of a process that can compute on the device. Where CUDA would show this process another device, the program
+    /// starts anew with the variables that make it show this one.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such device for this process.
+    pub fn ready(self) -> Result<Self, Failure> {
+        if let Some(problem) = &self.problem {
+            return Err(problem.clone().into());
+        }
+        let environment = self.card.iter().flat_map(|card| &card.environment);
+        if let Some(variable) = environment.clone().next() {
+            let failed = restart_with(environment);
+            return Err(Failure::Environment {
+                variable: variable.clone(),
+                source: failed,
+            });
+        }
+        Ok(self)
+    }
+
+    /// The settings to plan with. A GPU may be planned for where there is no driver.
+    ///
+    /// # Errors
+    ///
+    /// When there is a driver, and no such device for this process.
+    pub fn planned(self) -> Result<Self, Failure> {
+        match &self.problem {
+            Some(problem) if !matches!(problem, ChooseError::NoDriver { .. }) => {
+                Err(problem.clone().into())
+            }
+            _ => Ok(self),
+        }
+    }
+
+    /// Which preset on which device, and why, in a sentence.
+    pub fn summary(&self) -> String {
+        format!("preset {} on {}", self.resolved.preset, self.reason)
+    }
+
+    /// What a person should know of the configuration and the GPU.
+    pub fn warnings(&self) -> Vec<String> {
+        let card = self.card.iter();
+        let taken = card.filter_map(|card| taken(card, &self.resolved.config));
+        let own = self
+            .ignored
+            .iter()
+            .map(|why| format!("CUDA_VISIBLE_DEVICES: {why}"));
+        let configured = self.resolved.warnings.iter().map(ToString::to_string);
+        configured.chain(own).chain(taken).collect()
+    }
+}
+
+/// Who leaves less of a GPU than a run would take.
+pub fn taken(card: &CudaDevice, config: &Config) -> Option<String> {
+    let Memory { total, free, .. } = card.memory;
+    let stated = config.hardware.memory_budget.bytes();
+    let wanted = stated.or_else(|| budget(config, Some(total)))?;
+    if wanted <= free {
+        return None;
+    }
+    let consequence = match stated {
+        Some(stated) => format!(
+            "`hardware.memory_budget` is {}, more than is free",
+            gibibytes(stated)
+        ),
+        None => format!("the budget is the {} that are free", gibibytes(free)),
+    };
+    Some(format!(
+        "{} of the {} of {} are in use ({}); {consequence}",
+        gibibytes(card.held_bytes()),
+        gibibytes(total),
+        card.place(),
+        card.holders(),
+    ))
+}
+
+/// A device for a person, with the GPU that CUDA's ordinal is.
+fn place(device: Device, card: Option<&CudaDevice>) -> String {
+    match (device, card) {
+        (Device::Cpu, _) => "the CPU".to_owned(),
+        (device, Some(card)) => format!("{device} ({})", card.place()),
+        (device, None) => device.to_string(),
     }
 }
 
@@ -136,64 +274,70 @@ pub fn of_run(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings, Failure> 
             fixed,
         });
     }
-    let inventory = probe(configured_library(&resolved.config.hardware))?;
-    let (device, found) = device_for(&resolved, &inventory);
-    Ok(Settings {
-        device_memory: memory_of(device, &inventory),
-        device,
-        reason: found,
-        resolved,
-    })
-}
-
-/// Bytes of memory of a device, where they can be read.
-pub fn memory_of(device: Device, inventory: &Inventory) -> Option<u64> {
-    match (device, &inventory.driver) {
-        (Device::Cpu, _) => inventory.host.usable_memory.as_result().ok().copied(),
-        (Device::Cuda(index), Driver::Present { gpus, .. }) => {
-            let card = gpus.as_result().ok()?.iter().find(|gpu| gpu.index == index);
-            card?.device_memory().as_result().ok().copied()
-        }
-        _ => None,
-    }
+    let inventory = probe(
+        configured_library(&resolved.config.hardware),
+        &cuda_environment(),
+    )?;
+    let mut found = device_for(&resolved, &inventory);
+    found.why = format!("it is the preset of the run, and {}", found.why);
+    Ok(Settings::new(resolved, found, &inventory))
 }
 
 /// The device for a preset that somebody chose.
-fn device_for(resolved: &Resolved, inventory: &Inventory) -> (Device, String) {
+fn device_for(resolved: &Resolved, inventory: &Inventory) -> Found {
     let config = &resolved.config;
-    if config.hardware.device != Device::Auto {
-        return (
-            config.hardware.device,
-            format!("device {} was asked for", config.hardware.device),
-        );
-    }
-    if config.preset.min_device_memory.bytes().is_none() {
-        return (Device::Cpu, "it is not for a GPU".to_owned());
-    }
-    match choose_preset(
-        inventory,
-        &[Candidate {
-            name: resolved.preset.clone(),
-            min_device_memory: Some(0),
-        }],
-        None,
-    ) {
-        Ok(choice) => match choice.device {
-            gpu_probe::Device::Cuda { index } => (
-                Device::Cuda(index),
-                format!("GPU {index} has the most memory"),
-            ),
-            gpu_probe::Device::Cpu => (Device::Cpu, "there is no GPU".to_owned()),
+    let on = |device, why: String, problem| Found {
+        device,
+        card: None,
+        why,
+        problem,
+    };
+    let asked = match config.hardware.device {
+        Device::Cuda(ordinal) => Some(ordinal),
+        Device::Auto if config.preset.min_device_memory.bytes().is_none() => {
+            let why = "it is for machines without GPU";
+            return on(Device::Cpu, why.to_owned(), None);
+        }
+        Device::Auto => None,
+        device => {
+            return on(
+                device,
+                "`hardware.device` asks for this device".to_owned(),
+                None,
+            );
+        }
+    };
+    match choose_device(inventory, asked) {
+        Ok((card, why)) => Found {
+            device: Device::Cuda(card.ordinal),
+            why: match asked {
+                Some(_) => format!("`hardware.device` asks for this GPU: {why}"),
+                None => why,
+            },
+            card: Some(card),
+            problem: None,
         },
-        Err(_) => (Device::Cpu, no_gpu(inventory)),
+        Err(error) if asked.is_none() && no_gpu_here(&error) => on(
+            Device::Cpu,
+            format!("there is no GPU to use ({error})"),
+            None,
+        ),
+        Err(error) => on(
+            asked.map_or(Device::Cpu, Device::Cuda),
+            error.to_string(),
+            Some(error),
+        ),
     }
 }
 
-fn no_gpu(inventory: &Inventory) -> String {
-    match &inventory.driver {
-        Driver::Absent { reason } => format!("there is no GPU ({reason})"),
-        Driver::Present { .. } => "there is no GPU whose memory can be read".to_owned(),
-    }
+/// Whether a machine without GPU, or an environment that asks for none, is all that is the matter.
+fn no_gpu_here(error: &ChooseError) -> bool {
+    matches!(
+        error,
+        ChooseError::NoDriver { .. }
+            | ChooseError::NoGpu
+            | ChooseError::AllHidden { ignored: None, .. }
+    )
 }
 
 fn candidates() -> Result<Vec<Candidate>, Failure> {
@@ -269,4 +413,28 @@ fn environment() -> Vec<(String, String)> {
     env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
+}
+
+/// Whether the terminal shows letters beyond ASCII, as the locale says. Without one it is that of C, which has none.
+pub fn unicode() -> bool {
+    let names = ["LC_ALL", "LC_CTYPE", "LANG"];
+    let mut values = names.into_iter().filter_map(variable);
+    let locale = values.find(|value| !value.is_empty());
+    locale.is_some_and(|locale| {
+        let locale = locale.to_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
+/// A variable of the environment, with a mark for what is not UTF-8.
+pub fn variable(name: &str) -> Option<String> {
+    env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// CUDA's variables. A value that is not UTF-8 names no GPU, whatever stands for its bytes.
+pub fn cuda_environment() -> CudaEnvironment {
+    CudaEnvironment {
+        visible_devices: variable("CUDA_VISIBLE_DEVICES"),
+        device_order: variable("CUDA_DEVICE_ORDER"),
+    }
 }

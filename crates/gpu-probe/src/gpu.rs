@@ -14,6 +14,11 @@ pub struct Gpu {
     pub name: Reading<String>,
     /// Identifier that stays with the card whatever its index.
     pub uuid: Reading<String>,
+    /// Whether `CUDA_VISIBLE_DEVICES` leaves the card, or a MIG instance of it, to this process.
+    pub visible: bool,
+    /// The ordinal by which this process reaches the card through CUDA. `None` for a card that is hidden, that is in MIG
+    /// mode, or that CUDA leaves out because a MIG instance is visible.
+    pub cuda_ordinal: Option<u32>,
     /// Memory of the whole card, also in MIG mode.
     pub memory: Reading<Memory>,
     /// CUDA compute capability.
@@ -75,7 +80,7 @@ pub enum Mig {
     Unsupported,
     /// The card is used whole.
     Disabled,
-    /// The card is used through its instances only; a process sees one of them.
+    /// The card is used through its instances only; CUDA shows a process one of them.
     Enabled {
         /// The instances that exist, possibly none.
         instances: Reading<Vec<MigInstance>>,
@@ -91,6 +96,11 @@ pub struct MigInstance {
     pub name: Reading<String>,
     /// Identifier to select the instance with.
     pub uuid: Reading<String>,
+    /// Whether `CUDA_VISIBLE_DEVICES` leaves the instance to this process.
+    pub visible: bool,
+    /// 0 for the one instance that CUDA gives to this process. A visible instance without ordinal is reached with its UUID as
+    /// `CUDA_VISIBLE_DEVICES`.
+    pub cuda_ordinal: Option<u32>,
     /// Memory of this instance.
     pub memory: Reading<Memory>,
 }
@@ -104,42 +114,4 @@ pub struct Process {
     pub name: Reading<String>,
     /// Device memory it holds, in bytes.
     pub used_memory: Reading<u64>,
-}
-
-impl Gpu {
-    /// Bytes of device memory that one process can use: of the largest instance on a card in MIG mode, otherwise the
-    /// card's total. Unavailable also where the MIG state is unknown, since the total may then be more than any process
-    /// gets.
-    pub fn device_memory(&self) -> Reading<u64> {
-        self.largest_memory().into()
-    }
-
-    fn largest_memory(&self) -> Result<u64, String> {
-        let mig = self
-            .mig
-            .as_result()
-            .map_err(|reason| format!("MIG state: {reason}"))?;
-        let Mig::Enabled { instances } = mig else {
-            return Ok(self.memory.as_result()?.total);
-        };
-        let instances = instances
-            .as_result()
-            .map_err(|reason| format!("MIG instances: {reason}"))?;
-        let (totals, failures): (Vec<_>, Vec<_>) = instances
-            .iter()
-            .map(|instance| match instance.memory.as_result() {
-                Ok(memory) => Ok(memory.total),
-                Err(reason) => Err(format!("MIG instance {}: {reason}", instance.index)),
-            })
-            .partition(Result::is_ok);
-        match totals.into_iter().flatten().max() {
-            Some(total) => Ok(total),
-            None if failures.is_empty() => Err("MIG mode is on and no instance exists".into()),
-            None => Err(failures
-                .into_iter()
-                .filter_map(Result::err)
-                .collect::<Vec<_>>()
-                .join("; ")),
-        }
-    }
 }

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::{Gpu, Host, HostRoots, Reading, Version, nvml};
+use crate::{CudaEnvironment, Gpu, Host, HostRoots, Reading, Version, Visibility, nvml};
 
 /// Everything [`probe`] found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,7 +28,9 @@ pub enum Driver {
         version: Reading<String>,
         /// Newest CUDA version the driver supports.
         cuda_version: Reading<Version>,
-        /// All GPUs in NVML's order, also those that fail.
+        /// What the environment makes of the GPUs.
+        visibility: Visibility,
+        /// All GPUs in NVML's order, also those that fail and those that are hidden from this process.
         gpus: Reading<Vec<Gpu>>,
     },
 }
@@ -48,6 +50,8 @@ pub enum ProbeError {
 
 /// Reads the GPUs through NVML and the host memory and cores that this process may use.
 ///
+/// `environment` is what the process has of CUDA's variables; it decides which GPUs are marked as hidden.
+///
 /// `nvml_library` replaces the driver's own library, whose place the system's loader knows. As with any shared library,
 /// a name without a slash is looked up where the loader looks, not in the working directory.
 ///
@@ -55,9 +59,12 @@ pub enum ProbeError {
 ///
 /// [`ProbeError::LibraryUnusable`] where `nvml_library` is given and cannot be loaded or is no NVML: what was asked for
 /// by name is never replaced by something else. A library that loads and then finds no driver is [`Driver::Absent`].
-pub fn probe(nvml_library: Option<&Path>) -> Result<Inventory, ProbeError> {
+pub fn probe(
+    nvml_library: Option<&Path>,
+    environment: &CudaEnvironment,
+) -> Result<Inventory, ProbeError> {
     Ok(Inventory {
-        driver: nvml::read_driver(nvml_library)?,
+        driver: nvml::read_driver(nvml_library, environment)?,
         host: Host::read(&HostRoots::default()),
     })
 }

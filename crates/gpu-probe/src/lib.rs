@@ -7,38 +7,42 @@
 //! [`choose_preset`] is pure: it picks a preset for such an [`Inventory`] and says why.
 //!
 //! ```
-//! use gpu_probe::{Candidate, Device, DeviceRequest, choose_preset, probe};
+//! use gpu_probe::{Candidate, CudaEnvironment, DeviceRequest, choose_preset, probe};
 //!
 //! let candidates = [
 //!     Candidate { name: "24gb".into(), min_device_memory: Some(22 << 30) },
 //!     Candidate { name: "cpu".into(), min_device_memory: None },
 //! ];
-//! let inventory = probe(None)?;
+//! let inventory = probe(None, &CudaEnvironment::default())?;
 //! let choice = choose_preset(&inventory, &candidates, Some(DeviceRequest::Cpu))?;
-//! assert_eq!((choice.preset.as_str(), choice.device), ("cpu", Device::Cpu));
+//! assert_eq!((choice.preset.as_str(), choice.device), ("cpu", None));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! GPU indices are NVML's, which follow the PCI bus. CUDA counts the fastest card first unless
-//! `CUDA_DEVICE_ORDER=PCI_BUS_ID`, and `CUDA_VISIBLE_DEVICES` renumbers what is left: who opens a CUDA device by an
-//! index from here has to see that both agree.
+//! GPU indices are NVML's, which follow the PCI bus. `CUDA_VISIBLE_DEVICES` hides cards and renumbers the rest, so a
+//! [`CudaDevice`] has an ordinal of its own. CUDA counts the fastest card first unless `CUDA_DEVICE_ORDER=PCI_BUS_ID`, and
+//! gives a process the first MIG instance alone: [`CudaDevice::environment`] is what a process needs to reach the device.
 //!
 //! Memory needs a driver of version 510 or newer; an older one lacks the call, and the reading says so.
 
 mod cgroup;
 mod choose;
+mod cuda_device;
 mod gpu;
 mod host;
 mod inventory;
 mod nvml;
 mod reading;
 mod sample;
+mod visible;
 
 pub use cgroup::CgroupLimit;
-pub use choose::{Candidate, Choice, ChooseError, Device, DeviceRequest, choose_preset};
+pub use choose::{Candidate, Choice, ChooseError, DeviceRequest, choose_device, choose_preset};
+pub use cuda_device::CudaDevice;
 pub use gpu::{Gpu, Memory, Mig, MigInstance, Process, Utilization, Version};
 pub use host::{Host, HostRoots};
 pub use inventory::{Driver, Inventory, ProbeError, probe};
 pub use nvml::GpuSampler;
 pub use reading::Reading;
 pub use sample::{GpuProcess, GpuSample, SamplerError};
+pub use visible::{CudaEnvironment, Visibility};

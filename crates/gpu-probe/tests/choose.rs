@@ -1,8 +1,8 @@
 //! Which preset `choose_preset` picks, for inventories written out here.
 
 use gpu_probe::{
-    Candidate, Choice, ChooseError, Device, DeviceRequest, Driver, Gpu, Host, HostRoots, Inventory,
-    Memory, Mig, MigInstance, Reading, choose_preset,
+    Candidate, ChooseError, DeviceRequest, Driver, Gpu, Host, HostRoots, Inventory, Memory, Mig,
+    MigInstance, Reading, Visibility, choose_preset,
 };
 use proptest::prelude::*;
 
@@ -17,6 +17,8 @@ fn gpu(index: u32, name: &str, gib: u64) -> Gpu {
         memory: memory(gib * GIB),
         mig: Reading::Value(Mig::Unsupported),
         uuid: unread(),
+        visible: true,
+        cuda_ordinal: Some(index),
         compute_capability: unread(),
         utilization: unread(),
         temperature_celsius: unread(),
@@ -56,6 +58,7 @@ fn present(gpus: Reading<Vec<Gpu>>) -> Inventory {
     inventory(Driver::Present {
         version: unread(),
         cuda_version: unread(),
+        visibility: Visibility::default(),
         gpus,
     })
 }
@@ -91,20 +94,18 @@ fn check(
     inventory: &Inventory,
     request: Option<DeviceRequest>,
     preset: &str,
-    device: Device,
+    gpu: Option<u32>,
     reason: &str,
 ) {
-    let expected = Choice {
-        preset: preset.into(),
-        device,
-        reason: reason.into(),
-    };
-    assert_eq!(choose_preset(inventory, &presets(), request), Ok(expected));
+    let choice = choose_preset(inventory, &presets(), request).unwrap();
+    assert_eq!(choice.preset, preset);
+    assert_eq!(choice.device.map(|device| device.gpu), gpu);
+    assert_eq!(choice.reason, reason);
 }
 
 #[test]
 fn the_largest_preset_that_fits() {
-    let cuda = |index| Device::Cuda { index };
+    let cuda = Some::<u32>;
     let rtx = || gpu(0, "NVIDIA GeForce RTX 4090", 24);
     let a6000 = || gpu(1, "NVIDIA RTX A6000", 48);
     let rtx_reason = "NVIDIA GeForce RTX 4090 has 24.0 GiB; \"24gb\" is the largest preset that fits (needs 22.0 GiB)";
@@ -136,7 +137,7 @@ fn the_largest_preset_that_fits() {
         Some(DeviceRequest::Cuda(Some(0))),
         "24gb",
         cuda(0),
-        rtx_reason,
+        &format!("{rtx_reason}; GPUs are numbered by bus, as `nvidia-smi` does"),
     );
     check(
         &with(vec![gpu(0, "twin", 24), gpu(1, "twin", 24)]),
@@ -156,6 +157,8 @@ fn the_largest_preset_that_fits() {
         index: 0,
         name: unread(),
         uuid: unread(),
+        visible: true,
+        cuda_ordinal: Some(0),
         memory: memory(24 * GIB),
     };
     let mig = Gpu {
@@ -169,7 +172,7 @@ fn the_largest_preset_that_fits() {
         None,
         "24gb",
         cuda(0),
-        "NVIDIA H100 has 24.0 GiB in its largest MIG instance; \"24gb\" is the largest preset that fits (needs 22.0 GiB)",
+        "NVIDIA H100 has 24.0 GiB in MIG instance 0; \"24gb\" is the largest preset that fits (needs 22.0 GiB)",
     );
     let nameless = Gpu {
         name: unread(),
@@ -186,19 +189,13 @@ fn the_largest_preset_that_fits() {
 
 #[test]
 fn the_cpu_where_there_is_no_gpu_or_it_is_asked_for() {
-    let reason = "no NVIDIA driver (library not found): preset \"cpu\"";
-    check(&no_driver(), None, "cpu", Device::Cpu, reason);
-    let reason = "the NVIDIA driver reports no GPU: preset \"cpu\"";
-    check(&with(vec![]), None, "cpu", Device::Cpu, reason);
-    let reason = "the CPU was requested: preset \"cpu\"";
-    check(
-        &with(vec![gpu(0, "a", 48)]),
-        CPU,
-        "cpu",
-        Device::Cpu,
-        reason,
-    );
-    check(&no_driver(), CPU, "cpu", Device::Cpu, reason);
+    let reason = "there is no NVIDIA driver (library not found)";
+    check(&no_driver(), None, "cpu", None, reason);
+    let reason = "the NVIDIA driver reports no GPU";
+    check(&with(vec![]), None, "cpu", None, reason);
+    let reason = "the CPU was requested";
+    check(&with(vec![gpu(0, "a", 48)]), CPU, "cpu", None, reason);
+    check(&no_driver(), CPU, "cpu", None, reason);
 }
 
 #[test]
@@ -226,8 +223,7 @@ fn errors_say_what_is_wrong_and_what_to_do() {
         None,
         "no preset fits: NVIDIA GeForce RTX 4080 has 16.0 GiB, and the smallest preset, \"24gb\", needs 22.0 GiB",
         &format!(
-            "{to_cpu}; for this GPU, write a smaller configuration that starts with \
-             `extends = \"24gb\"` and pass it with `--config`"
+            "`aoa presets derive --to gpu.toml` writes a preset for this GPU, to train with `--preset gpu.toml`; {to_cpu}"
         ),
     );
     assert_eq!(
@@ -316,7 +312,7 @@ proptest! {
                 let place = needs.iter().position(|need| need.as_ref() == best).unwrap();
                 prop_assert_eq!(choice.preset, place.to_string());
                 let index = sizes.iter().position(|size| *size == largest).unwrap() as u32;
-                prop_assert_eq!(choice.device, Device::Cuda { index });
+                prop_assert_eq!(choice.device.map(|device| device.gpu), Some(index));
             }
             Err(ChooseError::NoPresetFits { needed, .. }) => {
                 prop_assert!(best.is_none());

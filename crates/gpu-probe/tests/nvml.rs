@@ -3,13 +3,43 @@
 use std::path::Path;
 
 use gpu_probe::{
-    Candidate, Device, Driver, Gpu, Memory, Mig, ProbeError, Reading, Utilization, Version,
-    choose_preset, probe,
+    Candidate, ChooseError, CudaEnvironment, Driver, Gpu, Inventory, Memory, Mig, ProbeError,
+    Reading, Utilization, Version, Visibility, choose_device, choose_preset,
 };
 use nvml_stand_in::{Card, Cards, GIB, MigInstance, Process, code};
 use tempfile::TempDir;
 
 const MEMORY_CALL: &str = "nvmlDeviceGetMemoryInfo_v2";
+
+/// In an environment without CUDA's variables.
+fn probe(library: Option<&Path>) -> Result<Inventory, ProbeError> {
+    gpu_probe::probe(library, &CudaEnvironment::default())
+}
+
+/// Bytes that a process gets at most on this card, or why not.
+fn usable_memory(gpu: Gpu) -> Result<u64, String> {
+    let inventory = Inventory {
+        driver: Driver::Present {
+            version: Reading::unavailable(""),
+            cuda_version: Reading::unavailable(""),
+            visibility: Visibility::default(),
+            gpus: Reading::Value(vec![gpu]),
+        },
+        host: gpu_probe::Host::read(&gpu_probe::HostRoots::default()),
+    };
+    match choose_device(&inventory, None) {
+        Ok((device, _)) => Ok(device.memory.total),
+        Err(ChooseError::MemoryUnreadable { gpus }) => {
+            let (_, why) = gpus[0].split_once("): ").unwrap();
+            Err(why.to_owned())
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn total(gpu: &Gpu) -> u64 {
+    gpu.memory.as_result().unwrap().total
+}
 
 fn probe_cards(cards: &Cards) -> Driver {
     let folder = TempDir::new().unwrap();
@@ -74,8 +104,11 @@ fn a_card_is_read_in_full() {
             major: 12,
             minor: 9,
         }),
+        visibility: Visibility::default(),
         gpus: Reading::Value(vec![Gpu {
             index: 0,
+            visible: true,
+            cuda_ordinal: Some(0),
             name: Reading::Value("NVIDIA RTX A6000".into()),
             uuid: Reading::Value("GPU-11111111-2222-3333-4444-555555555555".into()),
             memory: Reading::Value(Memory {
@@ -118,15 +151,15 @@ fn cards_keep_the_order_of_the_driver() {
         .iter()
         .map(|gpu| {
             let name = gpu.name.as_result().unwrap().as_str();
-            (gpu.index, name, gpu.device_memory())
+            (gpu.index, name, total(gpu))
         })
         .collect();
     assert_eq!(
         found,
         [
-            (0, "24", Reading::Value(24 * GIB)),
-            (1, "48", Reading::Value(48 * GIB)),
-            (2, "16", Reading::Value(16 * GIB)),
+            (0, "24", 24 * GIB),
+            (1, "48", 48 * GIB),
+            (2, "16", 16 * GIB),
         ]
     );
 }
@@ -151,7 +184,7 @@ fn machines_of_one_process_do_not_meet() {
                             panic!("driver absent");
                         };
                         let gpus = gpus.as_result().unwrap().as_slice();
-                        assert_eq!(gpus[0].device_memory(), Reading::Value(size * GIB));
+                        assert_eq!(total(&gpus[0]), size * GIB);
                     }
                 });
             }
@@ -213,11 +246,9 @@ fn a_card_lost_halfway_stays_in_the_list() {
     let fell_off = "device fell off the bus or has otherwise become inacessible";
     assert_eq!(reason(&gpus[0].memory), fell_off);
     assert_eq!(reason(&gpus[0].processes), fell_off);
-    assert_eq!(
-        reason(&gpus[0].device_memory()),
-        format!("MIG state: {fell_off}")
-    );
-    assert_eq!(gpus[1].device_memory(), Reading::Value(24 * GIB));
+    assert_eq!(total(&gpus[1]), 24 * GIB);
+    let lost = usable_memory(gpus[0].clone());
+    assert_eq!(lost, Err(format!("MIG state: {fell_off}")));
 }
 
 #[test]
@@ -305,11 +336,7 @@ fn a_mig_card_offers_its_largest_instance() {
     ];
     for (card, expected) in cases {
         let described = format!("{:?}", card.mig);
-        assert_eq!(
-            probe_one(card).device_memory(),
-            expected.into(),
-            "{described}"
-        );
+        assert_eq!(usable_memory(probe_one(card)), expected, "{described}");
     }
 
     let gpu = probe_one(enabled(vec![instance("3g.20gb", 20)]));
@@ -439,7 +466,7 @@ fn cards_changed_between_probes_are_seen() {
             panic!("driver absent");
         };
         let gpus = gpus.as_result().unwrap();
-        assert_eq!(gpus[0].device_memory(), Reading::Value(size * GIB));
+        assert_eq!(total(&gpus[0]), size * GIB);
     }
 }
 
@@ -472,6 +499,6 @@ fn a_probed_card_leads_to_its_preset() {
         let inventory = probe(Some(&cards.install(folder.path()).unwrap())).unwrap();
         let choice = choose_preset(&inventory, &candidates, None).unwrap();
         assert_eq!(choice.preset, expected);
-        assert_eq!(choice.device, Device::Cuda { index: 0 });
+        assert_eq!(choice.device.map(|device| device.gpu), Some(0));
     }
 }

@@ -95,6 +95,8 @@ pub struct MigInstance {
     pub name: String,
     /// Identifier.
     pub uuid: String,
+    /// Ids of the GPU instance and the compute instance, for names of the form `MIG-GPU-<uuid of the card>/1/0`.
+    pub ids: (u32, u32),
     /// Bytes.
     pub memory_total: u64,
     /// Bytes.
@@ -146,6 +148,7 @@ impl MigInstance {
         Self {
             name: name.into(),
             uuid: uuid.into(),
+            ids: (0, 0),
             memory_total,
             memory_used: 0,
             fails: BTreeMap::new(),

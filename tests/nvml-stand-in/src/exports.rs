@@ -1,6 +1,6 @@
 //! The C functions, named and shaped as in nvml.h: those that `gpu-probe` has nvml-wrapper call.
 
-use std::ffi::{c_char, c_int, c_uint, c_ulonglong, c_void};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
 use std::slice;
 
 use crate::cards::{Card, Mig, Process, code};
@@ -88,6 +88,9 @@ export! {
         machine::card(call, handle, |_| put(device, handle.0))
     };
 
+    fn nvmlDeviceGetHandleByUUID(uuid: *const c_char, device: *mut Device) |call|
+        text(uuid).and_then(|uuid| machine::by_uuid(call, uuid, |handle| put(device, handle.0)));
+
     fn nvmlDeviceGetName(device: Device, text: *mut c_char, length: c_uint) |call|
         machine::device(call, Handle(device), |card, instance| {
             put_text(text, length, instance.map_or(&card.name, |instance| &instance.name))
@@ -169,6 +172,18 @@ fn to_count(length: usize) -> Result<c_uint, u32> {
 
 fn to_code(answer: Answer) -> c_uint {
     answer.err().unwrap_or(code::SUCCESS)
+}
+
+/// # Safety
+///
+/// `text` is null or a C string that outlives the call.
+unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, u32> {
+    if text.is_null() {
+        return Err(code::INVALID_ARGUMENT);
+    }
+    // SAFETY: not null, so a C string.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().map_err(|_| code::INVALID_ARGUMENT)
 }
 
 /// # Safety

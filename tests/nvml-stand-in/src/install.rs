@@ -27,4 +27,16 @@ impl Cards {
         fs::rename(unfinished, cards)?;
         Ok(library)
     }
+
+    /// Has the library at `library` note, from now on, with which variables of CUDA each `nvmlInit` is called: a line of
+    /// `CUDA_VISIBLE_DEVICES` and `CUDA_DEVICE_ORDER` each, `-` for one that is not set. Returns the file.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn note_environments(library: &Path) -> io::Result<PathBuf> {
+        let notes = text::notes_beside(library);
+        fs::write(&notes, "")?;
+        Ok(notes)
+    }
 }

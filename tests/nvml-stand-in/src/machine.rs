@@ -62,7 +62,10 @@ pub(crate) type Answer = Result<(), u32>;
 pub(crate) fn init(function: &str) -> Answer {
     let cards = own_path()
         .ok_or_else(|| "no path of its own".to_owned())
-        .and_then(|path| text::read(&text::file_beside(&path)))
+        .and_then(|path| {
+            text::note_environment(&path)?;
+            text::read(&text::file_beside(&path))
+        })
         .map_err(|error| {
             eprintln!("NVML stand-in: {error}");
             code::UNKNOWN
@@ -146,6 +149,29 @@ pub(crate) fn instance<'a>(
     let instance = instances.get(slot).ok_or(code::NOT_FOUND)?;
     fail_if_listed(&instance.fails, function)?;
     Ok(instance)
+}
+
+/// The card or MIG instance with this UUID; an instance also by card and ids, as in `MIG-GPU-<uuid of the card>/1/0`.
+pub(crate) fn by_uuid(function: &str, uuid: &str, answer: impl FnOnce(Handle) -> Answer) -> Answer {
+    system(function, |machine| {
+        for (index, card) in (0..).zip(&machine.cards) {
+            let handle = Handle::of_card(index);
+            if card.uuid == uuid {
+                return answer(handle);
+            }
+            let Mig::Enabled(instances) = &card.mig else {
+                continue;
+            };
+            for (slot, instance) in (0..).zip(instances) {
+                let (gpu_instance, compute_instance) = instance.ids;
+                let by_ids = format!("MIG-{}/{gpu_instance}/{compute_instance}", card.uuid);
+                if uuid == instance.uuid || uuid == by_ids {
+                    return answer(handle.of_instance(slot));
+                }
+            }
+        }
+        Err(code::NOT_FOUND)
+    })
 }
 
 fn fail_if_listed(table: &BTreeMap<String, u32>, function: &str) -> Answer {

@@ -2,8 +2,10 @@
 //! lines after it describe it. JSON would need a library, which this crate cannot have.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -17,6 +19,28 @@ pub(crate) fn file_beside(library: &Path) -> PathBuf {
     let mut path = OsString::from(library);
     path.push(".cards");
     path.into()
+}
+
+/// Where the library at `library` notes with which variables of CUDA each `nvmlInit` was called, if the file exists.
+pub(crate) fn notes_beside(library: &Path) -> PathBuf {
+    let mut path = OsString::from(library);
+    path.push(".environments");
+    path.into()
+}
+
+/// Appends a line for the process that calls `nvmlInit`.
+pub(crate) fn note_environment(library: &Path) -> Result<(), String> {
+    let path = notes_beside(library);
+    if !path.exists() {
+        return Ok(());
+    }
+    let values = ["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"].map(|name| {
+        let value = env::var_os(name);
+        value.map_or_else(|| NONE.into(), |value| value.to_string_lossy().into_owned())
+    });
+    let file = fs::OpenOptions::new().append(true).open(&path);
+    file.and_then(|mut file| writeln!(file, "{}", values.join(" ")))
+        .map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Reads the cards, or says what is wrong with the file.
@@ -79,6 +103,7 @@ fn write_card(lines: &mut Vec<String>, card: &Card) {
                 lines.extend([
                     format!("instance {}", instance.name),
                     format!("uuid {}", instance.uuid),
+                    format!("ids {} {}", instance.ids.0, instance.ids.1),
                     format!("memory {} {}", instance.memory_total, instance.memory_used),
                 ]);
                 write_fails(lines, &instance.fails);
@@ -128,6 +153,7 @@ fn parse_line(cards: &mut Cards, line: &str) -> Option<()> {
         let instance = instances.last_mut()?;
         match key {
             "uuid" => instance.uuid = rest.into(),
+            "ids" => instance.ids = pair(rest)?,
             "memory" => (instance.memory_total, instance.memory_used) = pair(rest)?,
             "fails" => instance.fails.extend([pair(rest)?]),
             _ => return None,
@@ -189,6 +215,7 @@ mod tests {
     fn cards_survive_the_file() {
         let instance = MigInstance {
             memory_used: 7,
+            ids: (3, 1),
             fails: [("nvmlDeviceGetUUID".into(), code::UNKNOWN)].into(),
             ..MigInstance::new("A100 MIG 3g.20gb", "MIG-1", 20 * GIB)
         };

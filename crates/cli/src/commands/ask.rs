@@ -23,7 +23,7 @@ pub fn run(args: &AskArgs) -> Result<(), Failure> {
         source,
     })?;
     let run_dir = run_dir(args.run.as_ref())?;
-    let settings = of_run(&run_dir, &ConfigArgs::default())?;
+    let settings = of_run(&run_dir, &ConfigArgs::default())?.ready()?;
     let device = device::open(&settings.device)?;
     let trained = Trained::<ActiveModel>::open(&run_dir, &settings.resolved.config, &device)?;
     warn_of(&trained.rejected);

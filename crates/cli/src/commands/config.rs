@@ -28,9 +28,9 @@ fn show(config: &ConfigArgs, origin: bool, json: bool) -> Result<(), Failure> {
         (false, false) => output::text(resolved.annotated_toml()),
     }
     if !json {
-        output::note(&settings.reason);
+        output::note(settings.summary());
     }
-    for warning in &resolved.warnings {
+    for warning in settings.warnings() {
         output::note(format!("warning: {warning}"));
     }
     Ok(())

@@ -17,7 +17,8 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
             data_root: args.data_root.clone(),
             ..ConfigArgs::default()
         },
-    )?;
+    )?
+    .ready()?;
     let config = &settings.resolved.config;
     let device = device::open(&settings.device)?;
     let trained = Trained::<ActiveModel>::open(&run_dir, config, &device)?;

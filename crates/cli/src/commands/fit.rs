@@ -94,7 +94,7 @@ enum Size {
 }
 
 pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
-    let mut settings = args.config.settings()?;
+    let mut settings = args.config.settings()?.ready()?;
     let config = &settings.resolved.config;
     let dataset = Dataset::open(config)?;
     let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
@@ -102,6 +102,9 @@ pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
     if let Some(micro_batch) = args.measure {
         child::measure(&settings, &dataset, encoder, &worst, micro_batch)?;
         return Ok(ExitCode::SUCCESS);
+    }
+    for warning in settings.warnings() {
+        output::note(format!("warning: {warning}"));
     }
     let (memory, _) = device_memory(&settings);
     let segments = match budget(config, memory) {

@@ -19,10 +19,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::CommandFactory;
 use trainer::{Dataset, write_whole};
 
-use crate::args::{Args, Command};
+use crate::args::Command;
+use crate::completion;
 use crate::failure::Failure;
 use crate::output;
 
@@ -42,9 +42,8 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Data { command } => data::run(&command)?,
         Command::Weights { command } => weights::run(&command)?,
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Args::command(), "aoa", &mut script);
-            output::text(String::from_utf8_lossy(&script));
+            let script = completion::script(shell);
+            output::text(script.map_err(Failure::Completions)?);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -3,7 +3,7 @@ mod csv;
 use std::path::Path;
 use std::sync::mpsc;
 
-use gpu_probe::{GpuProcess, GpuSample, GpuSampler};
+use gpu_probe::{Driver, GpuProcess, GpuSample, GpuSampler, Inventory, probe};
 use serde::Serialize;
 use trainer::Pace;
 
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::interrupt::on_interrupt;
 use crate::output;
 use crate::progress::gibibytes;
-use crate::settings::nvml_library;
+use crate::settings::{cuda_environment, nvml_library};
 
 /// In place of a value that a card does not give.
 const NOT_AVAILABLE: &str = "n/a";
@@ -23,6 +23,8 @@ const NOT_AVAILABLE: &str = "n/a";
 struct Timed<'a> {
     /// Since the start of the monitor.
     seconds: f64,
+    /// Whether `CUDA_VISIBLE_DEVICES` leaves the card to this process.
+    visible: bool,
     #[serde(flatten)]
     sample: &'a GpuSample,
 }
@@ -37,13 +39,18 @@ pub fn run(args: &MonitorArgs) -> Result<(), Failure> {
     let library = nvml_library(args.nvml_library.as_deref())?;
     let mut sampler = GpuSampler::open(library.as_deref(), &args.gpu)?;
     let mut csv = args.csv.as_deref().map(CsvFile::open).transpose()?;
+    let hidden = hidden(&probe(library.as_deref(), &cuda_environment())?);
     let readings = if args.once { Some(1) } else { args.count };
 
     let mut pace = Pace::start(args.interval);
     for reading in 1.. {
         let seconds = (pace.seconds() * 1000.0).round() / 1000.0;
         let samples = sampler.read();
-        let timed = samples.iter().map(|sample| Timed { seconds, sample });
+        let timed = samples.iter().map(|sample| Timed {
+            seconds,
+            visible: !hidden.contains(&sample.index),
+            sample,
+        });
         if let Some(csv) = &mut csv {
             csv.append(timed.clone())?;
         }
@@ -84,8 +91,22 @@ impl Timed<'_> {
                 shown(sample.processes.as_ref(), |all| processes(all)),
             )
         };
-        format!("{:>8.1} s  GPU {}  {values}", self.seconds, sample.index)
+        let mark = if self.visible { "" } else { " (hidden)" };
+        format!(
+            "{:>8.1} s  GPU {}{mark}  {values}",
+            self.seconds, sample.index
+        )
     }
+}
+
+/// The cards that the environment hides from this process.
+fn hidden(inventory: &Inventory) -> Vec<u32> {
+    let Driver::Present { gpus, .. } = &inventory.driver else {
+        return Vec::new();
+    };
+    let gpus = gpus.as_result().map_or(&[][..], Vec::as_slice);
+    let hidden = gpus.iter().filter(|gpu| !gpu.visible);
+    hidden.map(|gpu| gpu.index).collect()
 }
 
 fn shown<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use config_schema::{Config, Device};
+use gpu_probe::CudaDevice;
 use serde::Serialize;
-use trainer::memory::budget;
+use trainer::memory::{Capacity, budget};
 use trainer::plan::{
     PartBytes, Phase, Plan, Saving, SegmentChoice, WorstCase, choose_segment, plan, savings,
     with_segment,
@@ -25,6 +26,11 @@ pub(super) const DOES_NOT_FIT: u8 = 7;
 #[derive(Serialize)]
 struct Answer {
     preset: String,
+    device: String,
+    /// The GPU that `device` is.
+    card: Option<CudaDevice>,
+    /// Why this preset and this device.
+    reason: String,
     #[serde(flatten)]
     plan: Plan,
     /// Where `checkpoint_segment` is left to the budget.
@@ -36,7 +42,10 @@ struct Answer {
 }
 
 pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
-    let settings = args.config.settings()?;
+    let settings = args.config.settings()?.planned()?;
+    for warning in settings.warnings() {
+        output::note(format!("warning: {warning}"));
+    }
     let config = &settings.resolved.config;
     let dataset = Dataset::open(config)?;
     let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
@@ -57,6 +66,9 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
     let fits = budget_bytes.map(|budget| planned.peak_bytes <= budget);
     let answer = Answer {
         preset: settings.resolved.preset.clone(),
+        device: settings.device.to_string(),
+        card: settings.card.clone(),
+        reason: settings.reason.clone(),
         plan: planned,
         segments,
         budget_bytes,
@@ -77,14 +89,17 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
 
 /// Bytes of the device that would train, or of the smallest card that the preset is for where there is no GPU; and which
 /// that is.
-pub(super) fn device_memory(settings: &Settings) -> (Option<u64>, String) {
-    let memory = settings.device_memory;
-    if let (Device::Cuda(index), Some(_)) = (settings.device, memory) {
-        return (memory, format!("GPU {index}"));
+pub(super) fn device_memory(settings: &Settings) -> (Option<Capacity>, String) {
+    let memory = settings.capacity();
+    if let Some(card) = &settings.card {
+        return (memory, card.place());
     }
     let least = settings.resolved.config.preset.min_device_memory.bytes();
     if least.is_some() {
-        return (least, "the smallest card that the preset is for".to_owned());
+        return (
+            least.map(Capacity::from),
+            "the smallest card that the preset is for".to_owned(),
+        );
     }
     let whose = match (settings.device, memory) {
         (Device::Cpu, Some(_)) => "the host",
@@ -95,12 +110,19 @@ pub(super) fn device_memory(settings: &Settings) -> (Option<u64>, String) {
 }
 
 /// Where the budget comes from.
-pub(super) fn origin(config: &Config, memory: Option<u64>, whose: &str) -> String {
+pub(super) fn origin(config: &Config, memory: Option<Capacity>, whose: &str) -> String {
     if config.hardware.memory_budget.bytes().is_some() {
         return "`hardware.memory_budget`".to_owned();
     }
     let part = config.memory_optimization.max_memory_usage;
-    let memory = memory.map_or_else(|| "memory".to_owned(), gibibytes);
+    if let Some(Capacity { total, free }) = memory
+        && budget(config, memory) == Some(free)
+        && free < total
+    {
+        let [free, total] = [free, total].map(gibibytes);
+        return format!("the {free} that are free of the {total} of {whose}");
+    }
+    let memory = memory.map_or_else(|| "memory".to_owned(), |memory| gibibytes(memory.total));
     format!("{part} of the {memory} of {whose}")
 }
 

@@ -1,16 +1,16 @@
 use std::fmt::Display;
 
-use gpu_probe::{Driver, Gpu, Host, Mig, Reading, probe};
+use gpu_probe::{Driver, Gpu, Host, Mig, MigInstance, Reading, probe};
 
 use crate::args::ProbeArgs;
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::gibibytes;
-use crate::settings::nvml_library;
+use crate::settings::{cuda_environment, nvml_library};
 
 pub fn run(args: &ProbeArgs) -> Result<(), Failure> {
     let library = nvml_library(args.nvml_library.as_deref())?;
-    let inventory = probe(library.as_deref())?;
+    let inventory = probe(library.as_deref(), &cuda_environment())?;
     if args.json {
         output::json(&inventory);
         return Ok(());
@@ -20,6 +20,7 @@ pub fn run(args: &ProbeArgs) -> Result<(), Failure> {
         Driver::Present {
             version,
             cuda_version,
+            visibility,
             gpus,
         } => {
             output::line(format!(
@@ -27,6 +28,12 @@ pub fn run(args: &ProbeArgs) -> Result<(), Failure> {
                 shown(version),
                 shown(cuda_version)
             ));
+            if let Some(list) = &visibility.visible_devices {
+                output::line(format!("CUDA_VISIBLE_DEVICES=\"{list}\""));
+            }
+            if let Some(why) = &visibility.ignored {
+                output::line(format!("  {why}"));
+            }
             match gpus.as_result() {
                 Ok(gpus) => gpus.iter().for_each(show_gpu),
                 Err(reason) => output::line(format!("GPUs not available ({reason})")),
@@ -39,10 +46,11 @@ pub fn run(args: &ProbeArgs) -> Result<(), Failure> {
 
 fn show_gpu(gpu: &Gpu) {
     output::line(format!(
-        "GPU {}  {}  {}",
+        "GPU {}  {}  {}{}",
         gpu.index,
         shown(&gpu.name),
-        shown(&gpu.uuid)
+        shown(&gpu.uuid),
+        mark(gpu.visible, gpu.cuda_ordinal)
     ));
     row("memory", &gpu.memory, |memory| {
         let [used, free, total] = [memory.used, memory.free, memory.total].map(gibibytes);
@@ -66,16 +74,16 @@ fn show_gpu(gpu: &Gpu) {
         Mig::Unsupported => "not supported".to_owned(),
         Mig::Disabled => "off".to_owned(),
         Mig::Enabled { instances } => match instances.as_result() {
-            Ok(instances) => {
-                let memory = instances.iter().map(|one| match one.memory.as_result() {
-                    Ok(memory) => gibibytes(memory.total),
-                    Err(reason) => format!("unknown ({reason})"),
-                });
-                format!("on; instances of {}", memory.collect::<Vec<_>>().join(", "))
-            }
+            Ok(instances) => format!("on; {} instances", instances.len()),
             Err(reason) => format!("on; instances not available ({reason})"),
         },
     });
+    if let Reading::Value(Mig::Enabled {
+        instances: Reading::Value(instances),
+    }) = &gpu.mig
+    {
+        instances.iter().for_each(show_instance);
+    }
     row("processes", &gpu.processes, |processes| {
         let each = processes.iter().map(|process| {
             let memory = process
@@ -90,6 +98,33 @@ fn show_gpu(gpu: &Gpu) {
             each.collect::<Vec<_>>().join("; ")
         }
     });
+}
+
+fn show_instance(instance: &MigInstance) {
+    let memory = match instance.memory.as_result() {
+        Ok(memory) => format!(
+            "{} free of {}",
+            gibibytes(memory.free),
+            gibibytes(memory.total)
+        ),
+        Err(reason) => format!("memory not available ({reason})"),
+    };
+    output::line(format!(
+        "  instance {}  {}  {}  {memory}{}",
+        instance.index,
+        shown(&instance.name),
+        shown(&instance.uuid),
+        mark(instance.visible, instance.cuda_ordinal)
+    ));
+}
+
+/// How this process reaches a GPU, after its name.
+fn mark(visible: bool, ordinal: Option<u32>) -> String {
+    match ordinal {
+        _ if !visible => "  (hidden by CUDA_VISIBLE_DEVICES)".to_owned(),
+        Some(ordinal) => format!("  cuda:{ordinal}"),
+        None => String::new(),
+    }
 }
 
 fn show_host(host: &Host) {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use config_schema::{Config, DatasetName, Device};
+use config_schema::{Config, DatasetName};
 use data_pipeline::{DataError, easy_vqa};
+use gpu_probe::CudaDevice;
 use trainer::memory::{CardMeter, DeviceMemory, OutOfMemory, budget};
 use trainer::plan::{WorstCase, choose_segment, least, plan, with_segment};
 use trainer::{
@@ -34,14 +35,12 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         Some(run_dir) => of_run(run_dir, &args.config)?,
         None => args.config.settings()?,
     };
+    let settings = settings.ready()?;
     let Settings {
-        resolved,
-        device,
-        reason,
-        ..
+        resolved, device, ..
     } = &settings;
-    output::note(format!("preset {} on {device}: {reason}", resolved.preset));
-    for warning in &resolved.warnings {
+    output::note(settings.summary());
+    for warning in settings.warnings() {
         output::note(format!("warning: {warning}"));
     }
     if args.fetch {
@@ -58,7 +57,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     };
     let run_dir = folder.path();
     let mut observer = progress::observer(args.json);
-    let card = card(config, *device);
+    let card = card(config, settings.card.as_ref());
     let begun_at = args.stop_after.map(|_| newest_step(run_dir));
     let opened = device::open(device)?;
     let trained = train::<ActiveModel>(
@@ -74,6 +73,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
             device_name: &device.to_string(),
             memory: DeviceMemory {
                 total: settings.device_memory,
+                free: settings.card.as_ref().map(|card| card.memory.free),
                 card: card.as_ref(),
                 interference: None,
             },
@@ -108,11 +108,8 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The meter of the card that trains; nothing where that is none. A card that cannot be asked is no reason not to train.
-fn card(config: &Config, device: Device) -> Option<CardMeter> {
-    let Device::Cuda(index) = device else {
-        return None;
-    };
-    match CardMeter::open(index, configured_library(&config.hardware)) {
+fn card(config: &Config, card: Option<&CudaDevice>) -> Option<CardMeter> {
+    match CardMeter::open(card?.gpu, configured_library(&config.hardware)) {
         Ok(card) => Some(match config.logging.card_seconds {
             0 => card,
             seconds => card.sampling(Duration::from_secs(seconds)),
@@ -151,13 +148,14 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
         (_, pretrained) = model.pretrained(config)?;
     }
     let worst = WorstCase::of(&encoder, dataset.train.samples());
-    let budget_bytes = budget(config, settings.device_memory);
+    let budget_bytes = budget(config, settings.capacity());
     let planned_bytes = planned_within(config, settings.device, &worst, budget_bytes)?;
     let samples = dataset.train.samples().len();
     if args.json {
         output::json(&serde_json::json!({
             "preset": settings.resolved.preset,
             "device": settings.device.to_string(),
+            "card": settings.card,
             "reason": settings.reason,
             "effective_batch": config.effective_batch(),
             "training_samples": samples,
@@ -274,8 +272,22 @@ mod tests {
         let library = cards.install(folder.path()).expect("the stand-in");
         let mut config = Config::default();
         config.hardware.nvml_library = library.display().to_string();
+        let device = |gpu| CudaDevice {
+            ordinal: 0,
+            gpu,
+            instance: None,
+            name: "NVIDIA Test Card".to_owned(),
+            uuid: None,
+            memory: gpu_probe::Memory {
+                total: GIB,
+                used: 0,
+                free: GIB,
+            },
+            processes: Vec::new(),
+            environment: Vec::new(),
+        };
         let sampled = |config: &Config| {
-            let card = card(config, Device::Cuda(0)).expect("the card");
+            let card = card(config, Some(&device(0))).expect("the card");
             let mut samples = card.samples();
             // The first sample is due at once, on another thread.
             for _ in 0..1000 {
@@ -291,7 +303,7 @@ mod tests {
         config.logging.card_seconds = 0;
         assert_eq!(sampled(&config), 0);
 
-        assert!(card(&config, Device::Cpu).is_none());
-        assert!(card(&config, Device::Cuda(3)).is_none(), "no such card");
+        assert!(card(&config, None).is_none());
+        assert!(card(&config, Some(&device(3))).is_none(), "no such card");
     }
 }

@@ -42,13 +42,13 @@ pub fn run(command: &WeightsCommand) -> Result<(), Failure> {
                 Some(run) => of_run(run, &ConfigArgs::default())?,
                 None => config.settings()?,
             };
-            import(file, to, settings, *json)
+            import(file, to, settings.ready()?, *json)
         }
     }
 }
 
 fn export(run_dir: &Path, to: &Path, part: PartArg) -> Result<(), Failure> {
-    let settings = of_run(run_dir, &ConfigArgs::default())?;
+    let settings = of_run(run_dir, &ConfigArgs::default())?.ready()?;
     let device = device::open(&settings.device)?;
     let trained = Trained::<ActiveModel>::open(run_dir, &settings.resolved.config, &device)?;
     warn_of(&trained.rejected);

@@ -2,7 +2,7 @@
 
 use nvml_stand_in::{Card, Cards};
 
-use crate::support::Place;
+use crate::support::{Place, small_training};
 
 const GIB: u64 = 1 << 30;
 
@@ -38,7 +38,7 @@ fn a_card_too_small_for_all_presets_is_an_error_with_a_way_out() {
         "16.0 GiB",
         "24gb",
         "--preset cpu",
-        "extends",
+        "aoa presets derive",
     ];
     place.fails(4, &words, &["train", "--dry-run"]);
     place.ok(&["train", "--dry-run", "--preset", "cpu"]);
@@ -115,5 +115,33 @@ fn probe_reports_cards_and_host() {
         4,
         &["/nowhere/libnvidia-ml.so"],
         &["probe", "--nvml-library", "/nowhere/libnvidia-ml.so"],
+    );
+}
+
+#[test]
+fn the_first_line_says_which_preset_and_why() {
+    let first = |place: &Place, args: &[&str]| {
+        let said = place.ok(args).stderr;
+        said.lines().next().expect("a line").to_owned()
+    };
+    let place = Place::new();
+    assert_eq!(
+        first(&place, &["train", "--dry-run"]),
+        "preset cpu on the CPU: the NVIDIA driver reports no GPU"
+    );
+    assert_eq!(
+        first(&place, &["train", "--dry-run", "--preset", "cpu"]),
+        "preset cpu on the CPU: you named the preset, and it is for machines without GPU"
+    );
+    place.ok(&small_training(&["--stop-after", "1"]));
+    assert_eq!(
+        first(&place, &["train", "--resume", "run", "--stop-after", "1"]),
+        "preset cpu on the CPU: it is the preset of the run, and it is for machines without GPU"
+    );
+    let card = Card::new("NVIDIA Test Card", 24 * GIB);
+    let place = Place::new().with_library(&Cards::new(vec![card]));
+    assert_eq!(
+        first(&place, &["config", "show"]),
+        "preset 24gb on cuda:0 (GPU 0): NVIDIA Test Card has 24.0 GiB; \"24gb\" is the largest preset that fits (needs 22.0 GiB)"
     );
 }

@@ -2,6 +2,8 @@
 
 mod advice;
 mod bad_input;
+mod cards;
+mod completions;
 mod data_sets;
 mod derive;
 mod devices;

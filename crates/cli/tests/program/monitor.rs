@@ -121,6 +121,17 @@ fn a_line_for_each_card() {
 }
 
 #[test]
+fn hidden_cards_are_marked() {
+    let place = machine(&[busy(), busy()]).with("CUDA_VISIBLE_DEVICES", "1");
+    let text = place.ok(&["monitor", "--once"]).stdout;
+    let marked: Vec<_> = text.lines().map(|line| line.contains("(hidden)")).collect();
+    assert_eq!(marked, [true, false], "{text}");
+    let samples = lines(&place.ok(&["monitor", "--json", "--once"]).stdout);
+    let visible: Vec<_> = samples.iter().map(|sample| &sample["visible"]).collect();
+    assert_eq!(visible, [false, true]);
+}
+
+#[test]
 fn json_lines() {
     let place = machine(&[busy(), silent(), lost()]);
     let mut samples = lines(&place.ok(&["monitor", "--json", "--once"]).stdout);
@@ -129,7 +140,7 @@ fn json_lines() {
     }
     let uuid = |index| format!("GPU-00000000-0000-0000-0000-{index:012}");
     let none = json!({
-        "seconds": null, "index": 1, "name": "Test, \"silent\"", "uuid": uuid(1), "lost": false, "memory": null,
+        "seconds": null, "visible": true, "index": 1, "name": "Test, \"silent\"", "uuid": uuid(1), "lost": false, "memory": null,
         "utilization": null, "temperature_celsius": null, "power_watts": null, "processes": null,
     });
     let mut gone = none.clone();
@@ -138,7 +149,7 @@ fn json_lines() {
     gone["name"] = Value::Null;
     gone["uuid"] = Value::Null;
     let all = json!({
-        "seconds": null, "index": 0, "name": "NVIDIA Test Card", "uuid": uuid(0), "lost": false,
+        "seconds": null, "visible": true, "index": 0, "name": "NVIDIA Test Card", "uuid": uuid(0), "lost": false,
         "memory": {"total": 24 * GIB, "used": 3 * GIB, "free": 21 * GIB},
         "utilization": {"gpu_percent": 71, "memory_percent": 38},
         "temperature_celsius": 66,

@@ -44,6 +44,12 @@ impl Place {
         self
     }
 
+    /// With a variable of the environment.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -61,7 +67,10 @@ impl Place {
         command
             .args(args)
             .current_dir(self.path())
-            .stdin(Stdio::null());
+            .stdin(Stdio::null())
+            // Whatever cards the tests themselves may use.
+            .env_remove("CUDA_VISIBLE_DEVICES")
+            .env_remove("CUDA_DEVICE_ORDER");
         command.envs(self.environment.iter().cloned());
         command
     }

@@ -68,13 +68,15 @@ impl Default for Family {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hardware {
-    /// Where to train: "auto" (a GPU where there is one and the preset is for GPUs, otherwise the CPU), "cpu", "cuda" (the first
-    /// card), "cuda:N" (card N) or "wgpu".
+    /// Where to train: "auto" (the best GPU that `CUDA_VISIBLE_DEVICES` leaves to the run, where there is one and the preset is
+    /// for GPUs, otherwise the CPU), "cpu", "cuda:N" (GPU N of those that `CUDA_VISIBLE_DEVICES` leaves, counted from 0), "cuda"
+    /// (the first of them) or "wgpu".
     pub device: Device,
     /// Path of the NVIDIA management library (libnvidia-ml) that the device probe loads. Empty: the system's.
     pub nvml_library: String,
     /// Device memory that the run may use, in bytes with a unit such as "12GiB". Empty: the part
-    /// `memory_optimization.max_memory_usage` of the device's memory, on the CPU of what the machine has to give.
+    /// `memory_optimization.max_memory_usage` of the device's memory and no more than is free of it; on the CPU the part of what
+    /// the machine has to give.
     pub memory_budget: DeviceMemory,
     /// Micro-batches computed at the same time, each on a thread of its own: uses more CPU cores and memory, changes
     /// no result. On the CPU only. At most as many as an effective batch has micro-batches of `training.batch_size` samples.

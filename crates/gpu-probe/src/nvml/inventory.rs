@@ -9,15 +9,32 @@ use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::{Device, Nvml, cuda_driver_version_major, cuda_driver_version_minor};
 
 use super::library::{memory, open, power, process_name, processes, reason, utilization, watts};
-use crate::{Driver, Gpu, Mig, MigInstance, ProbeError, Process, Reading, Version};
+use crate::visible::mark;
+use crate::{
+    CudaEnvironment, Driver, Gpu, Mig, MigInstance, ProbeError, Process, Reading, Version,
+    Visibility,
+};
 
 /// NVML's value for "enabled" in a MIG mode.
 const MIG_ENABLED: u32 = 1;
 
-pub(crate) fn read_driver(library: Option<&Path>) -> Result<Driver, ProbeError> {
+pub(crate) fn read_driver(
+    library: Option<&Path>,
+    environment: &CudaEnvironment,
+) -> Result<Driver, ProbeError> {
     let nvml = match open(library)? {
         Ok(nvml) => nvml,
         Err(reason) => return Ok(Driver::Absent { reason }),
+    };
+    let count = nvml.device_count();
+    let (gpus, visibility) = match count {
+        Ok(count) => {
+            let mut gpus: Vec<_> = (0..count).map(|index| read_gpu(&nvml, index)).collect();
+            let by_ids = |name: &str| nvml.device_by_uuid(name).ok()?.uuid().ok();
+            let visibility = mark(&mut gpus, environment, &by_ids);
+            (Reading::Value(gpus), visibility)
+        }
+        Err(error) => (Reading::unavailable(reason(&error)), Visibility::default()),
     };
     Ok(Driver::Present {
         version: reading(nvml.sys_driver_version()),
@@ -25,10 +42,8 @@ pub(crate) fn read_driver(library: Option<&Path>) -> Result<Driver, ProbeError> 
             major: cuda_driver_version_major(version),
             minor: cuda_driver_version_minor(version),
         })),
-        gpus: reading(
-            nvml.device_count()
-                .map(|count| (0..count).map(|index| read_gpu(&nvml, index)).collect()),
-        ),
+        visibility,
+        gpus,
     })
 }
 
@@ -38,6 +53,8 @@ fn read_gpu(nvml: &Nvml, index: u32) -> Gpu {
         index,
         name: card.read(Device::name),
         uuid: card.read(Device::uuid),
+        visible: true,
+        cuda_ordinal: None,
         memory: card.read(memory),
         compute_capability: card.read(|device| {
             let capability = device.cuda_compute_capability()?;
@@ -99,6 +116,8 @@ fn mig_instances(device: &Device<'_>) -> Result<Vec<MigInstance>, NvmlError> {
             index,
             name: reading(instance.name()),
             uuid: reading(instance.uuid()),
+            visible: true,
+            cuda_ordinal: None,
             memory: reading(memory(&instance)),
         });
     }

@@ -19,7 +19,7 @@ mod sizing;
 mod watch;
 
 pub(crate) use attempt::attempt;
-pub use budget::{DeviceMemory, budget};
+pub use budget::{Capacity, DeviceMemory, budget};
 pub use bytes::Bytes;
 pub use card::{CardMeter, CardSample};
 pub(crate) use computed::{ensure_gradients, ensure_weights};

@@ -24,7 +24,7 @@ impl<'a> RunMemory<'a> {
         let Run {
             settings, memory, ..
         } = run;
-        let budget = budget(settings, memory.total);
+        let budget = budget(settings, memory.capacity());
         Self {
             watch: Watch::new(run.device, memory.card, budget, memory.interference),
             settings,

@@ -22,7 +22,7 @@ pub(super) fn segments<M: Model>(
     encoder: &Encoder,
     dataset: &Dataset,
 ) -> Result<Option<SegmentChoice>, TrainError> {
-    let Some(budget) = budget(run.settings, run.memory.total) else {
+    let Some(budget) = budget(run.settings, run.memory.capacity()) else {
         return Ok(None);
     };
     let path = run.run_dir.join(SEGMENTS);

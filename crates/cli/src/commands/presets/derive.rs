@@ -1,7 +1,7 @@
 //! `aoa presets derive`: a preset for a card of any size.
 
-use config_schema::{Device, DeviceMemory, Layers, presets, resolve};
-use gpu_probe::{Candidate, DeviceRequest, Inventory, choose_preset, probe};
+use config_schema::{DeviceMemory, Layers, presets, resolve};
+use gpu_probe::{CudaDevice, choose_device, probe};
 use trainer::derive::{Card, Derived, derive};
 use trainer::plan::{WorstCase, plan};
 use trainer::{Dataset, preloaded_bytes, training_encoder};
@@ -11,7 +11,7 @@ use crate::args::DeriveArgs;
 use crate::commands::{may_write, write_text};
 use crate::failure::Failure;
 use crate::output;
-use crate::settings::{memory_of, nvml_library};
+use crate::settings::{cuda_environment, nvml_library, taken};
 
 /// A preset to ask for the data set and its largest samples; which one makes no difference to them.
 const ANY_PRESET: &str = "24gb";
@@ -27,7 +27,7 @@ pub fn run(args: &DeriveArgs) -> Result<(), Failure> {
     let settings = resolve(&layers, &presets::lookup)?.config;
     let dataset = Dataset::open(&settings)?;
     let encoder = training_encoder::<ActiveModel>(&settings, dataset.train.as_ref())?;
-    let card = card(args, preloaded_bytes(&dataset, &encoder))?;
+    let (card, here) = card(args, preloaded_bytes(&dataset, &encoder))?;
     let worst = WorstCase::of(&encoder, dataset.train.samples());
     let derived = derive(&card, &layers.sets, &mut |config| {
         Ok(plan::<ActiveModel>(config, &worst)?.peak_bytes)
@@ -38,6 +38,9 @@ pub fn run(args: &DeriveArgs) -> Result<(), Failure> {
     }
     for note in &derived.notes {
         output::note(format!("note: {note}"));
+    }
+    if let Some(taken) = here.and_then(|here| taken(&here, &derived.config)) {
+        output::note(format!("warning: {taken}"));
     }
     show(args, &derived, &text);
     Ok(())
@@ -53,34 +56,23 @@ fn show(args: &DeriveArgs, derived: &Derived, text: &str) {
     }
 }
 
-/// The card that was named, or the GPU of this machine that has the most memory.
-fn card(args: &DeriveArgs, preload_bytes: u64) -> Result<Card, Failure> {
+/// The card that was named, or the GPU that a run would train on here, and which that is.
+fn card(args: &DeriveArgs, preload_bytes: u64) -> Result<(Card, Option<CudaDevice>), Failure> {
     let named = args.host_memory.and_then(DeviceMemory::bytes);
     let memory_bytes = args.vram.and_then(DeviceMemory::bytes);
-    let (memory_bytes, host_bytes) = if let Some(memory_bytes) = memory_bytes {
-        (memory_bytes, named)
+    let (memory_bytes, host_bytes, device) = if let Some(memory_bytes) = memory_bytes {
+        (memory_bytes, named, None)
     } else {
-        let inventory = probe(nvml_library(None)?.as_deref())?;
+        let inventory = probe(nvml_library(None)?.as_deref(), &cuda_environment())?;
         let here = inventory.host.total_memory.as_result().ok().copied();
-        (largest_gpu(&inventory)?, named.or(here))
+        let (device, why) = choose_device(&inventory, None).map_err(Failure::NoCard)?;
+        output::note(format!("for {}: {why}", device.place()));
+        (device.memory.total, named.or(here), Some(device))
     };
-    Ok(Card {
+    let card = Card {
         memory_bytes,
         host_bytes,
         preload_bytes,
-    })
-}
-
-fn largest_gpu(inventory: &Inventory) -> Result<u64, Failure> {
-    let any = Candidate {
-        name: String::new(),
-        min_device_memory: Some(0),
     };
-    let request = Some(DeviceRequest::Cuda(None));
-    let choice = choose_preset(inventory, &[any], request).map_err(Failure::NoCard)?;
-    let memory = match choice.device {
-        gpu_probe::Device::Cuda { index } => memory_of(Device::Cuda(index), inventory),
-        gpu_probe::Device::Cpu => None,
-    };
-    Ok(memory.unwrap_or_else(|| unreachable!("the choice is a GPU whose memory was read")))
+    Ok((card, device))
 }
