@@ -81,6 +81,22 @@ fn a_dry_run_says_how_answers_were_read() {
 }
 
 #[test]
+fn further_fields_are_exported_with_their_questions() {
+    let train = [r#""question": "q", "answers": ["red"], "question_id": "0190""#; 2];
+    let place = data_set(lines(&train).as_bytes(), lines(&PLAIN[..1]).as_bytes());
+    place.ok(&[
+        &[
+            "data", "export", "--preset", "cpu", "--split", "train", "--to", "out",
+        ],
+        FOLDER,
+    ]
+    .concat());
+    let text = fs::read_to_string(place.path().join("out/questions.json")).expect("questions");
+    let questions: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(questions[0]["question_id"], "0190", "{text}");
+}
+
+#[test]
 fn the_answer_list_follows_the_normalisation() {
     let written = ["Yes", "yes.", "YES", " yes", "two", "2", "Two."];
     let written = written.map(|answer| format!("\"question\": \"q\", \"answers\": [\"{answer}\"]"));
