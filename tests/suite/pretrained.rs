@@ -118,7 +118,12 @@ fn a_run_needs_the_file_at_its_start_only() {
     assert!(accuracy.is_some());
 
     start::<Vqa>(&settings, &run_dir, false, Some(1)).expect("the part ends well");
-    fs::remove_dir_all(run_dir.join("checkpoints")).expect("as if stopped before the first");
+    // As if stopped before the first step.
+    let forget = || {
+        fs::remove_dir_all(run_dir.join("checkpoints")).expect("checkpoints");
+        fs::remove_file(run_dir.join("metrics.jsonl")).expect("metrics");
+    };
+    forget();
     fs::write(&path, "another file").expect("the file is replaced");
     let resumed = start::<Vqa>(&settings, &run_dir, true, None).expect("the rest ends well");
     assert_eq!(losses(&run_dir), losses(&whole));
@@ -129,7 +134,7 @@ fn a_run_needs_the_file_at_its_start_only() {
     };
     assert_eq!((count(&whole), count(&run_dir)), (2, 2), "run and baseline");
 
-    fs::remove_dir_all(run_dir.join("checkpoints")).expect("checkpoints");
+    forget();
     let kept = run_dir.join("start.bpk");
     let mut bytes = fs::read(&kept).expect("the weights of the start");
     let middle = bytes.len() / 2;

@@ -1,5 +1,7 @@
 //! Whole runs inside this process: resuming, loader settings, slicing, a model of one's own.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -276,6 +278,51 @@ fn image_groups_and_streaming_change_the_order_only() {
         assert_ne!(run.losses(), reference.losses(), "{set}");
         assert_eq!(run.losses().len(), reference.losses().len(), "{set}");
     }
+}
+
+/// The files of the newest checkpoint by their names.
+fn newest_files(run_dir: &Path) -> BTreeMap<OsString, Vec<u8>> {
+    let (newest, _) = Checkpoints::of(run_dir).newest();
+    let files = fs::read_dir(newest.expect("a whole checkpoint").path).expect("its folder");
+    let files = files.map(|entry| entry.expect("a file"));
+    files
+        .map(|entry| (entry.file_name(), fs::read(entry.path()).expect("a file")))
+        .collect()
+}
+
+#[test]
+fn equal_runs_write_equal_checkpoints() {
+    let settings = small(&[&BOTH[..], &["logging.every_steps=3"]].concat());
+    let whole = finish(&settings);
+    let files = newest_files(&whole.run_dir());
+    assert_eq!(files.len(), 5, "{:?}", files.keys());
+    for other in [finish(&settings), finish_in_two_parts(&settings, 5)] {
+        for (name, content) in newest_files(&other.run_dir()) {
+            assert!(content == files[&name], "{}", name.display());
+        }
+        assert_eq!(other.losses(), whole.losses());
+    }
+}
+
+#[test]
+fn the_newest_checkpoint_knows_the_best() {
+    let settings = small(&[
+        "training.epochs=4",
+        "checkpoint.keep_last=1",
+        "schedule.fine=constant",
+    ]);
+    let run = finish(&settings);
+    let checkpoints = Checkpoints::of(&run.run_dir());
+    let newest = checkpoints.newest().0.expect("a whole checkpoint");
+    let known = newest.state.best.expect("it was evaluated");
+    let best = checkpoints.best().0.expect("a whole checkpoint");
+    assert_eq!(best.state.step, known.step);
+    fs::remove_dir_all(&best.path).expect("it is removed");
+    let left = checkpoints.best().0.map(|left| left.state.step);
+    assert_eq!(
+        left,
+        (known.step != newest.state.step).then_some(newest.state.step)
+    );
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub struct Kills {
     #[arg(long, value_name = "FILE")]
     aoa: Option<PathBuf>,
     /// Memory budget of the runs
-    #[arg(long, default_value = "48MiB")]
+    #[arg(long, default_value = "24MiB")]
     memory_budget: String,
     /// More settings, as section.key=value
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
@@ -86,20 +86,19 @@ pub fn run(kills: &Kills) -> Outcome {
     let aoa = kills.aoa.clone().map_or_else(build, Ok)?;
     let folder = std::env::temp_dir().join(format!("aoa-kills-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|error| failure(error.to_string()))?;
-    let seen = kills.carry_out(&aoa, &folder);
-    // What a run that failed has written is of no use either: its messages were shown.
-    let _ = fs::remove_dir_all(&folder);
     let Seen {
         kills: [starting, running],
         runs,
         different,
-    } = seen?;
+    } = kills.carry_out(&aoa, &folder)?;
     println!(
         "{} kills, {starting} of them before a run had begun; {runs} runs ended; {} differ from the undisturbed one",
         starting + running,
         different.len()
     );
     if different.is_empty() {
+        // What is left otherwise may say why.
+        let _ = fs::remove_dir_all(&folder);
         return Ok(());
     }
     Err(failure(different.join("\n")))
@@ -124,12 +123,13 @@ impl Kills {
                 .keys()
                 .filter(|name| files.get(*name) != expected.get(*name));
             let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
-            if !names.is_empty() || files.len() != expected.len() {
+            if names.is_empty() && files.len() == expected.len() {
+                let _ = fs::remove_dir_all(&run_dir);
+            } else {
                 let differing = format!("{}: {}", run_dir.display(), names.join(", "));
                 eprintln!("differs: {differing}");
                 seen.different.push(differing);
             }
-            let _ = fs::remove_dir_all(&run_dir);
         }
         Ok(seen)
     }

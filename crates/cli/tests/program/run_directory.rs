@@ -135,7 +135,7 @@ fn steps_that_are_taken_again_are_told_once() {
     assert_eq!(steps, (1..=12).collect::<Vec<_>>());
     let back = &events(&place, "went_back")[0];
     assert_eq!((&back["from"], &back["to"]), (&8.into(), &6.into()));
-    assert_eq!(lines(&place, "undone.jsonl").len(), 2, "steps 7 and 8");
+    assert_eq!(lines(&place, "undone.jsonl").len(), 4, "steps 7 and 8");
     let after = lines(&place, "metrics.jsonl");
     for line in killed {
         let undone = lines(&place, "undone.jsonl").contains(&line);
@@ -153,6 +153,7 @@ fn a_run_whose_checkpoints_are_gone_is_refused_and_keeps_its_history() {
     let resume = ["train", "--resume", "run"];
     let words = ["no usable checkpoint", "step-00000007: it is gone"];
     place.fails(5, &words, &resume);
+    place.fails(5, &words, &[&resume[..], &["--dry-run"]].concat());
     let mut after = files(&folder);
     after.retain(|name, _| before.contains_key(name));
     assert!(after == before, "nothing was changed");

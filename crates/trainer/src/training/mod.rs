@@ -8,6 +8,7 @@ mod reporter;
 mod run;
 mod segment;
 mod step;
+mod told;
 mod trainer;
 
 pub(crate) use memory::evaluation_limits;

@@ -1,15 +1,16 @@
 //! What is wrong with a run before it begins.
 
+use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
 use config_schema::Config;
 
-use crate::checkpoint::Checkpoints;
+use super::told::{last_step, newest_checkpoint};
 use crate::dataset::Dataset;
 use crate::device;
 use crate::error::TrainError;
-use crate::run_dir::{check_run_dir, has_begun, require_same_data};
+use crate::run_dir::{METRICS, check_run_dir, has_begun, require_same_data};
 
 /// Checks that a run could begin, or go on, on a device and in a run directory, and changes nothing. [`train`](super::train)
 /// fails for the same reasons.
@@ -29,10 +30,8 @@ pub fn preflight(
     check_run_dir(run_dir, resume)?;
     if resume && has_begun(run_dir) {
         require_same_data(run_dir, dataset)?;
-        let (newest, rejected) = Checkpoints::of(run_dir).newest();
-        if newest.is_none() && !rejected.is_empty() {
-            return Err(TrainError::no_checkpoint(run_dir, rejected));
-        }
+        let log = fs::read(run_dir.join(METRICS)).unwrap_or_default();
+        newest_checkpoint(run_dir, last_step(&log, "checkpoint"))?;
     }
     Ok(())
 }

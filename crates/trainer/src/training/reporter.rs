@@ -1,7 +1,6 @@
 //! Where events go.
 
-use serde::Deserialize;
-
+use super::told::{Told, last_step};
 use crate::checkpoint::Rejected;
 use crate::error::TrainError;
 use crate::event::{Event, Observer, Purpose};
@@ -20,14 +19,6 @@ pub(super) struct Reporter<'a> {
     memory: JsonLines,
     /// Times that memory ran out in training.
     pub(super) ran_out: usize,
-}
-
-/// What is read of a line of `metrics.jsonl`.
-#[derive(Deserialize)]
-struct Told {
-    event: String,
-    step: Option<usize>,
-    split: Option<String>,
 }
 
 impl<'a> Reporter<'a> {
@@ -89,38 +80,16 @@ impl<'a> Reporter<'a> {
     }
 
     fn last(&self, event: &str) -> Result<Option<usize>, TrainError> {
-        let text = self.metrics.read()?;
-        let lines = text.split(|&byte| byte == b'\n').rev();
-        let mut told = lines.filter_map(Told::parse);
-        Ok(told
-            .find(|told| told.event == event)
-            .and_then(|told| told.step))
+        Ok(last_step(&self.metrics.read()?, event))
     }
 
-    /// Takes what will be told again out of the log, for a run that goes on after `step`. All else stays: it happened.
+    /// Takes what will be told again out of both logs, for a run that goes on after `step`. All else stays: it happened.
     pub(super) fn take_back(&mut self, step: usize) -> Result<(), TrainError> {
         let undone = self.run_dir.path().join(UNDONE);
-        self.metrics.move_lines(&undone, |line| {
-            Told::parse(line).is_some_and(|told| told.comes_again(step))
-        })
-    }
-}
-
-impl Told {
-    fn parse(line: &[u8]) -> Option<Self> {
-        serde_json::from_slice(line).ok()
-    }
-
-    /// Whether a run that goes on after `step` will tell this again.
-    fn comes_again(&self, step: usize) -> bool {
-        let later = self.step.is_some_and(|told| told > step);
-        match self.event.as_str() {
-            "step" | "checkpoint" => later,
-            // The test split is evaluated after the last step.
-            "evaluation" => later || self.split.as_deref() == Some("test"),
-            "question_only" => true,
-            _ => false,
-        }
+        let comes_again =
+            |line: &[u8]| Told::parse(line).is_some_and(|told| told.comes_again(step));
+        self.metrics.move_lines(&undone, comes_again)?;
+        self.memory.move_lines(&undone, comes_again)
     }
 }
 
@@ -132,38 +101,5 @@ fn ran_out_in_training(event: &Event) -> bool {
             ..
         } => *purpose == Purpose::Training && *out_of_memory,
         _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_happened_stays_and_what_comes_again_goes() {
-        for (line, comes_again) in [
-            (r#"{"event":"start","step":9}"#, false),
-            (r#"{"event":"step","step":5}"#, false),
-            (r#"{"event":"step","step":6}"#, true),
-            (r#"{"event":"checkpoint","step":5}"#, false),
-            (r#"{"event":"checkpoint","step":6}"#, true),
-            (
-                r#"{"event":"evaluation","split":"validation","step":5}"#,
-                false,
-            ),
-            (
-                r#"{"event":"evaluation","split":"validation","step":6}"#,
-                true,
-            ),
-            (r#"{"event":"evaluation","split":"test","step":5}"#, true),
-            (r#"{"event":"question_only"}"#, true),
-            (r#"{"event":"micro_batch","step":6}"#, false),
-            (r#"{"event":"warning","message":"step"}"#, false),
-            (r#"{"event":"went_back","from":6,"to":5}"#, false),
-            (r#"{"event":"summary","steps":6}"#, false),
-        ] {
-            let told = Told::parse(line.as_bytes()).expect("a line of the log");
-            assert_eq!(told.comes_again(5), comes_again, "{line}");
-        }
     }
 }

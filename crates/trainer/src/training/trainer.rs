@@ -10,9 +10,10 @@ use super::memory::RunMemory;
 use super::reporter::Reporter;
 use super::run::Run;
 use super::step::Stepped;
+use super::told::newest_checkpoint;
 use crate::advice::Tally;
 use crate::batch::Sight;
-use crate::checkpoint::{Best, Checkpoints, Rejected, RunState, Sums};
+use crate::checkpoint::{Best, Checkpoints, RunState, Sums};
 use crate::dataset::{Dataset, evaluation_loader, training_loader};
 use crate::error::TrainError;
 use crate::evaluate::{Accuracy, evaluate};
@@ -150,20 +151,10 @@ impl<'a, M: Model> Trainer<'a, M> {
         model: M,
         optimizers: &mut Optimizers,
     ) -> Result<(M, RunState), TrainError> {
-        let (newest, mut rejected) = self.checkpoints.newest();
         let told = self.reporter.last_checkpoint()?;
-        let there = newest.as_ref().map(|newest| newest.state.step);
-        if let Some(told) = told.filter(|told| rejected.is_empty() && there < Some(*told)) {
-            rejected.push(Rejected {
-                path: self.checkpoints.path(told),
-                reason: "it is gone".to_owned(),
-            });
-        }
+        let (newest, rejected) = newest_checkpoint(self.run.run_dir, told)?;
         let Some(newest) = newest else {
-            if rejected.is_empty() {
-                return Ok((model, self.start_state()?));
-            }
-            return Err(TrainError::no_checkpoint(self.run.run_dir, rejected));
+            return Ok((model, self.start_state()?));
         };
         let step = newest.state.step;
         self.reporter.warn_of(rejected)?;
