@@ -31,6 +31,8 @@ pub enum Bench {
     Kills(kills::Kills),
     /// Tell what it costs to count memory on the CPU, as a part of a step
     MemoryCost,
+    /// Decode and resize JPEGs, in images a second
+    Decode(Decode),
 }
 
 #[derive(Debug, Args)]
@@ -42,6 +44,13 @@ pub struct Model {
     rounds: usize,
     /// Parts to time [default: all]
     parts: Vec<parts::Part>,
+}
+
+#[derive(Debug, Args)]
+pub struct Decode {
+    /// A Python that has Pillow, to compare with; no part of this project depends on it
+    #[arg(long)]
+    python: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -104,13 +113,20 @@ pub fn run(bench: Bench) -> Outcome {
         Bench::MemoryPlan => memory_plan::run(),
         Bench::Budgets(Budgets { steps, lr }) => budgets::run(steps, lr),
         Bench::Kills(kills) => kills::run(&kills),
-        Bench::MemoryCost => memory_cost(),
+        Bench::MemoryCost => by_itself("memory_cost", &[]),
+        Bench::Decode(Decode { python }) => by_itself(
+            "decode",
+            python
+                .map(|python| vec![python])
+                .unwrap_or_default()
+                .as_slice(),
+        ),
     }
 }
 
-/// The benchmark prints its figures itself.
-fn memory_cost() -> Outcome {
-    let status = peer::benchmark("memory_cost", &[]).status();
+/// Starts a benchmark that prints its figures itself.
+fn by_itself(name: &str, args: &[String]) -> Outcome {
+    let status = peer::benchmark(name, args).status();
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(failure(format!("the benchmark ended with {status}"))),

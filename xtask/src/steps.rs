@@ -40,7 +40,24 @@ pub fn feature_for_this_machine() -> &'static str {
 
 /// Builds `aoa` with one backend and runs it.
 pub fn aoa(feature: &str, args: impl IntoIterator<Item = OsString>) -> Outcome {
+    require_cmake()?;
     run(None, &mut aoa_command(feature, args))
+}
+
+/// Says in one sentence what a build would end with many lines for.
+fn require_cmake() -> Outcome {
+    let elsewhere = env::var_os("TURBOJPEG_SOURCE").is_some();
+    let cmake = env::var_os("CMAKE").unwrap_or_else(|| "cmake".into());
+    if elsewhere || Command::new(cmake).arg("--version").output().is_ok() {
+        return Ok(());
+    }
+    Err(Failure {
+        code: 1,
+        step: Some(
+            "CMake is missing, which builds libjpeg-turbo: `apt install cmake`, or `pip install cmake` without root rights"
+                .to_owned(),
+        ),
+    })
 }
 
 /// The command that builds `aoa` with one backend and runs it.

@@ -79,7 +79,7 @@ impl Answer {
 
 /// One split of a data set: samples, and the encoded images they are about.
 ///
-/// Images are handed out as PNG or JPEG bytes, so that every data set passes through the same decoder.
+/// Images are handed out as the bytes of a file, so that every data set passes through the same decoder.
 pub trait Source: Send + Sync {
     /// Every sample, in storage order.
     fn samples(&self) -> &[Sample];
@@ -109,7 +109,7 @@ pub trait Source: Send + Sync {
         &[]
     }
 
-    /// The PNG or JPEG bytes of an image. Equal bytes at each call.
+    /// The encoded bytes of an image. Equal bytes at each call.
     ///
     /// # Errors
     /// When the image cannot be read, naming it.

@@ -244,7 +244,7 @@ fn a_truncated_image_is_named_when_it_is_read() {
         format!("cannot use image `{}`", path.display())
     );
     let cause = error.source().expect("a cause").to_string();
-    let expected = format!("not a readable PNG ({} bytes): ", bytes.len() / 2);
+    let expected = format!("the PNG is truncated ({} bytes): ", bytes.len() / 2);
     assert!(cause.starts_with(&expected), "{cause}");
 }
 

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use data_pipeline::{Decoded, ExifOrientation, ImageError, ImageHeader, ImageWarning, RgbImage};
+use data_pipeline::{
+    DataError, Decoded, Encoder, ExifOrientation, ImageError, ImageHeader, ImageWarning, RgbImage,
+    Shapes, ShapesConfig, Split,
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -207,6 +210,57 @@ fn orientation_is_ignored_where_that_is_asked_for() {
     }
 }
 
+#[test]
+fn a_model_sees_images_as_the_encoder_says() {
+    let config = ShapesConfig {
+        seed: 1,
+        images: 2,
+        questions_per_image: 2,
+    };
+    let shapes = Shapes::new(config, Split::Train).expect("shapes");
+    let mut encoder = Encoder::build(&shapes, 8, 24).expect("an encoder");
+    assert_eq!(encoder.exif_orientation, ExifOrientation::Apply);
+    let bytes = file("jpeg/exif_orientation_3.jpg");
+    let upright = encoder.pixels(&bytes).expect("an image");
+    let asked = encoder
+        .ask(&bytes, &["what is it?"])
+        .expect("an image")
+        .images;
+    assert_eq!(asked, upright);
+    encoder.exif_orientation = ExifOrientation::Ignore;
+    let stored = encoder.pixels(&bytes).expect("an image");
+    // Turned by half a circle.
+    let turned: Vec<u8> = stored.chunks_exact(3).rev().flatten().copied().collect();
+    let off = turned
+        .iter()
+        .zip(&upright)
+        .filter(|(a, b)| a.abs_diff(**b) > 1);
+    assert!(stored != upright && off.count() == 0);
+    assert_eq!(
+        encoder
+            .ask(&bytes, &["what is it?"])
+            .expect("an image")
+            .images,
+        stored
+    );
+}
+
+#[test]
+fn a_folder_is_no_image_file() {
+    let refused = ImageHeader::of_file(&path("jpeg"));
+    assert!(
+        matches!(refused, Err(DataError::NotAFile { .. })),
+        "{refused:?}"
+    );
+    let refused = ImageHeader::of_file(&path("jpeg/html"));
+    assert!(matches!(refused, Err(DataError::Io { .. })), "{refused:?}");
+    let refused = ImageHeader::of_file(&path("other/html.jpg"));
+    assert!(
+        matches!(&refused, Err(DataError::Image { image, .. }) if image.ends_with("html.jpg")),
+        "{refused:?}"
+    );
+}
+
 /// The orientation segment of a JPEG, whose content `exif` changes.
 fn with_exif(exif: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     let jpeg = file("jpeg/exif_orientation_6.jpg");
@@ -344,6 +398,10 @@ fn oddities_that_leave_no_doubt_are_warnings() {
         odd.warnings,
         [ImageWarning::UnknownColourTransform { code: 7 }]
     );
+    // A colour profile of which the second of no parts is there.
+    let profile = b"\xff\xe2\x00\x12ICC_PROFILE\x00\x02\x00ab";
+    let damaged = decode(&[&grey[..2], profile, &grey[2..]].concat()).expect("an image");
+    assert_eq!(damaged, decode(&grey).expect("an image"));
     let mut jpeg = file("jpeg/no_eoi.jpg");
     let at = jpeg
         .windows(4)

@@ -255,3 +255,18 @@ fn loading(settings: &Config) -> LoaderConfig {
         shuffle: Order::Sequential,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_decides_which_way_up_images_are() {
+        let mut settings = Config::default();
+        let default = exif_orientation(&settings);
+        assert_eq!(default, data_pipeline::ExifOrientation::Apply);
+        settings.dataset.exif_orientation = ExifOrientation::Ignore;
+        let ignored = exif_orientation(&settings);
+        assert_eq!(ignored, data_pipeline::ExifOrientation::Ignore);
+    }
+}

@@ -1,4 +1,4 @@
-use data_pipeline::tokenize;
+use data_pipeline::{ImageHeader, tokenize};
 use trainer::{Trained, device};
 
 use crate::ActiveModel;
@@ -22,6 +22,12 @@ pub fn run(args: &AskArgs) -> Result<(), Failure> {
         path: args.image.clone(),
         source,
     })?;
+    // What cannot be read at all is an error when it is asked about.
+    if let Ok(header) = ImageHeader::read(&image) {
+        for warning in header.warnings {
+            output::note(format!("warning: `{}` {warning}", args.image.display()));
+        }
+    }
     let run_dir = run_dir(args.run.as_ref())?;
     let settings = of_run(&run_dir, &ConfigArgs::default())?.ready()?;
     let device = device::open(&settings.device)?;

@@ -16,7 +16,7 @@ use crate::sample::{Sample, Source, Split};
 /// train.jsonl               a question a line: {"image": "a.png", "question": "what is it?", "answers": ["cat"]}
 /// validation.jsonl          the same; without it a part of the training images is held out
 /// test.jsonl                the same
-/// images/a.png              PNG or JPEG; the folder may be absent where there are features
+/// images/a.png              an image each; the folder may be absent where there are features
 /// features/a.png.safetensors   optional: regions [regions, dim] and boxes [regions, 6], F32
 /// statistical_words.json    optional: {"a.png": ["cat", "grass"]}
 /// ```

@@ -111,11 +111,11 @@ impl ImageError {
     }
 
     /// The error of a format for damaged bytes, with what a decoder says.
-    pub(super) fn corrupt(format: ImageFormat, bytes: &[u8], problem: impl ToString) -> Self {
+    pub(super) fn corrupt(format: ImageFormat, bytes: &[u8], problem: impl Into<String>) -> Self {
         Self::Corrupt {
             format,
             bytes: bytes.len(),
-            problem: problem.to_string().trim().to_owned(),
+            problem: problem.into().trim().to_owned(),
         }
     }
 

@@ -49,7 +49,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
         DecodingError::Io(_) => {
             ImageError::truncated(GIF, bytes, "its image data end before the last row")
         }
-        other => ImageError::corrupt(GIF, bytes, other),
+        other => ImageError::corrupt(GIF, bytes, other.to_string()),
     };
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);

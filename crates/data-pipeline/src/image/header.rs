@@ -1,4 +1,4 @@
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -71,7 +71,7 @@ impl ImageHeader {
     /// these leave doubts.
     ///
     /// # Errors
-    /// [`DataError::Io`] when the file cannot be read, [`DataError::Image`] as [`ImageHeader::read`].
+    /// [`DataError::Io`] when the file cannot be read, [`DataError::NotAFile`] when it is none, [`DataError::Image`] as [`ImageHeader::read`].
     pub fn of_file(path: &Path) -> Result<Self, DataError> {
         let io = |source| DataError::Io {
             path: path.to_owned(),
@@ -81,6 +81,12 @@ impl ImageHeader {
             image: path.display().to_string(),
             source,
         };
+        // Opening a pipe would wait for a writer.
+        if !fs::metadata(path).map_err(io)?.is_file() {
+            return Err(DataError::NotAFile {
+                path: path.to_owned(),
+            });
+        }
         let mut file = File::open(path).map_err(io)?;
         let mut bytes = Vec::new();
         (&mut file).take(PART).read_to_end(&mut bytes).map_err(io)?;

@@ -69,7 +69,7 @@ impl Chunks {
             let end = at + 12 + length;
             match &head[4..] {
                 END => {
-                    found.whole = true;
+                    found.whole = end <= bytes.len();
                     break;
                 }
                 b"eXIf" => {
@@ -100,9 +100,10 @@ impl Chunks {
     }
 }
 
-/// Whether the last chunk is somewhere in the last bytes of a file.
+/// Whether the last chunk is somewhere in the last bytes of a file, with its checksum.
 pub(super) fn has_end(bytes: &[u8]) -> bool {
-    bytes.windows(END.len()).any(|part| part == END)
+    let end = bytes.windows(END.len()).rposition(|part| part == END);
+    end.is_some_and(|at| at + END.len() + 4 <= bytes.len())
 }
 
 pub(super) fn decode(bytes: &[u8], orientation: ExifOrientation) -> Result<Decoded, ImageError> {

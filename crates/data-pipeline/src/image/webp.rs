@@ -105,6 +105,6 @@ fn failed(bytes: &[u8], error: &DecodingError) -> ImageError {
         DecodingError::IoError(_) | DecodingError::BitStreamError => {
             ImageError::truncated(WEBP, bytes, "its image data end too early")
         }
-        other => ImageError::corrupt(WEBP, bytes, other),
+        other => ImageError::corrupt(WEBP, bytes, other.to_string()),
     }
 }

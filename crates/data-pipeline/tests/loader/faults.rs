@@ -147,7 +147,7 @@ fn a_damaged_image_is_named() {
     assert!(matches!(&error, DataError::Image { image, .. } if image.starts_with("numbers/")));
     let cause = error.source().expect("a cause").to_string();
     assert!(
-        cause.starts_with("not a readable PNG (70 bytes): "),
+        cause.starts_with("the PNG is truncated (70 bytes): "),
         "{cause}"
     );
 }

@@ -128,7 +128,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn corrupt(&self, problem: impl ToString) -> ImageError {
+    fn corrupt(&self, problem: impl Into<String>) -> ImageError {
         ImageError::corrupt(ImageFormat::Jpeg, self.bytes, problem)
     }
 
@@ -175,8 +175,9 @@ impl<'a> Walk<'a> {
             START_OF_SCAN => self.scan(segment)?,
             0xe0 => self.jfif(&segment),
             0xe1 => self.exif(&segment),
+            0xe2 => self.colour_profile(&segment),
             0xee => self.adobe(&segment),
-            0xc4 | 0xcc | 0xdb..=0xdd | 0xe2..=0xef | 0xfe => {}
+            0xc4 | 0xcc | 0xdb..=0xdd | 0xe3..=0xef | 0xfe => {}
             0xde | 0xdf => {
                 return Err(ImageError::unsupported(
                     ImageFormat::Jpeg,
@@ -281,6 +282,14 @@ impl<'a> Walk<'a> {
             && major != 1
         {
             self.patches.push((segment.start + 5, 1));
+        }
+    }
+
+    /// The decoder reads colour profiles, and warns of damaged ones, which mean nothing for the pixels: with another name
+    /// it passes over them.
+    fn colour_profile(&mut self, segment: &Range<usize>) {
+        if self.bytes[segment.clone()].starts_with(b"ICC_PROFILE") {
+            self.patches.push((segment.start, b'x'));
         }
     }
 

@@ -3,46 +3,27 @@ use std::ops::Range;
 use weezl::BitOrder;
 use zune_inflate::{DeflateDecoder, DeflateOptions};
 
-use super::bytes::Numbers;
-use super::decode::{Decoded, RgbImage, check_size};
-use super::error::ImageError;
-use super::format::ImageFormat;
-use super::jpeg::from_cmyk;
-use super::orientation::{ExifOrientation, Orientation};
-use super::png::grey;
-use super::warning::ImageWarning;
+use super::directory::{Colours, Compression, Directory, unsupported};
+use crate::image::decode::{Decoded, RgbImage, check_size};
+use crate::image::error::ImageError;
+use crate::image::format::ImageFormat;
+use crate::image::jpeg::from_cmyk;
+use crate::image::orientation::{ExifOrientation, Orientation};
+use crate::image::png::grey;
+use crate::image::warning::ImageWarning;
 
 const TIFF: ImageFormat = ImageFormat::Tiff;
 
 /// Bytes that the data of a strip may be too long.
 const SPARE: usize = 1 << 16;
 
-/// How the bytes of a strip are packed.
-#[derive(Debug, Clone, Copy)]
-enum Compression {
-    None,
-    Lzw,
-    Deflate,
-    PackBits,
-}
-
-/// What a sample means.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Colours {
-    WhiteIsZero,
-    BlackIsZero,
-    Rgb,
-    Palette,
-    Cmyk,
-}
-
 /// The first page: what its directory states.
 #[derive(Debug)]
-pub(super) struct Page {
-    pub(super) width: usize,
-    pub(super) height: usize,
-    pub(super) orientation: Orientation,
-    pub(super) warnings: Vec<ImageWarning>,
+pub(in crate::image) struct Page {
+    pub(in crate::image) width: usize,
+    pub(in crate::image) height: usize,
+    pub(in crate::image) orientation: Orientation,
+    pub(in crate::image) warnings: Vec<ImageWarning>,
     bits: usize,
     samples: usize,
     compression: Compression,
@@ -55,169 +36,34 @@ pub(super) struct Page {
     big_endian: bool,
 }
 
-/// The values of a directory's entries.
-struct Directory<'a> {
-    numbers: Numbers<'a>,
-    at: usize,
-    entries: usize,
-}
-
-impl Directory<'_> {
-    fn first(bytes: &[u8]) -> Option<Directory<'_>> {
-        let numbers = Numbers {
-            bytes,
-            big_endian: bytes.starts_with(b"MM"),
-        };
-        let at = numbers.long(4)?;
-        Some(Directory {
-            numbers,
-            at,
-            entries: numbers.short(at)?,
-        })
-    }
-
-    /// All values of a tag. `None` where the bytes do not have them, no values where there is no such tag.
-    fn values(&self, tag: usize) -> Option<Vec<usize>> {
-        let numbers = self.numbers;
-        for entry in 0..self.entries {
-            let at = self.at.checked_add(2 + entry * 12)?;
-            if numbers.short(at)? != tag {
-                continue;
-            }
-            let size = match numbers.short(at + 2)? {
-                1 => 1,
-                3 => 2,
-                4 => 4,
-                _ => return None,
-            };
-            let count = numbers.long(at + 4)?;
-            let place = if count.checked_mul(size)? <= 4 {
-                at + 8
-            } else {
-                numbers.long(at + 8)?
-            };
-            // What the file is too short for must not be allocated.
-            numbers.bytes.get(place..place.checked_add(count * size)?)?;
-            let value = |index: usize| {
-                let at = place + index * size;
-                match size {
-                    1 => numbers.bytes.get(at).map(|byte| usize::from(*byte)),
-                    2 => numbers.short(at),
-                    _ => numbers.long(at),
-                }
-            };
-            return (0..count).map(value).collect();
-        }
-        Some(Vec::new())
-    }
-
-    fn value(&self, tag: usize, default: usize) -> Option<usize> {
-        Some(self.values(tag)?.first().copied().unwrap_or(default))
-    }
-}
-
 impl Page {
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, ImageError> {
-        Self::find(bytes).unwrap_or_else(|| {
-            let problem = "its directory is not whole";
-            Err(ImageError::truncated(TIFF, bytes, problem))
-        })
-    }
-
-    /// `None` where the bytes end inside of what the directory states.
-    fn find(bytes: &[u8]) -> Option<Result<Self, ImageError>> {
-        let unsupported = |what: &str| Some(Err(ImageError::unsupported(TIFF, what)));
-        let corrupt = |problem: &str| Some(Err(ImageError::corrupt(TIFF, bytes, problem)));
+    pub(in crate::image) fn read(bytes: &[u8]) -> Result<Self, ImageError> {
         let directory = Directory::first(bytes)?;
         let (width, height) = (directory.value(256, 0)?, directory.value(257, 0)?);
         if width == 0 || height == 0 {
-            return corrupt("a side is 0");
+            return Err(ImageError::corrupt(TIFF, bytes, "a side is 0"));
         }
-        if let Err(error) = check_size((width, height)) {
-            return Some(Err(error));
-        }
+        check_size((width, height))?;
         let samples = directory.value(277, 1)?;
-        let bits = directory.values(258)?;
-        let (bits, even) = bits.first().map_or((1, true), |first| {
-            (*first, bits.iter().all(|bits| bits == first))
-        });
-        let compression = match directory.value(259, 1)? {
-            1 => Compression::None,
-            5 => Compression::Lzw,
-            8 | 32946 => Compression::Deflate,
-            32773 => Compression::PackBits,
-            6 | 7 => return unsupported("TIFF with JPEG data inside"),
-            other => return unsupported(&format!("TIFF with compression {other}")),
-        };
-        let colours = match (directory.value(262, 1)?, samples) {
-            (0, 1..=2) => Colours::WhiteIsZero,
-            (1, 1..=2) => Colours::BlackIsZero,
-            (2, 3..=8) => Colours::Rgb,
-            (3, 1) => Colours::Palette,
-            (5, 4..=5) => Colours::Cmyk,
-            (kind, samples) => {
-                return unsupported(&format!(
-                    "TIFF of colour kind {kind} with {samples} samples a pixel"
-                ));
-            }
-        };
-        let packed = samples == 1 && matches!(bits, 1 | 2 | 4);
-        let wide = bits == 16
-            && matches!(
-                colours,
-                Colours::WhiteIsZero | Colours::BlackIsZero | Colours::Rgb
-            );
-        if !even || !(bits == 8 || packed || wide) {
-            return unsupported(&format!("TIFF of {bits} bits a sample in these colours"));
-        }
-        if directory.value(339, 1)? != 1 {
-            return unsupported("TIFF of samples that are no whole numbers");
-        }
-        if directory.value(284, 1)? != 1 && samples > 1 {
-            return unsupported("TIFF with a plane for each channel");
-        }
-        if directory.value(266, 1)? != 1 {
-            return unsupported("TIFF with its bits in the reverse order");
-        }
-        if !directory.values(324)?.is_empty() {
-            return unsupported("TIFF of tiles");
-        }
+        let compression = directory.compression()?;
+        let (colours, bits) = directory.colours(samples)?;
+        directory.require_plain(samples)?;
         let predictor = match directory.value(317, 1)? {
             1 => false,
             2 if bits >= 8 => true,
-            _ => return unsupported("TIFF with such a predictor"),
+            _ => return Err(unsupported("TIFF with such a predictor")),
         };
         let palette = match colours {
-            Colours::Palette => {
-                let levels = directory.values(320)?;
-                let indices = 1 << bits;
-                if levels.len() != 3 * indices {
-                    return corrupt("its palette has another length than its bits need");
-                }
-                let colour = |index: usize| {
-                    [0, 1, 2].map(|channel| (levels[channel * indices + index] >> 8) as u8)
-                };
-                (0..indices).map(colour).collect()
-            }
+            Colours::Palette => directory.palette(bits)?,
             _ => Vec::new(),
         };
         let rows_per_strip = directory.value(278, height)?.clamp(1, height);
-        let (starts, lengths) = (directory.values(273)?, directory.values(279)?);
-        if starts.len() != height.div_ceil(rows_per_strip) || lengths.len() != starts.len() {
-            return corrupt("it has another number of strips than its rows need");
-        }
-        let mut strips = Vec::with_capacity(starts.len());
-        for (start, length) in starts.into_iter().zip(lengths) {
-            let strip = start..start.checked_add(length)?;
-            bytes.get(strip.clone())?;
-            strips.push(strip);
-        }
         let mut warnings = Vec::new();
         let orientation = Orientation::of_tiff(bytes).unwrap_or_else(|warning| {
             warnings.push(warning);
             Orientation::UPRIGHT
         });
-        Some(Ok(Self {
+        Ok(Self {
             width,
             height,
             orientation,
@@ -228,10 +74,10 @@ impl Page {
             colours,
             predictor,
             rows_per_strip,
-            strips,
+            strips: directory.strips(height, rows_per_strip)?,
             palette,
             big_endian: bytes.starts_with(b"MM"),
-        }))
+        })
     }
 
     /// Unpacks a strip of at least `expected` bytes; `None` where there are fewer.
@@ -366,7 +212,10 @@ fn unpack_bits(packed: &[u8], expected: usize) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn decode(bytes: &[u8], orientation: ExifOrientation) -> Result<Decoded, ImageError> {
+pub(in crate::image) fn decode(
+    bytes: &[u8],
+    orientation: ExifOrientation,
+) -> Result<Decoded, ImageError> {
     let page = Page::read(bytes)?;
     let mut pixels = Vec::with_capacity(page.width * page.height * 3);
     let row_bytes = page.row_bytes();

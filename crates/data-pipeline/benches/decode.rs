@@ -1,0 +1,157 @@
+//! Images a second that one thread decodes and resizes, beside Pillow, for `cargo xtask bench decode [--python PATH]`.
+//!
+//! Both sides take turns over the same files, held in memory, and the least time of several rounds counts. On a machine that
+//! does something else only the ratio says anything.
+#![expect(clippy::print_stdout, reason = "its result is its output")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark needs a clock")]
+
+use std::error::Error;
+use std::hint::black_box;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+use data_pipeline::{ExifOrientation, RgbImage};
+use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
+
+const ROUNDS: usize = 7;
+const FILES: usize = 24;
+
+/// Side that images are resized to, as in the presets for GPUs.
+const SIDE: usize = 480;
+
+/// Size of most photographs in published data sets.
+const SIZE: (usize, usize) = (640, 480);
+
+/// A picture with edges, gradients and grain, another one for each number.
+fn picture(number: usize) -> Vec<u8> {
+    let (width, height) = SIZE;
+    let mut state = number as u32 + 1;
+    let mut pixels = Vec::with_capacity(width * height * 3);
+    for y in 0..height {
+        for x in 0..width {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let grain = (state >> 28) as usize;
+            let block = (x / 40 + y / 30 * 3 + number) * 53 % 160;
+            pixels.extend(
+                [block + x / 10, block + y / 8, block + (x + y) / 16]
+                    .map(|level| (level + grain).min(255) as u8),
+            );
+        }
+    }
+    pixels
+}
+
+fn jpeg(number: usize, progressive: bool) -> Result<Vec<u8>, Box<dyn Error>> {
+    let pixels = picture(number);
+    let mut encoder = Compressor::new()?;
+    encoder.set_quality(90)?;
+    encoder.set_subsamp(Subsamp::Sub2x2)?;
+    encoder.set_progressive(progressive)?;
+    Ok(encoder.compress_to_vec(Image {
+        pixels: pixels.as_slice(),
+        width: SIZE.0,
+        pitch: SIZE.0 * 3,
+        height: SIZE.1,
+        format: PixelFormat::RGB,
+    })?)
+}
+
+/// A Python that does the same work when told to.
+struct Peer {
+    child: Child,
+    tell: ChildStdin,
+    said: BufReader<ChildStdout>,
+    name: String,
+}
+
+impl Peer {
+    fn start(python: &str, folder: &Path) -> Result<Self, Box<dyn Error>> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peer/decode.py");
+        let mut child = Command::new(python)
+            .arg(script)
+            .arg(folder)
+            .arg(SIDE.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let tell = child.stdin.take().ok_or("no input")?;
+        let said = BufReader::new(child.stdout.take().ok_or("no output")?);
+        let mut peer = Self {
+            child,
+            tell,
+            said,
+            name: String::new(),
+        };
+        peer.name = peer.line()?;
+        if peer.name.is_empty() {
+            return Err("the Python has no Pillow".into());
+        }
+        Ok(peer)
+    }
+
+    fn line(&mut self) -> Result<String, Box<dyn Error>> {
+        let mut line = String::new();
+        self.said.read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    }
+
+    fn seconds(&mut self) -> Result<f64, Box<dyn Error>> {
+        writeln!(self.tell)?;
+        Ok(self.line()?.parse()?)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn ours(files: &[Vec<u8>]) -> Result<f64, Box<dyn Error>> {
+    let start = Instant::now();
+    for file in files {
+        let decoded = RgbImage::decode(file, ExifOrientation::Apply)?;
+        black_box(decoded.image.resize(SIDE, SIDE)?);
+    }
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let python = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    for (kind, progressive) in [("baseline", false), ("progressive", true)] {
+        let folder = tempfile::tempdir()?;
+        let mut files = Vec::new();
+        for number in 0..FILES {
+            let encoded = jpeg(number, progressive)?;
+            std::fs::write(folder.path().join(format!("{number:03}.jpg")), &encoded)?;
+            files.push(encoded);
+        }
+        let mut peer = python
+            .as_ref()
+            .map(|python| Peer::start(python, folder.path()))
+            .transpose()?;
+        let (mut least, mut peer_least) = (f64::INFINITY, f64::INFINITY);
+        for _ in 0..ROUNDS {
+            least = least.min(ours(&files)?);
+            if let Some(peer) = &mut peer {
+                peer_least = peer_least.min(peer.seconds()?);
+            }
+        }
+        let rate = FILES as f64 / least;
+        print!("{kind} JPEG, 640 x 480 to {SIDE} x {SIDE}: {rate:.0} images/s");
+        match peer {
+            Some(peer) => println!(
+                "; {}: {:.0} images/s, ratio {:.2}",
+                peer.name,
+                FILES as f64 / peer_least,
+                peer_least / least
+            ),
+            None => println!(),
+        }
+    }
+    Ok(())
+}
