@@ -6,6 +6,7 @@ mod bar;
 mod commands;
 mod completion;
 mod failure;
+mod found;
 mod interrupt;
 mod output;
 mod progress;

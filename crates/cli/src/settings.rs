@@ -6,18 +6,18 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use config_schema::{
-    Config, Device, Hardware, Layers, MAX_TEXT_BYTES, Resolved, Source, fixed_differences,
+    Device, Hardware, Layers, MAX_TEXT_BYTES, Resolved, Source, fixed_differences,
     preset_summaries, presets, record, resolve, resolve_record, stated_preset,
 };
 use gpu_probe::{
-    Candidate, ChooseError, CudaDevice, CudaEnvironment, DeviceRequest, Driver, Inventory, Memory,
-    choose_device, choose_preset, probe,
+    Candidate, ChooseError, CudaDevice, CudaEnvironment, DeviceRequest, Driver, Inventory,
+    choose_preset, probe,
 };
-use trainer::memory::{Capacity, budget};
+use trainer::memory::Capacity;
 
 use crate::args::ConfigArgs;
 use crate::failure::Failure;
-use crate::progress::gibibytes;
+use crate::found::{Found, device_for, place, taken};
 use crate::restart::restart_with;
 
 /// What a command works with.
@@ -29,7 +29,7 @@ pub struct Settings {
     pub device: Device,
     /// The GPU that `device` is.
     pub card: Option<CudaDevice>,
-    /// Why this preset and this device, in a sentence.
+    /// The device for a person, and why it and the preset.
     pub reason: String,
     /// Bytes of memory of the device; on the CPU those that the machine has to give. None where they cannot be read.
     pub device_memory: Option<u64>,
@@ -37,14 +37,6 @@ pub struct Settings {
     problem: Option<ChooseError>,
     /// What the environment's list of GPUs has that takes no effect.
     ignored: Option<String>,
-}
-
-/// The device for a configuration.
-struct Found {
-    device: Device,
-    card: Option<CudaDevice>,
-    why: String,
-    problem: Option<ChooseError>,
 }
 
 impl ConfigArgs {
@@ -203,39 +195,6 @@ impl Settings {
     }
 }
 
-/// Who leaves less of a GPU than a run would take.
-pub fn taken(card: &CudaDevice, config: &Config) -> Option<String> {
-    let Memory { total, free, .. } = card.memory;
-    let stated = config.hardware.memory_budget.bytes();
-    let wanted = stated.or_else(|| budget(config, Some(total)))?;
-    if wanted <= free {
-        return None;
-    }
-    let consequence = match stated {
-        Some(stated) => format!(
-            "`hardware.memory_budget` is {}, more than is free",
-            gibibytes(stated)
-        ),
-        None => format!("the budget is the {} that are free", gibibytes(free)),
-    };
-    Some(format!(
-        "{} of the {} of {} are in use ({}); {consequence}",
-        gibibytes(card.held_bytes()),
-        gibibytes(total),
-        card.place(),
-        card.holders(),
-    ))
-}
-
-/// A device for a person, with the GPU that CUDA's ordinal is.
-fn place(device: Device, card: Option<&CudaDevice>) -> String {
-    match (device, card) {
-        (Device::Cpu, _) => "the CPU".to_owned(),
-        (device, Some(card)) => format!("{device} ({})", card.place()),
-        (device, None) => device.to_string(),
-    }
-}
-
 /// The libnvidia-ml that was named, or that the environment configures; `None` for the system's.
 pub fn nvml_library(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     if let Some(named) = named {
@@ -281,63 +240,6 @@ pub fn of_run(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings, Failure> 
     let mut found = device_for(&resolved, &inventory);
     found.why = format!("it is the preset of the run, and {}", found.why);
     Ok(Settings::new(resolved, found, &inventory))
-}
-
-/// The device for a preset that somebody chose.
-fn device_for(resolved: &Resolved, inventory: &Inventory) -> Found {
-    let config = &resolved.config;
-    let on = |device, why: String, problem| Found {
-        device,
-        card: None,
-        why,
-        problem,
-    };
-    let asked = match config.hardware.device {
-        Device::Cuda(ordinal) => Some(ordinal),
-        Device::Auto if config.preset.min_device_memory.bytes().is_none() => {
-            let why = "it is for machines without GPU";
-            return on(Device::Cpu, why.to_owned(), None);
-        }
-        Device::Auto => None,
-        device => {
-            return on(
-                device,
-                "`hardware.device` asks for this device".to_owned(),
-                None,
-            );
-        }
-    };
-    match choose_device(inventory, asked) {
-        Ok((card, why)) => Found {
-            device: Device::Cuda(card.ordinal),
-            why: match asked {
-                Some(_) => format!("`hardware.device` asks for this GPU: {why}"),
-                None => why,
-            },
-            card: Some(card),
-            problem: None,
-        },
-        Err(error) if asked.is_none() && no_gpu_here(&error) => on(
-            Device::Cpu,
-            format!("there is no GPU to use ({error})"),
-            None,
-        ),
-        Err(error) => on(
-            asked.map_or(Device::Cpu, Device::Cuda),
-            error.to_string(),
-            Some(error),
-        ),
-    }
-}
-
-/// Whether a machine without GPU, or an environment that asks for none, is all that is the matter.
-fn no_gpu_here(error: &ChooseError) -> bool {
-    matches!(
-        error,
-        ChooseError::NoDriver { .. }
-            | ChooseError::NoGpu
-            | ChooseError::AllHidden { ignored: None, .. }
-    )
 }
 
 fn candidates() -> Result<Vec<Candidate>, Failure> {

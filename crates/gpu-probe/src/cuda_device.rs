@@ -99,6 +99,8 @@ pub(crate) fn devices(gpus: &[Gpu], visibility: &Visibility) -> (Vec<CudaDevice>
             unreadable.push(format!("GPU {} ({name}): {}", gpu.index, whys.join("; ")));
         }
     }
+    // In the order of the list, whose first card is the one to take of equal ones.
+    devices.sort_by_key(|device| device.ordinal);
     (devices, unreadable)
 }
 

@@ -257,6 +257,13 @@ fn among_equal_cards_the_freest() {
         "NVIDIA Test Card (GPU 1) has 24.0 GiB, 23.0 GiB of them free, the most of 3 equal GPUs"
     );
     assert_eq!(pick(vec![card(24, 0), card(24, 0)]).0, 0);
+    // Of equally free ones the first in the list.
+    let (device, _) = picked(
+        vec![card(24, 0), card(24, 0), card(24, 0)],
+        &environment(Some("2,1")),
+        None,
+    );
+    assert_eq!((device.ordinal, device.gpu), (0, 2));
     // A larger card goes first, unless most of it is taken.
     assert_eq!(pick(vec![card(24, 0), card(48, 20)]).0, 1);
     let (gpu, reason) = pick(vec![card(24, 0), card(48, 30)]);

@@ -160,12 +160,13 @@ fn what_others_hold_is_not_in_the_budget() {
 #[test]
 fn among_equal_cards_the_freest_is_taken() {
     let place = || three([3, 1]).with("CUDA_VISIBLE_DEVICES", "0,2");
-    let (answer, said) = json(&place(), &PLAN);
+    let (answer, _) = json(&place(), &PLAN);
     assert_eq!(
         (&answer["device"], &answer["card"]["gpu"]),
         (&"cuda:1".into(), &2.into())
     );
-    assert!(said.contains("23.0 GiB of them free"), "{said}");
+    let reason = answer["reason"].as_str().expect("a reason");
+    assert!(reason.contains("23.0 GiB of them free"), "{reason}");
     let said = place().ok(&["presets", "derive", "--json"]).stderr;
     assert!(said.contains("for GPU 2"), "{said}");
     assert!(!said.contains("in use"), "{said}");

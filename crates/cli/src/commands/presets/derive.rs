@@ -10,8 +10,9 @@ use crate::ActiveModel;
 use crate::args::DeriveArgs;
 use crate::commands::{may_write, write_text};
 use crate::failure::Failure;
+use crate::found::taken;
 use crate::output;
-use crate::settings::{cuda_environment, nvml_library, taken};
+use crate::settings::{cuda_environment, nvml_library};
 
 /// A preset to ask for the data set and its largest samples; which one makes no difference to them.
 const ANY_PRESET: &str = "24gb";
