@@ -9,6 +9,7 @@ mod output;
 mod progress;
 mod restart;
 mod settings;
+mod threads;
 
 use std::process::ExitCode;
 
@@ -20,7 +21,7 @@ type ActiveModel = aoa_model::Vqa;
 fn main() -> ExitCode {
     allocator::keep_freed_memory();
     let args = args::Args::parse();
-    match commands::run(args.command) {
+    match threads::guarded(|| commands::run(args.command)) {
         Ok(_) if output::lost() => ExitCode::FAILURE,
         Ok(code) => code,
         Err(failure) => {

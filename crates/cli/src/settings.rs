@@ -25,6 +25,8 @@ pub struct Settings {
     pub reason: String,
     /// Bytes of memory of the device; on the CPU those that the machine has to give. None where they cannot be read.
     pub device_memory: Option<u64>,
+    /// Bytes of host memory that this process may still take. None where they cannot be read.
+    pub host_memory: Option<u64>,
 }
 
 impl ConfigArgs {
@@ -39,6 +41,7 @@ impl ConfigArgs {
             let (device, found) = device_for(&first, &inventory);
             return Ok(Settings {
                 device_memory: memory_of(device, &inventory),
+                host_memory: memory_of(Device::Cpu, &inventory),
                 device,
                 reason: format!("preset \"{preset}\" was asked for; {found}"),
                 resolved: first,
@@ -59,6 +62,7 @@ impl ConfigArgs {
         Ok(Settings {
             resolved: resolve(&layers, &lookup)?,
             device_memory: memory_of(device, &inventory),
+            host_memory: memory_of(Device::Cpu, &inventory),
             device,
             reason: choice.reason,
         })
@@ -140,6 +144,7 @@ pub fn of_run(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings, Failure> 
     let (device, found) = device_for(&resolved, &inventory);
     Ok(Settings {
         device_memory: memory_of(device, &inventory),
+        host_memory: memory_of(Device::Cpu, &inventory),
         device,
         reason: found,
         resolved,

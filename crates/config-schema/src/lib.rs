@@ -82,5 +82,5 @@ pub use sections::{
     Training, Xvlm,
 };
 pub use source::{Origin, Source};
-pub use values::{Device, DeviceMemory, MalformedValue};
+pub use values::{Device, DeviceMemory, MalformedValue, Preload};
 pub use warning::{StatedKey, Warning};

@@ -37,7 +37,7 @@ mod sample;
 pub use cgroup::CgroupLimit;
 pub use choose::{Candidate, Choice, ChooseError, Device, DeviceRequest, choose_preset};
 pub use gpu::{Gpu, Memory, Mig, MigInstance, Process, Utilization, Version};
-pub use host::{Host, HostRoots};
+pub use host::{AddressSpace, Host, HostRoots};
 pub use inventory::{Driver, Inventory, ProbeError, probe};
 pub use nvml::GpuSampler;
 pub use reading::Reading;

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use config_schema::{Config, DatasetName, Device};
+use config_schema::{Config, DatasetName, Device, Preload};
 use data_pipeline::{DataError, easy_vqa};
-use trainer::memory::{CardMeter, DeviceMemory};
-use trainer::{Checkpoints, DataShape, Dataset, Model, Run, Steps, TrainError, device, train};
+use trainer::host::{Data, HostPlan};
+use trainer::memory::{Bytes, CardMeter, DeviceMemory};
+use trainer::{Checkpoints, DataShape, Model, Run, Steps, TrainError, device, train};
 
 use crate::ActiveModel;
 use crate::advice;
 use crate::args::TrainArgs;
 use crate::commands::data::announce;
+use crate::commands::host;
 use crate::failure::Failure;
 use crate::interrupt::{INTERRUPTED, on_interrupt};
 use crate::output;
@@ -64,6 +66,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
             device_name: &device.to_string(),
             memory: DeviceMemory {
                 total: settings.device_memory,
+                host: settings.host_memory,
                 card: card.as_ref(),
                 interference: None,
             },
@@ -123,10 +126,10 @@ fn newest_step(run_dir: &Path) -> usize {
 /// Everything that happens before the first step, without the step.
 fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let config = &settings.resolved.config;
-    let dataset = Dataset::open(config)?;
-    let encoder = trainer::training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
-    let parts = <ActiveModel as Model>::configure(config, &DataShape::of(&encoder))
+    let data = Data::open::<ActiveModel>(config)?;
+    let parts = <ActiveModel as Model>::configure(config, &DataShape::of(&data.encoder))
         .map_err(TrainError::Model)?;
+    let host = host::checked::<ActiveModel>(settings, config, &data)?;
     let mut pretrained = None;
     // A run that goes on has the weights that it began with.
     if args.resume.is_none() && !config.xvlm.weights.is_empty() {
@@ -134,7 +137,7 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
         let model = <ActiveModel as Model>::init(&parts, &device);
         (_, pretrained) = model.pretrained(config)?;
     }
-    let samples = dataset.train.samples().len();
+    let samples = data.dataset.train.samples().len();
     if args.json {
         output::json(&serde_json::json!({
             "preset": settings.resolved.preset,
@@ -144,12 +147,27 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
             "training_samples": samples,
             "steps": Steps::of(config, samples).total,
             "pretrained": pretrained,
+            "host": host,
             "config": config,
         }));
     } else {
         output::text(settings.resolved.annotated_toml());
         if let Some(pretrained) = &pretrained {
             output::note(progress::weights_taken(pretrained));
+        }
+        output::note(format!(
+            "data takes {} of host memory",
+            Bytes(host.total_bytes)
+        ));
+        if config.data_loading.preload_data == Preload::Auto {
+            let HostPlan {
+                preloaded_images,
+                images,
+                ..
+            } = host;
+            output::note(format!(
+                "{preloaded_images} of {images} images are to be preloaded"
+            ));
         }
     }
     output::note("dry run: nothing was trained");

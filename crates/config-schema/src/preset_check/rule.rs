@@ -63,6 +63,8 @@ pub enum Rule {
     PlannedPeak,
     /// Host memory has room for preloaded images.
     PreloadFits,
+    /// Host memory has room for samples that wait.
+    QueueFits,
 }
 
 /// What the page of rules says of a rule.
@@ -99,7 +101,7 @@ pub enum Example {
 
 impl Rule {
     /// Every rule, in the order of the page.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::TomlFile,
         Self::Readable,
         Self::Reachable,
@@ -128,6 +130,7 @@ impl Rule {
         Self::ModelBuilds,
         Self::PlannedPeak,
         Self::PreloadFits,
+        Self::QueueFits,
     ];
 
     /// Name in output, kebab-case.

@@ -1,5 +1,6 @@
 use config_schema::{
-    Became, Import, Layers, MAX_TEXT_BYTES, Problem, Resolved, Source, import_yaml, resolve,
+    Became, Import, Layers, MAX_TEXT_BYTES, Preload, Problem, Resolved, Source, import_yaml,
+    resolve,
 };
 use proptest::prelude::*;
 
@@ -167,7 +168,8 @@ model:
 ",
     );
     let config = found.config;
-    assert!(config.data_loading.preload_data && !config.data_loading.use_compression);
+    assert_eq!(config.data_loading.preload_data, Preload::On);
+    assert!(!config.data_loading.use_compression);
     let optimizer = &config.optimizer;
     let shown = format!("{:?} {:?}", optimizer.fine_betas, optimizer.xvlm_eps);
     assert_eq!(shown, "[0.9, 0.99] 1e-9");

@@ -11,6 +11,8 @@ use super::{CardMeter, Interference};
 pub struct DeviceMemory<'a> {
     /// Its bytes; on the CPU those that the machine has to give. None where it is not known.
     pub total: Option<u64>,
+    /// Free bytes of the host beside a GPU. None where they are not known, and on the CPU.
+    pub host: Option<u64>,
     /// Measures the card as a whole, for the log.
     pub card: Option<&'a CardMeter>,
     /// What a test does to the run.
@@ -21,6 +23,7 @@ impl fmt::Debug for DeviceMemory<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeviceMemory")
             .field("total", &self.total)
+            .field("host", &self.host)
             .finish_non_exhaustive()
     }
 }
