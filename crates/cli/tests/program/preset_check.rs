@@ -197,7 +197,7 @@ fn samples_that_wait_are_counted_and_on_the_cpu_with_the_peak() {
     place.file(
         "mine/queue.toml",
         "extends = \"48gb\"\n[preset]\ndescription = \"my own\"\nmin_host_memory = \"9GiB\"\n\
-         [memory_optimization]\nprefetch_factor = 200\n",
+         [memory_optimization]\nprefetch_factor = 1000\n[data_loading]\npreload_data = false\n",
     );
     // Its images alone fit, and so does its training alone.
     place.file(

@@ -260,10 +260,10 @@ impl Rule {
                 "At most `num_workers` x `prefetch_factor` x `training.batch_size` decoded samples wait, and the workers decode \
                  some more. They are compared with `preset.min_host_memory`, or with 4 GiB where it is not stated.",
                 toml(
-                    "extends = \"48gb\"\n\n[preset]\ndescription = \"48 GB GPU, a long queue\"\n\n[memory_optimization]\n\
-                     prefetch_factor = 1000",
-                    "extends = \"48gb\"\n\n[preset]\ndescription = \"48 GB GPU, a longer queue\"\n\n[memory_optimization]\n\
-                     prefetch_factor = 8",
+                    "extends = \"48gb\"\n\n[preset]\ndescription = \"48 GB GPU, a long queue\"\nmin_host_memory = \"16GiB\"\n\n\
+                     [data_loading]\npreload_data = false\n\n[memory_optimization]\nprefetch_factor = 1000",
+                    "extends = \"48gb\"\n\n[preset]\ndescription = \"48 GB GPU, a queue\"\nmin_host_memory = \"16GiB\"\n\n\
+                     [data_loading]\npreload_data = false\n\n[memory_optimization]\nprefetch_factor = 8",
                 ),
             ),
         };
