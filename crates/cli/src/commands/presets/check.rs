@@ -125,7 +125,10 @@ fn demand(config: &Config, with_plan: bool) -> Demand {
 
 fn measure(config: &Config, with_plan: bool, demand: &mut Demand) -> Result<(), TrainError> {
     let data = Data::open::<ActiveModel>(config)?;
-    let needs = HostNeeds::of(config, &data);
+    // What compression saves depends on the images, and a preset is for any.
+    let mut uncompressed = config.clone();
+    uncompressed.data_loading.use_compression = false;
+    let needs = HostNeeds::of(&uncompressed, &data);
     let host = match config.data_loading.preload_data {
         // It takes what is left.
         Preload::Auto => needs.plan(Some(0)),
