@@ -40,7 +40,7 @@ fn preloading_more_than_there_is_does_not_fit_and_is_refused_by_all() {
 
     let words = [
         "does not fit",
-        "82",
+        "83183",
         "preloaded images",
         "data_loading.preload_data",
         "auto",
