@@ -140,7 +140,7 @@ fn preloading_keeps_every_image_and_reads_none_later() {
     assert_eq!(streamed.resident_bytes(), 0);
 }
 
-/// Bytes of an image in memory: pixels, the counts of what is shared, and its place in the list.
+/// Images that are kept of twenty within a limit: each takes its pixels, counts of what shares it, and a place in the list.
 fn kept(limit: u64, use_compression: bool) -> usize {
     let config = LoaderConfig {
         preload: Preload::UpTo { limit },
