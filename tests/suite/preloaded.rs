@@ -75,7 +75,12 @@ fn own(settings: &Config, data: &Data, bytes: u64) -> Result<HostPlan, TrainErro
 fn as_many_images_as_fit_are_kept_and_fewer_never_fail() {
     for compress in ["true", "false"] {
         let compress = format!("data_loading.use_compression={compress}");
-        let sets = ["data_loading.preload_data=\"auto\"", compress.as_str()];
+        let sets = [
+            "data_loading.preload_data=\"auto\"",
+            compress.as_str(),
+            "dataset.shapes_train_images=400",
+            "dataset.image_size=64",
+        ];
         let (settings, data) = opened(&sets);
         let whole = HostNeeds::of(&settings, &data).plan(None);
         let least = HostNeeds::of(&settings, &data).plan(Some(0)).total_bytes;

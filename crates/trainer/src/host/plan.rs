@@ -323,7 +323,7 @@ impl HostRefusal {
     pub fn help(&self) -> &'static str {
         let plan = &self.plan;
         let queue = plan.queue_bytes.max(plan.decoding_bytes);
-        if self.preload == Preload::On && plan.preloaded_bytes >= queue.max(plan.data_bytes) {
+        if self.preload == Preload::On {
             "set `data_loading.preload_data` to \"auto\", which keeps as many images as fit, or to false; \
              `data_loading.use_compression=true` keeps images in less memory"
         } else if queue >= plan.batch_bytes.max(plan.data_bytes) {
