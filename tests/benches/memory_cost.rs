@@ -120,7 +120,7 @@ fn step(settings: &Config) -> Step {
     let dataset = Dataset::open(settings).expect("a data set");
     let encoder = training_encoder::<Vqa>(settings, dataset.train.as_ref()).expect("words");
     let encoder = Arc::new(encoder);
-    let loader = training_loader(settings, dataset.train.clone(), encoder.clone());
+    let loader = training_loader(settings, dataset.train.clone(), encoder.clone(), u64::MAX);
     let mut batches = loader.expect("a loader").epoch(0, 0).expect("an epoch");
     let batch = batches.next().expect("a batch").expect("it is read");
     drop(batches);

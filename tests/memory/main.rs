@@ -2,6 +2,7 @@
 
 mod attention;
 mod checkpointing;
+mod host;
 
 /// The most bytes that the process held while `run` ran, beyond what it held before.
 fn peak_of(run: impl FnOnce()) -> usize {

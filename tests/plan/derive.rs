@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use aoa_model::Vqa;
 use config_schema::preset_check::{Demand, Finding, PresetCheck, PresetFile};
-use config_schema::{Config, Layers, Source, presets, resolve, value};
+use config_schema::{Config, Layers, Preload, Source, presets, resolve, value};
 use data_pipeline::Encoder;
 use serde_json::Value;
-use trainer::derive::{Card, Derived, derive};
+use trainer::derive::{Card, Derived, HostDemand, derive};
+use trainer::host::{Data, HostNeeds};
 use trainer::memory::budget;
 use trainer::plan::{WorstCase, plan};
-use trainer::{Dataset, preloaded_bytes, training_encoder};
+use trainer::{Dataset, training_encoder};
 
 use crate::COUNT;
 
@@ -52,11 +53,18 @@ impl Planner {
 
     /// What the check of presets asks for.
     fn demand(&mut self, config: &Config) -> Demand {
-        let preloaded = preloaded_bytes(&self.dataset, &self.encoder(config));
+        let data = Data {
+            dataset: self.dataset.clone(),
+            encoder: self.encoder(config),
+            bytes: 0,
+        };
+        let host = HostNeeds::of(config, &data).plan(None);
+        let preloads = config.data_loading.preload_data == Preload::On;
         Demand {
             peak_bytes: Some(self.peak(config)),
             budget_bytes: budget(config, config.preset.min_device_memory.bytes()),
-            preload_bytes: config.data_loading.preload_data.then_some(preloaded),
+            preload_bytes: preloads.then_some(host.preloaded_bytes),
+            queue_bytes: Some(host.total_bytes - host.preloaded_bytes),
             ..Demand::default()
         }
     }
@@ -112,7 +120,7 @@ fn every_size_of_card_gets_a_preset_that_fits() {
         let card = Card {
             memory_bytes: gigabytes * 1_000_000_000,
             host_bytes: None,
-            preload_bytes: 0,
+            data: HostDemand::default(),
         };
         let derived = derive(&card, &[], &mut |config| Ok(planner.peak(config)));
         let derived = derived.unwrap_or_else(|error| panic!("{gigabytes}: {error}"));

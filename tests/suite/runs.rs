@@ -236,6 +236,7 @@ fn loader_settings_do_not_change_the_run() {
             "memory_optimization.prefetch_factor=1",
         ],
         &["data_loading.preload_data=false"],
+        &["data_loading.preload_data=\"auto\""],
         &["data_loading.use_compression=true"],
         &[
             "data_loading.preload_data=false",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aoa_model::Vqa;
 use burn::tensor::Device;
 use config_schema::{Config, Layers, presets, resolve};
-use data_pipeline::{Batch, Encoder, Loader, LoaderConfig, Order};
+use data_pipeline::{Batch, Encoder, Loader, LoaderConfig, Order, Preload};
 use integration_tests::{Gradients, gradients_by_path, random_numbers};
 use trainer::{
     DataShape, Dataset, DeviceBatch, Model, Sight, Slicing, effective_gradient, materialize,
@@ -66,7 +66,7 @@ impl Fixture {
             chunk: 8,
             num_workers: 0,
             prefetch_factor: 1,
-            preload_data: false,
+            preload: Preload::Nothing,
             use_compression: false,
             shuffle: Order::Permutation { seed: 1 },
         };

@@ -91,7 +91,7 @@ pub fn compare(settings: &Config) -> Comparison {
     let worst = WorstCase::of(&encoder, dataset.train.samples());
     let planned = plan::<Vqa>(settings, &worst).expect("a model");
 
-    let loader = training_loader(settings, dataset.train.clone(), encoder.clone());
+    let loader = training_loader(settings, dataset.train.clone(), encoder.clone(), u64::MAX);
     let mut batches = loader.expect("a loader").epoch(0, 0).expect("an epoch");
     let batch = batches.next().expect("a batch").expect("it is read");
     drop(batches);

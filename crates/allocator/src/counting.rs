@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use mimalloc::MiMalloc;
 
+use crate::exhausted::exhausted;
+
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
@@ -62,7 +64,7 @@ fn shrink(bytes: usize) {
     COUNTS.live.fetch_sub(bytes, Relaxed);
 }
 
-/// mimalloc with a count. It only counts: an allocator must not unwind, so whoever keeps to a budget looks at the count.
+/// mimalloc with a count. An allocator must not unwind, so whoever keeps to a budget looks at the count.
 struct Counting;
 
 #[expect(unsafe_code, reason = "an allocator is an unsafe trait")]
@@ -71,7 +73,9 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the promises of this trait, which are those of the inner call.
         let block = unsafe { MiMalloc.alloc(layout) };
-        if !block.is_null() {
+        if block.is_null() {
+            exhausted(layout.size(), live_bytes());
+        } else {
             grow(layout.size());
         }
         block
@@ -80,7 +84,9 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above.
         let block = unsafe { MiMalloc.alloc_zeroed(layout) };
-        if !block.is_null() {
+        if block.is_null() {
+            exhausted(layout.size(), live_bytes());
+        } else {
             grow(layout.size());
         }
         block
@@ -89,7 +95,9 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as above.
         let block = unsafe { MiMalloc.realloc(block, layout, size) };
-        if !block.is_null() {
+        if block.is_null() {
+            exhausted(size, live_bytes());
+        } else {
             grow(size);
             shrink(layout.size());
         }

@@ -15,8 +15,10 @@
 //! ```
 
 mod counting;
+mod exhausted;
 
 pub use counting::{count_allocations, live_bytes, take_peak};
+pub use exhausted::EXIT_CODE;
 
 use libmimalloc_sys::{mi_option_set, mi_option_t, mi_process_info};
 

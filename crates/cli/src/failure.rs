@@ -22,9 +22,18 @@ use weight_files::WeightFileError;
 
 use crate::settings::unicode;
 
+/// Exit code where memory is too small: for a plan, for a run, or for the program itself.
+pub const DOES_NOT_FIT: u8 = allocator::EXIT_CODE;
+
 /// Why a command failed.
 #[derive(Debug, Error)]
 pub enum Failure {
+    /// The system does not start a thread.
+    #[error("the system does not start a thread: {problem}")]
+    Threads {
+        /// What it said.
+        problem: String,
+    },
     /// The configuration is not valid.
     #[error(transparent)]
     Configuration(#[from] ConfigErrors),
@@ -170,7 +179,9 @@ impl From<DeriveError> for Failure {
         match error {
             DeriveError::Config(errors) => Self::Configuration(errors),
             DeriveError::Plan(error) => Self::Train(error),
-            error @ DeriveError::DoesNotFit { .. } => Self::Derive(error),
+            error @ (DeriveError::DoesNotFit { .. } | DeriveError::HostTooSmall { .. }) => {
+                Self::Derive(error)
+            }
         }
     }
 }
@@ -187,26 +198,28 @@ impl Failure {
             | Self::NoQuestion { .. }
             | Self::Exists { .. }
             | Self::NotAFile { .. } => 2,
+            Self::Data(error) if is_memory(error) => DOES_NOT_FIT,
             Self::Data(_) | Self::File { .. } | Self::Weights(_) | Self::Incomplete { .. } => 3,
             Self::Choice(_)
             | Self::NoCard(_)
             | Self::Probe(_)
             | Self::Sampler(_)
             | Self::Environment { .. } => 4,
-            Self::Derive(_) => 7,
+            Self::Derive(_) | Self::Threads { .. } => DOES_NOT_FIT,
             Self::NoRun | Self::Part(_) => 5,
             Self::Signals(_) | Self::Completions(_) | Self::Write { .. } => 1,
             Self::Restart(_) => 8,
             Self::Measurement { code, .. } => *code,
             Self::Train(error) => match error {
                 TrainError::Model(_) | TrainError::Part(_) | TrainError::Parallel => 2,
+                TrainError::Data(error) if is_memory(error) => DOES_NOT_FIT,
                 TrainError::Data(_)
                 | TrainError::Image { .. }
                 | TrainError::Weights(_)
                 | TrainError::WeightsIncomplete { .. } => 3,
                 TrainError::Device { .. } => 4,
                 TrainError::Diverged { .. } => 6,
-                TrainError::DoesNotFit { .. } => 7,
+                TrainError::DoesNotFit { .. } | TrainError::HostMemory(_) => DOES_NOT_FIT,
                 TrainError::DevicePoisoned { .. } => 8,
                 _ => 5,
             },
@@ -242,8 +255,18 @@ impl Failure {
                 "leave these out, in the arguments and in the environment, or start a run of its own"
                     .to_owned(),
             ),
+            Self::Threads { .. } => Some(
+                "raise the limits of address space (`ulimit -v`) and of processes (`ulimit -u`), or start fewer threads with \
+                 the environment variable RAYON_NUM_THREADS and `memory_optimization.num_workers`"
+                    .to_owned(),
+            ),
             Self::Choice(error) => Some(error.hint()),
             Self::NoCard(_) => Some("name its memory, as in `--vram 16GiB`".to_owned()),
+            Self::Derive(DeriveError::HostTooSmall { .. }) => Some(
+                "train on a machine with more memory; a smaller `dataset.image_size` needs less, in a configuration of your \
+                 own"
+                    .to_owned(),
+            ),
             Self::Derive(_) => Some(
                 "a smaller `dataset.image_size` needs less, in a configuration of your own; another image size is another \
                  task, so no preset changes it"
@@ -279,6 +302,14 @@ impl Failure {
             _ => None,
         }
     }
+}
+
+/// Whether there is too little memory, and nothing is wrong with the data.
+fn is_memory(error: &DataError) -> bool {
+    matches!(
+        error,
+        DataError::PreloadLimit { .. } | DataError::Threads { .. }
+    )
 }
 
 /// A broken rule, its place and its cure, for a terminal.

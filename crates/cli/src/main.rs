@@ -13,6 +13,7 @@ mod progress;
 mod restart;
 mod run_folder;
 mod settings;
+mod threads;
 
 use std::process::ExitCode;
 
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     allocator::keep_freed_memory();
     interrupt::report_file_size_limit();
     let args = args::Args::parse();
-    match commands::run(args.command) {
+    match threads::guarded(|| commands::run(args.command)) {
         Ok(_) if output::lost() => ExitCode::FAILURE,
         Ok(code) => code,
         Err(failure) => {

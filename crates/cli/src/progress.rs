@@ -146,6 +146,15 @@ impl Position {
                 )
             }
             Event::Segments(choice) => segments(choice),
+            Event::Preloaded { images, of, bytes } => {
+                let bytes = Bytes(*bytes as u64);
+                match of - images {
+                    0 => format!("preloaded all {of} images, {bytes} of host memory"),
+                    _ => format!(
+                        "preloaded {images} of {of} images, {bytes} of host memory: as many as fit"
+                    ),
+                }
+            }
             Event::Pretrained(pretrained) => weights_taken(pretrained),
             Event::Note { message } => message.clone(),
             Event::Warning { message } => format!("warning: {message}"),

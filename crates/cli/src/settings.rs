@@ -33,6 +33,8 @@ pub struct Settings {
     pub reason: String,
     /// Bytes of memory of the device; on the CPU those that the machine has to give. None where they cannot be read.
     pub device_memory: Option<u64>,
+    /// Bytes of host memory that this process may still take. None where they cannot be read.
+    pub host_memory: Option<u64>,
     /// Why nothing can be computed on `device`.
     problem: Option<ChooseError>,
     /// What the environment's list of GPUs has that takes no effect.
@@ -116,8 +118,9 @@ impl Settings {
             why,
             problem,
         } = found;
+        let host_memory = inventory.host.usable_memory.as_result().ok().copied();
         let device_memory = match (device, &card) {
-            (Device::Cpu, _) => inventory.host.usable_memory.as_result().ok().copied(),
+            (Device::Cpu, _) => host_memory,
             (_, card) => card.as_ref().map(|card| card.memory.total),
         };
         let ignored = match &inventory.driver {
@@ -130,6 +133,7 @@ impl Settings {
             device,
             card,
             device_memory,
+            host_memory,
             problem,
             ignored,
         }

@@ -45,7 +45,7 @@ impl Check<'_> {
     fn value(&mut self, kind: &Kind, value: &Spanned<DeValue<'_>>) -> Option<Json> {
         let span = value.span();
         match (kind, value.get_ref()) {
-            (Kind::Boolean, DeValue::Boolean(value)) => Some(json!(value)),
+            (Kind::Boolean | Kind::Switch(_), DeValue::Boolean(value)) => Some(json!(value)),
             (Kind::Integer { min, max }, DeValue::Integer(value)) => {
                 match integer(value)
                     .filter(|value| (i128::from(*min)..=i128::from(*max)).contains(value))
@@ -64,6 +64,9 @@ impl Check<'_> {
             }
             (Kind::Text { .. } | Kind::Choice(_), DeValue::String(text)) => {
                 self.text(kind, text, span)
+            }
+            (Kind::Switch(words), DeValue::String(text)) if !would_fit(kind, text) => {
+                self.word(words, text, span)
             }
             (Kind::Array { item, min, max }, DeValue::Array(items)) => {
                 if (*min..=*max).contains(&items.len()) {
@@ -105,17 +108,7 @@ impl Check<'_> {
 
     fn text(&mut self, kind: &Kind, text: &str, span: Range<usize>) -> Option<Json> {
         match kind {
-            Kind::Choice(choices) if choices.iter().any(|choice| choice == text) => {
-                Some(json!(text))
-            }
-            Kind::Choice(choices) => {
-                let problem = Problem::UnknownValue {
-                    key: self.key.path.clone(),
-                    value: excerpt(text),
-                };
-                let help = suggest::for_choice(text, choices.iter().map(String::as_str));
-                self.fail(span, problem, Some(help))
-            }
+            Kind::Choice(words) | Kind::Switch(words) => self.word(words, text, span),
             Kind::Text { format } if format.as_deref() == Some(KeyPath::FORMAT) => {
                 self.name_of_a_key(text, span)
             }
@@ -132,6 +125,22 @@ impl Check<'_> {
             },
             kind => self.wrong_type(kind, &DeValue::String(text.into()), span),
         }
+    }
+
+    /// One of the words that the key takes.
+    fn word(&mut self, words: &[String], text: &str, span: Range<usize>) -> Option<Json> {
+        if words.iter().any(|word| word == text) {
+            return Some(json!(text));
+        }
+        let problem = Problem::UnknownValue {
+            key: self.key.path.clone(),
+            value: excerpt(text),
+        };
+        let help = match &self.key.kind {
+            kind @ Kind::Switch(_) => format!("`{}` is {kind}", self.key.name),
+            _ => suggest::for_choice(text, words.iter().map(String::as_str)),
+        };
+        self.fail(span, problem, Some(help))
     }
 
     fn name_of_a_key(&mut self, text: &str, span: Range<usize>) -> Option<Json> {
@@ -210,7 +219,7 @@ fn float(value: &DeFloat<'_>) -> Option<f64> {
 
 fn would_fit(kind: &Kind, text: &str) -> bool {
     match kind {
-        Kind::Boolean => text.parse::<bool>().is_ok(),
+        Kind::Boolean | Kind::Switch(_) => text.parse::<bool>().is_ok(),
         Kind::Integer { .. } => text.parse::<i64>().is_ok(),
         Kind::Number(_) => text.parse::<f64>().is_ok_and(f64::is_finite),
         _ => false,

@@ -287,8 +287,8 @@ fn syntax_error(text: &str, error: &toml::de::Error) -> Found {
     let help = key.map_or(general, |key| {
         let kind = &key.kind;
         let meant = match (kind, value.to_lowercase().as_str()) {
-            (Kind::Boolean, "yes" | "on" | "true") => ": write true",
-            (Kind::Boolean, "no" | "off" | "false") => ": write false",
+            (Kind::Boolean | Kind::Switch(_), "yes" | "on" | "true") => ": write true",
+            (Kind::Boolean | Kind::Switch(_), "no" | "off" | "false") => ": write false",
             (Kind::Text { .. } | Kind::Choice(_), _) => ", in quotes",
             _ => "",
         };

@@ -82,5 +82,5 @@ pub use sections::{
     PresetInfo, Schedule, ScheduleKind, ShapesLanguage, Training, Xvlm,
 };
 pub use source::{Origin, Source};
-pub use values::{Device, DeviceMemory, KeyPath, MalformedValue};
+pub use values::{Device, DeviceMemory, KeyPath, MalformedValue, Preload};
 pub use warning::{StatedKey, Warning};

@@ -166,7 +166,12 @@ impl<'a> Override<'a> {
     fn value(&mut self, key: &Key, span: Range<usize>) -> Option<Json> {
         let source = Arc::clone(&self.source);
         let text = &source.text[span.clone()];
-        let takes_strings = matches!(key.kind, Kind::Text { .. } | Kind::Choice(_));
+        let takes_strings = match &key.kind {
+            Kind::Text { .. } | Kind::Choice(_) => true,
+            // Booleans are TOML, and so is a word in quotes.
+            Kind::Switch(_) => text.trim().parse::<bool>().is_err(),
+            _ => false,
+        };
         if let Some(error) = too_much(text) {
             self.found.push(error.shifted(span.start));
             None

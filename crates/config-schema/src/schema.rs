@@ -80,6 +80,8 @@ impl Key {
 pub enum Kind {
     /// `true` or `false`.
     Boolean,
+    /// `true`, `false` or one of a list of strings.
+    Switch(Vec<String>),
     /// A whole number, both ends included.
     Integer {
         /// Least value.
@@ -134,6 +136,10 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Boolean => f.write_str("true or false"),
+            Self::Switch(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                write!(f, "true, false or {}", words.join(" or "))
+            }
             Self::Integer { min, max: i64::MAX } => write!(f, "an integer, {min} or more"),
             Self::Integer { min, max } => write!(f, "an integer from {min} to {max}"),
             Self::Number(bounds) => {
@@ -169,6 +175,7 @@ impl Kind {
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Boolean => "a boolean",
+            Self::Switch(_) => "a boolean or a word",
             Self::Integer { .. } => "an integer",
             Self::Number(_) => "a number",
             Self::Text { .. } | Self::Choice(_) => "a string",
@@ -179,6 +186,11 @@ impl Kind {
     fn read(schema: &Json) -> Option<Self> {
         if let Some(values) = choices(schema) {
             return Some(Self::Choice(values));
+        }
+        if let Some(values) = schema["enum"].as_array() {
+            let words = values.iter().filter(|value| !value.is_boolean());
+            let words = words.map(|word| word.as_str().map(str::to_owned));
+            return words.collect::<Option<_>>().map(Self::Switch);
         }
         // An optional key has the types ["integer", "null"].
         let kind = match &schema["type"] {
@@ -346,6 +358,7 @@ mod tests {
         check("precision.mode", "one of \"f32\", \"bf16\", \"f16\"");
         check("training.epochs", "an integer from 1 to 100000");
         check("data_loading.streaming", "true or false");
+        check("data_loading.preload_data", "true, false or \"auto\"");
         check("logging.run_dir", "a string");
         check(
             "optimizer.fine_betas",

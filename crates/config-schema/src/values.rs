@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 use bytesize::ByteSize;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A string that does not have the form its key asks for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -207,6 +207,67 @@ impl JsonSchema for KeyPath {
     }
 }
 
+/// Which images are decoded once and kept in host memory. Written as true, false or "auto".
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Preload {
+    /// None.
+    #[default]
+    Off,
+    /// All.
+    On,
+    /// As many as fit.
+    Auto,
+}
+
+impl Preload {
+    const AUTO: &str = "auto";
+}
+
+impl Serialize for Preload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Off => serializer.serialize_bool(false),
+            Self::On => serializer.serialize_bool(true),
+            Self::Auto => serializer.serialize_str(Self::AUTO),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Preload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl de::Visitor<'_> for Read {
+            type Value = Preload;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false or \"auto\"")
+            }
+
+            fn visit_bool<E: de::Error>(self, on: bool) -> Result<Preload, E> {
+                Ok(if on { Preload::On } else { Preload::Off })
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Preload, E> {
+                match word {
+                    Preload::AUTO => Ok(Preload::Auto),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Read)
+    }
+}
+
+impl JsonSchema for Preload {
+    fn schema_name() -> Cow<'static, str> {
+        "Preload".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": [true, false, Self::AUTO] })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -253,6 +314,21 @@ mod tests {
             "-1", "GiB", "22 gigs", "nan", "1e3GiB", "2EiB", " ", "22", "1.5",
         ] {
             check_memory(text, None);
+        }
+    }
+
+    #[test]
+    fn preload_forms() {
+        for (json, preload) in [
+            ("true", Preload::On),
+            ("false", Preload::Off),
+            ("\"auto\"", Preload::Auto),
+        ] {
+            assert_eq!(serde_json::from_str::<Preload>(json).ok(), Some(preload));
+            assert_eq!(serde_json::to_string(&preload).ok().as_deref(), Some(json));
+        }
+        for json in ["\"true\"", "\"Auto\"", "1", "null", "[]"] {
+            assert!(serde_json::from_str::<Preload>(json).is_err(), "{json}");
         }
     }
 

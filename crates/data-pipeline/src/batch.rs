@@ -63,6 +63,15 @@ impl Batch {
         }
     }
 
+    /// Makes room for so many images.
+    pub(crate) fn reserve(&mut self, images: usize) {
+        self.images
+            .reserve_exact(images * self.image_size.pow(2) * 3);
+        if let Some(regions) = &mut self.regions {
+            regions.reserve(images);
+        }
+    }
+
     /// Adds a sample about the image of a row.
     pub(crate) fn push(&mut self, sample: usize, image: usize, text: EncodedText) {
         self.samples.push(sample);

@@ -338,6 +338,19 @@ pub enum DataError {
         problem: String,
     },
 
+    /// Images that are all to be kept in memory take more than there is for them.
+    #[error(
+        "{kept} of {images} images take the {limit} bytes of host memory that there are for preloaded images"
+    )]
+    PreloadLimit {
+        /// Images that fit.
+        kept: usize,
+        /// Images that were to be kept.
+        images: usize,
+        /// Bytes for them.
+        limit: u64,
+    },
+
     /// A setting lies outside its range.
     #[error("{setting} is {value}: expected {expected}")]
     Setting {

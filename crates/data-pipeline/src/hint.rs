@@ -74,6 +74,16 @@ impl DataError {
             Self::Program { .. } => {
                 Some("install Python 3 with pip, or name another Python program".to_owned())
             }
+            Self::PreloadLimit { .. } => Some(
+                "set `data_loading.preload_data` to \"auto\", which keeps what fits, or to false; or keep more in the same memory \
+                 with `data_loading.use_compression=true`"
+                    .to_owned(),
+            ),
+            Self::Threads { .. } => Some(
+                "lower `memory_optimization.num_workers`, or raise the limits of address space (`ulimit -v`) and processes \
+                 (`ulimit -u`)"
+                    .to_owned(),
+            ),
             Self::Pip { .. } => Some(
                 "check that this Python has pip and that pip reaches a package index".to_owned(),
             ),

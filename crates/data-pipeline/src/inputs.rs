@@ -108,6 +108,13 @@ impl Regions {
         }
     }
 
+    /// Makes room for so many images.
+    pub(crate) fn reserve(&mut self, images: usize) {
+        let RegionShape { regions, dim } = self.shape;
+        self.features.reserve_exact(images * regions * dim);
+        self.boxes.reserve_exact(images * regions * BOX_SIZE);
+    }
+
     /// Adds images of the same shape.
     pub(crate) fn append(&mut self, images: &Self) {
         self.features.extend_from_slice(&images.features);
@@ -117,7 +124,9 @@ impl Regions {
     /// The given images, in the order given.
     pub(crate) fn select(&self, images: impl IntoIterator<Item = usize>) -> Self {
         let RegionShape { regions, dim } = self.shape;
+        let images = images.into_iter();
         let mut selected = Self::new(self.shape);
+        selected.reserve(images.size_hint().0);
         for image in images {
             let features = &self.features[image * regions * dim..][..regions * dim];
             selected.features.extend_from_slice(features);

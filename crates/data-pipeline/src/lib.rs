@@ -10,7 +10,9 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use data_pipeline::{Encoder, Loader, LoaderConfig, Order, Shapes, ShapesConfig, Source, Split};
+//! use data_pipeline::{
+//!     Encoder, Loader, LoaderConfig, Order, Preload, Shapes, ShapesConfig, Source, Split,
+//! };
 //!
 //! let config = ShapesConfig { seed: 7, images: 20, questions_per_image: 5 };
 //! let train = Arc::new(Shapes::new(config, Split::Train)?);
@@ -23,7 +25,7 @@
 //!         chunk: 8,
 //!         num_workers: 2,
 //!         prefetch_factor: 2,
-//!         preload_data: false,
+//!         preload: Preload::Nothing,
 //!         use_compression: true,
 //!         shuffle: Order::Permutation { seed: 7 },
 //!     },
@@ -71,7 +73,7 @@ pub use image::{
     ImageWarning, MAX_PIXELS, Orientation, RgbImage, normalise,
 };
 pub use inputs::{BOX_SIZE, Inputs, RegionShape, Regions};
-pub use loader::{Epoch, Loader, LoaderConfig, Order};
+pub use loader::{Epoch, Footprint, ImageSizes, Loader, LoaderConfig, Order, Preload};
 pub use sample::{Answer, Sample, Source, Split};
 pub use shapes::{Language, Shapes, ShapesConfig};
 pub use text::{

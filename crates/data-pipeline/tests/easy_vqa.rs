@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use data_pipeline::{
-    Answer, DataError, EasyVqa, Encoder, HoldOut, Loader, LoaderConfig, Order, Source, Split,
+    Answer, DataError, EasyVqa, Encoder, HoldOut, Loader, LoaderConfig, Order, Preload, Source,
+    Split,
 };
 use tempfile::TempDir;
 
@@ -232,7 +233,7 @@ fn a_truncated_image_is_named_when_it_is_read() {
         chunk: 3,
         num_workers: 2,
         prefetch_factor: 2,
-        preload_data: false,
+        preload: Preload::Nothing,
         use_compression: false,
         shuffle: Order::Sequential,
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use data_pipeline::{
     Answer, AnswerList, DataError, Encoder, Folder, HoldOut, Inputs, Loader, LoaderConfig, Order,
-    Pieces, RegionShape, Regions, Sample, Shapes, ShapesConfig, Source, Split, Vocabulary,
+    Pieces, Preload, RegionShape, Regions, Sample, Shapes, ShapesConfig, Source, Split, Vocabulary,
     WordPiece, WordPieceForm, folder,
 };
 use safetensors::tensor::TensorView;
@@ -376,7 +376,7 @@ fn words_beyond_the_greatest_number_are_cut() {
         chunk: 1,
         num_workers: 0,
         prefetch_factor: 1,
-        preload_data: false,
+        preload: Preload::Nothing,
         use_compression: false,
         shuffle: Order::Sequential,
     };
@@ -681,7 +681,7 @@ fn a_written_data_set_is_loaded() {
         chunk: 7,
         num_workers: 2,
         prefetch_factor: 2,
-        preload_data: false,
+        preload: Preload::Nothing,
         use_compression: false,
         shuffle: Order::Sequential,
     };

@@ -134,7 +134,8 @@ fn read_limit(folder: PathBuf, files: &Files) -> Result<Option<CgroupLimit>, Str
     }))
 }
 
-fn if_exists(path: &Path) -> Result<Option<String>, String> {
+/// Text of a kernel file, where there is one.
+pub(crate) fn if_exists(path: &Path) -> Result<Option<String>, String> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -144,7 +145,8 @@ fn if_exists(path: &Path) -> Result<Option<String>, String> {
     }
 }
 
-fn number(text: &str, path: &Path) -> Result<u64, String> {
+/// A number of bytes as a kernel file states it.
+pub(crate) fn number(text: &str, path: &Path) -> Result<u64, String> {
     text.trim().parse().map_err(|_| {
         format!(
             "{}: {:?} is no number of bytes",

@@ -5,6 +5,7 @@ use std::thread::available_parallelism;
 
 use serde::Serialize;
 
+use crate::cgroup::{if_exists, number};
 use crate::{CgroupLimit, Reading, cgroup};
 
 /// Where the kernel shows processes and control groups. The defaults are `/proc` and `/sys/fs/cgroup`.
@@ -35,7 +36,9 @@ pub struct Host {
     pub available_memory: Reading<u64>,
     /// The control group that leaves this process the least; `None` where none limits memory.
     pub cgroup: Reading<Option<CgroupLimit>>,
-    /// The smaller of `available_memory` and what `cgroup` leaves.
+    /// The limit of this process's address space (`ulimit -v`); `None` where there is none.
+    pub address_space: Reading<Option<AddressSpace>>,
+    /// The least of `available_memory` and what `cgroup` and `address_space` leave.
     pub usable_memory: Reading<u64>,
     /// Cores this process may run on, by affinity and control group quota.
     pub cores: Reading<NonZero<usize>>,
@@ -56,19 +59,62 @@ impl Host {
         let cgroup = total
             .clone()
             .and_then(|total| cgroup::tightest_limit(roots, total));
+        let address_space = AddressSpace::read(&roots.proc);
         let usable = available.clone().and_then(|available| {
-            let limit = cgroup.as_ref().map_err(String::clone)?;
-            Ok(limit
-                .as_ref()
-                .map_or(available, |limit| available.min(limit.headroom())))
+            let group = cgroup.as_ref().map_err(String::clone)?;
+            let space = address_space.as_ref().map_err(String::clone)?;
+            let left = [
+                group.as_ref().map(CgroupLimit::headroom),
+                space.as_ref().map(AddressSpace::headroom),
+            ];
+            Ok(left.into_iter().flatten().fold(available, u64::min))
         });
         Self {
             total_memory: total.into(),
             available_memory: available.into(),
             cgroup: cgroup.into(),
+            address_space: address_space.into(),
             usable_memory: usable.into(),
             cores: available_parallelism().into(),
         }
+    }
+}
+
+/// A limit of the address space of this process, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct AddressSpace {
+    /// Most bytes that it may map.
+    pub limit: u64,
+    /// Bytes that it maps, whether it uses them or not.
+    pub mapped: u64,
+}
+
+impl AddressSpace {
+    /// Bytes left to map.
+    pub fn headroom(&self) -> u64 {
+        self.limit.saturating_sub(self.mapped)
+    }
+
+    /// `None` where nothing limits it, or the kernel does not say.
+    fn read(proc: &Path) -> Result<Option<Self>, String> {
+        let limits = proc.join("self/limits");
+        let Some(text) = if_exists(&limits)? else {
+            return Ok(None);
+        };
+        // `Max address space         unlimited            unlimited            bytes`: the soft limit comes first.
+        let row = text
+            .lines()
+            .find_map(|line| line.strip_prefix("Max address space"));
+        let soft = row.and_then(|row| row.split_whitespace().next());
+        let limit = match soft {
+            None | Some("unlimited") => return Ok(None),
+            Some(bytes) => number(bytes, &limits)?,
+        };
+        let status = proc.join("self/status");
+        let mapped = meminfo_bytes(&read_text(&status)?, "VmSize");
+        let mapped =
+            mapped.ok_or_else(|| format!("{} has no readable VmSize", status.display()))?;
+        Ok(Some(Self { limit, mapped }))
     }
 }
 

@@ -154,6 +154,54 @@ fn a_limit_of_the_group_or_its_parents_bounds_what_is_usable() {
     );
 }
 
+/// The rows of `/proc/self/limits` beside and around that of the address space.
+fn limits(soft: &str) -> String {
+    format!(
+        "Limit                     Soft Limit           Hard Limit           Units     \n\
+         Max processes             95840                95840                processes \n\
+         Max address space         {soft:<20} unlimited            bytes     \n\
+         Max file locks            unlimited            unlimited            locks     \n"
+    )
+}
+
+#[test]
+fn a_limit_of_the_address_space_bounds_what_is_usable() {
+    const STATUS: &str = "Name:\taoa\nVmPeak:\t  409600 kB\nVmSize:\t  307200 kB\n";
+    for (what, soft, usable) in [
+        ("1000 MiB, of which 300 are mapped", "1048576000", 700),
+        ("less than is mapped", "1048576", 0),
+        ("more than the machine has", "549755813888", 12_288),
+        ("none", "unlimited", 12_288),
+    ] {
+        let limits = limits(soft);
+        let files = [
+            ("proc/self/limits", limits.as_str()),
+            ("proc/self/status", STATUS),
+        ];
+        check(what, &files, usable, None);
+    }
+    let limits = limits("4194304000");
+    check(
+        "a control group leaves less",
+        &[
+            ("proc/self/limits", limits.as_str()),
+            ("proc/self/status", STATUS),
+            ("proc/self/cgroup", "0::/job\n"),
+            ("cgroup/job/memory.max", "1073741824\n"),
+            ("cgroup/job/memory.current", "0\n"),
+            ("cgroup/job/memory.stat", STAT),
+        ],
+        1024,
+        Some("job"),
+    );
+    let unreadable = [
+        ("proc/meminfo", MEMINFO),
+        ("proc/self/limits", limits.as_str()),
+    ];
+    let (_root, host) = read(&unreadable);
+    assert!(host.usable_memory.as_result().is_err(), "{host:?}");
+}
+
 #[test]
 fn groups_seen_from_inside_a_container() {
     check(

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use config_schema::{
-    AnswerNormalisation, Branches, Config, DatasetName, ExifOrientation, ShapesLanguage,
+    AnswerNormalisation, Branches, Config, DatasetName, ExifOrientation, Preload, ShapesLanguage,
 };
 use data_pipeline::{
-    AnswerReading, BOX_SIZE, DataError, EasyVqa, Encoder, Folder, HoldOut, Language, Loader,
-    LoaderConfig, Order, Pieces, ReadingFacts, Shapes, ShapesConfig, Source, Split, WordPiece,
+    AnswerReading, DataError, EasyVqa, Encoder, Folder, HoldOut, Language, Loader, LoaderConfig,
+    Order, Pieces, Preload as Keep, ReadingFacts, Shapes, ShapesConfig, Source, Split, WordPiece,
     WordPieceForm, fingerprint,
 };
 use serde::{Deserialize, Serialize};
@@ -180,7 +180,7 @@ pub(crate) fn exif_orientation(settings: &Config) -> data_pipeline::ExifOrientat
     }
 }
 
-/// Loader of the training split: effective batches in keyed order.
+/// Loader of the training split: effective batches in keyed order. Of its images at most `limit` bytes are kept.
 ///
 /// # Errors
 ///
@@ -189,7 +189,45 @@ pub fn training_loader(
     settings: &Config,
     source: Arc<dyn Source>,
     encoder: Arc<Encoder>,
+    limit: u64,
 ) -> Result<Loader, DataError> {
+    Loader::new(source, encoder, training_batches(settings, limit))
+}
+
+/// Loader of a split that is evaluated again and again: batches of `evaluation.batch_size` in storage order. Of its images
+/// at most `limit` bytes are kept.
+///
+/// # Errors
+///
+/// When the split cannot be preloaded.
+pub fn validation_loader(
+    settings: &Config,
+    source: Arc<dyn Source>,
+    encoder: Arc<Encoder>,
+    limit: u64,
+) -> Result<Loader, DataError> {
+    Loader::new(source, encoder, evaluation_batches(settings, limit))
+}
+
+/// Loader of a split that is evaluated once, so that nothing of it is kept.
+///
+/// # Errors
+///
+/// When the split lacks an input of the encoder's, or has no samples.
+pub fn evaluation_loader(
+    settings: &Config,
+    source: Arc<dyn Source>,
+    encoder: Arc<Encoder>,
+) -> Result<Loader, DataError> {
+    let batches = LoaderConfig {
+        preload: Keep::Nothing,
+        ..evaluation_batches(settings, 0)
+    };
+    Loader::new(source, encoder, batches)
+}
+
+/// How the training split is loaded.
+pub(crate) fn training_batches(settings: &Config, limit: u64) -> LoaderConfig {
     let key = seed(settings.training.seed, Purpose::Order, 0, 0);
     let shuffle = if settings.data_loading.streaming {
         Order::Buffered {
@@ -202,57 +240,29 @@ pub fn training_loader(
             group => Order::Grouped { seed: key, group },
         }
     };
-    let batches = LoaderConfig {
-        effective_batch: settings.effective_batch(),
-        shuffle,
-        ..loading(settings)
-    };
-    Loader::new(source, encoder, batches)
-}
-
-/// Loader of a split to evaluate: batches of `evaluation.batch_size` in storage order.
-///
-/// # Errors
-///
-/// When the split cannot be preloaded.
-pub fn evaluation_loader(
-    settings: &Config,
-    source: Arc<dyn Source>,
-    encoder: Arc<Encoder>,
-) -> Result<Loader, DataError> {
-    let batch = settings.evaluation_batch_size();
-    let batches = LoaderConfig {
-        effective_batch: batch,
-        chunk: batch,
-        shuffle: Order::Sequential,
-        ..loading(settings)
-    };
-    Loader::new(source, encoder, batches)
-}
-
-/// Host memory that `data_loading.preload_data` takes for all three splits before compression, in bytes: the pixels of every
-/// image, and its region features where the run looks at them.
-pub fn preloaded_bytes(dataset: &Dataset, encoder: &Encoder) -> u64 {
-    let inputs = encoder.inputs;
-    let side = encoder.image_size as u64;
-    let pixels = if inputs.images { side * side * 3 } else { 0 };
-    let regions = inputs.regions.map_or(0, |shape| {
-        shape.regions * (shape.dim + BOX_SIZE) * size_of::<f32>()
-    });
-    let splits = [&dataset.train, &dataset.validation, &dataset.test];
-    let images: usize = splits.iter().map(|split| split.image_count()).sum();
-    images as u64 * (pixels + regions as u64)
-}
-
-fn loading(settings: &Config) -> LoaderConfig {
     LoaderConfig {
         effective_batch: settings.effective_batch(),
         chunk: settings.training.batch_size,
         num_workers: settings.memory_optimization.num_workers,
         prefetch_factor: settings.memory_optimization.prefetch_factor,
-        preload_data: settings.data_loading.preload_data,
+        preload: match settings.data_loading.preload_data {
+            Preload::Off => Keep::Nothing,
+            Preload::On => Keep::All { limit },
+            Preload::Auto => Keep::UpTo { limit },
+        },
         use_compression: settings.data_loading.use_compression,
+        shuffle,
+    }
+}
+
+/// How a split is loaded that is evaluated.
+pub(crate) fn evaluation_batches(settings: &Config, limit: u64) -> LoaderConfig {
+    let batch = settings.evaluation_batch_size();
+    LoaderConfig {
+        effective_batch: batch,
+        chunk: batch,
         shuffle: Order::Sequential,
+        ..training_batches(settings, limit)
     }
 }
 

@@ -9,6 +9,7 @@ use data_pipeline::{DataError, ImageError};
 use thiserror::Error;
 
 use crate::checkpoint::Rejected;
+use crate::host::HostRefusal;
 use crate::memory::{Bytes, OutOfMemory};
 
 /// Why a run could not start or go on.
@@ -176,12 +177,21 @@ pub enum TrainError {
         /// What was needed, and the budget.
         cause: OutOfMemory,
     },
+    /// The data of the run, or what it preloads of it, needs more memory than there is.
+    #[error("the run does not fit: {0}")]
+    HostMemory(Box<HostRefusal>),
     /// The device stopped working for this process.
     #[error("the device failed and this process cannot use it any more: {reason}")]
     DevicePoisoned {
         /// What the backend says.
         reason: String,
     },
+}
+
+impl From<Box<HostRefusal>> for TrainError {
+    fn from(refusal: Box<HostRefusal>) -> Self {
+        Self::HostMemory(refusal)
+    }
 }
 
 impl TrainError {
@@ -253,6 +263,7 @@ impl TrainError {
                  smaller `dataset.image_size`, a frozen X-VLM with `training.tune_xvlm=false`, on the CPU fewer samples that wait \
                  with a smaller `memory_optimization.num_workers`; `aoa plan` says what a switch would save",
             ),
+            Self::HostMemory(refusal) => Some(refusal.help()),
             Self::DevicePoisoned { .. } => {
                 Some("go on from the last checkpoint with `--resume RUN_DIR`")
             }

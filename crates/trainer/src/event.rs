@@ -43,6 +43,15 @@ pub enum Event {
     },
     /// The budget decided on the length of the segments that are computed twice.
     Segments(SegmentChoice),
+    /// Images were preloaded as far as they fit.
+    Preloaded {
+        /// Images that are kept in host memory.
+        images: usize,
+        /// Images that could be.
+        of: usize,
+        /// Bytes of their pixels and region features.
+        bytes: usize,
+    },
     /// The model took over published weights.
     Pretrained(Pretrained),
     /// How the data set was read.

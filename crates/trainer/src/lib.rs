@@ -28,6 +28,7 @@ mod evaluate;
 mod event;
 pub mod fit;
 mod gradient;
+pub mod host;
 mod json_lines;
 pub mod memory;
 mod model;
@@ -49,7 +50,7 @@ pub use aoa_model::binary_cross_entropy;
 pub use batch::{DeviceBatch, Regions, RightAnswers, Sight, WordPieces};
 pub use checkpoint::{Best, Checkpoints, Rejected, RunState, Sums, Verified};
 pub use dataset::{
-    Dataset, Fingerprints, evaluation_loader, preloaded_bytes, training_encoder, training_loader,
+    Dataset, Fingerprints, evaluation_loader, training_encoder, training_loader, validation_loader,
 };
 pub use durable::write as write_whole;
 pub use error::TrainError;

@@ -6,17 +6,19 @@ mod show;
 
 use std::process::ExitCode;
 
+use config_schema::Device;
 use serde::Serialize;
 use trainer::fit::Measured;
+use trainer::host::{Data, HostPlan};
 use trainer::memory::budget;
 use trainer::plan::{SegmentChoice, WorstCase, choose_segment, with_segment};
-use trainer::{Dataset, training_encoder};
 
 use self::search::Search;
 use crate::ActiveModel;
 use crate::args::FitArgs;
-use crate::commands::plan::{DOES_NOT_FIT, device_memory};
-use crate::failure::Failure;
+use crate::commands::host;
+use crate::commands::plan::device_memory;
+use crate::failure::{DOES_NOT_FIT, Failure};
 use crate::output;
 
 /// What a program reads.
@@ -33,6 +35,8 @@ struct Answer {
     extrapolated: bool,
     /// What the program itself takes of the device; the budget binds it, too.
     program_bytes: Option<u64>,
+    /// Samples on their way to the model by plan; on the CPU the budget binds them, too.
+    waiting_bytes: u64,
     budget_bytes: Option<u64>,
     budget_origin: String,
     fits: Option<bool>,
@@ -49,6 +53,8 @@ struct Answer {
     static_bytes: Option<u64>,
     sample_bytes: Option<u64>,
     plan_peak_bytes: u64,
+    /// What the run keeps in host memory, by plan.
+    host: Option<HostPlan>,
     /// How far the plan is from the measurement, as a part of that; below zero where it is under.
     plan_error: Option<f64>,
     /// All sizes that were looked at, in this order.
@@ -96,16 +102,16 @@ enum Size {
 pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
     let mut settings = args.config.settings()?.ready()?;
     let config = &settings.resolved.config;
-    let dataset = Dataset::open(config)?;
-    let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
-    let worst = WorstCase::of(&encoder, dataset.train.samples());
+    let data = Data::open::<ActiveModel>(config)?;
+    let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     if let Some(micro_batch) = args.measure {
-        child::measure(&settings, &dataset, encoder, &worst, micro_batch)?;
+        child::measure(&settings, data, &worst, micro_batch)?;
         return Ok(ExitCode::SUCCESS);
     }
     for warning in settings.warnings() {
         output::note(format!("warning: {warning}"));
     }
+    let host = host::checked::<ActiveModel>(&settings, config, &data)?;
     let (memory, _) = device_memory(&settings);
     let segments = match budget(config, memory) {
         Some(budget) => choose_segment::<ActiveModel>(config, &worst, budget)?,
@@ -114,7 +120,13 @@ pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
     if let Some(choice) = &segments {
         settings.resolved.config = with_segment(config, choice.checkpoint_segment);
     }
-    let answer = Search::new(args, &settings, &worst).run(segments)?;
+    let waiting_bytes = match settings.device {
+        Device::Cpu => host.total_bytes - host.data_bytes - host.preloaded_bytes,
+        _ => 0,
+    };
+    let search = Search::new(args, &settings, &worst, waiting_bytes);
+    let mut answer = search.run(segments)?;
+    answer.host = Some(host);
     if args.json {
         output::json(&answer);
     } else {

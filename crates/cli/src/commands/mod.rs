@@ -6,6 +6,7 @@ mod config;
 mod data;
 mod eval;
 mod fit;
+mod host;
 mod monitor;
 mod plan;
 mod presets;

@@ -5,22 +5,20 @@ use std::process::ExitCode;
 use config_schema::{Config, Device};
 use gpu_probe::CudaDevice;
 use serde::Serialize;
+use trainer::host::Data;
 use trainer::memory::{Capacity, budget};
 use trainer::plan::{
     PartBytes, Phase, Plan, Saving, SegmentChoice, WorstCase, choose_segment, plan, savings,
     with_segment,
 };
-use trainer::{Dataset, training_encoder};
 
 use crate::ActiveModel;
 use crate::args::PlanArgs;
-use crate::failure::Failure;
+use crate::commands::host::{HostAnswer, Room};
+use crate::failure::{DOES_NOT_FIT, Failure};
 use crate::output;
 use crate::progress::{self, gibibytes};
 use crate::settings::Settings;
-
-/// Exit code of a plan that does not fit into the budget: that of a run of which no micro-batch does.
-pub(super) const DOES_NOT_FIT: u8 = 7;
 
 /// What a program reads.
 #[derive(Serialize)]
@@ -37,7 +35,9 @@ struct Answer {
     segments: Option<SegmentChoice>,
     budget_bytes: Option<u64>,
     budget_origin: String,
+    /// Whether both fit: training into the device, and data into the host, or into what training leaves on the CPU.
     fits: Option<bool>,
+    host: HostAnswer,
     savings: Vec<Saving>,
 }
 
@@ -47,9 +47,8 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
         output::note(format!("warning: {warning}"));
     }
     let config = &settings.resolved.config;
-    let dataset = Dataset::open(config)?;
-    let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
-    let worst = WorstCase::of(&encoder, dataset.train.samples());
+    let data = Data::open::<ActiveModel>(config)?;
+    let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     let (memory, whose) = device_memory(&settings);
     let budget_bytes = budget(config, memory);
     let segments = match budget_bytes {
@@ -63,7 +62,9 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
     let planned = plan::<ActiveModel>(config, &worst)?;
     let savings = savings::<ActiveModel>(config, &worst, &planned)?;
     let budget_origin = origin(config, memory, &whose);
-    let fits = budget_bytes.map(|budget| planned.peak_bytes <= budget);
+    let room = Room::of(&settings, config, memory);
+    let host = HostAnswer::of(config, &data, &room, planned.peak_bytes);
+    let fits = budget_bytes.map(|budget| planned.peak_bytes <= budget && host.fits != Some(false));
     let answer = Answer {
         preset: settings.resolved.preset.clone(),
         device: settings.device.to_string(),
@@ -74,6 +75,7 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
         budget_bytes,
         budget_origin,
         fits,
+        host,
         savings,
     };
     if args.json {
@@ -163,7 +165,8 @@ fn show(answer: &Answer) {
             size(saving.saved_bytes)
         ));
     }
-    let verdict = match (answer.budget_bytes, answer.fits) {
+    let fits = answer.budget_bytes.map(|budget| plan.peak_bytes <= budget);
+    let verdict = match (answer.budget_bytes, fits) {
         (Some(budget), Some(true)) => format!("fits into {}", size(budget)),
         (Some(budget), _) => format!("does not fit into {}", size(budget)),
         (None, _) => "no budget to compare with".to_owned(),
@@ -173,6 +176,7 @@ fn show(answer: &Answer) {
         size(plan.peak_bytes),
         answer.budget_origin
     ));
+    answer.host.show();
 }
 
 /// Bytes by part, numbered ones of a kind together, the largest first.

@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use config_schema::{Config, DatasetName};
+use config_schema::{Config, DatasetName, Device, Preload};
 use data_pipeline::{DataError, easy_vqa};
 use gpu_probe::CudaDevice;
-use trainer::memory::{CardMeter, DeviceMemory, OutOfMemory, budget};
+use trainer::host::{Data, HostPlan};
+use trainer::memory::{Bytes, CardMeter, DeviceMemory, OutOfMemory, budget};
 use trainer::plan::{WorstCase, choose_segment, least, plan, with_segment};
-use trainer::{
-    Checkpoints, DataShape, Dataset, Model, Run, Steps, TrainError, device, preflight, train,
-};
+use trainer::{Checkpoints, DataShape, Model, Run, Steps, TrainError, device, preflight, train};
 
 use crate::ActiveModel;
 use crate::advice;
 use crate::args::TrainArgs;
 use crate::commands::data::announce;
+use crate::commands::host;
 use crate::commands::tell_reading;
 use crate::failure::Failure;
 use crate::interrupt::{INTERRUPTED, Request, on_request};
@@ -74,6 +74,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
             memory: DeviceMemory {
                 total: settings.device_memory,
                 free: settings.card.as_ref().map(|card| card.memory.free),
+                host: settings.host_memory,
                 card: card.as_ref(),
                 interference: None,
             },
@@ -130,27 +131,33 @@ fn newest_step(run_dir: &Path) -> usize {
 /// Everything that happens before the first step, without the step.
 fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let config = &settings.resolved.config;
-    let dataset = Dataset::open(config)?;
-    tell_reading(&dataset);
-    let encoder = trainer::training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
-    let parts = <ActiveModel as Model>::configure(config, &DataShape::of(&encoder))
+    let data = Data::open::<ActiveModel>(config)?;
+    tell_reading(&data.dataset);
+    let parts = <ActiveModel as Model>::configure(config, &DataShape::of(&data.encoder))
         .map_err(TrainError::Model)?;
     let device = device::open(&settings.device)?;
     let run_dir = match &args.resume {
         Some(run_dir) => run_dir.clone(),
         None => RunFolder::next(config),
     };
-    preflight(config, &device, &dataset, &run_dir, args.resume.is_some())?;
+    preflight(
+        config,
+        &device,
+        &data.dataset,
+        &run_dir,
+        args.resume.is_some(),
+    )?;
+    let host = host::checked::<ActiveModel>(settings, config, &data)?;
     let mut pretrained = None;
     // A run that goes on has the weights that it began with.
     if args.resume.is_none() && !config.xvlm.weights.is_empty() {
         let model = <ActiveModel as Model>::init(&parts, &device);
         (_, pretrained) = model.pretrained(config)?;
     }
-    let worst = WorstCase::of(&encoder, dataset.train.samples());
+    let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     let budget_bytes = budget(config, settings.capacity());
     let planned_bytes = planned_within(config, settings.device, &worst, budget_bytes)?;
-    let samples = dataset.train.samples().len();
+    let samples = data.dataset.train.samples().len();
     if args.json {
         output::json(&serde_json::json!({
             "preset": settings.resolved.preset,
@@ -164,12 +171,27 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
             "run_dir": run_dir,
             "budget_bytes": budget_bytes,
             "planned_bytes": planned_bytes,
+            "host": host,
             "config": config,
         }));
     } else {
         output::text(settings.resolved.annotated_toml());
         if let Some(pretrained) = &pretrained {
             output::note(progress::weights_taken(pretrained));
+        }
+        output::note(format!(
+            "data takes {} of host memory",
+            Bytes(host.total_bytes)
+        ));
+        if config.data_loading.preload_data == Preload::Auto {
+            let HostPlan {
+                preloaded_images,
+                images,
+                ..
+            } = host;
+            output::note(format!(
+                "{preloaded_images} of {images} images are to be preloaded"
+            ));
         }
     }
     output::note("dry run: nothing was trained");

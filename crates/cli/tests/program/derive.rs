@@ -78,7 +78,11 @@ fn without_a_size_it_is_for_the_largest_card_here() {
     let decisions = answer["decisions"].as_array().expect("decisions");
     let keys: Vec<_> = decisions.iter().map(|one| &one["key"]).collect();
     // All that is different is what the host has no memory for.
-    let own = ["preset.min_host_memory", "data_loading.preload_data"];
+    let own = [
+        "preset.min_host_memory",
+        "data_loading.preload_data",
+        "memory_optimization.prefetch_factor",
+    ];
     assert_eq!(keys[1..], own, "{answer}");
 
     let none = Place::new();

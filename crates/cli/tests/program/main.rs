@@ -9,6 +9,7 @@ mod derive;
 mod devices;
 mod explain;
 mod fit;
+mod host_memory;
 mod import;
 mod memory;
 mod monitor;

@@ -271,6 +271,18 @@ impl Rule {
                      preload_data = true",
                 ),
             ),
+            Self::QueueFits => (
+                "queue-fits",
+                "What a run keeps in host memory fits: the data set, preloaded images and the prefetch queue.",
+                "At most `num_workers` x `prefetch_factor` x `training.batch_size` decoded samples wait, and the workers decode \
+                 some more. They are compared with `preset.min_host_memory`, or with 4 GiB where it is not stated.",
+                toml(
+                    "extends = \"48gb\"\n\n[preset]\ndescription = \"48 GB GPU, a long queue\"\nmin_host_memory = \"16GiB\"\n\n\
+                     [data_loading]\npreload_data = false\n\n[memory_optimization]\nprefetch_factor = 1000",
+                    "extends = \"48gb\"\n\n[preset]\ndescription = \"48 GB GPU, a queue\"\nmin_host_memory = \"16GiB\"\n\n\
+                     [data_loading]\npreload_data = false\n\n[memory_optimization]\nprefetch_factor = 8",
+                ),
+            ),
         };
         RuleDoc {
             id,

@@ -212,6 +212,24 @@ pub enum Fault {
         /// Bytes of the images.
         images: ByteSize,
     },
+    /// What a run keeps does not fit into host memory.
+    #[error(
+        "`{preset}` keeps {} in host memory, and is for machines with {} of it ({host_of}): up to {waiting} samples wait \
+         in the prefetch queue",
+        .kept.display().iec(), .host.display().iec()
+    )]
+    QueueTooLarge {
+        /// The preset.
+        preset: String,
+        /// Bytes of the data set, of preloaded images and of samples that wait.
+        kept: ByteSize,
+        /// Bytes of host memory.
+        host: ByteSize,
+        /// Where these come from.
+        host_of: String,
+        /// Samples in the queue at most.
+        waiting: usize,
+    },
 }
 
 /// A preset for a device, and a value of its.
@@ -279,6 +297,7 @@ impl Fault {
             Self::Unbuildable { .. } => Rule::ModelBuilds,
             Self::AboveBudget { .. } => Rule::PlannedPeak,
             Self::PreloadTooLarge { .. } | Self::HostMemoryNotStated { .. } => Rule::PreloadFits,
+            Self::QueueTooLarge { .. } => Rule::QueueFits,
         }
     }
 }

@@ -13,13 +13,37 @@ pub struct Demand {
     pub peak_bytes: Option<u64>,
     /// The budget to compare it with, in bytes; `None` where the preset names no memory.
     pub budget_bytes: Option<u64>,
-    /// Host memory that preloaded images take before compression, in bytes; `None` where none are, or where it is not
-    /// known.
+    /// Host memory that preloaded images take, in bytes; `None` where none are, where only as many are as fit, or where it
+    /// is not known.
     pub preload_bytes: Option<u64>,
+    /// Host memory that a run keeps beside preloaded images, in bytes: the data set, and the samples that wait in the
+    /// prefetch queue or are on their way; `None` where it is not known.
+    pub queue_bytes: Option<u64>,
+    /// Whether the device is the CPU, so that it and the host are one memory.
+    pub one_memory: bool,
     /// Why the settings do not describe a model, where they do not.
     pub unbuildable: Option<String>,
     /// Why there is no plan for another reason.
     pub unplanned: Option<String>,
+}
+
+impl Demand {
+    /// Bytes that a run keeps in host memory.
+    pub fn host_bytes(&self) -> u64 {
+        let [preload, queue] =
+            [self.preload_bytes, self.queue_bytes].map(Option::unwrap_or_default);
+        preload.saturating_add(queue)
+    }
+
+    /// Bytes to compare with the budget: the planned peak, and on the CPU what the run keeps beside it.
+    pub fn needed_bytes(&self) -> Option<u64> {
+        let beside = if self.one_memory {
+            self.host_bytes()
+        } else {
+            0
+        };
+        self.peak_bytes.map(|peak| peak.saturating_add(beside))
+    }
 }
 
 /// A preset that resolves.

@@ -10,7 +10,7 @@ use super::{
     findings::Findings,
     members::{Member, Presets},
 };
-use crate::Config;
+use crate::{Config, Preload};
 
 const MEMORY: &str = "preset.min_device_memory";
 
@@ -135,7 +135,8 @@ static MEASURES: &[Measure] = &[
         rule: Rule::MonotoneSavings,
         key: "data_loading.preload_data",
         what: "it saves less",
-        amount: |config| unsaved(!config.data_loading.preload_data),
+        // "auto" keeps what fits, whatever the memory.
+        amount: |config| unsaved(config.data_loading.preload_data != Preload::On),
     },
 ];
 

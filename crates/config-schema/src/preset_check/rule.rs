@@ -67,6 +67,8 @@ pub enum Rule {
     PlannedPeak,
     /// Host memory has room for preloaded images.
     PreloadFits,
+    /// Host memory has room for samples that wait.
+    QueueFits,
 }
 
 /// What the page of rules says of a rule.
@@ -103,7 +105,7 @@ pub enum Example {
 
 impl Rule {
     /// Every rule, in the order of the page.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::TomlFile,
         Self::Readable,
         Self::Reachable,
@@ -134,6 +136,7 @@ impl Rule {
         Self::ModelBuilds,
         Self::PlannedPeak,
         Self::PreloadFits,
+        Self::QueueFits,
     ];
 
     /// Name in output, kebab-case.

@@ -7,9 +7,17 @@ use super::{
     findings::Findings,
     members::{Member, Presets},
 };
-use crate::warning::{NOT_YET_IN_EFFECT, Warning};
+use crate::{
+    layer::Place,
+    warning::{NOT_YET_IN_EFFECT, Warning},
+};
 
 const DESCRIPTION: &str = "preset.description";
+
+const MIN_HOST_MEMORY: &str = "preset.min_host_memory";
+
+/// Bytes of host memory that a machine has where a preset does not say.
+const ASSUMED_HOST: u64 = 4 << 30;
 
 /// A preset states nothing that the program accepts and does not follow. Other warnings are about what a run adds to it,
 /// such as weights for branches that are frozen.
@@ -79,12 +87,19 @@ pub(super) fn demand(member: &Member, demand: &Demand, presets: &Presets, findin
         findings.at(place(&["dataset.image_size"]), fault, help);
         return;
     }
-    if let (Some(peak), Some(budget)) = (demand.peak_bytes, demand.budget_bytes)
-        && peak > budget
+    let found = host_memory(member, demand, &place, findings);
+    // Host memory that is too small by itself is no fault of training.
+    let needed = if found {
+        demand.peak_bytes
+    } else {
+        demand.needed_bytes()
+    };
+    if let (Some(needed), Some(budget)) = (needed, demand.budget_bytes)
+        && needed > budget
     {
         let fault = Fault::AboveBudget {
-            preset: preset.clone(),
-            peak: ByteSize(peak),
+            preset,
+            peak: ByteSize(needed),
             budget: ByteSize(budget),
             budget_of: budget_of(member),
         };
@@ -95,35 +110,68 @@ pub(super) fn demand(member: &Member, demand: &Demand, presets: &Presets, findin
         );
         findings.at(place(&["training.batch_size"]), fault, help);
     }
-    let settings = &member.config;
-    let Some(images) = demand
-        .preload_bytes
-        .filter(|_| settings.data_loading.preload_data)
-    else {
-        return;
-    };
-    let images = ByteSize(images);
+}
+
+/// Whether what a preset keeps in host memory is too much, or is not stated.
+fn host_memory(
+    member: &Member,
+    demand: &Demand,
+    place: &dyn Fn(&[&str]) -> Place,
+    findings: &mut Findings,
+) -> bool {
+    let preset = member.name.clone();
+    let stated = member.config.preset.min_host_memory.bytes();
     let preload = "data_loading.preload_data";
-    match settings.preset.min_host_memory.bytes() {
-        None => {
+    let images = demand.preload_bytes.map(ByteSize);
+    match (images, stated) {
+        (Some(images), None) => {
             let fault = Fault::HostMemoryNotStated { preset, images };
-            let help =
-                "state it as `min_host_memory` under [preset], or set `preload_data = false`";
+            let help = "state it as `min_host_memory` under [preset], or set `preload_data` to false or \"auto\"";
             findings.at(place(&[preload]), fault, help);
+            return true;
         }
-        Some(host) if images.as_u64() > host => {
+        (Some(images), Some(host)) if images.as_u64() > host => {
             let host = ByteSize(host);
             let fault = Fault::PreloadTooLarge {
                 preset,
                 images,
                 host,
             };
-            let help =
-                "set `preload_data = false`, or ask for more with `min_host_memory` under [preset]";
-            findings.at(place(&["preset.min_host_memory", preload]), fault, help);
+            let help = "set `preload_data` to false or \"auto\", or ask for more with `min_host_memory` under [preset]";
+            findings.at(place(&[MIN_HOST_MEMORY, preload]), fault, help);
+            return true;
         }
-        Some(_) => {}
+        _ => {}
     }
+    let (kept, host) = (demand.host_bytes(), stated.unwrap_or(ASSUMED_HOST));
+    if kept <= host {
+        return false;
+    }
+    let keys = &member.config.memory_optimization;
+    let fault = Fault::QueueTooLarge {
+        preset,
+        kept: ByteSize(kept),
+        host: ByteSize(host),
+        host_of: match stated {
+            Some(_) => format!("`{MIN_HOST_MEMORY}`"),
+            None => format!("`{MIN_HOST_MEMORY}` is not stated"),
+        },
+        waiting: keys.num_workers * keys.prefetch_factor * member.config.training.batch_size,
+    };
+    let help = "lower `prefetch_factor` or `num_workers` under [memory_optimization], or ask for more with `min_host_memory` \
+                under [preset]";
+    let mut queue = [
+        "memory_optimization.prefetch_factor",
+        "memory_optimization.num_workers",
+        MIN_HOST_MEMORY,
+    ];
+    // What the preset states itself is shown before what it takes over.
+    queue.sort_by_key(|key| {
+        let own = |place: &&(usize, Place)| place.1.0.name == member.home.0.name;
+        member.stated(key).filter(own).is_none()
+    });
+    findings.at(place(&queue), fault, help);
+    true
 }
 
 /// In words, what the budget of a preset is a part of.

@@ -1,6 +1,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::values::Preload;
+
 /// The data sets the trainer knows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -129,8 +131,9 @@ impl Default for Dataset {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataLoading {
-    /// Decode every image once and keep it in host memory: `image_size`² × 3 bytes an image for faster epochs.
-    pub preload_data: bool,
+    /// Decode every image once and keep it in host memory: `image_size`² × 3 bytes an image for faster epochs. "auto" keeps
+    /// as many as fit and reports the number; true ends a run that cannot hold all, before it begins. Results are the same.
+    pub preload_data: Preload,
     /// Compress the images kept in host memory: less memory for a little time at each read.
     pub use_compression: bool,
     /// Samples held in the shuffle buffer when `streaming` is on. A larger buffer mixes better and costs host memory.
@@ -149,7 +152,7 @@ pub struct DataLoading {
 impl Default for DataLoading {
     fn default() -> Self {
         Self {
-            preload_data: false,
+            preload_data: Preload::Off,
             use_compression: false,
             shuffle_buffer_size: 2000,
             streaming: false,

@@ -161,6 +161,15 @@ static EFFECTS: &[Effects] = &[
     },
 ];
 
+/// The place of a value in the order off, "auto", on.
+fn switched(value: &Json) -> Option<u8> {
+    match value {
+        Json::Bool(on) => Some(2 * u8::from(*on)),
+        Json::String(word) if word == "auto" => Some(1),
+        _ => None,
+    }
+}
+
 /// What comes of a key's value being `to` where it was `from`; `None` where nothing is known of it, or the two are equal
 /// or have no order.
 pub(crate) fn effect(
@@ -170,7 +179,9 @@ pub(crate) fn effect(
     language: Language,
 ) -> Option<&'static str> {
     let order = match (from, to) {
-        (Json::Bool(from), Json::Bool(to)) => to.cmp(from),
+        (Json::Bool(_) | Json::String(_), Json::Bool(_) | Json::String(_)) => {
+            switched(to)?.cmp(&switched(from)?)
+        }
         (Json::Number(from), Json::Number(to)) => to.as_f64()?.partial_cmp(&from.as_f64()?)?,
         _ => return None,
     };
@@ -244,15 +255,13 @@ mod tests {
             effect("training.seed", &1.into(), &2.into(), Language::En),
             None
         );
-        let preload = |from: bool, to: bool| {
-            effect(
-                "data_loading.preload_data",
-                &from.into(),
-                &to.into(),
-                Language::Zh,
-            )
-        };
-        assert_eq!(preload(true, false), Some("避免预加载过多数据"));
-        assert_eq!(preload(false, true), Some("可以预加载大量数据"));
+        let preload =
+            |from: Json, to: Json| effect("data_loading.preload_data", &from, &to, Language::Zh);
+        let (less, more) = (Some("避免预加载过多数据"), Some("可以预加载大量数据"));
+        assert_eq!(preload(true.into(), false.into()), less);
+        assert_eq!(preload(true.into(), "auto".into()), less);
+        assert_eq!(preload(false.into(), true.into()), more);
+        assert_eq!(preload(false.into(), "auto".into()), more);
+        assert_eq!(preload("auto".into(), "auto".into()), None);
     }
 }

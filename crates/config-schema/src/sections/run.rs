@@ -13,8 +13,8 @@ pub struct PresetInfo {
     /// is not for a GPU, and is never picked for one.
     pub min_device_memory: DeviceMemory,
     /// The least host memory that a machine needs for the preset, in bytes with a unit such as "30GiB": what `aoa presets
-    /// check` compares with the images that `data_loading.preload_data` keeps and, for a preset without GPU, with the
-    /// planned peak. Empty: not stated.
+    /// check` compares with the host memory that a run keeps (preloaded images, the prefetch queue, the data set) and, for
+    /// a preset without GPU, with the planned peak on top. Empty: not stated.
     pub min_host_memory: DeviceMemory,
 }
 

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use config_schema::{
-    Became, Config, Import, Layers, MAX_TEXT_BYTES, Problem, Resolved, ScheduleKind, Source,
-    import_yaml, resolve,
+    Became, Config, Import, Layers, MAX_TEXT_BYTES, Preload, Problem, Resolved, ScheduleKind,
+    Source, import_yaml, resolve,
 };
 use proptest::prelude::*;
 
@@ -170,7 +170,8 @@ model:
 ",
     );
     let config = found.config;
-    assert!(config.data_loading.preload_data && !config.data_loading.use_compression);
+    assert_eq!(config.data_loading.preload_data, Preload::On);
+    assert!(!config.data_loading.use_compression);
     let optimizer = &config.optimizer;
     let shown = format!("{:?} {:?}", optimizer.fine_betas, optimizer.xvlm_eps);
     assert_eq!(shown, "[0.9, 0.99] 1e-9");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use config_schema::{
-    Config, ImageEncoder, Key, Kind, Layers, MAX_TEXT_BYTES, Source, keys,
+    Config, ImageEncoder, Key, Kind, Layers, MAX_TEXT_BYTES, Preload, Source, keys,
     preset_check::{Demand, Example, PresetCheck, PresetFile, Rule, Verdict},
     presets,
 };
@@ -33,6 +33,10 @@ fn demand(_: &str, config: &Config) -> Demand {
     let part = config.memory_optimization.max_memory_usage;
     let memory = config.preset.min_device_memory.bytes();
     let images = config.dataset.shapes_train_images * config.dataset.image_size.pow(2) * 3;
+    let waiting = config.memory_optimization.num_workers
+        * config.memory_optimization.prefetch_factor
+        * config.training.batch_size;
+    let queue = waiting * config.dataset.image_size.pow(2) * 3;
     Demand {
         peak_bytes: Some((config.training.batch_size as f64 * sample) as u64),
         budget_bytes: config
@@ -40,7 +44,8 @@ fn demand(_: &str, config: &Config) -> Demand {
             .memory_budget
             .bytes()
             .or_else(|| memory.map(|memory| (memory as f64 * part) as u64)),
-        preload_bytes: Some(images as u64),
+        preload_bytes: (config.data_loading.preload_data == Preload::On).then_some(images as u64),
+        queue_bytes: Some(queue as u64),
         ..Demand::default()
     }
 }

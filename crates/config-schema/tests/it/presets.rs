@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, path::Path};
 
-use config_schema::{Config, Layers, preset_summaries, presets};
+use config_schema::{Config, Layers, Preload, preset_summaries, presets};
 
 use crate::resolved;
 
@@ -119,7 +119,7 @@ fn the_table_of_the_design() {
     );
     check(
         "preload_data",
-        |c| c.data_loading.preload_data.to_string(),
+        |c| (c.data_loading.preload_data == Preload::On).to_string(),
         [yes, no, no, no],
     );
     check(

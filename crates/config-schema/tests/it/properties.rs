@@ -55,6 +55,11 @@ fn value(key: &'static Key) -> BoxedStrategy<String> {
 fn of_kind(kind: &Kind) -> BoxedStrategy<String> {
     match kind {
         Kind::Boolean => any::<bool>().prop_map(|value| value.to_string()).boxed(),
+        Kind::Switch(words) => {
+            let words = words.iter().map(|word| format!("'{word}'"));
+            let values = words.chain(["true".to_owned(), "false".to_owned()]);
+            proptest::sample::select(values.collect::<Vec<_>>()).boxed()
+        }
         Kind::Integer { min, max } => (*min..=*max).prop_map(|value| value.to_string()).boxed(),
         Kind::Number(bounds) => {
             let Bounds { min, max } = *bounds;

@@ -1,6 +1,28 @@
 use super::order::Order;
 use crate::error::DataError;
 
+/// Which images a loader decodes once, at the start, and keeps in memory, `image_size² x 3` bytes each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preload {
+    /// None.
+    Nothing,
+    /// Every one, within so many bytes; an error where they take more.
+    All {
+        /// Most bytes to keep.
+        limit: u64,
+    },
+    /// As many as so many bytes hold, from the first on.
+    UpTo {
+        /// Most bytes to keep.
+        limit: u64,
+    },
+}
+
+impl Preload {
+    /// Every image, whatever they take.
+    pub const ALL: Self = Self::All { limit: u64::MAX };
+}
+
 /// How a [`Loader`](crate::Loader) works. Only `effective_batch` and `shuffle` have a say in what it delivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoaderConfig {
@@ -12,9 +34,9 @@ pub struct LoaderConfig {
     pub num_workers: usize,
     /// Chunks a worker may be ahead: at most `num_workers x prefetch_factor` chunks are in work or wait.
     pub prefetch_factor: usize,
-    /// Decode every image once, at the start, and keep it: `image_size² x 3` bytes each.
-    pub preload_data: bool,
-    /// Keep preloaded images and waiting chunks LZ4-compressed: less memory, a little more time.
+    /// Which images are decoded once, at the start, and kept.
+    pub preload: Preload,
+    /// Keep preloaded images and waiting chunks LZ4-compressed where that makes them smaller: a little more time.
     pub use_compression: bool,
     /// Order of the samples.
     pub shuffle: Order,

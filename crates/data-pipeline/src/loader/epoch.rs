@@ -29,18 +29,20 @@ impl Epoch {
         epoch: u64,
         skip_batches: usize,
     ) -> Result<Self, DataError> {
-        let workers = (config.num_workers > 0)
-            .then(|| Workers::start(preparer, config.num_workers))
+        let schedule = Schedule::new(
+            config.shuffle.samples(preparer.source.samples(), epoch),
+            config.effective_batch,
+            config.chunk,
+            skip_batches,
+        );
+        let threads = config.num_workers.min(schedule.chunks_left());
+        let workers = (threads > 0)
+            .then(|| Workers::start(preparer, threads))
             .transpose()?;
         let mut started = Self {
             preparer: Arc::clone(preparer),
             workers,
-            schedule: Schedule::new(
-                config.shuffle.samples(preparer.source.samples(), epoch),
-                config.effective_batch,
-                config.chunk,
-                skip_batches,
-            ),
+            schedule,
             prefetched_chunks: config.prefetched_chunks(),
             number: epoch,
             index: skip_batches,
@@ -73,7 +75,10 @@ impl Epoch {
     }
 
     fn batch(&mut self, len: usize) -> Result<Batch, DataError> {
-        let mut assembly = Assembly::new(self.number, self.index, &self.preparer.encoder);
+        let images = self
+            .schedule
+            .images(self.index, self.preparer.source.samples());
+        let mut assembly = Assembly::new(self.number, self.index, images, &self.preparer.encoder);
         while assembly.len() < len {
             assembly.add(self.chunk()?);
         }

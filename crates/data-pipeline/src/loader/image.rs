@@ -58,12 +58,25 @@ impl LoadedImage {
         }
     }
 
-    /// Bytes held in memory.
+    /// Bytes of what it holds.
     pub(super) fn bytes(&self) -> usize {
         let pixels = self.pixels.as_ref().map_or(0, Pixels::bytes);
         let regions = self.regions.as_ref().map_or(0, |regions| regions.bytes());
         let words = self.statistical_words.as_deref().map_or(0, size_of_val);
         pixels + regions + words
+    }
+
+    /// Bytes that it takes of memory beside its own size: [`LoadedImage::bytes`], and the counts of what is shared.
+    pub(super) fn allocated(&self) -> usize {
+        /// The two counts in front of what an `Arc` shares.
+        const COUNTS: usize = 2 * size_of::<usize>();
+        let counts = |there: bool| usize::from(there) * COUNTS;
+        let regions = self.regions.is_some();
+        self.bytes()
+            + counts(self.pixels.is_some())
+            + counts(regions)
+            + usize::from(regions) * size_of::<Regions>()
+            + counts(self.statistical_words.is_some())
     }
 }
 
@@ -104,10 +117,10 @@ enum Pixels {
 
 impl Pixels {
     fn keep(pixels: Vec<u8>, compress: bool) -> Self {
-        if compress {
-            Self::Lz4(lz4_flex::compress_prepend_size(&pixels).into())
-        } else {
-            Self::Plain(pixels.into())
+        let block = compress.then(|| lz4_flex::compress_prepend_size(&pixels));
+        match block {
+            Some(block) if block.len() < pixels.len() => Self::Lz4(block.into()),
+            _ => Self::Plain(pixels.into()),
         }
     }
 

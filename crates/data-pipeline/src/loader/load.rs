@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::config::LoaderConfig;
 use super::epoch::Epoch;
 use super::prepare::Preparer;
-use super::store::Store;
+use super::store::{Reading, Store};
 use crate::encoder::Encoder;
 use crate::error::DataError;
 use crate::sample::Source;
@@ -19,12 +19,11 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Checks settings and samples, and reads every image when `preload_data` is set.
+    /// Checks settings and samples, and reads the images to preload.
     ///
     /// # Errors
-    /// When a setting is out of range, the source lacks an input of the encoder's, has no samples or
-    /// a sample names no image, or, with `preload_data`,
-    /// when an image cannot be read.
+    /// When a setting is out of range, the source lacks an input of the encoder's, has no samples or a sample names no
+    /// image; when an image to preload cannot be read, or all are to be kept and take more than their limit.
     pub fn new(
         source: Arc<dyn Source>,
         encoder: Arc<Encoder>,
@@ -45,13 +44,13 @@ impl Loader {
                 images,
             });
         }
-        let store = config
-            .preload_data
-            .then(|| {
-                let threads = config.num_workers.max(1);
-                Store::load(source.as_ref(), &encoder, threads, config.use_compression)
-            })
-            .transpose()?;
+        let reading = Reading {
+            source: source.as_ref(),
+            encoder: &encoder,
+            threads: config.num_workers,
+            compress: config.use_compression,
+        };
+        let store = Store::load(reading, config.preload)?;
         let preparer = Preparer {
             source,
             encoder,
@@ -84,7 +83,12 @@ impl Loader {
             .div_ceil(self.config.effective_batch)
     }
 
-    /// Bytes of images and region features that stay in memory for as long as the loader: 0 without `preload_data`.
+    /// Images that stay in memory for as long as the loader.
+    pub fn preloaded_images(&self) -> usize {
+        self.preparer.store.as_ref().map_or(0, Store::images)
+    }
+
+    /// Bytes of the pixels and region features of these images.
     pub fn resident_bytes(&self) -> usize {
         self.preparer.store.as_ref().map_or(0, Store::bytes)
     }

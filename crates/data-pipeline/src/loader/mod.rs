@@ -2,6 +2,7 @@
 
 mod config;
 mod epoch;
+mod footprint;
 mod image;
 mod load;
 mod order;
@@ -10,7 +11,8 @@ mod schedule;
 mod store;
 mod workers;
 
-pub use config::LoaderConfig;
+pub use config::{LoaderConfig, Preload};
 pub use epoch::Epoch;
+pub use footprint::{Footprint, ImageSizes};
 pub use load::Loader;
 pub use order::Order;

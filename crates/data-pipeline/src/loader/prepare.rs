@@ -13,7 +13,7 @@ use crate::sample::Source;
 pub(super) struct Preparer {
     pub(super) source: Arc<dyn Source>,
     pub(super) encoder: Arc<Encoder>,
-    /// The preloaded images, if they are.
+    /// The preloaded images, if there are any.
     pub(super) store: Option<Store>,
     /// Whether the images of a chunk are compressed while it waits.
     pub(super) compress: bool,
@@ -25,6 +25,9 @@ pub(super) struct Chunk {
     /// Every image of the samples once, by its index in the source.
     images: HashMap<usize, LoadedImage>,
 }
+
+/// Bytes of a sample in a chunk, beside its lists.
+pub(super) const PREPARED: usize = size_of::<Prepared>();
 
 struct Prepared {
     sample: usize,
@@ -56,8 +59,9 @@ impl Preparer {
     }
 
     fn image(&self, image: usize) -> Result<LoadedImage, DataError> {
-        match &self.store {
-            Some(store) => Ok(store.image(image)),
+        let kept = self.store.as_ref().and_then(|store| store.image(image));
+        match kept {
+            Some(kept) => Ok(kept),
             None => LoadedImage::load(self.source.as_ref(), &self.encoder, image, self.compress),
         }
     }
@@ -71,9 +75,12 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    pub(super) fn new(epoch: u64, index: usize, encoder: &Encoder) -> Self {
+    /// For so many images: growing as they come would take up to three times their memory.
+    pub(super) fn new(epoch: u64, index: usize, images: usize, encoder: &Encoder) -> Self {
+        let mut batch = Batch::empty(epoch, index, encoder);
+        batch.reserve(images);
         Self {
-            batch: Batch::empty(epoch, index, encoder),
+            batch,
             rows: HashMap::new(),
         }
     }

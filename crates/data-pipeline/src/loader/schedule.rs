@@ -1,4 +1,7 @@
+use std::collections::HashSet;
 use std::ops::Range;
+
+use crate::sample::Sample;
 
 /// Cuts the samples of an epoch into batches, and these into chunks.
 #[derive(Debug)]
@@ -34,6 +37,16 @@ impl Schedule {
         self.batch(index).len()
     }
 
+    /// Chunks not handed out, or a few less.
+    pub(super) fn chunks_left(&self) -> usize {
+        (self.samples.len() - self.next).div_ceil(self.chunk)
+    }
+
+    /// Distinct images of the samples of a batch.
+    pub(super) fn images(&self, index: usize, stored: &[Sample]) -> usize {
+        distinct_images(&self.samples[self.batch(index)], stored)
+    }
+
     fn batch(&self, index: usize) -> Range<usize> {
         let place = |batch: usize| {
             batch
@@ -55,4 +68,10 @@ impl Iterator for Schedule {
         self.next = end;
         (!chunk.is_empty()).then_some(chunk)
     }
+}
+
+/// Number of distinct images of some samples.
+pub(super) fn distinct_images(samples: &[usize], stored: &[Sample]) -> usize {
+    let images: HashSet<usize> = samples.iter().map(|&sample| stored[sample].image).collect();
+    images.len()
 }

@@ -1,23 +1,45 @@
-use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::config::Preload;
 use super::image::LoadedImage;
 use crate::encoder::Encoder;
 use crate::error::DataError;
+use crate::inputs::{BOX_SIZE, Regions};
 use crate::sample::Source;
 
-/// Every image of a source, decoded and resized.
-pub(super) struct Store(Vec<LoadedImage>);
+/// Images read at a time for each thread: enough to keep all of them busy.
+const BLOCK: usize = 16;
+
+/// Images of a source, decoded and resized: all of them, or the first ones.
+pub(super) struct Store {
+    kept: Vec<LoadedImage>,
+}
+
+/// What reads images.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub(super) source: &'a dyn Source,
+    pub(super) encoder: &'a Encoder,
+    pub(super) threads: usize,
+    pub(super) compress: bool,
+}
 
 impl Store {
+    /// Reads images in blocks that fit into what is left of the limit, so that it holds at any time. Nothing for
+    /// [`Preload::Nothing`].
+    ///
     /// # Errors
-    /// Of an image that cannot be read, if there is one; when the threads cannot be started.
-    pub(super) fn load(
-        source: &dyn Source,
-        encoder: &Encoder,
-        threads: usize,
-        compress: bool,
-    ) -> Result<Self, DataError> {
+    /// Of an image that cannot be read, if there is one; when all are to be kept and the limit is reached before; when
+    /// the threads cannot be started or the system has no memory for the list.
+    pub(super) fn load(reading: Reading, preload: Preload) -> Result<Option<Self>, DataError> {
+        let (limit, all) = match preload {
+            Preload::Nothing => return Ok(None),
+            Preload::All { limit } => (limit, true),
+            Preload::UpTo { limit } => (limit, false),
+        };
+        let images = reading.source.image_count();
+        let threads = reading.threads.clamp(1, images.max(1));
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
@@ -25,17 +47,90 @@ impl Store {
                 threads,
                 problem: error.to_string(),
             })?;
-        let load = |image| LoadedImage::load(source, encoder, image, compress);
-        let images = 0..source.image_count();
-        pool.install(|| images.into_par_iter().map(load).collect::<Result<_, _>>())
-            .map(Self)
+        let most = kept_bytes(reading.encoder);
+        // The list of images is there before the first of them.
+        let mut bytes = (images * size_of::<LoadedImage>()) as u64;
+        let room = |bytes: u64| limit.checked_sub(bytes);
+        let mut kept = Vec::with_capacity(room(bytes).map_or(0, |_| images));
+        while kept.len() < images {
+            let next = match room(bytes) {
+                None => Vec::new(),
+                Some(left) => {
+                    let fit = usize::try_from(left / most).unwrap_or(usize::MAX).max(1);
+                    let block = (BLOCK * threads).min(images - kept.len()).min(fit);
+                    reading.block(&pool, kept.len()..kept.len() + block)?
+                }
+            };
+            let before = kept.len();
+            for image in next {
+                let grown = bytes + image.allocated() as u64;
+                if grown > limit {
+                    break;
+                }
+                bytes = grown;
+                kept.push(image);
+            }
+            if kept.len() == before {
+                if !all {
+                    break;
+                }
+                return Err(DataError::PreloadLimit {
+                    kept: before,
+                    images,
+                    limit,
+                });
+            }
+        }
+        Ok(Some(Self { kept }))
     }
 
-    pub(super) fn image(&self, image: usize) -> LoadedImage {
-        self.0[image].clone()
+    /// An image, where it was kept.
+    pub(super) fn image(&self, image: usize) -> Option<LoadedImage> {
+        self.kept.get(image).cloned()
     }
 
+    /// Images kept.
+    pub(super) fn images(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Bytes of pixels and region features.
     pub(super) fn bytes(&self) -> usize {
-        self.0.iter().map(LoadedImage::bytes).sum()
+        self.kept.iter().map(LoadedImage::bytes).sum()
     }
+}
+
+impl Reading<'_> {
+    /// Some images, read in parallel.
+    fn block(
+        self,
+        pool: &ThreadPool,
+        images: std::ops::Range<usize>,
+    ) -> Result<Vec<LoadedImage>, DataError> {
+        pool.install(|| {
+            images
+                .into_par_iter()
+                .map(|image| self.one(image))
+                .collect()
+        })
+    }
+
+    pub(super) fn one(self, image: usize) -> Result<LoadedImage, DataError> {
+        LoadedImage::load(self.source, self.encoder, image, self.compress)
+    }
+}
+
+/// Most bytes that a kept image can take beside its place in the list: compression never makes it larger.
+pub(super) fn kept_bytes(encoder: &Encoder) -> u64 {
+    /// The two counts in front of what an `Arc` shares, for pixels, regions and words.
+    const COUNTS: usize = 3 * 2 * size_of::<usize>();
+    let side = encoder.image_size as u64;
+    let inputs = encoder.inputs;
+    let pixels = if inputs.images { side * side * 3 } else { 0 };
+    let regions = inputs.regions.map_or(0, |shape| {
+        let numbers = shape.regions * (shape.dim + BOX_SIZE);
+        numbers * size_of::<f32>() + size_of::<Regions>()
+    });
+    let words = inputs.statistical_words.unwrap_or(0) * size_of::<u32>();
+    pixels + (regions + words + COUNTS) as u64
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use data_pipeline::{
-    Batch, Encoder, Loader, LoaderConfig, Order, Shapes, ShapesConfig, Source, Split,
+    Batch, Encoder, Loader, LoaderConfig, Order, Preload, Shapes, ShapesConfig, Source, Split,
 };
 
 use crate::support::{Numbers, SIDE, batches, config, loader, samples};
@@ -80,7 +80,7 @@ fn batches_do_not_depend_on_settings() {
             chunk: 16,
             num_workers: 0,
             prefetch_factor: 1,
-            preload_data: false,
+            preload: Preload::Nothing,
             use_compression: false,
             shuffle,
         };
@@ -90,7 +90,9 @@ fn batches_do_not_depend_on_settings() {
         };
         let expected = run(reference, 0);
         assert_eq!(samples(&expected).len(), 115);
-        for preload_data in [false, true] {
+        // A limit that some of the images fit into.
+        let some = Preload::UpTo { limit: 40_000 };
+        for preload in [Preload::Nothing, Preload::ALL, some] {
             for use_compression in [false, true] {
                 for (num_workers, prefetch_factor, chunk) in [
                     (0, 1, 5),
@@ -104,7 +106,7 @@ fn batches_do_not_depend_on_settings() {
                         chunk,
                         num_workers,
                         prefetch_factor,
-                        preload_data,
+                        preload,
                         use_compression,
                         ..reference
                     };

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use data_pipeline::{DataError, Loader, LoaderConfig, Order, Sample, Source};
+use data_pipeline::{DataError, Loader, LoaderConfig, Order, Preload, Sample, Source};
 
 use crate::support::{Numbers, config, loader};
 
@@ -50,7 +50,7 @@ fn preloading_reports_errors_and_panics_at_once() {
         let source = failing(9, panics);
         let encoder = source.encoder();
         let config = LoaderConfig {
-            preload_data: true,
+            preload: Preload::ALL,
             ..config()
         };
         let error = Loader::new(Arc::new(source), encoder, config).err();

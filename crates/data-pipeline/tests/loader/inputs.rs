@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use data_pipeline::{
-    Batch, DataError, Encoder, Inputs, Loader, LoaderConfig, RegionShape, Source, UNKNOWN,
+    Batch, DataError, Encoder, Inputs, Loader, LoaderConfig, Preload, RegionShape, Source, UNKNOWN,
 };
 
 use crate::support::{Gauge, Numbers, batches, config};
@@ -69,21 +69,26 @@ fn a_batch_holds_the_inputs_of_its_images_and_samples() {
 
 #[test]
 fn no_setting_changes_the_inputs() {
-    let run = |preload_data, num_workers, chunk| {
+    let run = |preload, num_workers, chunk| {
         let source = numbers(ALL);
         let encoder = encoder(&source);
         let config = LoaderConfig {
-            preload_data,
+            preload,
             num_workers,
             chunk,
-            use_compression: preload_data,
+            use_compression: preload != Preload::Nothing,
             ..config()
         };
         deliver(source, encoder, config)
     };
-    let reference = run(false, 0, 8);
-    for preload_data in [false, true] {
-        assert_eq!(run(preload_data, 3, 3), reference);
+    let reference = run(Preload::Nothing, 0, 8);
+    // A limit that some of the images fit into.
+    for preload in [
+        Preload::Nothing,
+        Preload::ALL,
+        Preload::UpTo { limit: 6000 },
+    ] {
+        assert_eq!(run(preload, 3, 3), reference);
     }
 }
 
@@ -93,7 +98,7 @@ fn preloaded_inputs_are_counted() {
         let source = numbers(inputs);
         let encoder = source.encoder();
         let config = LoaderConfig {
-            preload_data: true,
+            preload: Preload::ALL,
             ..config()
         };
         let loader = Loader::new(Arc::new(source), encoder, config).expect("a loader");

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use data_pipeline::{Loader, LoaderConfig, Order, Source};
+use data_pipeline::{Loader, LoaderConfig, Order, Preload, Source};
 use proptest::prelude::*;
 
 use crate::support::{Numbers, batches, config, loader, samples};
@@ -87,7 +87,7 @@ fn a_permutation_favours_no_place() {
     ] {
         let config = LoaderConfig {
             num_workers: 0,
-            preload_data: true,
+            preload: Preload::ALL,
             shuffle,
             ..config()
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use data_pipeline::{DataError, LoaderConfig, Order};
+use data_pipeline::{DataError, Loader, LoaderConfig, Order, Preload};
 
 use crate::support::{Gauge, Numbers, SIDE, batches, config, loader, samples};
 
@@ -120,7 +120,7 @@ fn dropping_an_epoch_early_stops_the_workers() {
 fn preloading_keeps_every_image_and_reads_none_later() {
     let gauge = Gauge::default();
     let config = |use_compression| LoaderConfig {
-        preload_data: true,
+        preload: Preload::ALL,
         use_compression,
         ..config()
     };
@@ -138,4 +138,81 @@ fn preloading_keeps_every_image_and_reads_none_later() {
     );
     let streamed = loader(Numbers::new(60, 20), self::config());
     assert_eq!(streamed.resident_bytes(), 0);
+}
+
+/// Images that are kept of twenty within a limit: each takes its pixels, counts of what shares it, and a place in the list.
+fn kept(limit: u64, use_compression: bool) -> usize {
+    let config = LoaderConfig {
+        preload: Preload::UpTo { limit },
+        use_compression,
+        ..config()
+    };
+    loader(Numbers::new(60, 20), config).preloaded_images()
+}
+
+#[test]
+fn a_limit_is_kept_while_images_are_preloaded() {
+    let whole = 20 * (SIDE * SIDE * 3 + 64) as u64;
+    assert_eq!(kept(u64::MAX, false), 20);
+    assert_eq!(kept(whole, false), 20);
+    assert_eq!(kept(0, false), 0);
+    for limit in [500, 2000, whole - 1] {
+        let images = kept(limit, false);
+        assert!(images < 20, "{limit}");
+        let next = (images + 1) * (SIDE * SIDE * 3 + 16);
+        assert!(images * SIDE * SIDE * 3 <= limit as usize);
+        assert!(
+            next + 20 * 48 > limit as usize,
+            "{limit}: room for one more of {images}"
+        );
+        // Images of one level pack well.
+        assert!(kept(limit, true) >= images, "{limit}");
+    }
+    assert!(kept(whole / 2, true) > kept(whole / 2, false));
+}
+
+#[test]
+fn images_that_must_all_be_kept_and_do_not_fit_are_an_error_before_the_limit_is_passed() {
+    let gauge = Gauge::default();
+    let source = gauge.source(60, 20);
+    let encoder = source.encoder();
+    let limit = 20 * 48 + 5 * (SIDE * SIDE * 3 + 16) as u64;
+    let config = LoaderConfig {
+        preload: Preload::All { limit },
+        ..config()
+    };
+    let error = Loader::new(Arc::new(source), encoder, config).err();
+    let error = error.expect("five fit");
+    let DataError::PreloadLimit { kept, images, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((kept, images), (5, 20));
+    assert!(error.hint().is_some_and(|hint| hint.contains("auto")));
+    // One is read to see that it is too much.
+    assert_eq!(gauge.read(), 6);
+}
+
+#[test]
+fn compression_that_makes_nothing_smaller_takes_no_more_than_none() {
+    let noise = |use_compression| {
+        let source = Numbers::reading(60, 20, |image| Ok(Numbers::noise(image)));
+        let config = LoaderConfig {
+            preload: Preload::ALL,
+            use_compression,
+            ..config()
+        };
+        loader(source, config).resident_bytes()
+    };
+    assert_eq!(noise(true), noise(false));
+}
+
+#[test]
+fn more_workers_than_there_are_chunks_are_not_started() {
+    let config = LoaderConfig {
+        num_workers: usize::MAX,
+        prefetch_factor: usize::MAX,
+        ..config()
+    };
+    let loader = loader(Numbers::new(60, 20), config);
+    assert_eq!(samples(&batches(&loader, 0, 0)).len(), 60);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use data_pipeline::{
     Answer, BOX_SIZE, Batch, DataError, Encoder, Inputs, Loader, LoaderConfig, Order, Pieces,
-    RegionShape, Regions, Sample, Source, WordPiece, WordPieceForm,
+    Preload, RegionShape, Regions, Sample, Source, WordPiece, WordPieceForm,
 };
 
 /// Side of the images.
@@ -68,7 +68,16 @@ impl Numbers {
 
     /// The bytes of an image: a gray PNG.
     pub(crate) fn png(image: usize) -> Vec<u8> {
-        gray_png(Self::level(image))
+        gray_png(|| Self::level(image))
+    }
+
+    /// The bytes of an image in which no pixel tells the next.
+    pub(crate) fn noise(image: usize) -> Vec<u8> {
+        let mut state = image as u32 + 1;
+        gray_png(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
     }
 
     pub(crate) fn encoder(&self) -> Arc<Encoder> {
@@ -113,11 +122,13 @@ impl Source for Numbers {
     }
 }
 
-/// A PNG of 16 x 16 pixels of one level, with its rows stored uncompressed.
-fn gray_png(level: u8) -> Vec<u8> {
-    let rows: Vec<u8> = std::iter::repeat_n([[0].as_slice(), &[level; 16]].concat(), 16)
-        .flatten()
-        .collect();
+/// A PNG of 16 x 16 pixels with these levels, with its rows stored uncompressed.
+fn gray_png(mut level: impl FnMut() -> u8) -> Vec<u8> {
+    let mut rows = Vec::new();
+    for _ in 0..16 {
+        rows.push(0);
+        rows.extend(std::iter::repeat_with(&mut level).take(16));
+    }
     let length = u16::try_from(rows.len()).expect("short");
     let mut stream = vec![0x78, 0x01, 1];
     stream.extend(length.to_le_bytes());
@@ -158,7 +169,7 @@ pub(crate) fn config() -> LoaderConfig {
         chunk: 3,
         num_workers: 2,
         prefetch_factor: 2,
-        preload_data: false,
+        preload: Preload::Nothing,
         use_compression: false,
         shuffle: Order::Permutation { seed: 5 },
     }

@@ -1,8 +1,10 @@
 //! What a card is, and which part of its memory a run may use.
 
-use config_schema::{Config, Decision};
+use config_schema::{Config, Decision, Preload};
 
+use super::error::DeriveError;
 use super::ladder::Presets;
+use crate::host::{Data, HostNeeds};
 use crate::memory::Bytes;
 
 /// A card to derive a preset for.
@@ -12,13 +14,51 @@ pub struct Card {
     pub memory_bytes: u64,
     /// Memory of the host in bytes, where it is known.
     pub host_bytes: Option<u64>,
-    /// Bytes that the data set takes in host memory when it is preloaded.
+    /// What the data set takes of it.
+    pub data: HostDemand,
+}
+
+/// What a data set takes in host memory, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HostDemand {
+    /// Questions, answers and vocabulary.
+    pub text_bytes: u64,
+    /// All images that can be preloaded.
     pub preload_bytes: u64,
+    /// A sample that waits.
+    pub sample_bytes: u64,
+}
+
+impl HostDemand {
+    /// Of a data set, without compression, since what that saves depends on the images.
+    pub fn of(settings: &Config, data: &Data) -> Self {
+        let mut settings = settings.clone();
+        settings.data_loading.use_compression = false;
+        settings.data_loading.preload_data = Preload::On;
+        let plan = HostNeeds::of(&settings, data).plan(None);
+        Self {
+            text_bytes: plan.data_bytes + plan.order_bytes,
+            preload_bytes: plan.preloaded_bytes,
+            sample_bytes: plan.preloaded_bytes.div_ceil(plan.images.max(1) as u64),
+        }
+    }
+
+    /// Bytes that a run keeps. What is preloaded does not wait a second time.
+    fn kept(self, config: &Config) -> u64 {
+        let keys = &config.memory_optimization;
+        let batch = 2 * config.effective_batch();
+        let waiting = keys.num_workers * (keys.prefetch_factor * config.training.batch_size + 1);
+        let (preloaded, samples) = match config.data_loading.preload_data {
+            Preload::On => (self.preload_bytes, batch),
+            Preload::Off | Preload::Auto => (0, batch + waiting),
+        };
+        self.text_bytes + preloaded + samples as u64 * self.sample_bytes
+    }
 }
 
 /// Less of a card's memory than the smallest preset uses is used where the card is smaller than it is for.
 const LESS: f64 = 0.05;
-/// Preloaded images may take this part of the host's memory; the rest is for the program and all else.
+/// Data may take this part of the host's memory; the rest is for the program and all else.
 const OF_HOST: f64 = 0.5;
 
 impl Card {
@@ -26,21 +66,56 @@ impl Card {
     pub(super) fn decisions(&self, presets: &Presets) -> Vec<Decision> {
         let key = "memory_optimization.max_memory_usage";
         let (usage, reason) = self.usage(presets);
-        let mut decisions = vec![Decision::new(key, usage, reason)];
-        if let Some(host) = self.host_bytes
-            && self.preload_bytes as f64 > OF_HOST * host as f64
-        {
-            decisions.push(Decision::new(
-                "data_loading.preload_data",
-                false,
-                format!(
-                    "decoded images would take {} of the host's {}",
-                    Bytes(self.preload_bytes),
-                    Bytes(host)
-                ),
-            ));
+        vec![Decision::new(key, usage, reason)]
+    }
+
+    /// What a configuration gives up so that the host can hold its data: preloading, then samples that wait, then workers.
+    ///
+    /// # Errors
+    ///
+    /// When the host is too small whatever is given up.
+    pub(super) fn host_decisions(&self, config: &Config) -> Result<Vec<Decision>, DeriveError> {
+        let Some(host_bytes) = self.host_bytes else {
+            return Ok(Vec::new());
+        };
+        let host = Bytes(host_bytes);
+        let room = (OF_HOST * host_bytes as f64) as u64;
+        let mut config = config.clone();
+        let mut decisions = Vec::new();
+        if self.data.kept(&config) > room && config.data_loading.preload_data == Preload::On {
+            config.data_loading.preload_data = Preload::Off;
+            let images = Bytes(self.data.preload_bytes);
+            let reason = format!("decoded images would take {images} of the host's {host}");
+            decisions.push(Decision::new("data_loading.preload_data", false, reason));
         }
-        decisions
+        let reason = format!("fewer samples wait in the host's {host}");
+        let keys: [(&str, fn(&mut Config) -> &mut usize); 2] = [
+            ("memory_optimization.prefetch_factor", |config| {
+                &mut config.memory_optimization.prefetch_factor
+            }),
+            ("memory_optimization.num_workers", |config| {
+                &mut config.memory_optimization.num_workers
+            }),
+        ];
+        for (key, value) in keys {
+            let stated = *value(&mut config);
+            while self.data.kept(&config) > room && *value(&mut config) > 1 {
+                *value(&mut config) -= 1;
+            }
+            let now = *value(&mut config);
+            if now < stated {
+                decisions.push(Decision::new(key, now, reason.clone()));
+            }
+        }
+        let kept_bytes = self.data.kept(&config);
+        if kept_bytes > room {
+            return Err(DeriveError::HostTooSmall {
+                host_bytes,
+                kept_bytes,
+                needed_bytes: (kept_bytes as f64 / OF_HOST).ceil() as u64,
+            });
+        }
+        Ok(decisions)
     }
 
     /// The part of the memory that is the budget. What else is on a card, such as the driver and a desktop, takes about the

@@ -24,6 +24,19 @@ pub enum DeriveError {
         /// The smallest card that it would fit, rounded up to a hundredth of a gibibyte.
         needed_bytes: u64,
     },
+    /// The host is too small for the data set, however little of it waits.
+    #[error(
+        "no preset fits a host with {}: data takes {} of it, which needs a host with {}",
+        Bytes(*host_bytes), Bytes(*kept_bytes), Bytes(*needed_bytes)
+    )]
+    HostTooSmall {
+        /// Memory of the host.
+        host_bytes: u64,
+        /// What data takes at least.
+        kept_bytes: u64,
+        /// The smallest host that it would fit.
+        needed_bytes: u64,
+    },
     /// A preset or what is set on top of it is not valid.
     #[error(transparent)]
     Config(#[from] ConfigErrors),

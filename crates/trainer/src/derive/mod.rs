@@ -15,7 +15,7 @@ mod error;
 mod ladder;
 mod overlay;
 
-pub use card::Card;
+pub use card::{Card, HostDemand};
 pub use error::DeriveError;
 pub(crate) use ladder::{micro_batch, sizes};
 pub use overlay::{Derived, PassedOver, derive};

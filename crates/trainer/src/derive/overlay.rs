@@ -75,8 +75,9 @@ pub fn derive(
         if card.memory_bytes < rung.least_memory {
             continue;
         }
-        let decisions = stated(card, &rung, &of_card, presets.named(rung.extends));
-        let config = resolved(&rung, &decisions, sets)?;
+        let base = presets.named(rung.extends);
+        let mut decisions = stated(card, &rung, &of_card, base);
+        let mut config = resolved(&rung, &decisions, sets)?;
         let peak_bytes = peak(&config)?;
         let budget_bytes = budget(&config, Some(card.memory_bytes)).unwrap_or(card.memory_bytes);
         if with_error(peak_bytes) > budget_bytes {
@@ -87,6 +88,12 @@ pub fn derive(
                 budget_bytes,
             });
             continue;
+        }
+        let of_host = card.host_decisions(&config)?;
+        if !of_host.is_empty() {
+            decisions.retain(|one| of_host.iter().all(|other| other.key != one.key));
+            decisions.extend(of_host);
+            config = resolved(&rung, &decisions, sets)?;
         }
         return Ok(Derived {
             memory_bytes: card.memory_bytes,

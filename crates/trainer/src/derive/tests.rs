@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use config_schema::{Config, value};
+use config_schema::{Config, Preload, value};
 use serde_json::{Value, json};
 
-use super::{Card, DeriveError, Derived, derive};
+use super::{Card, DeriveError, Derived, HostDemand, derive};
 use crate::memory::{Bytes, budget};
 
 const GIB: u64 = 1 << 30;
@@ -50,7 +50,7 @@ impl Model {
         let card = Card {
             memory_bytes,
             host_bytes: None,
-            preload_bytes: 0,
+            data: HostDemand::default(),
         };
         derive(&card, &[], &mut |config| Ok(self.peak(config)))
     }
@@ -231,15 +231,19 @@ fn a_host_without_the_memory_preloads_nothing() {
     let card = |host_bytes| Card {
         memory_bytes: 48 * GIB,
         host_bytes,
-        preload_bytes: 8 * GIB,
+        data: HostDemand {
+            preload_bytes: 8 * GIB,
+            ..HostDemand::default()
+        },
     };
     let derive = |card: Card| derive(&card, &[], &mut |_| Ok(GIB)).expect("it fits");
     let ample = derive(card(Some(16 * GIB)));
-    assert!(ample.config.data_loading.preload_data);
+    assert_eq!(ample.config.data_loading.preload_data, Preload::On);
     assert_eq!(keys(&derive(card(None))), ["preset.description"]);
-    assert!(derive(card(None)).config.data_loading.preload_data);
+    let unknown = derive(card(None)).config;
+    assert_eq!(unknown.data_loading.preload_data, Preload::On);
     let scant = derive(card(Some(15 * GIB)));
-    assert!(!scant.config.data_loading.preload_data);
+    assert_eq!(scant.config.data_loading.preload_data, Preload::Off);
     let own = ["preset.description", "preset.min_host_memory"];
     assert_eq!(keys(&scant)[..2], own);
     let decision = scant.decisions.last().expect("decisions");
@@ -249,4 +253,39 @@ fn a_host_without_the_memory_preloads_nothing() {
         (&decision.value, decision.reason.as_str()),
         (&json!(false), words)
     );
+}
+
+#[test]
+fn a_small_host_has_fewer_samples_waiting_and_then_fewer_workers() {
+    let derive = |host_bytes: u64| {
+        let card = Card {
+            memory_bytes: 48 * GIB,
+            host_bytes: Some(host_bytes),
+            data: HostDemand {
+                text_bytes: GIB / 64,
+                preload_bytes: 8 * GIB,
+                sample_bytes: GIB / 1024,
+            },
+        };
+        derive(&card, &[], &mut |_| Ok(GIB))
+    };
+    // 64 samples of batches, and 16 workers with four micro-batches of 16 each.
+    let sizes = |host_bytes: u64| {
+        let config = derive(host_bytes).expect("it fits").config;
+        let keys = &config.memory_optimization;
+        (keys.num_workers, keys.prefetch_factor)
+    };
+    assert_eq!(sizes(4 * GIB), (16, 4));
+    assert_eq!(sizes(2 * GIB), (16, 3));
+    assert_eq!(sizes(GIB), (16, 1));
+    let (workers, prefetch) = sizes(GIB / 2);
+    assert!(workers < 16 && workers > 1 && prefetch == 1, "{workers}");
+    let Err(error) = derive(GIB / 16) else {
+        panic!("64 samples alone are more");
+    };
+    let DeriveError::HostTooSmall { needed_bytes, .. } = error else {
+        panic!("{error}");
+    };
+    assert!(derive(needed_bytes).is_ok());
+    assert!(derive(needed_bytes - GIB / 1024).is_err());
 }

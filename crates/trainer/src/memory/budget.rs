@@ -13,6 +13,8 @@ pub struct DeviceMemory<'a> {
     pub total: Option<u64>,
     /// Bytes of a GPU that nobody held before the run. None where that is not known, and on the CPU.
     pub free: Option<u64>,
+    /// Free bytes of the host beside a GPU. None where they are not known, and on the CPU.
+    pub host: Option<u64>,
     /// Measures the card as a whole, for the log.
     pub card: Option<&'a CardMeter>,
     /// What a test does to the run.
@@ -49,6 +51,7 @@ impl fmt::Debug for DeviceMemory<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeviceMemory")
             .field("total", &self.total)
+            .field("host", &self.host)
             .finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use config_schema::Config;
+use data_pipeline::Encoder;
 
 use super::finished::finished;
 use super::memory::RunMemory;
@@ -16,9 +17,10 @@ use crate::dataset::{Dataset, training_encoder};
 use crate::device;
 use crate::error::TrainError;
 use crate::event::{Event, Observer, Summary};
-use crate::memory::DeviceMemory;
+use crate::host::{Counted, HostBudget, HostNeeds, HostPlan};
+use crate::memory::{DeviceMemory, budget};
 use crate::model::{DataShape, Model};
-use crate::plan::with_segment;
+use crate::plan::{WorstCase, with_segment};
 use crate::run_dir::{
     Blueprint, RunDir, check_run_dir, has_begun, read_blueprint, require_same_data,
     write_fingerprints,
@@ -64,20 +66,22 @@ pub struct Run<'a> {
 /// smallest micro-batch fits, and when the device fails for good. What was saved before stays as it is.
 pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
     device::suits(run.settings, run.device)?;
+    let counted = Counted::begin();
     let dataset = Dataset::open(run.settings)?;
     let resume = run.resume && has_begun(run.run_dir);
-    let (blueprint, run_dir) = if resume {
+    let (blueprint, run_dir, host) = if resume {
         require_same_data(run.run_dir, &dataset)?;
         let blueprint = read_blueprint(run.run_dir, run.settings)?;
+        let host = host::<M>(run, &dataset, &blueprint.encoder, counted)?;
         let run_dir = RunDir::reopen(run.run_dir)?;
         if let Some(summary) = finished(run, &dataset) {
             observer.observe(&Event::Finished);
             observer.observe(&Event::Summary(Box::new(summary.clone())));
             return Ok(summary);
         }
-        (blueprint, run_dir)
+        (blueprint, run_dir, host)
     } else {
-        begin::<M>(run, &dataset)?
+        begin::<M>(run, &dataset, counted)?
     };
     let reporter = Reporter::new(observer, run_dir)?;
     let segments = segments::<M>(run, &blueprint.encoder, &dataset)?;
@@ -90,7 +94,7 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
         ..*run
     };
     let memory = RunMemory::new(run);
-    let mut trainer = Trainer::<M>::new(run, dataset, &blueprint, reporter, memory)?;
+    let mut trainer = Trainer::<M>::new(run, dataset, &blueprint, &host, reporter, memory)?;
     let (model, mut optimizers) = trainer.fresh(&blueprint.model);
     let (mut model, mut state) = if resume {
         trainer.resume(model, &mut optimizers)?
@@ -99,6 +103,7 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
     };
     trainer.checkpoints.prepare()?;
     trainer.report_start(&model, &state)?;
+    trainer.report_preloaded()?;
     if let Some(choice) = segments {
         trainer.reporter.report(&Event::Segments(choice))?;
     }
@@ -127,9 +132,11 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
 fn begin<M: Model>(
     run: &Run,
     dataset: &Dataset,
-) -> Result<(Blueprint<M::Config>, RunDir), TrainError> {
+    counted: Counted,
+) -> Result<(Blueprint<M::Config>, RunDir, HostPlan), TrainError> {
     check_run_dir(run.run_dir, run.resume)?;
     let encoder = training_encoder::<M>(run.settings, dataset.train.as_ref())?;
+    let host = host::<M>(run, dataset, &encoder, counted)?;
     let model = M::configure(run.settings, &DataShape::of(&encoder)).map_err(TrainError::Model)?;
     let blueprint = Blueprint {
         encoder: Arc::new(encoder),
@@ -148,5 +155,23 @@ fn begin<M: Model>(
         None => &[],
     };
     run_dir.write_blueprint(&blueprint, kept)?;
-    Ok((blueprint, run_dir))
+    Ok((blueprint, run_dir, host))
+}
+
+/// What the run keeps in host memory, which is known to fit.
+fn host<M: Model>(
+    run: &Run,
+    dataset: &Dataset,
+    encoder: &Encoder,
+    counted: Counted,
+) -> Result<HostPlan, TrainError> {
+    let settings = run.settings;
+    let needs = HostNeeds::counted(settings, dataset, encoder, counted.bytes());
+    let budget = if device::is_cpu(run.device) {
+        budget(settings, run.memory.total).map(HostBudget::Shared)
+    } else {
+        run.memory.host.map(HostBudget::of_free)
+    };
+    let worst = || WorstCase::of(encoder, dataset.train.samples());
+    needs.checked::<M>(settings, &worst, budget)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use burn::tensor::Device;
+use config_schema::Preload;
 use data_pipeline::{Encoder, Loader};
 
 use super::memory::RunMemory;
@@ -14,10 +15,11 @@ use super::told::newest_checkpoint;
 use crate::advice::Tally;
 use crate::batch::Sight;
 use crate::checkpoint::{Best, Checkpoints, RunState, Sums};
-use crate::dataset::{Dataset, evaluation_loader, training_loader};
+use crate::dataset::{Dataset, training_loader, validation_loader};
 use crate::error::TrainError;
 use crate::evaluate::{Accuracy, evaluate};
 use crate::event::{Event, Purpose};
+use crate::host::HostPlan;
 use crate::memory::{OutOfMemory, Phase};
 use crate::model::Model;
 use crate::optimizers::Optimizers;
@@ -68,13 +70,16 @@ impl<'a, M: Model> Trainer<'a, M> {
         run: &'a Run<'a>,
         dataset: Dataset,
         blueprint: &Blueprint<M::Config>,
+        host: &HostPlan,
         reporter: Reporter<'a>,
         memory: RunMemory<'a>,
     ) -> Result<Self, TrainError> {
         let settings = run.settings;
         let encoder = blueprint.encoder.clone();
-        let training = training_loader(settings, dataset.train.clone(), encoder.clone())?;
-        let validation = evaluation_loader(settings, dataset.validation.clone(), encoder.clone())?;
+        let (train, validation) = (dataset.train.clone(), dataset.validation.clone());
+        let training = training_loader(settings, train, encoder.clone(), host.training_limit)?;
+        let limit = host.validation_limit;
+        let validation = validation_loader(settings, validation, encoder.clone(), limit)?;
         let steps = Steps::of(settings, dataset.train.samples().len());
         Ok(Self {
             run,
@@ -241,6 +246,20 @@ impl<'a, M: Model> Trainer<'a, M> {
             }
         }
         Ok(())
+    }
+
+    /// Says how many images are kept, where that was left to the memory.
+    pub(super) fn report_preloaded(&mut self) -> Result<(), TrainError> {
+        if self.run.settings.data_loading.preload_data != Preload::Auto {
+            return Ok(());
+        }
+        let loaders = [&self.training, self.validation.as_ref()];
+        let sum = |count: &dyn Fn(&Loader) -> usize| loaders.map(count).into_iter().sum();
+        self.reporter.report(&Event::Preloaded {
+            images: sum(&Loader::preloaded_images),
+            of: sum(&|loader| loader.source().image_count()),
+            bytes: sum(&Loader::resident_bytes),
+        })
     }
 
     /// Takes steps until the last one, until stopped, or until the model is lost.

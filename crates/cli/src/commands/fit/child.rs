@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::thread;
 
 use config_schema::{Config, Device};
-use data_pipeline::Encoder;
 use serde::{Deserialize, Serialize};
 use trainer::fit::{Measured, measure as take_steps, with_micro_batch};
+use trainer::host::Data;
 use trainer::memory::Failure as Cause;
 use trainer::plan::WorstCase;
-use trainer::{Dataset, TrainError, device, evaluation_loader, training_loader};
+use trainer::{TrainError, device, training_loader, validation_loader};
 
 use crate::ActiveModel;
 use crate::args::FitArgs;
+use crate::commands::host;
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::Settings;
@@ -37,8 +38,7 @@ enum Report {
 /// Measures one size and prints what came of it. For the process that was started to do so.
 pub fn measure(
     settings: &Settings,
-    dataset: &Dataset,
-    encoder: Encoder,
+    data: Data,
     worst: &WorstCase,
     micro_batch: usize,
 ) -> Result<(), Failure> {
@@ -46,12 +46,16 @@ pub fn measure(
     be_killed_first();
     let config = with_micro_batch(&settings.resolved.config, micro_batch);
     // On the CPU what the loaders keep is memory of the device.
-    let encoder = Arc::new(encoder);
     let loaders = match settings.device {
-        Device::Cpu => Some((
-            training_loader(&config, dataset.train.clone(), encoder.clone())?,
-            evaluation_loader(&config, dataset.validation.clone(), encoder)?,
-        )),
+        Device::Cpu => {
+            let host = host::checked::<ActiveModel>(settings, &config, &data)?;
+            let (dataset, encoder) = (&data.dataset, Arc::new(data.encoder));
+            let (train, validation) = (dataset.train.clone(), dataset.validation.clone());
+            Some((
+                training_loader(&config, train, encoder.clone(), host.training_limit)?,
+                validation_loader(&config, validation, encoder, host.validation_limit)?,
+            ))
+        }
         _ => None,
     };
     let device = device::open(&settings.device)?;

@@ -18,17 +18,25 @@ pub struct Search<'a> {
     args: &'a FitArgs,
     settings: &'a Settings,
     worst: &'a WorstCase,
+    /// Bytes of samples on their way to the model, which no measurement has: on the CPU the budget binds them.
+    waiting_bytes: u64,
     sizes: Vec<Size>,
     /// The smallest size that could not be measured.
     failed: Option<usize>,
 }
 
 impl<'a> Search<'a> {
-    pub fn new(args: &'a FitArgs, settings: &'a Settings, worst: &'a WorstCase) -> Self {
+    pub fn new(
+        args: &'a FitArgs,
+        settings: &'a Settings,
+        worst: &'a WorstCase,
+        waiting_bytes: u64,
+    ) -> Self {
         Self {
             args,
             settings,
             worst,
+            waiting_bytes,
             sizes: Vec::new(),
             failed: None,
         }
@@ -134,7 +142,8 @@ impl<'a> Search<'a> {
         let (memory, whose) = device_memory(self.settings);
         let budget_bytes = budget(config, memory);
         let program_bytes = first.map(|first| first.program_bytes);
-        let room = budget_bytes.map(|budget| budget.saturating_sub(program_bytes.unwrap_or(0)));
+        let others = program_bytes.unwrap_or(0) + self.waiting_bytes;
+        let room = budget_bytes.map(|budget| budget.saturating_sub(others));
         let lines = first.zip(second);
         let lines = lines.and_then(|(first, second)| Lines::through(first, second));
 
@@ -164,6 +173,7 @@ impl<'a> Search<'a> {
             measured_peak_bytes,
             extrapolated: configured.is_none() && measured_peak_bytes.is_some(),
             program_bytes,
+            waiting_bytes: self.waiting_bytes,
             budget_bytes,
             budget_origin: origin(config, memory, &whose),
             fits,
@@ -172,6 +182,7 @@ impl<'a> Search<'a> {
             set: largest_micro_batch
                 .map_or_else(Vec::new, |most| assignments(effective_batch, most)),
             segments: None,
+            host: None,
             worst_phase: worst.map(|(phase, ..)| phase.to_owned()),
             static_bytes: worst.map(|(_, line, _)| line.static_bytes.max(0.0) as u64),
             sample_bytes: worst.map(|(_, line, _)| line.slope_bytes as u64),

@@ -46,6 +46,12 @@ pub fn show(answer: &Answer) {
             bytes(peak)
         ));
     }
+    if answer.waiting_bytes > 0 {
+        let waiting = bytes(answer.waiting_bytes);
+        output::line(format!(
+            "and beside samples on their way to the model, {waiting} by plan"
+        ));
+    }
     verdict(answer);
 }
 

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use config_schema::preset_check::{
     CheckedPreset, Demand, Finding, PresetCheck, PresetFile, Rule, Verdict, rules_page,
 };
-use config_schema::{Config, presets};
+use config_schema::{Config, Preload, presets};
 use serde::Serialize;
+use trainer::TrainError;
+use trainer::host::{Data, HostNeeds};
 use trainer::memory::budget;
 use trainer::plan::{WorstCase, plan};
-use trainer::{Dataset, TrainError, preloaded_bytes, training_encoder};
 
 use crate::ActiveModel;
 use crate::args::PresetsCheckArgs;
@@ -49,6 +50,8 @@ struct PresetAnswer<'a> {
     budget_bytes: Option<u64>,
     fits: Option<bool>,
     preload_bytes: Option<u64>,
+    /// Host memory for data beside preloaded images.
+    queue_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -111,6 +114,7 @@ fn demand(config: &Config, with_plan: bool) -> Demand {
     let memory = config.preset.min_device_memory.bytes().or(host);
     let mut demand = Demand {
         budget_bytes: budget(config, memory),
+        one_memory: config.preset.min_device_memory.bytes().is_none(),
         ..Demand::default()
     };
     match measure(config, with_plan, &mut demand) {
@@ -122,13 +126,22 @@ fn demand(config: &Config, with_plan: bool) -> Demand {
 }
 
 fn measure(config: &Config, with_plan: bool, demand: &mut Demand) -> Result<(), TrainError> {
-    let dataset = Dataset::open(config)?;
-    let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
-    if config.data_loading.preload_data {
-        demand.preload_bytes = Some(preloaded_bytes(&dataset, &encoder));
+    let data = Data::open::<ActiveModel>(config)?;
+    // What compression saves depends on the images, and a preset is for any.
+    let mut uncompressed = config.clone();
+    uncompressed.data_loading.use_compression = false;
+    let needs = HostNeeds::of(&uncompressed, &data);
+    let host = match config.data_loading.preload_data {
+        // It takes what is left.
+        Preload::Auto => needs.plan(Some(0)),
+        Preload::On | Preload::Off => needs.plan(None),
+    };
+    if config.data_loading.preload_data == Preload::On {
+        demand.preload_bytes = Some(host.preloaded_bytes);
     }
+    demand.queue_bytes = Some(host.total_bytes - host.preloaded_bytes);
     if with_plan {
-        let worst = WorstCase::of(&encoder, dataset.train.samples());
+        let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
         demand.peak_bytes = Some(plan::<ActiveModel>(config, &worst)?.peak_bytes);
     }
     Ok(())
@@ -175,7 +188,7 @@ fn planned(preset: &CheckedPreset) -> String {
         return "does not resolve".to_owned();
     };
     let reason = demand.unbuildable.as_ref().or(demand.unplanned.as_ref());
-    match (demand.peak_bytes, demand.budget_bytes, reason) {
+    match (demand.needed_bytes(), demand.budget_bytes, reason) {
         (Some(peak), Some(budget), _) => {
             let verdict = if peak <= budget {
                 "fits into"
@@ -209,10 +222,12 @@ impl<'a> PresetAnswer<'a> {
             file: &preset.file,
             peak_bytes,
             budget_bytes,
-            fits: peak_bytes
+            fits: demand
+                .and_then(Demand::needed_bytes)
                 .zip(budget_bytes)
-                .map(|(peak, budget)| peak <= budget),
+                .map(|(needed, budget)| needed <= budget),
             preload_bytes: demand.and_then(|demand| demand.preload_bytes),
+            queue_bytes: demand.and_then(|demand| demand.queue_bytes),
         }
     }
 }

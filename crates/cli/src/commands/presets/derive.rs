@@ -2,9 +2,9 @@
 
 use config_schema::{DeviceMemory, Layers, presets, resolve};
 use gpu_probe::{CudaDevice, choose_device, probe};
-use trainer::derive::{Card, Derived, derive};
+use trainer::derive::{Card, Derived, HostDemand, derive};
+use trainer::host::Data;
 use trainer::plan::{WorstCase, plan};
-use trainer::{Dataset, preloaded_bytes, training_encoder};
 
 use crate::ActiveModel;
 use crate::args::DeriveArgs;
@@ -26,10 +26,9 @@ pub fn run(args: &DeriveArgs) -> Result<(), Failure> {
         ..Layers::preset(ANY_PRESET)
     };
     let settings = resolve(&layers, &presets::lookup)?.config;
-    let dataset = Dataset::open(&settings)?;
-    let encoder = training_encoder::<ActiveModel>(&settings, dataset.train.as_ref())?;
-    let (card, here) = card(args, preloaded_bytes(&dataset, &encoder))?;
-    let worst = WorstCase::of(&encoder, dataset.train.samples());
+    let data = Data::open::<ActiveModel>(&settings)?;
+    let (card, here) = card(args, HostDemand::of(&settings, &data))?;
+    let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     let derived = derive(&card, &layers.sets, &mut |config| {
         Ok(plan::<ActiveModel>(config, &worst)?.peak_bytes)
     })?;
@@ -58,7 +57,7 @@ fn show(args: &DeriveArgs, derived: &Derived, text: &str) {
 }
 
 /// The card that was named, or the GPU that a run would train on here, and which that is.
-fn card(args: &DeriveArgs, preload_bytes: u64) -> Result<(Card, Option<CudaDevice>), Failure> {
+fn card(args: &DeriveArgs, data: HostDemand) -> Result<(Card, Option<CudaDevice>), Failure> {
     let named = args.host_memory.and_then(DeviceMemory::bytes);
     let memory_bytes = args.vram.and_then(DeviceMemory::bytes);
     let (memory_bytes, host_bytes, device) = if let Some(memory_bytes) = memory_bytes {
@@ -73,7 +72,7 @@ fn card(args: &DeriveArgs, preload_bytes: u64) -> Result<(Card, Option<CudaDevic
     let card = Card {
         memory_bytes,
         host_bytes,
-        preload_bytes,
+        data,
     };
     Ok((card, device))
 }

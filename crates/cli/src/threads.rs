@@ -1,0 +1,61 @@
+//! Threads that the system does not start.
+
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe};
+
+use crate::failure::Failure;
+
+/// How the standard library and rayon say in a panic that a thread could not be started.
+const NOT_STARTED: [&str; 3] = [
+    "failed to spawn thread",
+    "ThreadPoolBuildError",
+    "The global thread pool has not been initialized",
+];
+
+/// Does work whose panics about threads that cannot be started become errors. Libraries start threads deep inside, and a
+/// limit of address space or of processes is no fault of theirs. Any other panic goes on.
+///
+/// # Errors
+///
+/// As the work, and [`Failure::Threads`].
+pub fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let others = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if not_started(panic.payload()).is_none() {
+            others(panic);
+        }
+    }));
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        match not_started(panic.as_ref()) {
+            Some(problem) => Err(Failure::Threads { problem }),
+            None => panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// What a panic says, where it is about a thread that could not be started.
+fn not_started(panic: &(dyn Any + Send)) -> Option<String> {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))?;
+    let ours = NOT_STARTED.iter().any(|start| text.contains(start));
+    ours.then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_cannot_be_started_is_an_error() {
+        let refused = io::Error::from_raw_os_error(11);
+        let outcome = guarded::<()>(|| panic!("failed to spawn thread: {refused:?}"));
+        assert!(
+            matches!(outcome, Err(Failure::Threads { .. })),
+            "{outcome:?}"
+        );
+        let other = panic::catch_unwind(|| guarded::<()>(|| panic::panic_any(3_u8)));
+        assert_eq!(other.unwrap_err().downcast_ref(), Some(&3_u8));
+    }
+}

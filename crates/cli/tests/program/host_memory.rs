@@ -1,0 +1,165 @@
+//! Host memory is planned, kept to and, where it is missing, refused with an exit code.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{Outcome, Place, SMALL};
+
+const GIB: u64 = 1 << 30;
+
+/// All images of a large data set, decoded: 57 GB.
+const LARGE: [&str; 6] = [
+    "--preset",
+    "cpu",
+    "--set",
+    "dataset.shapes_train_images=82783",
+    "--set",
+    "dataset.image_size=480",
+];
+
+fn json(outcome: &Outcome) -> Value {
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{}", outcome.stderr))
+}
+
+fn number(value: &Value, key: &str) -> u64 {
+    value[key]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no {key} in {value}"))
+}
+
+#[test]
+fn preloading_more_than_there_is_does_not_fit_and_is_refused_by_all() {
+    let place = Place::new();
+    let budget = ["--memory-budget", "20GiB"];
+    let plan = place.run(&[&["plan", "--json"], &LARGE[..], &budget].concat());
+    let answer = json(&plan);
+    assert_eq!((plan.code, &answer["fits"]), (Some(7), &false.into()));
+    assert!(number(&answer["host"], "preloaded_bytes") > 57_000_000_000);
+    assert!(number(&answer, "peak_bytes") < 20 * GIB, "training fits");
+
+    let words = [
+        "does not fit",
+        "83183",
+        "preloaded images",
+        "data_loading.preload_data",
+        "auto",
+    ];
+    for command in [&["train"][..], &["train", "--dry-run"], &["fit"]] {
+        place.fails(7, &words, &[command, &LARGE[..], &budget].concat());
+    }
+    assert!(!place.path().join("runs").exists(), "nothing was begun");
+}
+
+#[test]
+fn what_fits_is_preloaded_and_said() {
+    let place = Place::new();
+    let auto = ["--set", "data_loading.preload_data=auto"];
+    let budget = ["--memory-budget", "20GiB"];
+    let plan = place.run(&[&["plan", "--json"], &LARGE[..], &budget, &auto].concat());
+    let answer = json(&plan);
+    assert_eq!(
+        (plan.code, &answer["fits"]),
+        (Some(0), &true.into()),
+        "{answer}"
+    );
+    let host = &answer["host"];
+    let kept = number(host, "preloaded_images");
+    assert!(kept > 1000 && kept < 82_783, "{host}");
+    assert!(number(host, "total_bytes") + number(&answer, "peak_bytes") <= 20 * GIB);
+
+    let small = [&["train"], SMALL, &auto].concat();
+    let run = place.ok(&small);
+    assert!(
+        run.stderr.contains("preloaded all 32 images"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn the_queue_counts() {
+    let place = Place::new();
+    let sets = [
+        "dataset.shapes_train_images=4000",
+        "dataset.image_size=256",
+        "data_loading.preload_data=false",
+        "memory_optimization.num_workers=1024",
+        "memory_optimization.prefetch_factor=1024",
+    ];
+    let sets = sets.map(|set| ["--set", set]).concat();
+    let all = [
+        &["plan", "--json", "--preset", "cpu"],
+        &sets[..],
+        &["--memory-budget", "700MiB"],
+    ]
+    .concat();
+    let outcome = place.run(&all);
+    let answer = json(&outcome);
+    assert_eq!(outcome.code, Some(7), "{answer}");
+    let help = answer["host"]["help"].as_str().expect("a cure");
+    assert!(help.contains("prefetch_factor"), "{help}");
+    // No more than all samples can wait.
+    assert!(number(&answer["host"], "queue_bytes") < 4 * GIB);
+    place.fails(
+        2,
+        &["num_workers", "1024"],
+        &["plan", "--set", "memory_optimization.num_workers=1000000"],
+    );
+}
+
+/// Runs the program with a limit of its address space in kB.
+#[cfg(unix)]
+fn limited(place: &Place, kilobytes: u64, args: &[&str]) -> Outcome {
+    let program = place.command(args);
+    let mut shell = Command::new("sh");
+    shell
+        .arg("-c")
+        .arg(format!("ulimit -v {kilobytes} && exec \"$0\" \"$@\""))
+        .arg(program.get_program())
+        .args(program.get_args())
+        .envs(
+            program
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .current_dir(place.path());
+    let output = shell.output().expect("a shell");
+    Outcome {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn little_address_space_is_an_error_and_no_crash() {
+    for kilobytes in [60_000, 120_000, 200_000, 400_000, 1_000_000] {
+        for command in ["plan", "fit", "train"] {
+            let place = Place::new();
+            let args = [&[command], SMALL].concat();
+            let outcome = limited(&place, kilobytes, &args);
+            let Outcome { code, stderr, .. } = &outcome;
+            let what = format!("{command} in {kilobytes} kB: {outcome:?}");
+            // Below some size the loader of the system cannot even start a program.
+            if *code == Some(127) && stderr.contains("shared libraries") {
+                continue;
+            }
+            assert!(matches!(code, Some(0 | 7)), "{what}");
+            assert!(!stderr.contains("panicked"), "{what}");
+            if *code == Some(7) {
+                let causes = [
+                    "out of memory",
+                    "does not fit",
+                    "does not start",
+                    "cannot start",
+                    "fits",
+                ];
+                let said =
+                    |cause: &&str| stderr.contains(*cause) || outcome.stdout.contains(*cause);
+                assert!(causes.iter().any(|cause| said(cause)), "{what}");
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! A data set and its encoder, with what they take.
+
+use config_schema::Config;
+use data_pipeline::{DataError, Encoder};
+
+use crate::dataset::{Dataset, training_encoder};
+use crate::model::Model;
+
+/// A data set that was opened, and how a run makes numbers of it.
+#[derive(Clone)]
+pub struct Data {
+    /// The splits.
+    pub dataset: Dataset,
+    /// Words, answers and inputs of the training split.
+    pub encoder: Encoder,
+    /// Bytes of memory that both take: questions, answers, names, vocabulary.
+    pub bytes: u64,
+}
+
+impl Data {
+    /// Opens the data set that the configuration names, and reads its training split for the encoder.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::open`] and [`training_encoder`].
+    pub fn open<M: Model>(settings: &Config) -> Result<Self, DataError> {
+        let counted = Counted::begin();
+        let dataset = Dataset::open(settings)?;
+        let encoder = training_encoder::<M>(settings, dataset.train.as_ref())?;
+        Ok(Self {
+            dataset,
+            encoder,
+            bytes: counted.bytes(),
+        })
+    }
+}
+
+/// Counts what is allocated and stays. Whatever other threads allocate counts as well, so nothing else should go on.
+#[derive(Clone, Copy)]
+pub(crate) struct Counted(usize);
+
+impl Counted {
+    pub(crate) fn begin() -> Self {
+        Self(allocator::live_bytes())
+    }
+
+    pub(crate) fn bytes(self) -> u64 {
+        allocator::live_bytes().saturating_sub(self.0) as u64
+    }
+}

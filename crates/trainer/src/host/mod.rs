@@ -1,0 +1,11 @@
+//! What a run keeps in host memory: the data set, preloaded images, and samples on their way to the model.
+//!
+//! All of it grows with the data and none of it with the model, so it is planned apart from [`crate::plan`]. On the CPU
+//! both are one memory and share a budget.
+
+mod data;
+mod plan;
+
+pub(crate) use data::Counted;
+pub use data::Data;
+pub use plan::{HostBudget, HostNeeds, HostPlan, HostRefusal};
