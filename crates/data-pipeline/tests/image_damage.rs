@@ -36,7 +36,7 @@ fn position(bytes: &[u8], part: &[u8]) -> usize {
 fn a_jpeg_cut_anywhere_is_refused() {
     let mut cut = 0;
     for (name, whole) in folder("jpeg/matrix") {
-        if !name.ends_with(".jpg") {
+        if !whole.starts_with(&[0xff, 0xd8]) {
             continue;
         }
         let first = position(&whole, &[0xff, 0xda]);
