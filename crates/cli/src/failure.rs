@@ -19,6 +19,8 @@ use trainer::TrainError;
 use trainer::derive::DeriveError;
 use weight_files::WeightFileError;
 
+use crate::progress::gibibytes;
+
 /// Why a command failed.
 #[derive(Debug, Error)]
 pub enum Failure {
@@ -64,6 +66,14 @@ pub enum Failure {
         name: String,
         /// Which may have been meant.
         help: String,
+    },
+    /// The budget that was stated cannot be meant.
+    #[error("{budget} {why}")]
+    Budget {
+        /// The assignment, and who made it.
+        budget: String,
+        /// Why it cannot be meant.
+        why: BadBudget,
     },
     /// No preset or device can be chosen.
     #[error(transparent)]
@@ -145,6 +155,22 @@ pub enum Failure {
     Signals(#[from] ctrlc::Error),
 }
 
+/// Why a budget cannot be meant.
+#[derive(Debug, Error)]
+pub enum BadBudget {
+    /// No run fits into it.
+    #[error("is less than any run takes")]
+    TooSmall,
+    /// It would bind nothing.
+    #[error("is more than the {} that {device} has", gibibytes(*memory))]
+    TooLarge {
+        /// The device.
+        device: String,
+        /// Its bytes.
+        memory: u64,
+    },
+}
+
 impl From<DeriveError> for Failure {
     fn from(error: DeriveError) -> Self {
         match error {
@@ -164,6 +190,7 @@ impl Failure {
             | Self::PresetFolder { .. }
             | Self::AnotherRun { .. }
             | Self::Preset { .. }
+            | Self::Budget { .. }
             | Self::Exists { .. }
             | Self::NotAFile { .. } => 2,
             Self::Data(_) | Self::File { .. } | Self::Weights(_) | Self::Incomplete { .. } => 3,
@@ -215,6 +242,11 @@ impl Failure {
             Self::Preset { help, .. } => Some(help.clone()),
             Self::AnotherRun { .. } => Some(
                 "leave these out, in the arguments and in the environment, or start a run of its own"
+                    .to_owned(),
+            ),
+            Self::Budget { .. } => Some(
+                "state it with a unit, such as `--memory-budget 12GiB`, or leave it out: then it is the part \
+                 `memory_optimization.max_memory_usage` of the device's memory"
                     .to_owned(),
             ),
             Self::Choice(error) => Some(error.hint()),

@@ -2,6 +2,7 @@
 
 mod advice;
 mod args;
+mod budget;
 mod commands;
 mod failure;
 mod interrupt;

@@ -8,13 +8,14 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use trainer::fit::Measured;
-use trainer::memory::budget;
+use trainer::memory::budget as budget_of;
 use trainer::plan::{SegmentChoice, WorstCase, choose_segment, with_segment};
 use trainer::{Dataset, training_encoder};
 
 use self::search::Search;
 use crate::ActiveModel;
 use crate::args::FitArgs;
+use crate::budget;
 use crate::commands::plan::{DOES_NOT_FIT, device_memory};
 use crate::failure::Failure;
 use crate::output;
@@ -31,8 +32,12 @@ struct Answer {
     measured_peak_bytes: Option<u64>,
     /// Whether that follows from other sizes, since this one could not be measured.
     extrapolated: bool,
-    /// What the program itself takes of the device; the budget binds it, too.
+    /// What the program itself takes of the device, its data set included; the budget binds it, too.
     program_bytes: Option<u64>,
+    /// What batches on their way to the model take of the device.
+    batch_bytes: Option<u64>,
+    /// Steps, batches and program together: what the budget is compared with.
+    needed_bytes: Option<u64>,
     budget_bytes: Option<u64>,
     budget_origin: String,
     fits: Option<bool>,
@@ -95,6 +100,7 @@ enum Size {
 
 pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
     let mut settings = args.config.settings()?;
+    budget::check(&settings)?;
     let config = &settings.resolved.config;
     let dataset = Dataset::open(config)?;
     let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
@@ -104,7 +110,7 @@ pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let (memory, _) = device_memory(&settings);
-    let segments = match budget(config, memory) {
+    let segments = match budget_of(config, memory) {
         Some(budget) => choose_segment::<ActiveModel>(config, &worst, budget)?,
         None => None,
     };

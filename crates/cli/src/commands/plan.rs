@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use config_schema::{Config, Device};
 use serde::Serialize;
-use trainer::memory::budget;
+use trainer::memory::budget as budget_of;
 use trainer::plan::{
     PartBytes, Phase, Plan, Saving, SegmentChoice, WorstCase, choose_segment, plan, savings,
     with_segment,
@@ -13,6 +13,7 @@ use trainer::{Dataset, training_encoder};
 
 use crate::ActiveModel;
 use crate::args::PlanArgs;
+use crate::budget;
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::{self, gibibytes};
@@ -37,12 +38,13 @@ struct Answer {
 
 pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
     let settings = args.config.settings()?;
+    budget::check_plan(&settings)?;
     let config = &settings.resolved.config;
     let dataset = Dataset::open(config)?;
     let encoder = training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
     let worst = WorstCase::of(&encoder, dataset.train.samples());
     let (memory, whose) = device_memory(&settings);
-    let budget_bytes = budget(config, memory);
+    let budget_bytes = budget_of(config, memory);
     let segments = match budget_bytes {
         Some(budget) => choose_segment::<ActiveModel>(config, &worst, budget)?,
         None => None,
@@ -118,6 +120,9 @@ fn show(answer: &Answer) {
     row("gradients", plan.gradient_bytes);
     row("gradients added up so far", plan.accumulated_bytes);
     row("optimizer state", plan.optimizer_bytes);
+    if plan.thread_buffer_bytes > 0 {
+        row("buffers of threads", plan.thread_buffer_bytes);
+    }
     row(
         "activations of one sample",
         plan.activation_bytes_per_sample,

@@ -12,6 +12,7 @@ use trainer::{Checkpoints, DataShape, Dataset, Model, Run, Steps, TrainError, de
 use crate::ActiveModel;
 use crate::advice;
 use crate::args::TrainArgs;
+use crate::budget;
 use crate::commands::data::announce;
 use crate::failure::Failure;
 use crate::interrupt::{INTERRUPTED, on_interrupt};
@@ -25,6 +26,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         Some(run_dir) => of_run(run_dir, &args.config)?,
         None => args.config.settings()?,
     };
+    budget::check(&settings)?;
     let Settings {
         resolved,
         device,

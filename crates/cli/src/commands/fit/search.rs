@@ -134,7 +134,10 @@ impl<'a> Search<'a> {
         let (memory, whose) = device_memory(self.settings);
         let budget_bytes = budget(config, memory);
         let program_bytes = first.map(|first| first.program_bytes);
-        let room = budget_bytes.map(|budget| budget.saturating_sub(program_bytes.unwrap_or(0)));
+        let measured = [first, second].into_iter().flatten();
+        let batch_bytes = measured.map(|one| one.batch_bytes).max();
+        let beside = program_bytes.unwrap_or(0) + batch_bytes.unwrap_or(0);
+        let room = budget_bytes.map(|budget| budget.saturating_sub(beside));
         let lines = first.zip(second);
         let lines = lines.and_then(|(first, second)| Lines::through(first, second));
 
@@ -164,6 +167,8 @@ impl<'a> Search<'a> {
             measured_peak_bytes,
             extrapolated: configured.is_none() && measured_peak_bytes.is_some(),
             program_bytes,
+            batch_bytes,
+            needed_bytes: measured_peak_bytes.map(|peak| beside + peak),
             budget_bytes,
             budget_origin: origin(config, memory, &whose),
             fits,
