@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use aoa_model::Vqa;
+use config_schema::{Layers, presets, resolve};
 use integration_tests::{Comparison, compare, configuration};
 use toy_model::Toy;
-use trainer::plan::{PartBytes, Phase, WorstCase, choose_segment, plan, with_segment};
+use trainer::plan::{PartBytes, Phase, WorstCase, choose_segment, plan, savings, with_segment};
 use trainer::{Dataset, training_encoder};
 
 /// Made small: little images, narrow parts.
@@ -156,6 +157,64 @@ fn plans_are_close_to_what_is_measured() {
         }
     }
     assert!(missed.is_empty(), "{missed:#?}");
+}
+
+/// Every model that can be configured can be planned, and so can what each switch would make of it.
+#[test]
+fn every_model_can_be_planned() {
+    let _count = COUNT.lock();
+    let choices = [
+        ("model.branches", ["fine", "coarse", "both"].as_slice()),
+        ("model.image_encoder", &["grid", "swin"]),
+        ("model.fine_form", &["compact", "cfr"]),
+        ("training.tune_xvlm", &["true", "false"]),
+        (
+            "memory_optimization.gradient_checkpointing",
+            &["false", "true"],
+        ),
+    ];
+    let all = choices
+        .iter()
+        .fold(vec![Vec::new()], |all: Vec<Vec<String>>, (key, values)| {
+            let with = |sets: &Vec<String>, value: &&str| {
+                [&sets[..], &[format!("{key}={value}")]].concat()
+            };
+            all.iter()
+                .flat_map(|sets| values.iter().map(move |value| with(sets, value)))
+                .collect()
+        });
+    let small = [
+        "xvlm.depths=[1, 1]",
+        "xvlm.image_heads=[2, 4]",
+        "xvlm.text_layers=2",
+        "xvlm.fusion_layer=1",
+    ];
+    let mut planned = 0;
+    for own in all {
+        let sets = SMALL
+            .iter()
+            .chain(&COARSE)
+            .chain(&small)
+            .map(ToString::to_string);
+        let layers = Layers {
+            sets: sets.chain(own.iter().cloned()).collect(),
+            ..Layers::preset("cpu")
+        };
+        let Ok(resolved) = resolve(&layers, &presets::lookup) else {
+            // The coarse branch alone, with nothing to train.
+            assert!(own.iter().any(|set| set.ends_with("coarse")), "{own:?}");
+            continue;
+        };
+        let settings = resolved.config;
+        let dataset = Dataset::open(&settings).expect("a data set");
+        let encoder = training_encoder::<Vqa>(&settings, dataset.train.as_ref()).expect("words");
+        let worst = WorstCase::of(&encoder, dataset.train.samples());
+        let plan = plan::<Vqa>(&settings, &worst).expect("a model");
+        let saved = savings::<Vqa>(&settings, &worst, &plan).expect("models");
+        assert!(!saved.is_empty(), "{own:?}");
+        planned += 1;
+    }
+    assert_eq!(planned, 2 * 2 * 2 * (2 + 1 + 2));
 }
 
 #[test]

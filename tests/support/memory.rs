@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aoa_model::Vqa;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use config_schema::{Config, Layers, presets, resolve};
 use trainer::optim::Progress;
 use trainer::plan::{Plan, WorstCase, plan};
+use trainer::products::keep_thread_buffers;
 use trainer::{
     DataShape, Dataset, DeviceBatch, Model, Optimizers, Sight, Slicing, effective_gradient,
     materialize, training_encoder, training_loader,
@@ -66,19 +67,6 @@ pub fn configuration(preset: &str, sets: &[String]) -> Config {
         .config
 }
 
-/// Lets the threads of the matrix library make their buffers, which are one for the process.
-fn warm_up() {
-    for _ in 0..8 {
-        let device = Device::flex();
-        let matrices = Tensor::<3>::ones([64, 128, 128], &device);
-        drop(matrices.clone().matmul(matrices).into_data());
-        for size in [64, 512] {
-            let matrix = Tensor::<2>::ones([size, size], &device);
-            drop(matrix.clone().matmul(matrix).into_data());
-        }
-    }
-}
-
 /// Plans a configuration, then takes two steps and evaluates a batch.
 ///
 /// # Panics
@@ -110,8 +98,8 @@ pub fn compare(settings: &Config) -> Comparison {
         micro_batch: settings.training.batch_size,
         parallel: settings.hardware.parallel_micro_batches,
     };
-    warm_up();
     let base = allocator::live_bytes();
+    keep_thread_buffers();
     let mut model = Vqa::init(&config, &device).carried_out(settings);
     materialize(&model);
     let mut optimizers = Optimizers::new(settings);

@@ -32,7 +32,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Run all tests; arguments are passed on to `cargo test`
+    /// Run all tests, whichever fail; arguments are passed on to `cargo test`
     Test {
         /// Passed on to `cargo test`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -88,7 +88,8 @@ fn train(args: Vec<OsString>) -> Outcome {
 fn test(args: Vec<OsString>) -> Outcome {
     cargo(
         "tests",
-        ["test", "--workspace"]
+        // What one test binary finds must not hide what the others would.
+        ["test", "--workspace", "--no-fail-fast"]
             .map(OsString::from)
             .into_iter()
             .chain(args),

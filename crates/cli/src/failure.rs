@@ -20,6 +20,7 @@ use trainer::TrainError;
 use trainer::derive::DeriveError;
 use weight_files::WeightFileError;
 
+use crate::progress::gibibytes;
 use crate::settings::unicode;
 
 /// Exit code where memory is too small: for a plan, for a run, or for the program itself.
@@ -76,6 +77,14 @@ pub enum Failure {
         name: String,
         /// Which may have been meant.
         help: String,
+    },
+    /// The budget that was stated cannot be meant.
+    #[error("{budget} {why}")]
+    Budget {
+        /// The assignment, and who made it.
+        budget: String,
+        /// Why it cannot be meant.
+        why: BadBudget,
     },
     /// No preset or device can be chosen.
     #[error(transparent)]
@@ -174,6 +183,22 @@ pub enum Failure {
     Signals(#[source] io::Error),
 }
 
+/// Why a budget cannot be meant.
+#[derive(Debug, Error)]
+pub enum BadBudget {
+    /// No run fits into it.
+    #[error("is less than any run takes")]
+    TooSmall,
+    /// It would bind nothing.
+    #[error("is more than the {} that {device} has", gibibytes(*memory))]
+    TooLarge {
+        /// The device.
+        device: String,
+        /// Its bytes.
+        memory: u64,
+    },
+}
+
 impl From<DeriveError> for Failure {
     fn from(error: DeriveError) -> Self {
         match error {
@@ -196,6 +221,7 @@ impl Failure {
             | Self::AnotherRun { .. }
             | Self::Preset { .. }
             | Self::NoQuestion { .. }
+            | Self::Budget { .. }
             | Self::Exists { .. }
             | Self::NotAFile { .. } => 2,
             Self::Data(error) if is_memory(error) => DOES_NOT_FIT,
@@ -258,6 +284,11 @@ impl Failure {
             Self::Threads { .. } => Some(
                 "raise the limits of address space (`ulimit -v`) and of processes (`ulimit -u`), or start fewer threads with \
                  the environment variable RAYON_NUM_THREADS and `memory_optimization.num_workers`"
+                    .to_owned(),
+            ),
+            Self::Budget { .. } => Some(
+                "state it with a unit, such as `--memory-budget 12GiB`, or leave it out: then it is the part \
+                  `memory_optimization.max_memory_usage` of the device's memory"
                     .to_owned(),
             ),
             Self::Choice(error) => Some(error.hint()),

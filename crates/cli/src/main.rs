@@ -3,6 +3,7 @@
 mod advice;
 mod args;
 mod bar;
+mod budget;
 mod commands;
 mod completion;
 mod failure;

@@ -71,6 +71,7 @@ pub(crate) fn evaluate<M: Model>(
             }
         }
         samples += batch.len();
+        sizing.controller.step_ended();
     }
     let mean = |score: f64| score / samples.max(1) as f64;
     Ok(Accuracy {

@@ -37,6 +37,7 @@ mod optimizers;
 mod pace;
 mod parameters;
 pub mod plan;
+pub mod products;
 pub mod randomness;
 mod run_dir;
 mod start;

@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Distribution, Tensor};
 use trainer::memory::{HostMeter, Meter};
+use trainer::products::keep_thread_buffers;
 use trainer::{Slicing, effective_gradient};
 
 #[derive(Module, Debug)]
@@ -29,17 +30,6 @@ const SAMPLES: usize = 4096;
 
 fn live() -> u64 {
     HostMeter.take().expect("the CPU is measured").live_bytes
-}
-
-/// Lets each thread of the matrix library make its buffers: one that has nothing to do in the first pass would make them in
-/// the second.
-fn buffer_every_thread(device: &Device) {
-    rayon::broadcast(|_| {
-        for size in [64, 512] {
-            let matrix = Tensor::<2>::ones([size, size], device);
-            drop(matrix.clone().matmul(matrix).into_data());
-        }
-    });
 }
 
 #[test]
@@ -66,7 +56,8 @@ fn what_a_forward_pass_kept_is_freed_when_it_is_given_up() {
         }));
         assert_eq!(passed.is_err(), given_up);
     };
-    buffer_every_thread(&device);
+    // A thread that has nothing to do in the first pass would otherwise make its buffer in the second.
+    keep_thread_buffers();
     for parallel in [1, 2] {
         // What the backend keeps for itself, it keeps after the first time.
         pass(parallel, false);

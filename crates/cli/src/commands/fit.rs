@@ -6,16 +6,16 @@ mod show;
 
 use std::process::ExitCode;
 
-use config_schema::Device;
 use serde::Serialize;
 use trainer::fit::Measured;
-use trainer::host::{Data, HostPlan};
-use trainer::memory::budget;
+use trainer::host::Data;
+use trainer::memory::budget as budget_of;
 use trainer::plan::{SegmentChoice, WorstCase, choose_segment, with_segment};
 
 use self::search::Search;
 use crate::ActiveModel;
 use crate::args::FitArgs;
+use crate::budget;
 use crate::commands::host;
 use crate::commands::plan::device_memory;
 use crate::failure::{DOES_NOT_FIT, Failure};
@@ -33,10 +33,12 @@ struct Answer {
     measured_peak_bytes: Option<u64>,
     /// Whether that follows from other sizes, since this one could not be measured.
     extrapolated: bool,
-    /// What the program itself takes of the device; the budget binds it, too.
+    /// What the program itself takes of the device, its data set included; the budget binds it, too.
     program_bytes: Option<u64>,
-    /// Samples on their way to the model by plan; on the CPU the budget binds them, too.
-    waiting_bytes: u64,
+    /// What batches on their way to the model take of the device.
+    batch_bytes: Option<u64>,
+    /// Steps, batches and program together: what the budget is compared with.
+    needed_bytes: Option<u64>,
     budget_bytes: Option<u64>,
     budget_origin: String,
     fits: Option<bool>,
@@ -101,6 +103,7 @@ enum Size {
 
 pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
     let mut settings = args.config.settings()?.ready()?;
+    budget::check(&settings)?;
     let config = &settings.resolved.config;
     let data = Data::open::<ActiveModel>(config)?;
     let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
@@ -113,18 +116,14 @@ pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
     }
     let host = host::checked::<ActiveModel>(&settings, config, &data)?;
     let (memory, _) = device_memory(&settings);
-    let segments = match budget(config, memory) {
+    let segments = match budget_of(config, memory) {
         Some(budget) => choose_segment::<ActiveModel>(config, &worst, budget)?,
         None => None,
     };
     if let Some(choice) = &segments {
         settings.resolved.config = with_segment(config, choice.checkpoint_segment);
     }
-    let waiting_bytes = match settings.device {
-        Device::Cpu => host.total_bytes - host.data_bytes - host.preloaded_bytes,
-        _ => 0,
-    };
-    let search = Search::new(args, &settings, &worst, waiting_bytes);
+    let search = Search::new(args, &settings, &worst);
     let mut answer = search.run(segments)?;
     answer.host = Some(host);
     if args.json {

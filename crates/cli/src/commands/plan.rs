@@ -6,7 +6,7 @@ use config_schema::{Config, Device};
 use gpu_probe::CudaDevice;
 use serde::Serialize;
 use trainer::host::Data;
-use trainer::memory::{Capacity, budget};
+use trainer::memory::{Capacity, budget as budget_of};
 use trainer::plan::{
     PartBytes, Phase, Plan, Saving, SegmentChoice, WorstCase, choose_segment, plan, savings,
     with_segment,
@@ -14,6 +14,7 @@ use trainer::plan::{
 
 use crate::ActiveModel;
 use crate::args::PlanArgs;
+use crate::budget;
 use crate::commands::host::{HostAnswer, Room};
 use crate::failure::{DOES_NOT_FIT, Failure};
 use crate::output;
@@ -43,6 +44,7 @@ struct Answer {
 
 pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
     let settings = args.config.settings()?.planned()?;
+    budget::check_plan(&settings)?;
     for warning in settings.warnings() {
         output::note(format!("warning: {warning}"));
     }
@@ -50,7 +52,7 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
     let data = Data::open::<ActiveModel>(config)?;
     let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     let (memory, whose) = device_memory(&settings);
-    let budget_bytes = budget(config, memory);
+    let budget_bytes = budget_of(config, memory);
     let segments = match budget_bytes {
         Some(budget) => choose_segment::<ActiveModel>(config, &worst, budget)?,
         None => None,
@@ -142,6 +144,9 @@ fn show(answer: &Answer) {
     row("gradients", plan.gradient_bytes);
     row("gradients added up so far", plan.accumulated_bytes);
     row("optimizer state", plan.optimizer_bytes);
+    if plan.thread_buffer_bytes > 0 {
+        row("buffers of threads", plan.thread_buffer_bytes);
+    }
     row(
         "activations of one sample",
         plan.activation_bytes_per_sample,

@@ -15,6 +15,7 @@ use trainer::{Checkpoints, DataShape, Model, Run, Steps, TrainError, device, pre
 use crate::ActiveModel;
 use crate::advice;
 use crate::args::TrainArgs;
+use crate::budget;
 use crate::commands::data::announce;
 use crate::commands::host;
 use crate::commands::tell_reading;
@@ -36,6 +37,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         None => args.config.settings()?,
     };
     let settings = settings.ready()?;
+    budget::check(&settings)?;
     let Settings {
         resolved, device, ..
     } = &settings;

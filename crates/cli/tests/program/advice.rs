@@ -55,7 +55,7 @@ fn with_overlay(place: &Place, overlay: &str) -> Value {
 fn a_run_with_room_is_told_to_take_larger_micro_batches() {
     let place = Place::new();
     let sizes = "--set training.batch_size=4 --set training.update_freq=8 --set training.lr=1e-3";
-    let outcome = run(&place, "run", &format!("{sizes} --memory-budget 8GiB"));
+    let outcome = run(&place, "run", &format!("{sizes} --memory-budget 1GiB"));
     let advice = advice(&place, "run");
     assert_eq!(
         changed(&advice, "training.batch_size"),
@@ -89,7 +89,7 @@ fn a_run_with_room_is_told_to_take_larger_micro_batches() {
     assert_eq!(next["effective_batch"], 32);
     assert_eq!(next["config"]["training"]["batch_size"], 32);
     assert_eq!(next["config"]["training"]["lr"], 1e-3);
-    assert_eq!(next["config"]["hardware"]["memory_budget"], "8GiB");
+    assert_eq!(next["config"]["hardware"]["memory_budget"], "1GiB");
     assert_eq!(next["config"]["logging"]["run_dir"], "");
     let text = fs::read_to_string(place.path().join("run/advice.toml")).expect("the overlay");
     for line in text.lines().filter(|line| line.contains(" = ")) {
@@ -136,13 +136,13 @@ fn a_run_that_ran_out_is_told_to_take_smaller_micro_batches() {
     run(
         &place,
         "ample",
-        &format!("{fixed} {all} --memory-budget 8GiB"),
+        &format!("{fixed} {all} --memory-budget 1GiB"),
     );
     let few = "--set training.batch_size=8 --set training.update_freq=4";
     run(
         &place,
         "few",
-        &format!("{fixed} {few} --memory-budget 8GiB"),
+        &format!("{fixed} {few} --memory-budget 1GiB"),
     );
     let between = u64::midpoint(peak("ample"), peak("few"));
 
@@ -186,7 +186,7 @@ fn the_overlay_of_a_run_whose_preset_is_a_file_does_without_it() {
         assert_eq!(next["config"]["training"]["batch_size"], 32);
     };
     let arguments = format!(
-        "{RUN} --set logging.run_dir=run --set training.batch_size=4 --set training.update_freq=8 --memory-budget 8GiB \
+        "{RUN} --set logging.run_dir=run --set training.batch_size=4 --set training.update_freq=8 --memory-budget 1GiB \
          --stop-after 3"
     );
     let arguments = arguments.replace("--preset cpu", "--preset mine.toml");

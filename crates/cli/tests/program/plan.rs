@@ -47,13 +47,43 @@ fn presets_fit_the_cards_that_they_are_for() {
 #[test]
 fn a_budget_decides_and_so_does_the_exit_code() {
     let place = Place::new();
-    let (code, ample) = plan(&place, &["--preset", "cpu", "--memory-budget", "8GiB"]);
+    let (code, ample) = plan(&place, &["--preset", "cpu", "--memory-budget", "1GiB"]);
     assert_eq!((code, &ample["fits"]), (Some(0), &true.into()));
-    assert_eq!(number(&ample, "budget_bytes"), 8 * GIB);
+    assert_eq!(number(&ample, "budget_bytes"), GIB);
     let (code, tight) = plan(&place, &["--preset", "cpu", "--memory-budget", "1MiB"]);
     assert_eq!((code, &tight["fits"]), (Some(7), &false.into()));
     assert_eq!(tight["peak_bytes"], ample["peak_bytes"]);
     place.fails(2, &["memory_budget"], &["plan", "--memory-budget", "much"]);
+}
+
+#[test]
+fn a_budget_that_cannot_be_meant_is_refused_with_the_cure() {
+    let place = Place::new();
+    let cure = ["hardware.memory_budget", "--memory-budget 12GiB"];
+    let with = |command: &'static str, budget: &'static str| {
+        [command, "--preset", "cpu", "--memory-budget", budget]
+    };
+    for budget in ["0", "1B", "999KiB"] {
+        let words = [cure[0], cure[1], "less than any run takes"];
+        for command in ["plan", "fit", "train"] {
+            place.fails(2, &words, &with(command, budget));
+        }
+    }
+    let words = [cure[0], cure[1], "more than the"];
+    for command in ["fit", "train"] {
+        place.fails(2, &words, &with(command, "99999TiB"));
+    }
+    let dry = [&with("train", "99999TiB")[..], &["--dry-run"]].concat();
+    place.fails(2, &words, &dry);
+    // A plan may be for another machine.
+    let planned = place.ok(&with("plan", "99999TiB"));
+    assert!(
+        planned.stderr.contains("refuses it on this machine"),
+        "{}",
+        planned.stderr
+    );
+    let planned = place.ok(&with("plan", "1GiB"));
+    assert!(!planned.stderr.contains("warning"), "{}", planned.stderr);
 }
 
 #[test]
@@ -68,10 +98,10 @@ fn segments_are_chosen_where_they_are_left_to_the_budget() {
         let (_, answer) = plan(&place, &[&rest[..], &sets].concat());
         answer
     };
-    let [ample, tight] = ["8GiB", "1MiB"].map(|budget| segment("0", budget));
+    let [ample, tight] = ["1GiB", "1MiB"].map(|budget| segment("0", budget));
     let chosen = number(&ample["segments"], "checkpoint_segment");
     assert!(chosen > 1, "{ample}");
-    let stated = segment(&chosen.to_string(), "8GiB");
+    let stated = segment(&chosen.to_string(), "1GiB");
     assert_eq!(stated["segments"], Value::Null);
     assert_eq!(stated["peak_bytes"], ample["peak_bytes"]);
     assert_eq!(number(&tight["segments"], "checkpoint_segment"), 1);

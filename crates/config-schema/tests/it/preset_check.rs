@@ -540,7 +540,7 @@ fn a_family_of_one_is_a_warning_that_names_the_others() {
 /// A value of a key other than the one that it has, within its range.
 fn another(key: &Key, is: &toml::Value) -> Option<String> {
     let candidates: &[&str] = match &key.kind {
-        Kind::Boolean => &["true", "false"],
+        Kind::Boolean | Kind::Switch(_) => &["true", "false"],
         Kind::Integer { .. } => &["1", "2"],
         Kind::Number(_) => &["0.5", "0.25"],
         Kind::Text { .. } => &["\"a\"", "\"b\""],

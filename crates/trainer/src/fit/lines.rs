@@ -79,6 +79,7 @@ mod tests {
         Measured {
             micro_batch,
             program_bytes: 0,
+            batch_bytes: 0,
             reserved_bytes: 0,
             phase_peak_bytes: phases
                 .map(|(phase, bytes)| (phase.to_owned(), bytes))

@@ -7,7 +7,8 @@ use burn::tensor::Device;
 use config_schema::Config;
 use serde::{Deserialize, Serialize};
 
-use crate::device;
+use super::meeting::Meeting;
+use crate::device::{self, is_cpu};
 use crate::error::TrainError;
 use crate::gradient::{Accumulation, Slicing};
 use crate::memory::{Failure, Phase, Point, Usage, Watch, attempt, out_of_memory};
@@ -15,6 +16,7 @@ use crate::model::{Group, Model};
 use crate::optim::Progress;
 use crate::optimizers::Optimizers;
 use crate::plan::WorstCase;
+use crate::products::keep_thread_buffers;
 use crate::start;
 
 /// What training took with micro-batches of one size.
@@ -24,6 +26,8 @@ pub struct Measured {
     pub micro_batch: usize,
     /// What the process held on the device before there was a model: on the CPU the data set and the program itself.
     pub program_bytes: u64,
+    /// What batches take on their way to the model, where that is memory of the device: none where there was no loader.
+    pub batch_bytes: u64,
     /// The most bytes beyond those in each phase. On a GPU also what its pool held in the end, as `reserved`: a pool gives
     /// nothing back while it can be used again.
     pub phase_peak_bytes: BTreeMap<String, u64>,
@@ -73,6 +77,9 @@ pub fn measure<M: Model>(
     let config = M::configure(settings, &worst.shape).map_err(TrainError::Model)?;
     let watch = Watch::new(device, None, limit, None);
     let before = watch.note(Phase::Storage).ok_or_else(unmeasured)?;
+    if is_cpu(device) {
+        keep_thread_buffers();
+    }
     let autodiff = device.clone().autodiff();
     let mut optimizers = Optimizers::new(settings);
     let mut steps = Steps {
@@ -107,6 +114,7 @@ pub fn measure<M: Model>(
     Ok(Measured {
         micro_batch,
         program_bytes: live_bytes,
+        batch_bytes: 0,
         phase_peak_bytes: phases.collect(),
         reserved_bytes: sample.reserved_bytes,
     })
@@ -130,16 +138,20 @@ impl Steps<'_> {
         slicing: Slicing,
     ) -> Result<M, TrainError> {
         let mut sum = Accumulation::new(samples);
-        let losses = |model: &M, slice: Range<usize>| {
-            let batch = self.worst.batch(slice.len(), self.device);
-            self.border(Phase::Load, &slice, None);
-            let losses = model.losses(batch);
-            self.border(Phase::Forward, &slice, None);
-            losses
-        };
         let backward_ended = |slice: &Range<usize>| self.border(Phase::Backward, slice, None);
         while !sum.is_whole() {
             let round = sum.round(slicing);
+            let meeting = Meeting::of(round.len());
+            let losses = |model: &M, slice: Range<usize>| {
+                let guest = meeting.expect();
+                let batch = self.worst.batch(slice.len(), self.device);
+                self.border(Phase::Load, &slice, None);
+                let losses = model.losses(batch);
+                self.border(Phase::Forward, &slice, None);
+                // Where each keeps most: in a run they are there at the same time sooner or later.
+                guest.arrive();
+                losses
+            };
             let added = sum.compute(&model, &round, &losses, &backward_ended);
             let added = added.and_then(|shares| {
                 attempt(|| {

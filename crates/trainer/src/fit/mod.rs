@@ -5,8 +5,11 @@
 //! size would be counted. Two sizes make a straight line for each phase, [`Lines`], which tells the sizes between and
 //! beyond.
 
+mod batches;
 mod lines;
 mod measure;
+mod meeting;
 
+pub use batches::batch_bytes;
 pub use lines::{Line, Lines};
 pub use measure::{Measured, measure, with_micro_batch};

@@ -13,10 +13,12 @@ pub(crate) const TARGET: f64 = 0.95;
 const ROOM: f64 = 0.90;
 /// A peak that is expected to be higher than this part of the budget makes the size shrink.
 const TIGHT: f64 = 0.98;
-/// Steps without growth after memory ran out for the first time; doubled every time.
+/// Steps before a size is tried again that memory did not suffice for; doubled every time that it does not again.
 const FIRST_REST: usize = 16;
 const LONGEST_REST: usize = 1024;
-/// Steps after which a size that ran out once may be tried again.
+/// Rests before the very size is tried again.
+const LONG_RESTS: usize = 4;
+/// Steps after which it is forgotten that memory did not suffice.
 const FORGET: usize = 2000;
 
 /// What binds the size of a micro-batch.
@@ -28,7 +30,7 @@ pub struct Limits {
     pub most: usize,
     /// Bytes that may be in use.
     pub budget: Option<u64>,
-    /// Whether the size follows the memory. If not, it is as configured, and halved for good when memory runs out.
+    /// Whether the size follows the memory. If not, it is as configured, and halved for a while when memory runs out.
     pub dynamic: bool,
 }
 
@@ -42,11 +44,14 @@ pub struct Limits {
 ///
 /// With a budget the size of the first micro-batch follows from a [`Forecast`]. Without one it has a single sample, because
 /// nothing is known yet, and the size of the second follows from it. Without a budget it begins as configured.
+///
+/// What made memory run out, or a round take more than others, may pass. So a size that shrank grows back after a rest, and
+/// the rest is doubled each time that it has to shrink again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Controller {
     size: usize,
-    /// Only one micro-batch at a time, since several did not fit even with one sample each.
+    /// Only one micro-batch at a time for a while, since several did not fit even with one sample each.
     alone: bool,
     configured: usize,
     dynamic: bool,
@@ -61,11 +66,11 @@ pub struct Controller {
     cost: Option<Cost>,
     /// The most that the largest size of this step took. The first time may take more than later ones.
     latest: Option<Measured>,
-    /// The smallest size that ran out.
+    /// The smallest size that ran out and has not fitted since.
     ceiling: Option<usize>,
-    /// Steps since memory ran out.
+    /// Steps since the size last shrank or went back up.
     calm: usize,
-    /// Steps without growth after memory ran out.
+    /// Steps that a size which shrank stays as it is.
     rest: usize,
 }
 
@@ -116,6 +121,11 @@ pub enum Reason {
     },
     /// Memory ran out.
     RanOut,
+    /// It did not again for a while.
+    Calm {
+        /// Steps since.
+        steps: usize,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -140,6 +150,7 @@ impl fmt::Display for Reason {
                 Bytes(*budget)
             ),
             Self::RanOut => f.write_str("memory ran out"),
+            Self::Calm { steps } => write!(f, "memory has sufficed for {steps} steps"),
         }
     }
 }
@@ -160,7 +171,7 @@ impl Controller {
             cost: None,
             latest: None,
             ceiling: None,
-            calm: 0,
+            calm: FORGET,
             rest: FIRST_REST,
         }
     }
@@ -184,6 +195,9 @@ impl Controller {
     /// Decides on the next round of micro-batches of full size, before which `live` bytes are in use.
     pub fn plan(&mut self, limits: Limits, live: u64) -> Option<Move> {
         self.base[1] = self.base[1].max(live);
+        if let Some(moved) = self.recovered(limits) {
+            return Some(moved);
+        }
         let budget = limits.budget.filter(|_| limits.dynamic)?;
         let cost = match (self.cost, self.forecast) {
             (Some(cost), _) => cost,
@@ -200,6 +214,9 @@ impl Controller {
         let fitting = cost.fitting(target(budget).saturating_sub(base));
         let (to, reason) = if expected > part(budget, TIGHT) {
             let to = fitting.min(self.size);
+            if to < self.size {
+                self.shrank();
+            }
             (to, Reason::Tight { expected, budget })
         } else if expected < part(budget, ROOM) {
             let to = fitting.min(self.top(limits)).max(self.size);
@@ -241,6 +258,9 @@ impl Controller {
             Some(latest) if latest.size == size => latest.or_more(new),
             _ => new,
         });
+        if self.ceiling.is_some_and(|ceiling| size >= ceiling) {
+            self.ceiling = None;
+        }
         let forecast = self.forecast.take();
         self.cost = Some(match self.cost {
             None => Cost {
@@ -274,6 +294,7 @@ impl Controller {
             if side_by_side <= 1 || self.alone {
                 return None;
             }
+            self.shrank();
             self.alone = true;
             self.size = 1;
             return Some(Move {
@@ -282,11 +303,8 @@ impl Controller {
                 reason: Reason::RanOut,
             });
         }
-        if self.ceiling.is_some() {
-            self.rest = (2 * self.rest).min(LONGEST_REST);
-        }
+        self.shrank();
         self.ceiling = Some(size);
-        self.calm = 0;
         self.resize(size / 2, Reason::RanOut)
     }
 
@@ -294,23 +312,58 @@ impl Controller {
     pub fn step_ended(&mut self) {
         self.base = [self.base[1], 0];
         self.expected = [self.expected[1], 0];
-        if let (Some(cost), Some(latest)) = (&mut self.cost, self.latest.take())
-            && cost.high.size == latest.size
-        {
-            cost.high = latest;
-            cost.low.bytes = cost.low.bytes.min(latest.bytes);
+        let rested = self.calm >= self.rest;
+        if let (Some(cost), Some(latest)) = (&mut self.cost, self.latest.take()) {
+            cost.renew(latest, rested);
         }
-        self.calm += 1;
+        self.calm = self.calm.saturating_add(1);
         if self.calm >= FORGET {
             self.ceiling = None;
         }
     }
 
-    /// The largest size to grow to: half way to one that ran out, and after a rest.
+    /// Takes note that memory did not suffice.
+    fn shrank(&mut self) {
+        self.rest = match self.calm {
+            // Still the same shortage.
+            0 => self.rest,
+            FORGET.. => FIRST_REST,
+            _ => (2 * self.rest).min(LONGEST_REST),
+        };
+        self.calm = 0;
+    }
+
+    /// Takes back a part of what was done when memory ran out, after a rest. A size that follows a budget grows by itself.
+    fn recovered(&mut self, limits: Limits) -> Option<Move> {
+        let steps = self.calm;
+        let asked = self.configured.min(limits.most.max(1));
+        let follows = limits.dynamic && limits.budget.is_some();
+        let smaller = !follows && self.size < asked;
+        if steps < self.rest || !self.alone && !smaller {
+            return None;
+        }
+        let from = self.size;
+        if !std::mem::take(&mut self.alone) {
+            self.size = asked.min(2 * from);
+        }
+        // A shortage that follows at once is another one.
+        self.calm = 1;
+        Some(Move {
+            from,
+            to: self.size,
+            reason: Reason::Calm { steps },
+        })
+    }
+
+    /// The largest size to grow to: after a rest half way to one that ran out, and after a long one that size itself.
     fn top(&self, limits: Limits) -> usize {
         match self.ceiling {
             Some(_) if self.calm < self.rest => self.size,
-            Some(ceiling) => limits.most.min(usize::midpoint(self.size, ceiling)),
+            Some(ceiling) => {
+                let half_way = usize::midpoint(self.size, ceiling);
+                let again = half_way == self.size && self.calm >= LONG_RESTS * self.rest;
+                limits.most.min(if again { ceiling } else { half_way })
+            }
             None => limits.most,
         }
     }

@@ -274,7 +274,106 @@ fn what_ran_out_is_halved_down_to_one_by_one() {
     for _ in 0..10_000 {
         controller.step_ended();
     }
-    assert_eq!(controller.size(), 1, "for good");
+    assert_eq!(controller.size(), 1, "before the next round");
+}
+
+/// Steps without any shortage until sizes are as asked for again, after memory ran out so many times.
+fn steps_to_recover(limits: Limits, failures: usize) -> usize {
+    let mut controller = Controller::new(limits, None);
+    for _ in 0..failures {
+        controller.ran_out(controller.size(), 2);
+    }
+    let whole = |controller: &Controller| controller.size() == 8 && controller.parallel(2) == 2;
+    for steps in 0..10_000 {
+        if whole(&controller) {
+            return steps;
+        }
+        controller.plan(limits, MIB);
+        controller.measured(controller.size(), MIB, MIB);
+        controller.step_ended();
+    }
+    panic!("{controller:?}");
+}
+
+#[test]
+fn a_size_that_ran_out_goes_back_up_after_a_rest() {
+    for limits in [limits(None, true), limits(Some(1000 * MIB), false)] {
+        let waited = [1, 2, 3, 4].map(|failures| steps_to_recover(limits, failures));
+        assert!(waited.is_sorted(), "{waited:?}");
+        assert!(
+            waited[0] >= FIRST_REST && waited[0] < 2 * FIRST_REST,
+            "{waited:?}"
+        );
+        assert!(waited[3] < 1000, "{waited:?}");
+    }
+    let mut controller = Controller::new(limits(None, false), None);
+    controller.ran_out(8, 1);
+    for _ in 0..FIRST_REST {
+        controller.step_ended();
+    }
+    let moved = controller
+        .plan(limits(None, false), MIB)
+        .expect("it rested");
+    assert_eq!((moved.from, moved.to), (4, 8));
+    assert_eq!(moved.reason, Reason::Calm { steps: FIRST_REST });
+}
+
+#[test]
+fn a_size_that_never_fits_is_tried_ever_more_rarely() {
+    let limits = limits(None, false);
+    let mut controller = Controller::new(limits, None);
+    let mut failures = 0;
+    for _ in 0..1500 {
+        controller.plan(limits, MIB);
+        if controller.size() > 4 {
+            failures += 1;
+            controller.ran_out(controller.size(), 1);
+        }
+        controller.step_ended();
+    }
+    assert!((2..=8).contains(&failures), "{failures} failures");
+}
+
+/// The size before something takes memory for one step, right after it, and when a few dozen steps have gone by.
+fn sizes_around(transient: impl Fn(&mut Run)) -> [usize; 3] {
+    let mut run = Run::new(MACHINE, limits(Some(300 * MIB), true));
+    for _ in 0..20 {
+        run.step(|_| 0.0);
+    }
+    let before = run.controller.size();
+    transient(&mut run);
+    run.machine = MACHINE;
+    run.step(|_| 0.0);
+    let after = run.controller.size();
+    for _ in 0..80 {
+        run.step(|_| 0.0);
+    }
+    assert!(run.last_peak <= 300 * MIB, "{}", run.last_peak);
+    [before, after, run.controller.size()]
+}
+
+#[test]
+fn a_size_that_a_transient_shrank_grows_back() {
+    let taken = |bytes: u64| {
+        move |run: &mut Run| {
+            run.machine.fixed += bytes;
+            run.step(|_| 0.0);
+        }
+    };
+    for bytes in [20 * MIB, 60 * MIB, 120 * MIB] {
+        let [before, after, later] = sizes_around(taken(bytes));
+        assert!(after < before, "{before}, then {after}");
+        assert!(later + 2 >= before, "{before}, {after}, then {later}");
+    }
+    for failures in 1..6 {
+        let [before, after, later] = sizes_around(|run| {
+            for _ in 0..failures {
+                run.controller.ran_out(run.controller.size(), 1);
+            }
+        });
+        assert!(after < before, "{before}, then {after}");
+        assert!(after < later, "{before}, {after}, then {later}");
+    }
 }
 
 #[test]

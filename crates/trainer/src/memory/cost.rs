@@ -141,6 +141,26 @@ impl Cost {
         }
         Self { low, high }
     }
+
+    /// The cost after a step whose largest size took `latest` at the most: what it took before does not count any more, the
+    /// first time may have taken more. With `rested`, neither does what a larger size took, as far as it was more than the
+    /// part that grows explains: that may have passed, too.
+    pub(super) fn renew(&mut self, latest: Measured, rested: bool) {
+        let Self { low, high } = self;
+        if latest.size == high.size {
+            *high = latest;
+        } else if latest.size < high.size {
+            if latest.size == low.size {
+                low.bytes = latest.bytes;
+            }
+            if rested {
+                let grown = proportion(latest.growing, high.size - latest.size, latest.size);
+                high.bytes = high.bytes.min(latest.bytes.saturating_add(grown));
+            }
+        }
+        low.bytes = low.bytes.min(latest.bytes);
+        high.bytes = high.bytes.max(low.bytes);
+    }
 }
 
 fn proportion(bytes: u64, part: usize, whole: usize) -> u64 {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use config_schema::{Config, MAX_UPDATE_FREQ};
+use config_schema::{Branches, Config, Device, MAX_UPDATE_FREQ};
 use memory_planner::{Peak, Profile};
 use serde::Serialize;
 
@@ -11,6 +11,7 @@ use super::recording::Recording;
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
 use crate::model::Model;
+use crate::products::thread_buffers_bytes;
 
 /// What a run does when its memory is at its most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -69,6 +70,8 @@ pub struct Plan {
     pub accumulated_bytes: u64,
     /// State of the optimizers.
     pub optimizer_bytes: u64,
+    /// Buffers that the CPU backend's threads keep; none for a run on a GPU.
+    pub thread_buffer_bytes: u64,
     /// What the forward pass of one sample leaves for the backward pass.
     pub activation_bytes_per_sample: u64,
     /// The same by part.
@@ -105,7 +108,8 @@ pub fn plan<M: Model>(settings: &Config, worst: &WorstCase) -> Result<Plan, Trai
     let side_by_side = side_by_side(settings, micro_batch);
     let gradients = whole.gradients();
     let accumulated = whole.accumulated(settings, micro_batch);
-    let updating = whole.held() + whole.optimizer_state();
+    let thread_buffer_bytes = thread_buffers(settings);
+    let updating = whole.held() + whole.optimizer_state() + thread_buffer_bytes;
     let resting = updating + accumulated;
     let of_pass = |peak: Peak| resting + whole.moving(peak, side_by_side);
     let kept: u64 = whole.profile.between.values().sum();
@@ -127,7 +131,10 @@ pub fn plan<M: Model>(settings: &Config, worst: &WorstCase) -> Result<Plan, Trai
         },
         PhasePeak {
             phase: Phase::Evaluation,
-            bytes: answering.held() + whole.optimizer_state() + answering.answering(),
+            bytes: answering.held()
+                + whole.optimizer_state()
+                + thread_buffer_bytes
+                + answering.answering(),
             at: place(&answering.recording, answering.profile.forward),
         },
     ];
@@ -148,6 +155,7 @@ pub fn plan<M: Model>(settings: &Config, worst: &WorstCase) -> Result<Plan, Trai
         gradient_bytes: gradients,
         accumulated_bytes: accumulated,
         optimizer_bytes: whole.moments(),
+        thread_buffer_bytes,
         activation_bytes_per_sample: single.profile.between.values().sum(),
         activations: activations(&single.recording, &single.profile),
         phases,
@@ -168,6 +176,20 @@ pub fn least<M: Model>(settings: &Config, worst: &WorstCase) -> Result<u64, Trai
     one.evaluation.batch_size = 1;
     one.hardware.parallel_micro_batches = 1;
     Ok(plan::<M>(&one, worst)?.peak_bytes)
+}
+
+/// Bytes of the buffers that threads keep from the start of a run on. A preset for GPUs says how much memory these have.
+pub(super) fn thread_buffers(settings: &Config) -> u64 {
+    let on_cpu = match settings.hardware.device {
+        Device::Cpu => true,
+        Device::Auto => settings.preset.min_device_memory.bytes().is_none(),
+        Device::Cuda(_) | Device::Wgpu => false,
+    };
+    if on_cpu {
+        thread_buffers_bytes() as u64
+    } else {
+        0
+    }
 }
 
 /// What each switch of the configuration that trades something for memory would save, the largest saving first. Switches
@@ -218,7 +240,8 @@ fn switches(settings: &Config) -> Vec<(String, Config)> {
             config.memory_optimization.memory_efficient_attention = true;
         }));
     }
-    if settings.training.tune_xvlm {
+    // The coarse branch alone has nothing else to train.
+    if settings.training.tune_xvlm && settings.model.branches != Branches::Coarse {
         switches.push(turned("training.tune_xvlm=false".to_owned(), &|config| {
             config.training.tune_xvlm = false;
         }));

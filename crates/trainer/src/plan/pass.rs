@@ -7,6 +7,7 @@ use super::recording::{Parameter, Recording, evaluation, training};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
 use crate::model::Model;
+use crate::products::thread_buffer_bytes;
 
 /// Numbers that an optimizer keeps for each one that it trains: both of ours keep two moments.
 const MOMENTS: u64 = 2;
@@ -17,9 +18,6 @@ const MOMENTS: u64 = 2;
 const PER_PARAMETER: u64 = 2_400;
 const PER_EVALUATED_PARAMETER: u64 = 700;
 const PER_OPERATION: u64 = 650;
-
-/// Bytes that the matrix library takes for a thread of our own: the second cache of a core.
-const THREAD_BUFFER: u64 = 1 << 20;
 
 /// A micro-batch as it was recorded.
 pub(super) struct Pass {
@@ -93,7 +91,12 @@ impl Pass {
     pub(super) fn moving(&self, peak: Peak, side_by_side: usize) -> u64 {
         let trace = &self.recording.trace;
         let graph = PER_OPERATION * (trace.operations.len() - trace.forward) as u64;
-        let buffer = if side_by_side > 1 { THREAD_BUFFER } else { 0 };
+        // Each is computed by a thread of its own then.
+        let buffer = if side_by_side > 1 {
+            thread_buffer_bytes() as u64
+        } else {
+            0
+        };
         side_by_side as u64 * (peak.bytes - self.profile.held + graph + buffer)
     }
 

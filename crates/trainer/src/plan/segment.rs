@@ -3,6 +3,7 @@
 use config_schema::Config;
 use serde::{Deserialize, Serialize};
 
+use super::estimate::thread_buffers;
 use super::pass::{Pass, side_by_side};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
@@ -73,7 +74,7 @@ fn planned<M: Model>(settings: &Config, worst: &WorstCase) -> Result<(u64, u64),
     let micro_batch = settings.training.batch_size;
     let pass = Pass::of_training::<M>((settings, &config), worst, micro_batch)?;
     let accumulated = pass.accumulated(settings, micro_batch);
-    let resting = pass.held() + pass.optimizer_state() + accumulated;
+    let resting = pass.held() + pass.optimizer_state() + thread_buffers(settings) + accumulated;
     let peak = resting + pass.learning(side_by_side(settings, micro_batch));
     Ok((peak, pass.recording.trace.computed()))
 }

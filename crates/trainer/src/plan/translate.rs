@@ -7,21 +7,18 @@ use burn_ir::{
 };
 use memory_planner::{Action, Operand, Operation, Range, Tensor, TensorId, View};
 
+use crate::products::{Product, threads};
+
 /// Channels up to which the CPU backend convolves without unfolding, into and out of a kernel.
 const FEW_CHANNELS: [usize; 2] = [4, 16];
 /// Output pixels that the CPU backend unfolds at a time.
 const UNFOLDED_PIXELS: usize = 512;
-/// Tiles of them that a thread has begun: while one is multiplied, it may take up another.
-const TILES_A_THREAD: usize = 2;
-
-/// Inner length of the blocks that matrix products are cut into.
-const BLOCK: usize = 512;
-/// Columns up to which a matrix is packed as a whole.
-const PACKED_COLUMNS: usize = 768;
-/// Columns from which rows are packed, too.
-const FEW_COLUMNS: usize = 96;
-/// Most bytes of packed rows.
-const PACKED_BYTES: usize = 28 << 20;
+/// Bytes of columns that the CPU backend makes at a time for the gradient of a convolution's input.
+const COLUMN_BYTES: usize = 8 << 20;
+/// Numbers of a result from which images of a batch are worked on side by side there.
+const SIDE_BY_SIDE: usize = 256 * 1024;
+/// Pieces of such work that a thread has begun: while others help with the product of one, it may take up another.
+const PIECES_A_THREAD: usize = 2;
 
 /// A recorded tensor.
 pub(super) fn tensor(recorded: &TensorIr) -> Tensor {
@@ -194,7 +191,14 @@ fn float_action(float: &FloatOperationIr) -> Found {
         Op::Matmul(product) => {
             let [batches, rows, columns] = matrices(&product.out);
             let [.., inner] = matrices(&product.lhs);
-            let workspace = packed(batches, rows, inner, columns).max(copied(&product.out));
+            let each = Product {
+                rows,
+                inner,
+                columns,
+                first_by_rows: false,
+                second_by_rows: false,
+            };
+            let workspace = packed(batches, each).max(copied(&product.out));
             in_place("matmul", Action::Kernel { workspace })
         }
         Op::Random(_) => kernel("random", Contiguous::None),
@@ -243,11 +247,11 @@ fn module_action(module: &ModuleOperationIr) -> Found {
     use ModuleOperationIr as Op;
     match module {
         Op::Linear(linear) => {
-            let workspace = packed_linear(&linear.x, &linear.out);
+            let workspace = packed_linear(&linear.x, &linear.out, true);
             ("linear", Action::Kernel { workspace }, Contiguous::Only(0))
         }
         Op::LinearXBackward(linear) => {
-            let workspace = packed_linear(&linear.output_grad, &linear.out);
+            let workspace = packed_linear(&linear.output_grad, &linear.out, false);
             (
                 "linear backward",
                 Action::Kernel { workspace },
@@ -257,8 +261,14 @@ fn module_action(module: &ModuleOperationIr) -> Found {
         Op::LinearWeightBackward(linear) => {
             let [batches, rows, _] = matrices(&linear.x);
             let [_, inputs, outputs] = matrices(&linear.out);
-            let packed = packed(1, inputs, batches * rows, outputs);
-            let workspace = packed.max(copied(&linear.out));
+            let product = Product {
+                rows: inputs,
+                inner: batches * rows,
+                columns: outputs,
+                first_by_rows: false,
+                second_by_rows: true,
+            };
+            let workspace = packed(1, product).max(copied(&linear.out));
             (
                 "linear weight backward",
                 Action::Kernel { workspace },
@@ -296,12 +306,7 @@ fn module_action(module: &ModuleOperationIr) -> Found {
             in_place("convolution weight backward", Action::Cut { of, workspace })
         }
         Op::Conv2dXBackward(conv) => {
-            // Columns of one sample for every thread at most.
-            let [_, _, rows, columns] = conv.weight.shape.dims::<4>();
-            let [_, _, height, width] = conv.output_grad.shape.dims::<4>();
-            let channels = conv.x.shape.dims::<4>()[1];
-            let unfolded = rows * columns * height * width * channels * conv.x.dtype.size();
-            let workspace = unfolded as u64;
+            let workspace = columns(&conv.weight, &conv.output_grad, &conv.out);
             (
                 "convolution backward",
                 Action::Kernel { workspace },
@@ -335,34 +340,74 @@ fn convolution(x: &TensorIr, weight: &TensorIr, out: &TensorIr) -> u64 {
     bytes(x) + bytes(weight) + unfolded
 }
 
-/// Bytes of the tiles that a convolution works on: what is unfolded of the input, and what is made of it.
+/// Bytes of the tiles that a convolution works on: what is unfolded of the input, what is made of it, and the copies of the
+/// product in between.
 fn tiles(images: usize, pixels: usize, unfolded: usize, kernels: usize) -> u64 {
     let tile = UNFOLDED_PIXELS.min(pixels);
     let all = images * pixels.div_ceil(UNFOLDED_PIXELS);
-    let begun = all.min(TILES_A_THREAD * rayon::current_num_threads());
-    (begun * tile * (unfolded + kernels) * size_of::<f32>()) as u64
-}
-
-/// Bytes that matrix products pack their operands into: `[rows, inner]` times `[inner, columns]`, so many side by side.
-fn packed(batches: usize, rows: usize, inner: usize, columns: usize) -> u64 {
-    let block = inner.div_ceil(inner.div_ceil(BLOCK).max(1));
-    let of_rows = if columns > FEW_COLUMNS { rows } else { 0 };
-    let of_columns = if columns <= PACKED_COLUMNS {
-        columns
-    } else {
-        0
+    let product = Product {
+        rows: kernels,
+        inner: unfolded,
+        columns: tile,
+        first_by_rows: true,
+        second_by_rows: false,
     };
-    let bytes = |length: usize| block * length * size_of::<f32>();
-    let one = bytes(of_rows).min(PACKED_BYTES) + bytes(of_columns);
-    (batches.min(rayon::current_num_threads()) * one) as u64
+    let numbers = tile * (unfolded + kernels);
+    let each = numbers * size_of::<f32>() + product.packed_bytes();
+    (all.min(begun(product)) * each) as u64
 }
 
-/// Of a linear layer, which multiplies all rows at once or batch by batch.
-fn packed_linear(from: &TensorIr, to: &TensorIr) -> u64 {
+/// Bytes of the columns that the gradient of a convolution's input is added up from, and of the copies of the product that
+/// makes them.
+fn columns(weight: &TensorIr, gradient: &TensorIr, out: &TensorIr) -> u64 {
+    let [kernels, channels, height, width] = weight.shape.dims::<4>();
+    let [images, _, rows, columns] = gradient.shape.dims::<4>();
+    let unfolded = channels * height * width;
+    let most = COLUMN_BYTES / size_of::<f32>() / unfolded.max(1);
+    let product = Product {
+        rows: unfolded,
+        inner: kernels,
+        columns: (rows * columns).min(most.max(1)),
+        first_by_rows: false,
+        second_by_rows: true,
+    };
+    let numbers = unfolded * product.columns;
+    let each = numbers * size_of::<f32>() + product.packed_bytes();
+    let at_once = if out.shape.num_elements() >= SIDE_BY_SIDE {
+        images.min(begun(product))
+    } else {
+        1
+    };
+    (at_once * each) as u64
+}
+
+/// Pieces of work that are begun at a time, each with such a product.
+fn begun(product: Product) -> usize {
+    let each = if product.is_shared() {
+        PIECES_A_THREAD
+    } else {
+        1
+    };
+    each * threads()
+}
+
+/// Bytes of the copies that products take, so many side by side.
+fn packed(batches: usize, each: Product) -> u64 {
+    (batches.min(threads()) * each.packed_bytes()) as u64
+}
+
+/// Of a linear layer, which multiplies all rows at once or batch by batch, by a matrix that lies row by row or not.
+fn packed_linear(from: &TensorIr, to: &TensorIr, by_rows: bool) -> u64 {
     let [batches, rows, columns] = matrices(to);
     let [.., inner] = matrices(from);
-    let packed =
-        packed(batches, rows, inner, columns).max(packed(1, batches * rows, inner, columns));
+    let product = |rows| Product {
+        rows,
+        inner,
+        columns,
+        first_by_rows: true,
+        second_by_rows: by_rows,
+    };
+    let packed = packed(batches, product(rows)).max(packed(1, product(batches * rows)));
     packed.max(copied(to))
 }
 

@@ -5,11 +5,13 @@ use config_schema::Config;
 
 use super::run::Run;
 use crate::advice::{Measured, Sizes, Tally};
+use crate::device::is_cpu;
 use crate::error::TrainError;
 use crate::event::{Event, Purpose};
 use crate::memory::{Controller, Limits, MicroBatches, Phase, Sizing, Watch, budget};
 use crate::model::Model;
 use crate::plan::{WorstCase, evaluation_forecast, training_forecast};
+use crate::products::keep_thread_buffers;
 
 /// The watch over a run's memory, and what binds the sizes of its micro-batches.
 pub(super) struct RunMemory<'a> {
@@ -25,6 +27,9 @@ impl<'a> RunMemory<'a> {
             settings, memory, ..
         } = run;
         let budget = budget(settings, memory.capacity());
+        if is_cpu(run.device) {
+            keep_thread_buffers();
+        }
         Self {
             watch: Watch::new(run.device, memory.card, budget, memory.interference),
             settings,

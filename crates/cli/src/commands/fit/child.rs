@@ -9,7 +9,7 @@ use std::thread;
 
 use config_schema::{Config, Device};
 use serde::{Deserialize, Serialize};
-use trainer::fit::{Measured, measure as take_steps, with_micro_batch};
+use trainer::fit::{Measured, batch_bytes, measure as take_steps, with_micro_batch};
 use trainer::host::Data;
 use trainer::memory::Failure as Cause;
 use trainer::plan::WorstCase;
@@ -58,11 +58,24 @@ pub fn measure(
         }
         _ => None,
     };
+    let batch_bytes = match &loaders {
+        Some((training, evaluation)) => {
+            let chunk = config.training.batch_size;
+            let whole = config.effective_batch();
+            let evaluated = config.evaluation_batch_size();
+            let learned = batch_bytes(&config, training, whole, chunk)?;
+            learned.max(batch_bytes(&config, evaluation, evaluated, evaluated)?)
+        }
+        None => 0,
+    };
     let device = device::open(&settings.device)?;
     let taken = take_steps::<ActiveModel>(&config, worst, &device, settings.device_memory);
     drop(loaders);
     output::json(&match taken {
-        Ok(measured) => Report::Measured(measured),
+        Ok(steps) => Report::Measured(Measured {
+            batch_bytes,
+            ..steps
+        }),
         Err(TrainError::DoesNotFit { cause }) => Report::OutOfMemory(cause.to_string()),
         Err(error) => return Err(error.into()),
     });

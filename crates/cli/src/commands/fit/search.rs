@@ -18,25 +18,17 @@ pub struct Search<'a> {
     args: &'a FitArgs,
     settings: &'a Settings,
     worst: &'a WorstCase,
-    /// Bytes of samples on their way to the model, which no measurement has: on the CPU the budget binds them.
-    waiting_bytes: u64,
     sizes: Vec<Size>,
     /// The smallest size that could not be measured.
     failed: Option<usize>,
 }
 
 impl<'a> Search<'a> {
-    pub fn new(
-        args: &'a FitArgs,
-        settings: &'a Settings,
-        worst: &'a WorstCase,
-        waiting_bytes: u64,
-    ) -> Self {
+    pub fn new(args: &'a FitArgs, settings: &'a Settings, worst: &'a WorstCase) -> Self {
         Self {
             args,
             settings,
             worst,
-            waiting_bytes,
             sizes: Vec::new(),
             failed: None,
         }
@@ -142,8 +134,10 @@ impl<'a> Search<'a> {
         let (memory, whose) = device_memory(self.settings);
         let budget_bytes = budget(config, memory);
         let program_bytes = first.map(|first| first.program_bytes);
-        let others = program_bytes.unwrap_or(0) + self.waiting_bytes;
-        let room = budget_bytes.map(|budget| budget.saturating_sub(others));
+        let measured = [first, second].into_iter().flatten();
+        let batch_bytes = measured.map(|one| one.batch_bytes).max();
+        let beside = program_bytes.unwrap_or(0) + batch_bytes.unwrap_or(0);
+        let room = budget_bytes.map(|budget| budget.saturating_sub(beside));
         let lines = first.zip(second);
         let lines = lines.and_then(|(first, second)| Lines::through(first, second));
 
@@ -173,7 +167,8 @@ impl<'a> Search<'a> {
             measured_peak_bytes,
             extrapolated: configured.is_none() && measured_peak_bytes.is_some(),
             program_bytes,
-            waiting_bytes: self.waiting_bytes,
+            batch_bytes,
+            needed_bytes: measured_peak_bytes.map(|peak| beside + peak),
             budget_bytes,
             budget_origin: origin(config, memory, &whose),
             fits,

@@ -17,9 +17,6 @@ pub fn show(answer: &Answer) {
     for size in &answer.sizes {
         row(size);
     }
-    if let Some(program) = answer.program_bytes.filter(|&bytes| bytes > 0) {
-        output::line(format!("beside the program itself, {}", bytes(program)));
-    }
     if let (Some(phase), Some(fixed), Some(each)) = (
         &answer.worst_phase,
         answer.static_bytes,
@@ -46,10 +43,18 @@ pub fn show(answer: &Answer) {
             bytes(peak)
         ));
     }
-    if answer.waiting_bytes > 0 {
-        let waiting = bytes(answer.waiting_bytes);
+    if let (Some(steps), Some(batches), Some(program), Some(needed)) = (
+        answer.measured_peak_bytes,
+        answer.batch_bytes,
+        answer.program_bytes,
+        answer.needed_bytes,
+    ) {
         output::line(format!(
-            "and beside samples on their way to the model, {waiting} by plan"
+            "steps {} + batches {} + program {} = {}",
+            bytes(steps),
+            bytes(batches),
+            bytes(program),
+            bytes(needed)
         ));
     }
     verdict(answer);

@@ -1,0 +1,72 @@
+//! Stated budgets that cannot be meant.
+
+use crate::failure::{BadBudget, Failure};
+use crate::output;
+use crate::progress::gibibytes;
+use crate::settings::Settings;
+
+/// Bytes that no run is content with.
+const LEAST: u64 = 1 << 20;
+
+/// Refuses a stated budget that no run fits into, and one of more than the device has, which would bind nothing.
+///
+/// # Errors
+///
+/// With either, before any work.
+pub fn check(settings: &Settings) -> Result<(), Failure> {
+    let Some(budget) = stated(settings)? else {
+        return Ok(());
+    };
+    match settings.device_memory {
+        Some(memory) if budget > memory => Err(Failure::Budget {
+            budget: text(settings),
+            why: BadBudget::TooLarge {
+                device: settings.device.to_string(),
+                memory,
+            },
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// As [`check`] for a plan, which may be made for another machine: more than the device here has is a warning.
+///
+/// # Errors
+///
+/// With a budget that no run fits into.
+pub fn check_plan(settings: &Settings) -> Result<(), Failure> {
+    if let (Some(budget), Some(memory)) = (stated(settings)?, settings.device_memory)
+        && budget > memory
+    {
+        output::note(format!(
+            "warning: {} is more than the {} that {} has here; `aoa train` refuses it on this machine",
+            text(settings),
+            gibibytes(memory),
+            settings.device
+        ));
+    }
+    Ok(())
+}
+
+/// The budget that the configuration states.
+fn stated(settings: &Settings) -> Result<Option<u64>, Failure> {
+    let budget = settings.resolved.config.hardware.memory_budget.bytes();
+    match budget {
+        Some(bytes) if bytes < LEAST => Err(Failure::Budget {
+            budget: text(settings),
+            why: BadBudget::TooSmall,
+        }),
+        budget => Ok(budget),
+    }
+}
+
+/// The budget as an assignment, and who made it.
+fn text(settings: &Settings) -> String {
+    const KEY: &str = "hardware.memory_budget";
+    let resolved = &settings.resolved;
+    let assignment = format!("`{KEY} = {}`", resolved.config.hardware.memory_budget);
+    match resolved.origins.get(KEY) {
+        Some(origin) => format!("{assignment} ({origin})"),
+        None => assignment,
+    }
+}
