@@ -48,7 +48,31 @@ impl Observer for PlainLines {
 
 struct Bar {
     bar: ProgressBar,
+    files: Files,
     position: Position,
+}
+
+/// A bar for the files of a data set while they are looked at; nothing without a terminal.
+pub struct Files(ProgressBar);
+
+impl Files {
+    pub fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style =
+            ProgressStyle::with_template("{bar:30} {pos}/{len} files looked at  {eta} left");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self(bar)
+    }
+
+    /// So many were looked at, of so many.
+    pub fn show(&mut self, done: usize, of: usize) {
+        if done == of {
+            self.0.finish_and_clear();
+            return;
+        }
+        self.0.set_length(of as u64);
+        self.0.set_position(done as u64);
+    }
 }
 
 /// Steps before the time left is estimated: the first ones are slower than the rest.
@@ -63,12 +87,17 @@ impl Bar {
         );
         Self {
             bar,
+            files: Files::new(),
             position: Position::default(),
         }
     }
 }
 
 impl Observer for Bar {
+    fn checking(&mut self, done: usize, of: usize) {
+        self.files.show(done, of);
+    }
+
     fn observe(&mut self, event: &Event) {
         let line = self.position.describe(event);
         match event {
@@ -149,6 +178,7 @@ impl Position {
                     run_dir.display()
                 )
             }
+            Event::Data(report) => report.lines().join("\n"),
             Event::Segments(choice) => segments(choice),
             Event::Pretrained(pretrained) => weights_taken(pretrained),
             Event::Warning { message } => format!("warning: {message}"),
@@ -299,7 +329,10 @@ fn each_branch(
 
 /// A share as a percentage.
 pub fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
+    let percent = 100.0 * share;
+    // What is printed as zero has no sign.
+    let percent = if percent.abs() < 0.005 { 0.0 } else { percent };
+    format!("{percent:.2} %")
 }
 
 /// Bytes in GiB.
@@ -310,4 +343,18 @@ pub fn gibibytes(bytes: u64) -> String {
 fn duration(seconds: f64) -> String {
     indicatif::HumanDuration(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_has_no_sign() {
+        for share in [-0.0, 0.0, -1e-9, -0.000_049, 1e-9] {
+            assert_eq!(percent(share), "0.00 %", "{share}");
+        }
+        assert_eq!(percent(-0.0001), "-0.01 %");
+        assert_eq!(percent(0.5), "50.00 %");
+    }
 }

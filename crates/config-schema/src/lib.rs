@@ -78,8 +78,8 @@ pub use schema::{Bounds, Key, Kind, Section, json_schema, keys, sections};
 pub use sections::{
     Branches, Checkpoint, DataLoading, Dataset, DatasetName, Evaluation, Family, FineForm,
     Hardware, ImageEncoder, Language, LearningRates, Logging, MAX_UPDATE_FREQ, MemoryOptimization,
-    Model, Optimizer, OptimizerForm, Precision, PrecisionMode, PresetInfo, Schedule, ScheduleKind,
-    Training, Xvlm,
+    Model, OnBadSample, Optimizer, OptimizerForm, Precision, PrecisionMode, PresetInfo, Schedule,
+    ScheduleKind, Training, Xvlm,
 };
 pub use source::{Origin, Source};
 pub use values::{Device, DeviceMemory, MalformedValue};

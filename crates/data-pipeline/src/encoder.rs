@@ -3,7 +3,7 @@ use crate::error::DataError;
 use crate::image::{ImageError, RgbImage};
 use crate::inputs::Inputs;
 use crate::sample::{Sample, Source};
-use crate::text::{AnswerList, Pieces, UNKNOWN, Vocabulary, tokenize};
+use crate::text::{AnswerList, Pieces, UNKNOWN, Vocabulary};
 
 /// How questions, answers and images become numbers: what a run saves to be able to ask again later.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,14 +59,6 @@ impl Encoder {
             ("max_question_tokens", self.max_question_tokens),
             ("image_size", self.image_size),
         ])
-    }
-
-    /// How many of the samples' questions are cut to [`Encoder::max_question_tokens`].
-    pub fn truncated(&self, samples: &[Sample]) -> usize {
-        samples
-            .iter()
-            .filter(|sample| tokenize(&sample.question).count() > self.max_question_tokens)
-            .count()
     }
 
     /// The pixels of PNG or JPEG bytes as the model sees them, `[image_size, image_size, 3]`.

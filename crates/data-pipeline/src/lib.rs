@@ -41,6 +41,7 @@
 
 mod baseline;
 mod batch;
+mod check;
 pub mod easy_vqa;
 mod encoder;
 mod error;
@@ -50,14 +51,18 @@ pub mod folder;
 mod hint;
 mod hold_out;
 mod image;
+mod image_file;
 mod inputs;
 mod loader;
+mod report;
 mod sample;
 mod shapes;
+mod subset;
 mod text;
 
 pub use baseline::{accuracy_of_constant, majority_answer};
 pub use batch::Batch;
+pub use check::{Check, Checked, Depth, Fault, Faults, SharedImages, Stamp, Use, check};
 pub use easy_vqa::EasyVqa;
 pub use encoder::Encoder;
 pub use error::DataError;
@@ -67,8 +72,10 @@ pub use hold_out::HoldOut;
 pub use image::{IMAGE_MEAN, IMAGE_STD, ImageError, MAX_PIXELS, RgbImage, normalise};
 pub use inputs::{BOX_SIZE, Inputs, RegionShape, Regions};
 pub use loader::{Epoch, Loader, LoaderConfig, Order};
+pub use report::{DataReport, Remark, SplitReport, TextReport, Thresholds};
 pub use sample::{Answer, Sample, Source, Split};
 pub use shapes::{Shapes, ShapesConfig};
+pub use subset::Subset;
 pub use text::{
     AnswerList, PAD, Pieces, SpecialTokens, TokenTable, UNKNOWN, Vocabulary, WordPiece,
     WordPieceForm, pre_question, tokenize,

@@ -1,5 +1,7 @@
+use crate::check::Stamp;
 use crate::error::DataError;
-use crate::inputs::{Inputs, Regions};
+use crate::inputs::{Inputs, RegionShape, Regions};
+use crate::report::Remark;
 
 /// The part a set of samples plays in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,6 +131,25 @@ pub trait Source: Send + Sync {
     /// When the image cannot be read, naming it.
     fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError>;
 
+    /// Looks at an image as far as little reading goes: whether its file is there, is a regular one, and begins and ends as
+    /// images do. An image of which that cannot be told is decoded. Gives what tells its bytes from others; nothing where the
+    /// data set has no files.
+    ///
+    /// # Errors
+    /// When the image cannot be read, naming it.
+    fn glance(&self, _image: usize) -> Result<Option<Stamp>, DataError> {
+        Ok(None)
+    }
+
+    /// Looks at the region features of an image as far as little reading goes, and gives the size that they say they have;
+    /// nothing where the data set has no files.
+    ///
+    /// # Errors
+    /// When they cannot be read, naming them.
+    fn glance_regions(&self, _image: usize) -> Result<Option<RegionShape>, DataError> {
+        Ok(None)
+    }
+
     /// What to call an image in a message: its path, where it has one.
     fn image_name(&self, image: usize) -> String;
 
@@ -144,7 +165,23 @@ pub trait Source: Send + Sync {
 
     /// What to call a sample in a message: its file and line, where it has them.
     fn sample_place(&self, sample: usize) -> String {
-        format!("sample {sample}")
+        let (questions, unit) = self.questions();
+        format!("{questions}, {unit} {}", self.sample_number(sample))
+    }
+
+    /// What the samples are written in, and by what they are counted there: `` ("`data/train.jsonl`", "line") ``.
+    fn questions(&self) -> (String, &'static str) {
+        (self.place(), "sample")
+    }
+
+    /// Number of a sample in [`Source::questions`].
+    fn sample_number(&self, sample: usize) -> usize {
+        sample
+    }
+
+    /// What a person should know of how the split was read: what was merged, left out or taken for something.
+    fn remarks(&self) -> Vec<Remark> {
+        Vec::new()
     }
 
     /// What tells an image from any other, wherever the data set lies.

@@ -44,6 +44,9 @@ pub struct RunState {
     pub micro_batches: MicroBatches,
     /// Best validation accuracy so far, 0 to 1, and the step it was measured at.
     pub best: Option<Best>,
+    /// Whether the model is to be evaluated on the validation split before the next step: the data failed when it was.
+    #[serde(default)]
+    pub validation_due: bool,
 }
 
 /// The best evaluation so far.
@@ -69,6 +72,7 @@ impl RunState {
             memory_bytes: 0,
             micro_batches,
             best: None,
+            validation_due: false,
         }
     }
 }

@@ -43,6 +43,7 @@ mod steps;
 mod stopwatch;
 mod trained;
 mod training;
+mod usable;
 mod window;
 
 pub use aoa_model::binary_cross_entropy;
@@ -66,3 +67,4 @@ pub use run_dir::{
 pub use steps::Steps;
 pub use trained::{Answer, Trained};
 pub use training::{Run, train};
+pub use usable::{Skipped, SkippedSample, Usable, data_report, usable};

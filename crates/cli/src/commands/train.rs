@@ -5,9 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use config_schema::{Config, DatasetName, Device};
-use data_pipeline::{DataError, easy_vqa};
+use data_pipeline::{DataError, Split, Thresholds, easy_vqa};
 use trainer::memory::{CardMeter, DeviceMemory};
-use trainer::{Checkpoints, DataShape, Dataset, Model, Run, Steps, TrainError, device, train};
+use trainer::{
+    Checkpoints, DataShape, Dataset, Model, Run, Skipped, Steps, TrainError, data_report, device,
+    train, usable,
+};
 
 use crate::ActiveModel;
 use crate::advice;
@@ -16,7 +19,7 @@ use crate::commands::data::announce;
 use crate::failure::Failure;
 use crate::interrupt::{INTERRUPTED, on_interrupt};
 use crate::output;
-use crate::progress;
+use crate::progress::{self, Files};
 use crate::restart::restart;
 use crate::settings::{Settings, configured_library, of_run};
 
@@ -123,7 +126,13 @@ fn newest_step(run_dir: &Path) -> usize {
 /// Everything that happens before the first step, without the step.
 fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let config = &settings.resolved.config;
-    let dataset = Dataset::open(config)?;
+    let whole = Dataset::open(config)?;
+    let skipped = args.resume.as_deref().map(Skipped::of_run).transpose()?;
+    let splits = [Split::Train, Split::Validation, Split::Test];
+    let mut bar = Files::new();
+    let mut progress = |done, of| bar.show(done, of);
+    let data = usable::<ActiveModel>(config, &whole, &splits, skipped, &mut progress)?;
+    let dataset = &data.dataset;
     let encoder = trainer::training_encoder::<ActiveModel>(config, dataset.train.as_ref())?;
     let parts = <ActiveModel as Model>::configure(config, &DataShape::of(&encoder))
         .map_err(TrainError::Model)?;
@@ -135,6 +144,9 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
         (_, pretrained) = model.pretrained(config)?;
     }
     let samples = dataset.train.samples().len();
+    let report = data_report(config, &encoder, dataset, &data.shared);
+    let mut warnings = data.skipped.warnings();
+    warnings.extend(report.warnings(&Thresholds::DEFAULT));
     if args.json {
         output::json(&serde_json::json!({
             "preset": settings.resolved.preset,
@@ -144,13 +156,20 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
             "training_samples": samples,
             "steps": Steps::of(config, samples).total,
             "pretrained": pretrained,
+            "data": report,
+            "skipped": data.skipped,
+            "warnings": warnings,
             "config": config,
         }));
     } else {
         output::text(settings.resolved.annotated_toml());
+        output::note(report.lines().join("\n"));
         if let Some(pretrained) = &pretrained {
             output::note(progress::weights_taken(pretrained));
         }
+    }
+    for warning in warnings {
+        output::note(format!("warning: {warning}"));
     }
     output::note("dry run: nothing was trained");
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,7 @@
 
 mod advice;
 mod bad_input;
+mod data_check;
 mod data_sets;
 mod derive;
 mod devices;

@@ -7,7 +7,7 @@ mod run;
 mod training;
 mod xvlm;
 
-pub use data::{DataLoading, Dataset, DatasetName};
+pub use data::{DataLoading, Dataset, DatasetName, OnBadSample};
 pub use effects::Language;
 pub(crate) use effects::effect;
 pub use model::{

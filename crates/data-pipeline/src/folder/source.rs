@@ -1,12 +1,13 @@
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::read::{self, Part};
 use super::{Layout, features};
+use crate::check::Stamp;
 use crate::error::DataError;
 use crate::files;
 use crate::hold_out::HoldOut;
-use crate::inputs::{Inputs, Regions};
+use crate::image_file;
+use crate::inputs::{Inputs, RegionShape, Regions};
 use crate::sample::{Sample, Source, Split};
 
 /// One split of a data set of the user's own.
@@ -42,9 +43,9 @@ impl Folder {
     /// which training images make up that split.
     ///
     /// # Errors
-    /// When a part of the data set is missing, there are too few images to hold any out, a file is not what it should be, or an image that a question names is not
-    /// there or lacks features or words that others have. Images and features are looked for here and opened when they
-    /// are read.
+    /// When a part of the data set is missing, there are too few images to hold any out, a file is not what it should be, an
+    /// image lacks words that others have, or no region features can be read. Images and features are opened when they
+    /// are read; whether they can be, [`check`](crate::check()) says.
     pub fn open(root: &Path, split: Split, hold_out: HoldOut) -> Result<Self, DataError> {
         hold_out.check()?;
         let layout = Layout(root);
@@ -140,8 +141,15 @@ impl Source for Folder {
     }
 
     fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError> {
-        let path = Layout(&self.root).image(self.name(image)?);
-        fs::read(&path).map_err(|source| DataError::Io { path, source })
+        image_file::read(&Layout(&self.root).image(self.name(image)?))
+    }
+
+    fn glance(&self, image: usize) -> Result<Option<Stamp>, DataError> {
+        image_file::glance(&Layout(&self.root).image(self.name(image)?)).map(Some)
+    }
+
+    fn glance_regions(&self, image: usize) -> Result<Option<RegionShape>, DataError> {
+        features::glance(&Layout(&self.root).features_of(self.name(image)?)).map(Some)
     }
 
     fn image_name(&self, image: usize) -> String {
@@ -171,10 +179,13 @@ impl Source for Folder {
         format!("the {} split (`{}`)", self.split.name(), file.display())
     }
 
-    fn sample_place(&self, sample: usize) -> String {
+    fn questions(&self) -> (String, &'static str) {
         let file = Layout(&self.root).questions(self.part);
-        let line = self.lines.get(sample).copied().unwrap_or(0);
-        format!("`{}`, line {line}", file.display())
+        (format!("`{}`", file.display()), "line")
+    }
+
+    fn sample_number(&self, sample: usize) -> usize {
+        self.lines.get(sample).copied().unwrap_or(0)
     }
 
     fn image_id(&self, image: usize) -> String {

@@ -10,7 +10,7 @@ use super::png;
 pub const MAX_PIXELS: usize = 64 << 20;
 
 /// Width and height both formats can state and [`MAX_PIXELS`] does not already forbid.
-const MAX_SIDE: usize = u16::MAX as usize;
+pub(super) const MAX_SIDE: usize = u16::MAX as usize;
 
 /// A decoded image: 8 bits a channel, red, green, blue.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,6 @@
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::decode::{RgbImage, check_size};
 use super::error::ImageError;
@@ -46,23 +47,24 @@ impl RgbImage {
             return Ok(None);
         }
         let side = |pixels: usize| u32::try_from(pixels).map_err(|error| error.to_string());
-        let source = ImageRef::new(
-            side(self.width)?,
-            side(self.height)?,
-            &self.pixels,
-            PixelType::U8x3,
-        )
-        .map_err(|error| error.to_string())?;
-        let mut target = Image::new(side(width)?, side(height)?, PixelType::U8x3);
+        // Typed images, so that the compiler makes the resampling of this one kind of pixel and not of all.
+        let source: TypedImageRef<U8x3> =
+            TypedImageRef::from_buffer(side(self.width)?, side(self.height)?, &self.pixels)
+                .map_err(|error| error.to_string())?;
+        let mut pixels = vec![0; width * height * 3];
+        let mut target: TypedImage<U8x3> =
+            TypedImage::from_buffer(side(width)?, side(height)?, &mut pixels)
+                .map_err(|error| error.to_string())?;
         let options =
             ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
         Resizer::new()
-            .resize(&source, &mut target, &options)
+            .resize_typed(&source, &mut target, &options)
             .map_err(|error| error.to_string())?;
+        drop(target);
         Ok(Some(Self {
             width,
             height,
-            pixels: target.into_vec(),
+            pixels,
         }))
     }
 }

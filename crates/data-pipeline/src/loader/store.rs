@@ -2,6 +2,7 @@ use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::image::LoadedImage;
+use super::prepare::in_use;
 use crate::encoder::Encoder;
 use crate::error::DataError;
 use crate::sample::Source;
@@ -25,7 +26,10 @@ impl Store {
                 threads,
                 problem: error.to_string(),
             })?;
-        let load = |image| LoadedImage::load(source, encoder, image, compress);
+        let load = |image| {
+            LoadedImage::load(source, encoder, image, compress)
+                .map_err(|error| in_use(source, image, error))
+        };
         let images = 0..source.image_count();
         pool.install(|| images.into_par_iter().map(load).collect::<Result<_, _>>())
             .map(Self)

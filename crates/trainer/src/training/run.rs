@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use config_schema::Config;
+use data_pipeline::Split;
 
 use super::finished::finished;
 use super::memory::RunMemory;
@@ -21,6 +22,7 @@ use crate::model::{DataShape, Model};
 use crate::plan::with_segment;
 use crate::run_dir::{Blueprint, RunDir, read_blueprint, require_same_data, write_fingerprints};
 use crate::start;
+use crate::usable::{SKIPPED, Skipped, Usable, usable};
 
 /// A run to start or to continue.
 #[derive(Debug)]
@@ -59,20 +61,32 @@ pub struct Run<'a> {
 /// smallest micro-batch fits, and when the device fails for good. What was saved before stays as it is.
 pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
     device::suits(run.settings, run.device)?;
-    let dataset = Dataset::open(run.settings)?;
-    let (blueprint, run_dir) = if run.resume {
-        require_same_data(run.run_dir, &dataset)?;
+    if !run.resume {
+        RunDir::require_vacant(run.run_dir)?;
+    }
+    let whole = Dataset::open(run.settings)?;
+    let splits = [Split::Train, Split::Validation, Split::Test];
+    let (blueprint, run_dir, data) = if run.resume {
+        require_same_data(run.run_dir, &whole)?;
         let blueprint = read_blueprint(run.run_dir, run.settings)?;
         let run_dir = RunDir::reopen(run.run_dir)?;
-        if let Some(summary) = finished(run, dataset.train.samples().len()) {
+        let skipped = Skipped::of_run(run.run_dir)?;
+        let samples = whole.train.samples().len() - skipped.of_split(Split::Train).len();
+        if let Some(summary) = finished(run, samples) {
             observer.observe(&Event::Finished);
             observer.observe(&Event::Summary(Box::new(summary.clone())));
             return Ok(summary);
         }
-        (blueprint, run_dir)
+        let mut progress = |done, of| observer.checking(done, of);
+        let data = usable::<M>(run.settings, &whole, &splits, Some(skipped), &mut progress)?;
+        (blueprint, run_dir, data)
     } else {
-        begin::<M>(run, &dataset)?
+        let mut progress = |done, of| observer.checking(done, of);
+        let data = usable::<M>(run.settings, &whole, &splits, None, &mut progress)?;
+        let (blueprint, run_dir) = begin::<M>(run, &whole, &data)?;
+        (blueprint, run_dir, data)
     };
+    let dataset = data.dataset.clone();
     let reporter = Reporter::new(observer, run_dir)?;
     let segments = segments::<M>(run, &blueprint.encoder, &dataset)?;
     let settings = match &segments {
@@ -92,6 +106,7 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
         (model, trainer.start_state()?)
     };
     trainer.report_start(&model, &state)?;
+    trainer.report_data(&data)?;
     if let Some(choice) = segments {
         trainer.reporter.report(&Event::Segments(choice))?;
     }
@@ -112,15 +127,24 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
     };
     // What comes has no use for their state, and the baseline has one of its own.
     drop(optimizers);
-    trainer.conclude(finished, &blueprint.model, &mut state)
+    trainer
+        .conclude(finished, &blueprint.model, &mut state)
+        .map_err(|error| match error {
+            TrainError::Data(source) => TrainError::DataFailed {
+                step: state.step,
+                run_dir: run.run_dir.to_owned(),
+                source,
+            },
+            other => other,
+        })
 }
 
 fn begin<M: Model>(
     run: &Run,
-    dataset: &Dataset,
+    whole: &Dataset,
+    data: &Usable,
 ) -> Result<(Blueprint<M::Config>, RunDir), TrainError> {
-    RunDir::require_vacant(run.run_dir)?;
-    let encoder = training_encoder::<M>(run.settings, dataset.train.as_ref())?;
+    let encoder = training_encoder::<M>(run.settings, data.dataset.train.as_ref())?;
     let model = M::configure(run.settings, &DataShape::of(&encoder)).map_err(TrainError::Model)?;
     let blueprint = Blueprint {
         encoder: Arc::new(encoder),
@@ -130,11 +154,15 @@ fn begin<M: Model>(
     let device = run.device.clone().autodiff();
     let published = start::published::<M>(run.settings, &blueprint.model, &device)?;
     let run_dir = RunDir::create(run.run_dir)?;
-    write_fingerprints(run.run_dir, dataset)?;
-    let kept = match published {
-        Some((model, pretrained)) => start::keep(&run_dir, model, &pretrained)?,
-        None => &[],
-    };
-    run_dir.write_blueprint(&blueprint, run.config_text, kept)?;
+    write_fingerprints(run.run_dir, whole)?;
+    let mut kept: Vec<&'static str> = Vec::new();
+    if let Some((model, pretrained)) = published {
+        kept.extend(start::keep(&run_dir, model, &pretrained)?);
+    }
+    if !data.skipped.is_empty() {
+        run_dir.write_json(SKIPPED, &data.skipped)?;
+        kept.push(SKIPPED);
+    }
+    run_dir.write_blueprint(&blueprint, run.config_text, &kept)?;
     Ok((blueprint, run_dir))
 }
