@@ -165,13 +165,15 @@ pub trait Source: Send + Sync {
 
     /// What to call a sample in a message: its file and line, where it has them.
     fn sample_place(&self, sample: usize) -> String {
-        let (questions, unit) = self.questions();
-        format!("{questions}, {unit} {}", self.sample_number(sample))
+        match self.questions() {
+            (Some(file), unit) => format!("`{file}`, {unit} {}", self.sample_number(sample)),
+            (None, unit) => format!("{unit} {}", self.sample_number(sample)),
+        }
     }
 
-    /// What the samples are written in, and by what they are counted there: `` ("`data/train.jsonl`", "line") ``.
-    fn questions(&self) -> (String, &'static str) {
-        (self.place(), "sample")
+    /// The file that the samples are written in, where there is one, and what is counted there: `line` or `entry`.
+    fn questions(&self) -> (Option<String>, &'static str) {
+        (None, "sample")
     }
 
     /// Number of a sample in [`Source::questions`].

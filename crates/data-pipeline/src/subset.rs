@@ -107,7 +107,7 @@ impl Source for Subset {
         self.whole.place()
     }
 
-    fn questions(&self) -> (String, &'static str) {
+    fn questions(&self) -> (Option<String>, &'static str) {
         self.whole.questions()
     }
 

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use config_schema::Config;
 use data_pipeline::easy_vqa::{self, Fetched};
@@ -19,6 +20,9 @@ const ENDINGS: [&str; 2] = ["png", "jpg"];
 
 /// Exit code where files of the data set cannot be used.
 const UNUSABLE: u8 = 3;
+
+/// Most files that are looked at side by side: each may be a large image, decoded.
+const MOST_THREADS: usize = 16;
 
 /// The exported questions.
 const QUESTIONS: &str = "questions.json";
@@ -59,7 +63,7 @@ fn look(config: &Config, dataset: &Dataset, depth: Depth) -> Result<Checked, Fai
         splits: &splits.map(|split| (split.as_ref(), depth)),
         inputs: dataset.train.inputs(),
         image_size: config.dataset.image_size,
-        threads: config.memory_optimization.num_workers,
+        threads: available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS)),
     };
     let mut bar = Files::new();
     Ok(check(asked, &mut |done, of| bar.show(done, of))?)

@@ -91,6 +91,7 @@ fn all_faults_are_listed_with_number_lines_and_cure() {
     let faults = found["faults"].as_array().expect("a list");
     assert_eq!(faults.len(), 3);
     assert_eq!(faults[0]["file"], "ds/images/train-1.png");
+    assert_eq!(faults[0]["used_by"][0]["questions"], "ds/train.jsonl");
     assert_eq!(
         faults[0]["used_by"][0]["numbers"],
         serde_json::json!([5, 6, 7, 8])

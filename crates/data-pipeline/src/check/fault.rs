@@ -33,8 +33,8 @@ pub struct Use {
     /// Which of the splits that were checked.
     #[serde(skip)]
     pub split: usize,
-    /// What the samples are written in.
-    pub questions: String,
+    /// The file that the samples are written in, where there is one.
+    pub questions: Option<String>,
     /// What is counted there: lines or entries.
     pub unit: &'static str,
     /// Numbers of the samples there.
@@ -101,12 +101,10 @@ impl fmt::Display for Use {
             (_, "entry") => "entries".to_owned(),
             (_, unit) => format!("{unit}s"),
         };
-        write!(
-            f,
-            "{}, {plural} {}",
-            printable(&self.questions),
-            listed(&self.numbers)
-        )
+        if let Some(file) = &self.questions {
+            write!(f, "`{}`, ", printable(file))?;
+        }
+        write!(f, "{plural} {}", listed(&self.numbers))
     }
 }
 

@@ -102,8 +102,8 @@ impl Source for EasyVqa {
             .map_or_else(|| format!("{image}"), |path| path.display().to_string())
     }
 
-    fn questions(&self) -> (String, &'static str) {
-        (format!("`{}`", self.questions.display()), "entry")
+    fn questions(&self) -> (Option<String>, &'static str) {
+        (Some(self.questions.display().to_string()), "entry")
     }
 
     fn sample_number(&self, sample: usize) -> usize {

@@ -179,9 +179,9 @@ impl Source for Folder {
         format!("the {} split (`{}`)", self.split.name(), file.display())
     }
 
-    fn questions(&self) -> (String, &'static str) {
+    fn questions(&self) -> (Option<String>, &'static str) {
         let file = Layout(&self.root).questions(self.part);
-        (format!("`{}`", file.display()), "line")
+        (Some(file.display().to_string()), "line")
     }
 
     fn sample_number(&self, sample: usize) -> usize {

@@ -38,7 +38,7 @@ fn an_error_comes_in_place_of_its_batch_and_ends_the_epoch() {
                 assert_eq!(epoch.next().expect("a batch").expect("whole").index, index);
             }
             let error = epoch.next().expect("a batch").expect_err("image 9");
-            assert_eq!(error.to_string(), "the split, samples 27, 28 and 29");
+            assert_eq!(error.to_string(), "samples 27, 28 and 29");
             let cause = error.source().expect("a cause").to_string();
             assert_eq!(cause, expected, "{num_workers} workers");
             assert!(epoch.next().is_none());
@@ -57,7 +57,7 @@ fn preloading_reports_errors_and_panics_at_once() {
         };
         let error = Loader::new(Arc::new(source), encoder, config).err();
         let text = error.expect("image 9").to_string();
-        assert_eq!(text, "the split, samples 27, 28 and 29");
+        assert_eq!(text, "samples 27, 28 and 29");
     }
 }
 
