@@ -360,7 +360,17 @@ pub enum DataCommand {
         #[arg(long, default_value = "python3", value_name = "PROGRAM")]
         python: String,
     },
-    /// Count samples, images and answers of a data set
+    /// Decode every image and read every file of features, and list all that cannot be used
+    ///
+    /// Exit code 3 where there are any.
+    Check {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Count samples, images and answers of a data set, and report what a model can reach on it
     Stats {
         #[command(flatten)]
         config: ConfigArgs,

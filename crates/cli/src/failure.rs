@@ -240,6 +240,7 @@ impl Failure {
                 TrainError::Model(_) | TrainError::Part(_) | TrainError::Parallel => 2,
                 TrainError::Data(error) if is_memory(error) => DOES_NOT_FIT,
                 TrainError::Data(_)
+                | TrainError::DataFailed { .. }
                 | TrainError::Image { .. }
                 | TrainError::Weights(_)
                 | TrainError::WeightsIncomplete { .. } => 3,
@@ -308,6 +309,10 @@ impl Failure {
             }
             Self::Sampler(error) => Some(error.hint().to_owned()),
             Self::Data(error) | Self::Train(TrainError::Data(error)) => error.hint(),
+            Self::Train(TrainError::DataFailed { run_dir, .. }) => Some(format!(
+                "repair or replace what failed, then go on with `aoa train --resume {}`",
+                run_dir.display()
+            )),
             Self::Train(error) => error.help().map(str::to_owned),
             Self::Incomplete { .. } => Some(
                 "nothing was written; see what is missing and mis-shaped: a checkpoint of X-VLM wants the sizes of the [xvlm] \

@@ -48,7 +48,27 @@ impl Observer for PlainLines {
 
 struct Bar {
     line: LineBar,
+    files: Files,
     position: Position,
+}
+
+/// A bar for the files of a data set while they are looked at; nothing without a terminal.
+pub struct Files(LineBar);
+
+impl Files {
+    pub fn new() -> Self {
+        Self(LineBar::new("files looked at"))
+    }
+
+    /// So many were looked at, of so many.
+    pub fn show(&mut self, done: usize, of: usize) {
+        if done == of {
+            self.0.bar.finish_and_clear();
+            return;
+        }
+        self.0.bar.set_length(of as u64);
+        self.0.bar.set_position(done as u64);
+    }
 }
 
 /// Steps before the time left is estimated: the first ones are slower than the rest.
@@ -58,12 +78,17 @@ impl Bar {
     fn new() -> Self {
         Self {
             line: LineBar::new("steps"),
+            files: Files::new(),
             position: Position::default(),
         }
     }
 }
 
 impl Observer for Bar {
+    fn checking(&mut self, done: usize, of: usize) {
+        self.files.show(done, of);
+    }
+
     fn observe(&mut self, event: &Event) {
         let line = self.position.describe(event);
         let bar = &self.line.bar;
@@ -145,6 +170,7 @@ impl Position {
                     run_dir.display()
                 )
             }
+            Event::Data(report) => report.lines().join("\n"),
             Event::Segments(choice) => segments(choice),
             Event::Preloaded { images, of, bytes } => {
                 let bytes = Bytes(*bytes as u64);

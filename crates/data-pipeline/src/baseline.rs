@@ -21,8 +21,12 @@ pub fn accuracy_of_constant(samples: &[Sample], answers: &AnswerList, answer: us
         targets
             .filter(|(index, _)| *index == answer)
             .map(|(_, score)| f64::from(score))
-            .sum()
+            .fold(0.0, |sum, score| sum + score)
     };
-    let total: f64 = samples.iter().map(score).sum();
+    // An empty sum is -0.0, which would be printed with its sign.
+    let total = samples
+        .iter()
+        .map(score)
+        .fold(0.0, |sum, score| sum + score);
     total / samples.len().max(1) as f64
 }

@@ -64,15 +64,6 @@ impl Encoder {
         ])
     }
 
-    /// How many of the samples' questions are cut to [`Encoder::max_question_tokens`].
-    pub fn truncated(&self, samples: &[Sample]) -> usize {
-        let splitting = self.vocabulary.splitting();
-        samples
-            .iter()
-            .filter(|sample| splitting.words(&sample.question).len() > self.max_question_tokens)
-            .count()
-    }
-
     /// The words of a question, each with whether the training split has it.
     pub fn known_words(&self, question: &str) -> Vec<(String, bool)> {
         let words = self.vocabulary.splitting().words(question).into_iter();

@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use crate::check::Faults;
 use crate::image::ImageError;
 use crate::inputs::RegionShape;
 
@@ -256,17 +257,6 @@ pub enum DataError {
         suggestion: Option<String>,
     },
 
-    /// A question names an image that is not there.
-    #[error("`{}`, entry {entry}: image `{}` is missing", path.display(), image.display())]
-    MissingImage {
-        /// The file of questions.
-        path: PathBuf,
-        /// Index of the question, from 0.
-        entry: usize,
-        /// Where the image should be.
-        image: PathBuf,
-    },
-
     /// A line of a file has the wrong content.
     #[error("`{}`, line {line}: expected {expected}, found `{found}`", path.display())]
     Line {
@@ -280,15 +270,11 @@ pub enum DataError {
         found: String,
     },
 
-    /// A line names an image that is not there, or whose features are not.
-    #[error("`{}`, line {line}: `{}` is missing", path.display(), file.display())]
-    MissingFile {
-        /// The file of questions.
+    /// A file that the data set names is not there.
+    #[error("`{}` is missing", path.display())]
+    Missing {
+        /// Where it should be.
         path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What should be there.
-        file: PathBuf,
     },
 
     /// A file has the wrong content.
@@ -309,6 +295,41 @@ pub enum DataError {
         image: String,
         /// What is wrong with it.
         source: ImageError,
+    },
+
+    /// Something is wrong with a file while samples that use it are loaded.
+    #[error("{used_by}")]
+    InUse {
+        /// The places of the samples.
+        used_by: String,
+        /// What is wrong.
+        source: Box<DataError>,
+    },
+
+    /// Files of the data set cannot be used.
+    #[error("{} of {files} files of the data set cannot be used{faults}", faults.0.len())]
+    BadFiles {
+        /// Which, and why not.
+        faults: Faults,
+        /// How many files were looked at.
+        files: usize,
+    },
+
+    /// More samples would be left out than may be.
+    #[error(
+        "{bad} of {samples} samples of the {split} split use files that cannot be used{faults}"
+    )]
+    TooManyBad {
+        /// The split.
+        split: &'static str,
+        /// Samples that would be left out.
+        bad: usize,
+        /// Samples of the split.
+        samples: usize,
+        /// The largest part that may be left out, `0.0..=1.0`.
+        limit: f64,
+        /// The files, and what is wrong with them.
+        faults: Faults,
     },
 
     /// Reading or decoding an image panicked: a bug, kept from ending the run without a trace.

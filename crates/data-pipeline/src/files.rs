@@ -18,6 +18,12 @@ pub(crate) const LARGEST_LIST: usize = 64 << 20;
 /// Largest file of JSON about a whole data set, in bytes.
 pub(crate) const LARGEST_JSON: usize = 1 << 30;
 
+/// Largest encoded image, in bytes: twice what the most pixels take uncompressed.
+pub(crate) const LARGEST_IMAGE: usize = 512 << 20;
+
+/// Largest file of region features, in bytes.
+pub(crate) const LARGEST_FEATURES: usize = 256 << 20;
+
 /// What some programs write in front of a text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
@@ -57,6 +63,11 @@ fn metadata(path: &Path) -> Result<Option<Metadata>, DataError> {
 
 /// The text of a file of at most `limit` bytes.
 pub(crate) fn text(path: &Path, limit: usize) -> Result<String, DataError> {
+    utf8(bytes(path, limit)?, path, 1)
+}
+
+/// The content of a file of at most `limit` bytes.
+pub(crate) fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>, DataError> {
     let mut bytes = Vec::new();
     let mut file = open(path)?.take(limit as u64 + 1);
     file.read_to_end(&mut bytes).map_err(failed(path))?;
@@ -66,7 +77,19 @@ pub(crate) fn text(path: &Path, limit: usize) -> Result<String, DataError> {
             limit,
         });
     }
-    utf8(bytes, path, 1)
+    Ok(bytes)
+}
+
+/// A regular file that a data set names, and its length. That there is none is an error of its own.
+pub(crate) fn named(path: &Path) -> Result<(File, u64), DataError> {
+    if !is_file(path)? {
+        return Err(DataError::Missing {
+            path: path.to_owned(),
+        });
+    }
+    let file = open(path)?;
+    let length = file.metadata().map_err(failed(path))?.len();
+    Ok((file, length))
 }
 
 /// The lines of a file, each of at most [`LONGEST_LINE`] bytes, with their numbers from 1.
@@ -172,7 +195,7 @@ fn wide_encoding(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-fn failed(path: &Path) -> impl Fn(io::Error) -> DataError {
+pub(crate) fn failed(path: &Path) -> impl Fn(io::Error) -> DataError {
     move |source| DataError::Io {
         path: path.to_owned(),
         source,

@@ -34,6 +34,16 @@ impl DataError {
                 Some("`xvlm.vocabulary` names a `vocab.txt` or `tokenizer.json`".to_owned())
             }
             Self::Occupied { .. } => Some("name a new folder, or an empty one".to_owned()),
+            Self::BadFiles { .. } => Some(
+                "repair these files, or remove their lines; `aoa data check` lists all that are broken, with the cure of \
+                 each; `dataset.on_bad_sample = \"skip\"` leaves their samples out"
+                    .to_owned(),
+            ),
+            Self::TooManyBad { limit, .. } => Some(format!(
+                "`dataset.max_bad_fraction = {limit}` allows no more: repair the files, or raise it; `aoa data check` lists \
+                 all of them"
+            )),
+            Self::InUse { source, .. } => source.hint(),
             Self::NothingToHoldOut { .. } => Some(
                 "give the data set a validation split of its own, or at least two training images, of which \
                  `dataset.validation_fraction` is held out"

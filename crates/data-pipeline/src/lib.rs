@@ -44,6 +44,7 @@
 mod answers;
 mod baseline;
 mod batch;
+mod check;
 pub mod easy_vqa;
 mod encoder;
 mod error;
@@ -53,15 +54,19 @@ pub mod folder;
 mod hint;
 mod hold_out;
 mod image;
+mod image_file;
 mod inputs;
 mod loader;
+mod report;
 mod sample;
 mod shapes;
+mod subset;
 mod text;
 
 pub use answers::{AnswerNormalisation, AnswerReading, ReadingFacts, Votes, normalise_answer};
 pub use baseline::{accuracy_of_constant, majority_answer};
 pub use batch::Batch;
+pub use check::{Check, Checked, Depth, Fault, Faults, SharedImages, Stamp, Use, check};
 pub use easy_vqa::EasyVqa;
 pub use encoder::Encoder;
 pub use error::DataError;
@@ -74,8 +79,10 @@ pub use image::{
 };
 pub use inputs::{BOX_SIZE, Inputs, RegionShape, Regions};
 pub use loader::{Epoch, Footprint, ImageSizes, Loader, LoaderConfig, Order, Preload};
+pub use report::{DataReport, SplitReport, TextReport, Thresholds};
 pub use sample::{Answer, Sample, Source, Split};
 pub use shapes::{Language, Shapes, ShapesConfig};
+pub use subset::Subset;
 pub use text::{
     AnswerList, PAD, Pieces, SpecialTokens, Splitting, TokenTable, UNKNOWN, Vocabulary, WordPiece,
     WordPieceForm, pre_question, tokenize,

@@ -1,8 +1,9 @@
 use serde_json::{Map, Value};
 
 use crate::answers::{AnswerNormalisation, ReadingFacts, Votes};
+use crate::check::Stamp;
 use crate::error::DataError;
-use crate::inputs::{Inputs, Regions};
+use crate::inputs::{Inputs, RegionShape, Regions};
 
 /// The part a set of samples plays in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,6 +116,25 @@ pub trait Source: Send + Sync {
     /// When the image cannot be read, naming it.
     fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError>;
 
+    /// Looks at an image as far as little reading goes: whether its file is there, is a regular one, and begins and ends as
+    /// images do. An image of which that cannot be told is decoded. Gives what tells its bytes from others; nothing where the
+    /// data set has no files.
+    ///
+    /// # Errors
+    /// When the image cannot be read, naming it.
+    fn glance(&self, _image: usize) -> Result<Option<Stamp>, DataError> {
+        Ok(None)
+    }
+
+    /// Looks at the region features of an image as far as little reading goes, and gives the size that they say they have;
+    /// nothing where the data set has no files.
+    ///
+    /// # Errors
+    /// When they cannot be read, naming them.
+    fn glance_regions(&self, _image: usize) -> Result<Option<RegionShape>, DataError> {
+        Ok(None)
+    }
+
     /// What to call an image in a message: its path, where it has one.
     fn image_name(&self, image: usize) -> String;
 
@@ -130,7 +150,20 @@ pub trait Source: Send + Sync {
 
     /// What to call a sample in a message: its file and line, where it has them.
     fn sample_place(&self, sample: usize) -> String {
-        format!("sample {sample}")
+        match self.questions() {
+            (Some(file), unit) => format!("`{file}`, {unit} {}", self.sample_number(sample)),
+            (None, unit) => format!("{unit} {}", self.sample_number(sample)),
+        }
+    }
+
+    /// The file that the samples are written in, where there is one, and what is counted there: `line` or `entry`.
+    fn questions(&self) -> (Option<String>, &'static str) {
+        (None, "sample")
+    }
+
+    /// Number of a sample in [`Source::questions`].
+    fn sample_number(&self, sample: usize) -> usize {
+        sample
     }
 
     /// How the file of questions was read, where there is one.

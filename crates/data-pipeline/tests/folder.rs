@@ -256,12 +256,6 @@ fn missing_parts_are_named() {
             .hint()
             .is_some_and(|hint| hint.contains("dataset.root"))
     );
-    for file in ["images/sub/b.jpg", "features/sub/b.jpg.safetensors"] {
-        check(
-            |root| fs::remove_file(root.join(file)).expect("a file"),
-            &format!("`{{}}/test.jsonl`, line 2: `{{}}/{file}` is missing"),
-        );
-    }
     check(
         |root| fs::write(root.join("statistical_words.json"), r#"{"a.png": []}"#).expect("a file"),
         "`{}/statistical_words.json`: expected words for image `sub/b.jpg`, found none",
@@ -540,34 +534,13 @@ fn broken_features_are_named() {
         let root = data_set();
         let path = root.path().join("features/a.png.safetensors");
         fs::write(&path, content).expect("a file");
-        let error = Folder::open(root.path(), Split::Test, HOLD_OUT).expect_err(message);
+        let error = open(&root, Split::Test).regions(0).expect_err(message);
         let text = error.to_string();
         assert!(
             text.starts_with(&format!("`{}`: {message}", path.display())),
             "{text}"
         );
     }
-}
-
-#[test]
-fn features_of_another_size_are_named() {
-    check(
-        |root| {
-            let content = safetensors(&[
-                ("regions", &[3, 3], &[0.5; 9]),
-                ("boxes", &[3, 6], &[0.5; 18]),
-            ]);
-            fs::write(root.join("features/sub/b.jpg.safetensors"), content).expect("a file");
-        },
-        "`{}/features/sub/b.jpg.safetensors`: expected 2 x 3 regions x features, found 3 x 3",
-    );
-    // A file whose head says nothing is read for what is wrong with it.
-    check(
-        |root| {
-            fs::write(root.join("features/sub/b.jpg.safetensors"), [9; 4]).expect("a file");
-        },
-        "`{}/features/sub/b.jpg.safetensors`: expected a safetensors file, found header too small",
-    );
 }
 
 #[test]
@@ -588,6 +561,7 @@ fn a_split_without_an_input_of_the_training_split_is_named_with_its_file() {
         ("boxes", &[1, 6], &[0.5; 6]),
     ]);
     let file = root.path().join("features/a.png.safetensors");
+    // The only image of the split.
     fs::write(&file, content).expect("a file");
     let inputs = Inputs {
         entities: None,

@@ -5,7 +5,7 @@ mod support;
 use std::path::Path;
 
 use data_pipeline::{
-    Answer, AnswerList, DataError, Encoder, PAD, Sample, Splitting, UNKNOWN, Vocabulary,
+    Answer, AnswerList, DataError, PAD, Sample, Splitting, UNKNOWN, Vocabulary,
     accuracy_of_constant, majority_answer, tokenize,
 };
 use proptest::prelude::*;
@@ -131,16 +131,6 @@ fn questions_are_cut_and_padded_at_the_end() {
     ] {
         let encoded = vocabulary.encode(question, tokens);
         assert_eq!(encoded, (expected.to_vec(), length), "{question:?}");
-    }
-}
-
-#[test]
-fn cut_questions_are_counted() {
-    let samples = ["a b c", "a b", "a", "a, b; c: d"].map(|q| sample(q, &[("yes", 1.0)]));
-    let source = Questions(samples.into());
-    for (tokens, expected) in [(1, 3), (2, 2), (3, 1), (4, 0)] {
-        let encoder = Encoder::build(&source, tokens, 8).expect("words and answers");
-        assert_eq!(encoder.truncated(&source.0), expected, "{tokens} tokens");
     }
 }
 

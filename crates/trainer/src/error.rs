@@ -18,6 +18,16 @@ pub enum TrainError {
     /// The data set could not be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The data set failed while the run used it.
+    #[error("{}", stopped_after(*step))]
+    DataFailed {
+        /// Steps taken, which a checkpoint has.
+        step: usize,
+        /// The run.
+        run_dir: PathBuf,
+        /// What failed.
+        source: DataError,
+    },
     /// The image of a question cannot be decoded.
     #[error("cannot decode the image `{name}`")]
     Image {
@@ -191,6 +201,14 @@ pub enum TrainError {
 impl From<Box<HostRefusal>> for TrainError {
     fn from(refusal: Box<HostRefusal>) -> Self {
         Self::HostMemory(refusal)
+    }
+}
+
+fn stopped_after(step: usize) -> String {
+    match step {
+        0 => "the run stopped before its first step".to_owned(),
+        1 => "the run stopped after 1 step, which is saved".to_owned(),
+        step => format!("the run stopped after {step} steps, which are saved"),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use data_pipeline::DataReport;
 use serde::{Deserialize, Serialize};
 
 use crate::advice::Advice;
@@ -41,6 +42,8 @@ pub enum Event {
         /// Steps taken already.
         step: usize,
     },
+    /// What the data set lets a model learn and reach; once, when the run begins.
+    Data(Box<DataReport>),
     /// The budget decided on the length of the segments that are computed twice.
     Segments(SegmentChoice),
     /// Images were preloaded as far as they fit.
@@ -184,6 +187,9 @@ pub struct Summary {
 
 /// Receives the events of a run.
 pub trait Observer {
+    /// Called while the files of the data set are looked at, before the run: how many were, of how many.
+    fn checking(&mut self, _done: usize, _of: usize) {}
+
     /// Takes note of an event.
     fn observe(&mut self, event: &Event);
 

@@ -45,6 +45,7 @@ mod steps;
 mod stopwatch;
 mod trained;
 mod training;
+mod usable;
 mod window;
 
 pub use aoa_model::binary_cross_entropy;
@@ -68,3 +69,4 @@ pub use run_dir::{
 pub use steps::Steps;
 pub use trained::{Answer, Trained};
 pub use training::{Run, preflight, train};
+pub use usable::{Skipped, SkippedSample, Usable, data_report, usable};

@@ -1,48 +1,97 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
+use std::thread::available_parallelism;
 
+use config_schema::Config;
 use data_pipeline::easy_vqa::{self, Fetched};
-use data_pipeline::{DataError, Split, folder};
-use trainer::Dataset;
+use data_pipeline::{Check, Checked, DataError, Depth, Fault, Split, Thresholds, check, folder};
+use trainer::{Dataset, data_report, training_encoder};
 
+use crate::ActiveModel;
 use crate::args::{ConfigArgs, DataCommand, ExportFormat, FetchName};
 use crate::commands::tell_reading;
 use crate::failure::Failure;
 use crate::output;
+use crate::progress::Files;
 
 /// Endings of exported pictures, PNG and JPEG.
 const ENDINGS: [&str; 2] = ["png", "jpg"];
 
+/// Exit code where files of the data set cannot be used.
+const UNUSABLE: u8 = 3;
+
+/// Most files that are looked at side by side: each may be a large image, decoded.
+const MOST_THREADS: usize = 16;
+
 /// The exported questions.
 const QUESTIONS: &str = "questions.json";
 
-pub fn run(command: &DataCommand) -> Result<(), Failure> {
+pub fn run(command: &DataCommand) -> Result<ExitCode, Failure> {
     match command {
+        DataCommand::Check { config, json } => return check_files(config, *json),
         DataCommand::Fetch {
             name: FetchName::EasyVqa,
             data_root,
             python,
         } => {
             announce(&easy_vqa::fetch(data_root, python)?);
-            Ok(())
         }
-        DataCommand::Stats { config, json } => stats(config, *json),
+        DataCommand::Stats { config, json } => stats(config, *json)?,
         DataCommand::Export {
             config,
             split,
             format: ExportFormat::Pictures,
             count,
             to,
-        } => export(config, (*split).into(), *count, to),
+        } => export(config, (*split).into(), *count, to)?,
         DataCommand::Export {
             config,
             format: ExportFormat::Folder,
             count,
             to,
             ..
-        } => export_folder(config, *count, to),
+        } => export_folder(config, *count, to)?,
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looks at the files of all splits.
+fn look(config: &Config, dataset: &Dataset, depth: Depth) -> Result<Checked, Failure> {
+    let splits = [&dataset.train, &dataset.validation, &dataset.test];
+    let asked = Check {
+        splits: &splits.map(|split| (split.as_ref(), depth)),
+        inputs: dataset.train.inputs(),
+        image_size: config.dataset.image_size,
+        threads: available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS)),
+    };
+    let mut bar = Files::new();
+    Ok(check(asked, &mut |done, of| bar.show(done, of))?)
+}
+
+fn check_files(config: &ConfigArgs, json: bool) -> Result<ExitCode, Failure> {
+    let config = config.settings()?.resolved.config;
+    let Checked { files, faults, .. } = look(&config, &Dataset::open(&config)?, Depth::Whole)?;
+    if json {
+        output::json(&serde_json::json!({ "files": files, "faults": faults }));
+    } else {
+        for (number, fault) in (1..).zip(&faults) {
+            let Fault { cause, cure, .. } = fault;
+            let (file, places) = (fault.name(), fault.places());
+            output::line(format!(
+                "{number}. {file}: {cause}\n   used by {places}\n   cure: {cure}"
+            ));
+        }
+    }
+    output::note(match faults.len() {
+        0 => format!("all of {files} files can be used"),
+        faults => format!("{faults} of {files} files cannot be used"),
+    });
+    Ok(match faults.len() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(UNUSABLE),
+    })
 }
 
 /// Says where a data set is now.
@@ -56,14 +105,19 @@ pub fn announce(fetched: &Fetched) {
 }
 
 fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
-    let dataset = Dataset::open(&config.settings()?.resolved.config)?;
+    let config = config.settings()?.resolved.config;
+    let dataset = Dataset::open(&config)?;
     tell_reading(&dataset);
-    let splits = [
-        ("train", &dataset.train),
-        ("validation", &dataset.validation),
-        ("test", &dataset.test),
-    ];
-    for (name, source) in splits {
+    let encoder = training_encoder::<ActiveModel>(&config, dataset.train.as_ref())?;
+    let checked = look(&config, &dataset, Depth::Glance)?;
+    let report = data_report(&config, &encoder, &dataset, &checked.shared);
+    for figures in &report.splits {
+        let name = figures.split;
+        let source = match name {
+            "train" => &dataset.train,
+            "validation" => &dataset.validation,
+            _ => &dataset.test,
+        };
         let mut answers = BTreeMap::<&str, usize>::new();
         for answer in source.samples().iter().flat_map(|sample| &sample.answers) {
             *answers.entry(&answer.text).or_default() += 1;
@@ -72,7 +126,8 @@ fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
         if json {
             output::json(&serde_json::json!({
                 "split": name, "samples": samples, "images": images,
-                "inputs": source.inputs(), "answers": answers,
+                "inputs": source.inputs(), "answers": answers, "report": figures,
+                "answer_list": { "answers": report.answers, "once": report.answers_once },
             }));
         } else {
             let shares = answers.iter().map(|(answer, count)| {
@@ -87,6 +142,19 @@ fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
                 shares.join(", ")
             ));
         }
+    }
+    if !json {
+        report.lines().into_iter().for_each(output::line);
+    }
+    for warning in report.warnings(&Thresholds::DEFAULT) {
+        output::note(format!("warning: {warning}"));
+    }
+    if !checked.faults.is_empty() {
+        output::note(format!(
+            "warning: {} of {} files cannot be used; `aoa data check` lists them",
+            checked.faults.len(),
+            checked.files
+        ));
     }
     Ok(())
 }

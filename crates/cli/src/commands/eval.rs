@@ -1,12 +1,12 @@
 use data_pipeline::Split;
-use trainer::{Dataset, Trained, changed_splits, device};
+use trainer::{Dataset, Skipped, Trained, changed_splits, device, usable};
 
 use crate::ActiveModel;
 use crate::args::{ConfigArgs, EvalArgs};
 use crate::commands::{run_dir, tell_reading, warn_of};
 use crate::failure::Failure;
 use crate::output;
-use crate::progress::{self, percent};
+use crate::progress::{self, Files, percent};
 use crate::settings::of_run;
 
 pub fn run(args: &EvalArgs) -> Result<(), Failure> {
@@ -26,15 +26,28 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let dataset = Dataset::open(config)?;
     tell_reading(&dataset);
     let asked: Split = args.split.into();
-    if changed_splits(&run_dir, &dataset)?.contains(&asked) {
+    let changed = changed_splits(&run_dir, &dataset)?.contains(&asked);
+    if changed {
         output::note(format!(
             "warning: the {} split is not the one that {} began with",
             asked.name(),
             run_dir.display()
         ));
     }
+    // What the run left out belongs to the data that it began with.
+    let skipped = if changed {
+        None
+    } else {
+        Skipped::of_run(&run_dir)?
+    };
+    let mut bar = Files::new();
+    let mut progress = |done, of| bar.show(done, of);
+    let data = usable::<ActiveModel>(config, &dataset, &[asked], skipped, &mut progress)?;
+    for warning in data.skipped.warnings() {
+        output::note(format!("warning: {warning}"));
+    }
     let mut observer = progress::observer(false);
-    let result = trained.evaluate(config, &dataset, asked, observer.as_mut())?;
+    let result = trained.evaluate(config, &data.dataset, asked, observer.as_mut())?;
     let split = args.split.name();
     if args.json {
         output::json(&serde_json::json!({

@@ -34,13 +34,13 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Plan(args) => return plan::run(&args),
         Command::Presets { command } => return presets::run(&command),
         Command::Fit(args) => return fit::run(&args),
+        Command::Data { command } => return data::run(&command),
         Command::Eval(args) => eval::run(&args)?,
         Command::Ask(args) => ask::run(&args)?,
         Command::Probe(args) => probe::run(&args)?,
         Command::Monitor(args) => monitor::run(&args)?,
         Command::Runs { command } => runs::run(&command)?,
         Command::Config { command } => config::run(&command)?,
-        Command::Data { command } => data::run(&command)?,
         Command::Weights { command } => weights::run(&command)?,
         Command::Completions { shell } => {
             let script = completion::script(shell);

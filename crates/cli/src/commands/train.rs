@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use config_schema::{Config, DatasetName, Device, Preload};
-use data_pipeline::{DataError, easy_vqa};
+use data_pipeline::{DataError, ReadingFacts, Split, Thresholds, easy_vqa};
 use gpu_probe::CudaDevice;
-use trainer::host::{Data, HostPlan};
+use trainer::host::{Counted, Data, HostPlan};
 use trainer::memory::{Bytes, CardMeter, DeviceMemory, OutOfMemory, budget};
 use trainer::plan::{WorstCase, choose_segment, least, plan, with_segment};
-use trainer::{Checkpoints, DataShape, Model, Run, Steps, TrainError, device, preflight, train};
+use trainer::{
+    Checkpoints, DataShape, Dataset, Model, Run, Skipped, Steps, TrainError, data_report, device,
+    preflight, train, usable,
+};
 
 use crate::ActiveModel;
 use crate::advice;
@@ -22,7 +25,7 @@ use crate::commands::tell_reading;
 use crate::failure::Failure;
 use crate::interrupt::{INTERRUPTED, Request, on_request};
 use crate::output;
-use crate::progress;
+use crate::progress::{self, Files};
 use crate::restart::restart;
 use crate::run_folder::RunFolder;
 use crate::settings::{Settings, configured_library, of_run};
@@ -133,22 +136,26 @@ fn newest_step(run_dir: &Path) -> usize {
 /// Everything that happens before the first step, without the step.
 fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let config = &settings.resolved.config;
-    let data = Data::open::<ActiveModel>(config)?;
-    tell_reading(&data.dataset);
-    let parts = <ActiveModel as Model>::configure(config, &DataShape::of(&data.encoder))
-        .map_err(TrainError::Model)?;
     let device = device::open(&settings.device)?;
+    let counted = Counted::begin();
+    let whole = Dataset::open(config)?;
+    tell_reading(&whole);
     let run_dir = match &args.resume {
         Some(run_dir) => run_dir.clone(),
         None => RunFolder::next(config),
     };
-    preflight(
-        config,
-        &device,
-        &data.dataset,
-        &run_dir,
-        args.resume.is_some(),
-    )?;
+    preflight(config, &device, &whole, &run_dir, args.resume.is_some())?;
+    let skipped = match &args.resume {
+        Some(run_dir) => Skipped::of_run(run_dir)?,
+        None => None,
+    };
+    let splits = [Split::Train, Split::Validation, Split::Test];
+    let mut bar = Files::new();
+    let mut progress = |done, of| bar.show(done, of);
+    let used = usable::<ActiveModel>(config, &whole, &splits, skipped, &mut progress)?;
+    let data = Data::of::<ActiveModel>(config, used.dataset.clone(), counted)?;
+    let parts = <ActiveModel as Model>::configure(config, &DataShape::of(&data.encoder))
+        .map_err(TrainError::Model)?;
     let host = host::checked::<ActiveModel>(settings, config, &data)?;
     let mut pretrained = None;
     // A run that goes on has the weights that it began with.
@@ -160,7 +167,12 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let budget_bytes = budget(config, settings.capacity());
     let planned_bytes = planned_within(config, settings.device, &worst, budget_bytes)?;
     let samples = data.dataset.train.samples().len();
+    let report = data_report(config, &data.encoder, &data.dataset, &used.shared);
+    let mut warnings = used.skipped.warnings();
+    warnings.extend(report.warnings(&Thresholds::DEFAULT));
     if args.json {
+        let readings = data.dataset.readings().into_iter();
+        let of_reading = readings.flat_map(ReadingFacts::warnings);
         output::json(&serde_json::json!({
             "preset": settings.resolved.preset,
             "device": settings.device.to_string(),
@@ -174,10 +186,14 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
             "budget_bytes": budget_bytes,
             "planned_bytes": planned_bytes,
             "host": host,
+            "data": report,
+            "skipped": used.skipped,
+            "warnings": of_reading.chain(warnings.clone()).collect::<Vec<_>>(),
             "config": config,
         }));
     } else {
         output::text(settings.resolved.annotated_toml());
+        output::note(report.lines().join("\n"));
         if let Some(pretrained) = &pretrained {
             output::note(progress::weights_taken(pretrained));
         }
@@ -195,6 +211,9 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
                 "{preloaded_images} of {images} images are to be preloaded"
             ));
         }
+    }
+    for warning in warnings {
+        output::note(format!("warning: {warning}"));
     }
     output::note("dry run: nothing was trained");
     Ok(ExitCode::SUCCESS)

@@ -112,8 +112,12 @@ fn data_errors_name_file_and_cure() {
     easy_vqa(&place, r#"[["what color is it?", "rad", 0]]"#);
     place.fails(3, &["questions.json", "rad", "red"], &train());
 
-    easy_vqa(&place, r#"[["what color is it?", "red", 7]]"#);
-    place.fails(3, &["7.png"], &train());
+    easy_vqa(&place, &QUESTIONS.replace(", 1]", ", 7]"));
+    place.fails(
+        3,
+        &["7.png", "is missing", "train/questions.json", "entry 1"],
+        &train(),
+    );
 
     // The coarse branch has 512 positions.
     let long = vec!["red"; 600].join(" ");

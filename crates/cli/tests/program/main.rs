@@ -4,6 +4,7 @@ mod advice;
 mod bad_input;
 mod cards;
 mod completions;
+mod data_check;
 mod data_sets;
 mod derive;
 mod devices;

@@ -59,6 +59,17 @@ pub enum ShapesLanguage {
     Zh,
 }
 
+/// What becomes of samples whose files cannot be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBadSample {
+    /// The run does not begin.
+    #[default]
+    Error,
+    /// They are left out of the run.
+    Skip,
+}
+
 /// What is learned: the questions, their images and how both are cut to size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -85,6 +96,14 @@ pub struct Dataset {
     /// articles, numbers up to ten as digits, as the official scorer of VQA compares answers; votes that are all equal stay
     /// as they are written, as they do there. `none`: as written.
     pub answer_normalisation: AnswerNormalisation,
+    /// What becomes of samples whose image or region features cannot be used: "error" (the run does not begin, and all such
+    /// files are named) or "skip" (they are left out, as if their lines were not there). With "skip" every file is read whole
+    /// before the first step; what is left out is in `skipped.json` of the run, and stays left out when it is resumed.
+    pub on_bad_sample: OnBadSample,
+    /// Largest part of each split's samples that `on_bad_sample = "skip"` may leave out. Where there are more, the run does
+    /// not begin.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub max_bad_fraction: f64,
     /// Seed from which the images and questions of `shapes` are drawn.
     #[schemars(range(max = 9_223_372_036_854_775_807_u64))]
     pub shapes_seed: u64,
@@ -116,6 +135,8 @@ impl Default for Dataset {
             max_question_tokens: 40,
             validation_fraction: 0.05,
             answer_normalisation: AnswerNormalisation::Vqa,
+            on_bad_sample: OnBadSample::Error,
+            max_bad_fraction: 0.01,
             shapes_seed: 1,
             shapes_train_images: 10_000,
             shapes_validation_images: 400,

@@ -8,7 +8,8 @@ mod training;
 mod xvlm;
 
 pub use data::{
-    AnswerNormalisation, DataLoading, Dataset, DatasetName, ExifOrientation, ShapesLanguage,
+    AnswerNormalisation, DataLoading, Dataset, DatasetName, ExifOrientation, OnBadSample,
+    ShapesLanguage,
 };
 pub use effects::Language;
 pub(crate) use effects::effect;

@@ -1,10 +1,11 @@
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::read::Layout;
+use crate::check::Stamp;
 use crate::error::DataError;
 use crate::hold_out::HoldOut;
+use crate::image_file;
 use crate::sample::{Answer, Sample, Source, Split};
 
 /// One split of the `easy-vqa` data set, read from its folder.
@@ -15,6 +16,10 @@ use crate::sample::{Answer, Sample, Source, Split};
 pub struct EasyVqa {
     samples: Vec<Sample>,
     images: Vec<PathBuf>,
+    /// The file of questions.
+    questions: PathBuf,
+    /// Entry of each sample in it, from 0.
+    entries: Vec<usize>,
 }
 
 impl EasyVqa {
@@ -23,8 +28,8 @@ impl EasyVqa {
     /// `hold_out` says which training images make up the validation split.
     ///
     /// # Errors
-    /// When a part of the data set is missing, there are too few images to hold any out, a file is not what it should be, an answer is not in `answers.txt`, or
-    /// an image that a question names is not there. Images are looked for here and opened when they are read.
+    /// When a part of the data set is missing, there are too few images to hold any out, a file is not what it should be, or an answer
+    /// is not in `answers.txt`. Images are opened when they are read; whether they can be, [`check`](crate::check()) says.
     pub fn open(folder: &Path, split: Split, hold_out: HoldOut) -> Result<Self, DataError> {
         hold_out.check()?;
         let layout = Layout(folder);
@@ -35,42 +40,41 @@ impl EasyVqa {
         };
         let entries = layout.read_questions(part)?;
 
-        // The number of each image, with the first entry that names it.
-        let mut named = BTreeMap::new();
-        for (entry, question) in entries.iter().enumerate() {
-            named.entry(question.2).or_insert(entry);
-        }
-        for (&number, &entry) in &named {
-            let image = layout.image(part, number);
-            if !image.is_file() {
-                return Err(DataError::MissingImage {
-                    path: layout.questions(part),
-                    entry,
-                    image,
-                });
-            }
-        }
-        let all: Vec<usize> = named.into_keys().collect();
+        let all: BTreeSet<usize> = entries.iter().map(|entry| entry.2).collect();
+        let all = all.into_iter().collect();
         let numbers = match split {
             Split::Test => all,
             split => hold_out.divide(all, split, layout.questions(part))?,
         };
         let position: BTreeMap<_, _> = numbers.iter().copied().zip(0..).collect();
-        let samples = entries
+        let (samples, numbers_of_entries) = entries
             .into_iter()
-            .filter_map(|entry| {
-                Some(Sample {
+            .enumerate()
+            .filter_map(|(number, entry)| {
+                let sample = Sample {
                     image: *position.get(&entry.2)?,
                     question: entry.0,
                     answers: vec![Answer::only(entry.1)],
                     ..Sample::default()
-                })
+                };
+                Some((sample, number))
             })
-            .collect();
+            .unzip();
         let images = numbers.iter().map(|&number| layout.image(part, number));
         Ok(Self {
             samples,
             images: images.collect(),
+            questions: layout.questions(part),
+            entries: numbers_of_entries,
+        })
+    }
+
+    /// Path of an image that there is.
+    fn path(&self, image: usize) -> Result<&Path, DataError> {
+        let path = self.images.get(image).map(PathBuf::as_path);
+        path.ok_or(DataError::NoSuchImage {
+            image,
+            images: self.images.len(),
         })
     }
 }
@@ -85,20 +89,25 @@ impl Source for EasyVqa {
     }
 
     fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError> {
-        let path = self.images.get(image).ok_or(DataError::NoSuchImage {
-            image,
-            images: self.images.len(),
-        })?;
-        fs::read(path).map_err(|source| DataError::Io {
-            path: path.clone(),
-            source,
-        })
+        image_file::read(self.path(image)?)
+    }
+
+    fn glance(&self, image: usize) -> Result<Option<Stamp>, DataError> {
+        image_file::glance(self.path(image)?).map(Some)
     }
 
     fn image_name(&self, image: usize) -> String {
         self.images
             .get(image)
             .map_or_else(|| format!("{image}"), |path| path.display().to_string())
+    }
+
+    fn questions(&self) -> (Option<String>, &'static str) {
+        (Some(self.questions.display().to_string()), "entry")
+    }
+
+    fn sample_number(&self, sample: usize) -> usize {
+        self.entries.get(sample).copied().unwrap_or(0)
     }
 
     fn image_id(&self, image: usize) -> String {

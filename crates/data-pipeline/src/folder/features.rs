@@ -1,4 +1,4 @@
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -6,6 +6,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use crate::error::DataError;
+use crate::files;
 use crate::inputs::{BOX_SIZE, RegionShape, Regions};
 
 /// How far a box may reach beyond the image by rounding.
@@ -14,40 +15,67 @@ const ROUNDING: f32 = 1e-3;
 /// Longest head of a file that is looked at alone, in bytes.
 const LONGEST_HEAD: u64 = 1 << 20;
 
-/// What the head of a safetensors file says of `regions`.
+/// What the head of a safetensors file says of the two tensors.
 #[derive(Deserialize)]
 struct Head {
     regions: TensorHead,
+    boxes: TensorHead,
 }
 
 #[derive(Deserialize)]
 struct TensorHead {
+    dtype: Dtype,
     shape: [usize; 2],
+    data_offsets: [u64; 2],
 }
 
-/// The size that a file says its features have. Only where it does not say so the whole file is read, for what is wrong.
-pub(super) fn shape(path: &Path) -> Result<RegionShape, DataError> {
-    match head(path) {
-        Some(Head {
-            regions: TensorHead {
-                shape: [regions, dim],
-            },
-        }) => Ok(RegionShape { regions, dim }),
+impl TensorHead {
+    /// Whether it lies within `bytes` of data, and has as many as its shape says.
+    fn fits(&self, bytes: u64) -> bool {
+        let [start, end] = self.data_offsets;
+        let [rows, columns] = self.shape.map(|side| side as u64);
+        let needed = rows
+            .checked_mul(columns)
+            .and_then(|numbers| numbers.checked_mul(size_of::<f32>() as u64));
+        self.dtype == Dtype::F32
+            && end <= bytes
+            && end
+                .checked_sub(start)
+                .is_some_and(|there| Some(there) == needed)
+    }
+}
+
+/// The size that a file says its features have. Where its head does not agree with what it should be or with the length of
+/// the file, all of it is read, for what is wrong.
+pub(super) fn glance(path: &Path) -> Result<RegionShape, DataError> {
+    let (file, length) = files::named(path)?;
+    match head(file, length).map(|head| head.regions.shape) {
+        Some([regions, dim]) => Ok(RegionShape { regions, dim }),
         None => read(path).map(|regions| regions.shape),
     }
 }
 
-fn head(path: &Path) -> Option<Head> {
-    let mut file = File::open(path).ok()?;
-    let mut length = [0; 8];
-    file.read_exact(&mut length).ok()?;
-    let length = u64::from_le_bytes(length);
-    if length > LONGEST_HEAD {
+/// The head of a file of `length` bytes, if it is as it should be.
+fn head(mut file: File, length: u64) -> Option<Head> {
+    let mut count = [0; 8];
+    file.read_exact(&mut count).ok()?;
+    let count = u64::from_le_bytes(count);
+    if count > LONGEST_HEAD {
         return None;
     }
     let mut text = Vec::new();
-    file.take(length).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok()
+    file.take(count).read_to_end(&mut text).ok()?;
+    let head: Head = serde_json::from_slice(&text).ok()?;
+    let bytes = length.checked_sub(8 + count)?;
+    let ends = head.regions.data_offsets[1].max(head.boxes.data_offsets[1]);
+    let [regions, dim] = head.regions.shape;
+    let whole = regions > 0
+        && dim > 0
+        && head.boxes.shape == [regions, BOX_SIZE]
+        && head.regions.fits(bytes)
+        && head.boxes.fits(bytes)
+        && ends == bytes;
+    whole.then_some(head)
 }
 
 /// Reads `regions`, `[regions, dim]`, and `boxes`, `[regions, 6]`, from a safetensors file.
@@ -57,10 +85,7 @@ pub(super) fn read(path: &Path) -> Result<Regions, DataError> {
         expected: expected.to_owned(),
         found,
     };
-    let bytes = fs::read(path).map_err(|source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = files::bytes(path, files::LARGEST_FEATURES)?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|error| unexpected("a safetensors file", error.to_string()))?;
     let tensor = |name: &str| -> Result<([usize; 2], Vec<f32>), DataError> {

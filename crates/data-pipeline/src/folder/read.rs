@@ -1,11 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path};
 
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::{Map, Value};
 
 use super::line::{AnswersAlone, Line};
 use super::{Layout, NAME, features};
 use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
+use crate::check::{Fault, Faults};
 use crate::error::{ARRAY, DataError};
 use crate::files;
 use crate::inputs::{Inputs, RegionShape, most_tokens};
@@ -27,7 +29,7 @@ pub(super) struct Part {
     pub(super) facts: ReadingFacts,
 }
 
-/// Reads the questions of a split and looks for all that belongs to their images.
+/// Reads the questions of a split. Whether the files of their images can be used, [`check`](crate::check()) says.
 pub(super) fn read(
     layout: &Layout,
     split: Split,
@@ -80,7 +82,6 @@ pub(super) fn read(
         let position = if let Some(known) = positions.get(&image) {
             *known
         } else {
-            line.look_for(layout, &image, has_images, has_features)?;
             positions.insert(image.clone(), images.len());
             images.push(image);
             images.len() - 1
@@ -204,24 +205,39 @@ fn missing(layout: &Layout, path: &Path) -> DataError {
     }
 }
 
-/// The size that the features of every image have: those of the first are read, of the others the head.
+/// The size that most features have: what the others differ from.
+///
+/// # Errors
+/// When no features can be read, with all that is wrong.
 fn regions(layout: &Layout, images: &[String]) -> Result<Option<RegionShape>, DataError> {
-    let mut paths = images.iter().map(|image| layout.features_of(image));
-    let Some(first) = paths.next() else {
-        return Ok(None);
-    };
-    let expected = features::read(&first)?.shape;
-    for path in paths {
-        let found = features::shape(&path)?;
-        if found != expected {
-            return Err(DataError::RegionShape {
-                of: path.display().to_string(),
-                expected,
-                found,
-            });
+    let shape = |image: &String| features::glance(&layout.features_of(image));
+    let shapes: Vec<_> = images.par_iter().map(shape).collect();
+    let mut counts: Vec<(RegionShape, usize)> = Vec::new();
+    for shape in shapes.iter().flatten() {
+        match counts.iter_mut().find(|(known, _)| known == shape) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((*shape, 1)),
         }
     }
-    Ok(Some(expected))
+    // The first of those that most have.
+    if let Some((shape, _)) = counts.iter().rev().max_by_key(|(_, count)| *count) {
+        return Ok(Some(*shape));
+    }
+    let files = shapes.len();
+    let errors = images
+        .iter()
+        .zip(shapes)
+        .filter_map(|(image, shape)| Some((layout.features_of(image), shape.err()?)));
+    let faults: Vec<_> = errors
+        .map(|(path, error)| Fault::of(path.display().to_string(), &error, Vec::new()))
+        .collect();
+    if faults.is_empty() {
+        return Ok(None);
+    }
+    Err(DataError::BadFiles {
+        faults: Faults(faults),
+        files,
+    })
 }
 
 /// The words of each image, where there is a file of them.
@@ -301,30 +317,5 @@ impl Place<'_> {
             line: self.number,
             found,
         }
-    }
-
-    /// # Errors
-    /// When the image or its features are not there.
-    fn look_for(
-        &self,
-        layout: &Layout,
-        image: &str,
-        images: bool,
-        features: bool,
-    ) -> Result<(), DataError> {
-        let needed = [
-            images.then(|| layout.image(image)),
-            features.then(|| layout.features_of(image)),
-        ];
-        for file in needed.into_iter().flatten() {
-            if !files::is_file(&file)? {
-                return Err(DataError::MissingFile {
-                    path: self.path.to_owned(),
-                    line: self.number,
-                    file,
-                });
-            }
-        }
-        Ok(())
     }
 }

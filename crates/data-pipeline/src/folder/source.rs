@@ -1,13 +1,14 @@
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::read::{self, Part};
 use super::{Layout, features};
 use crate::answers::{AnswerNormalisation, AnswerReading, ReadingFacts};
+use crate::check::Stamp;
 use crate::error::DataError;
 use crate::files;
 use crate::hold_out::HoldOut;
-use crate::inputs::{Inputs, Regions};
+use crate::image_file;
+use crate::inputs::{Inputs, RegionShape, Regions};
 use crate::sample::{Sample, Source, Split};
 
 /// One split of a data set of the user's own.
@@ -44,9 +45,9 @@ impl Folder {
     /// which training images make up that split.
     ///
     /// # Errors
-    /// When a part of the data set is missing, there are too few images to hold any out, a file is not what it should be, or an image that a question names is not
-    /// there or lacks features or words that others have. Images and features are looked for here and opened when they
-    /// are read.
+    /// When a part of the data set is missing, there are too few images to hold any out, a file is not what it should be, an
+    /// image lacks words that others have, or no region features can be read. Images and features are opened when they
+    /// are read; whether they can be, [`check`](crate::check()) says.
     pub fn open(root: &Path, split: Split, hold_out: HoldOut) -> Result<Self, DataError> {
         let reading = Self::reading_of(root, AnswerNormalisation::default());
         Self::open_with(root, split, hold_out, &reading)
@@ -167,8 +168,15 @@ impl Source for Folder {
     }
 
     fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError> {
-        let path = Layout(&self.root).image(self.name(image)?);
-        fs::read(&path).map_err(|source| DataError::Io { path, source })
+        image_file::read(&Layout(&self.root).image(self.name(image)?))
+    }
+
+    fn glance(&self, image: usize) -> Result<Option<Stamp>, DataError> {
+        image_file::glance(&Layout(&self.root).image(self.name(image)?)).map(Some)
+    }
+
+    fn glance_regions(&self, image: usize) -> Result<Option<RegionShape>, DataError> {
+        features::glance(&Layout(&self.root).features_of(self.name(image)?)).map(Some)
     }
 
     fn image_name(&self, image: usize) -> String {
@@ -198,10 +206,13 @@ impl Source for Folder {
         format!("the {} split (`{}`)", self.split.name(), file.display())
     }
 
-    fn sample_place(&self, sample: usize) -> String {
+    fn questions(&self) -> (Option<String>, &'static str) {
         let file = Layout(&self.root).questions(self.part);
-        let line = self.lines.get(sample).copied().unwrap_or(0);
-        format!("`{}`, line {line}", file.display())
+        (Some(file.display().to_string()), "line")
+    }
+
+    fn sample_number(&self, sample: usize) -> usize {
+        self.lines.get(sample).copied().unwrap_or(0)
     }
 
     fn reading(&self) -> Option<&ReadingFacts> {

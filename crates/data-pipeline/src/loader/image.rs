@@ -1,8 +1,8 @@
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::batch::Batch;
+use crate::check::message_of;
 use crate::encoder::Encoder;
 use crate::error::DataError;
 use crate::inputs::{BOX_SIZE, RegionShape, Regions};
@@ -140,11 +140,4 @@ impl Pixels {
             Self::Plain(bytes) | Self::Lz4(bytes) => bytes.len(),
         }
     }
-}
-
-fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
-        .to_owned()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::image::LoadedImage;
 use super::store::Store;
 use crate::batch::Batch;
+use crate::check::Use;
 use crate::encoder::{EncodedText, Encoder};
 use crate::error::DataError;
 use crate::sample::Source;
@@ -44,7 +45,10 @@ impl Preparer {
             let sample = &stored[index];
             let image = sample.image;
             if let Entry::Vacant(new) = images.entry(image) {
-                new.insert(self.image(image)?);
+                new.insert(
+                    self.image(image)
+                        .map_err(|error| in_use(self.source.as_ref(), image, error))?,
+                );
             }
             prepared.push(Prepared {
                 sample: index,
@@ -64,6 +68,14 @@ impl Preparer {
             Some(kept) => Ok(kept),
             None => LoadedImage::load(self.source.as_ref(), &self.encoder, image, self.compress),
         }
+    }
+}
+
+/// An error about an image, with all the samples that are about it.
+pub(super) fn in_use(source: &dyn Source, image: usize, error: DataError) -> DataError {
+    DataError::InUse {
+        used_by: Use::of_image(source, image).to_string(),
+        source: Box::new(error),
     }
 }
 

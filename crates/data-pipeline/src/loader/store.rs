@@ -3,6 +3,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::config::Preload;
 use super::image::LoadedImage;
+use super::prepare::in_use;
 use crate::encoder::Encoder;
 use crate::error::DataError;
 use crate::inputs::{BOX_SIZE, Regions};
@@ -117,6 +118,7 @@ impl Reading<'_> {
 
     pub(super) fn one(self, image: usize) -> Result<LoadedImage, DataError> {
         LoadedImage::load(self.source, self.encoder, image, self.compress)
+            .map_err(|error| in_use(self.source, image, error))
     }
 }
 

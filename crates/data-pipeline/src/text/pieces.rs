@@ -151,7 +151,14 @@ impl Pieces {
 
     /// `[CLS] question` after [`pre_question`], without padding.
     pub fn question(&self, question: &str) -> Vec<u32> {
+        let mut pieces = self.whole_question(question);
+        pieces.truncate(self.max_question);
+        pieces
+    }
+
+    /// The pieces of a question, however many there are.
+    pub(crate) fn whole_question(&self, question: &str) -> Vec<u32> {
         let cleaned = pre_question(question, usize::MAX);
-        self.tokenizer.encode(&cleaned, self.max_question)
+        self.tokenizer.encode(&cleaned, usize::MAX)
     }
 }

@@ -213,7 +213,10 @@ fn regions_of_another_shape_are_refused() {
     let loader = Loader::new(Arc::new(numbers(without)), encoder, config()).expect("a loader");
     let mut epoch = loader.epoch(0, 0).expect("threads");
     let error = epoch.next().expect("a batch").expect_err("another shape");
-    assert!(matches!(error, DataError::RegionShape { .. }), "{error}");
+    let DataError::InUse { source: error, .. } = error else {
+        panic!("{error}");
+    };
+    assert!(matches!(*error, DataError::RegionShape { .. }), "{error}");
     assert!(
         error
             .to_string()

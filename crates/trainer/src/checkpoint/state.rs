@@ -26,6 +26,8 @@ pub struct RunState {
     pub micro_batches: MicroBatches,
     /// Best validation accuracy so far, 0 to 1, and the step it was measured at.
     pub best: Option<Best>,
+    /// Whether the model is to be evaluated on the validation split before the next step: the data failed when it was.
+    pub validation_due: bool,
 }
 
 /// Sums over steps, from which means are reported.
@@ -60,6 +62,8 @@ struct Position {
     step_in_epoch: usize,
     window: Sums,
     best: Option<Best>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    validation_due: bool,
 }
 
 /// What was measured: times and memory are never the same twice.
@@ -112,6 +116,7 @@ impl RunState {
             train_seconds: 0.0,
             micro_batches,
             best: None,
+            validation_due: false,
         }
     }
 
@@ -124,6 +129,7 @@ impl RunState {
             step_in_epoch: self.step_in_epoch,
             window: self.window,
             best: self.best,
+            validation_due: self.validation_due,
         })
     }
 
@@ -155,6 +161,7 @@ impl RunState {
                 train_seconds: state.train_seconds,
                 micro_batches: state.micro_batches,
                 best: state.best,
+                validation_due: false,
             });
         }
         if format != FORMAT {
@@ -175,6 +182,7 @@ impl RunState {
             train_seconds: measured.train_seconds,
             micro_batches: measured.micro_batches,
             best: position.best,
+            validation_due: position.validation_due,
         })
     }
 
@@ -244,6 +252,12 @@ mod tests {
         };
         assert_eq!(slower.position(), state.position());
         assert_eq!(RunState::best_of(&state.position()), state.best);
+        let due = RunState {
+            validation_due: true,
+            ..state
+        };
+        let back = RunState::read(&due.position(), || Ok(due.measured()));
+        assert_eq!(back, Ok(due));
     }
 
     #[test]

@@ -25,7 +25,19 @@ impl Data {
     /// As [`Dataset::open`] and [`training_encoder`].
     pub fn open<M: Model>(settings: &Config) -> Result<Self, DataError> {
         let counted = Counted::begin();
-        let dataset = Dataset::open(settings)?;
+        Self::of::<M>(settings, Dataset::open(settings)?, counted)
+    }
+
+    /// Of a data set that was opened since the count began.
+    ///
+    /// # Errors
+    ///
+    /// As [`training_encoder`].
+    pub fn of<M: Model>(
+        settings: &Config,
+        dataset: Dataset,
+        counted: Counted,
+    ) -> Result<Self, DataError> {
         let encoder = training_encoder::<M>(settings, dataset.train.as_ref())?;
         Ok(Self {
             dataset,
@@ -37,10 +49,12 @@ impl Data {
 
 /// Counts what is allocated and stays. Whatever other threads allocate counts as well, so nothing else should go on.
 #[derive(Clone, Copy)]
-pub(crate) struct Counted(usize);
+pub struct Counted(usize);
 
 impl Counted {
-    pub(crate) fn begin() -> Self {
+    /// Counts from now on.
+    #[must_use]
+    pub fn begin() -> Self {
         Self(allocator::live_bytes())
     }
 

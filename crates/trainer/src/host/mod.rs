@@ -6,6 +6,5 @@
 mod data;
 mod plan;
 
-pub(crate) use data::Counted;
-pub use data::Data;
+pub use data::{Counted, Data};
 pub use plan::{HostBudget, HostNeeds, HostPlan, HostRefusal};

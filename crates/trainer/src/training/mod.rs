@@ -1,6 +1,7 @@
 //! The training loop.
 
 mod conclude;
+mod data;
 mod finished;
 mod memory;
 mod preflight;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use config_schema::Config;
-use data_pipeline::Encoder;
+use data_pipeline::{Encoder, Split};
 
 use super::finished::finished;
 use super::memory::RunMemory;
@@ -26,6 +26,7 @@ use crate::run_dir::{
     write_fingerprints,
 };
 use crate::start;
+use crate::usable::{SKIPPED, Skipped, Usable, usable};
 
 /// A run to start or to continue.
 #[derive(Debug)]
@@ -67,22 +68,31 @@ pub struct Run<'a> {
 pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
     device::suits(run.settings, run.device)?;
     let counted = Counted::begin();
-    let dataset = Dataset::open(run.settings)?;
+    let whole = Dataset::open(run.settings)?;
+    let splits = [Split::Train, Split::Validation, Split::Test];
     let resume = run.resume && has_begun(run.run_dir);
-    let (blueprint, run_dir, host) = if resume {
-        require_same_data(run.run_dir, &dataset)?;
+    let (blueprint, run_dir, data, host) = if resume {
+        require_same_data(run.run_dir, &whole)?;
         let blueprint = read_blueprint(run.run_dir, run.settings)?;
-        let host = host::<M>(run, &dataset, &blueprint.encoder, counted)?;
         let run_dir = RunDir::reopen(run.run_dir)?;
-        if let Some(summary) = finished(run, &dataset) {
+        let skipped = Skipped::of_run(run.run_dir)?.unwrap_or_default();
+        if let Some(summary) = finished(run, &skipped.leave_out(&whole)) {
             observer.observe(&Event::Finished);
             observer.observe(&Event::Summary(Box::new(summary.clone())));
             return Ok(summary);
         }
-        (blueprint, run_dir, host)
+        let mut progress = |done, of| observer.checking(done, of);
+        let data = usable::<M>(run.settings, &whole, &splits, Some(skipped), &mut progress)?;
+        let host = host::<M>(run, &data.dataset, &blueprint.encoder, counted)?;
+        (blueprint, run_dir, data, host)
     } else {
-        begin::<M>(run, &dataset, counted)?
+        check_run_dir(run.run_dir, run.resume)?;
+        let mut progress = |done, of| observer.checking(done, of);
+        let data = usable::<M>(run.settings, &whole, &splits, None, &mut progress)?;
+        let (blueprint, run_dir, host) = begin::<M>(run, &whole, &data, counted)?;
+        (blueprint, run_dir, data, host)
     };
+    let dataset = data.dataset.clone();
     let reporter = Reporter::new(observer, run_dir)?;
     let segments = segments::<M>(run, &blueprint.encoder, &dataset)?;
     let settings = match &segments {
@@ -103,6 +113,7 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
     };
     trainer.checkpoints.prepare()?;
     trainer.report_start(&model, &state)?;
+    trainer.report_data(&data)?;
     trainer.report_preloaded()?;
     if let Some(choice) = segments {
         trainer.reporter.report(&Event::Segments(choice))?;
@@ -124,17 +135,27 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
     };
     // What comes has no use for their state, and the baseline has one of its own.
     drop(optimizers);
-    trainer.conclude(finished, &blueprint.model, &mut state)
+    trainer
+        .conclude(finished, &blueprint.model, &mut state)
+        .map_err(|error| match error {
+            TrainError::Data(source) => TrainError::DataFailed {
+                step: state.step,
+                run_dir: run.run_dir.to_owned(),
+                source,
+            },
+            other => other,
+        })
 }
 
 /// Begins a run. Where a process was killed here before its run began, `--resume` does so with the configuration that it
 /// left.
 fn begin<M: Model>(
     run: &Run,
-    dataset: &Dataset,
+    whole: &Dataset,
+    data: &Usable,
     counted: Counted,
 ) -> Result<(Blueprint<M::Config>, RunDir, HostPlan), TrainError> {
-    check_run_dir(run.run_dir, run.resume)?;
+    let dataset = &data.dataset;
     let encoder = training_encoder::<M>(run.settings, dataset.train.as_ref())?;
     let host = host::<M>(run, dataset, &encoder, counted)?;
     let model = M::configure(run.settings, &DataShape::of(&encoder)).map_err(TrainError::Model)?;
@@ -149,12 +170,16 @@ fn begin<M: Model>(
     if !run.resume {
         run_dir.write_config(run.config_text)?;
     }
-    write_fingerprints(run.run_dir, dataset)?;
-    let kept = match published {
-        Some((model, pretrained)) => start::keep(&run_dir, model, &pretrained)?,
-        None => &[],
+    write_fingerprints(run.run_dir, whole)?;
+    let mut kept = match published {
+        Some((model, pretrained)) => start::keep(&run_dir, model, &pretrained)?.to_vec(),
+        None => Vec::new(),
     };
-    run_dir.write_blueprint(&blueprint, kept)?;
+    if !data.skipped.is_empty() {
+        run_dir.write_json(SKIPPED, &data.skipped)?;
+        kept.push(SKIPPED);
+    }
+    run_dir.write_blueprint(&blueprint, &kept)?;
     Ok((blueprint, run_dir, host))
 }
 

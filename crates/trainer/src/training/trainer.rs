@@ -276,6 +276,12 @@ impl<'a, M: Model> Trainer<'a, M> {
         });
         let (first_step, seconds_before) = (first.step, first.train_seconds);
         let mut window = Window::new(state.window);
+        if state.validation_due {
+            if let Err(error) = self.validate(&model, state) {
+                return Err(self.save_before(error, &model, optimizers, state));
+            }
+            self.save(&model, optimizers, state)?;
+        }
         while state.step < self.steps.total {
             let mut batches = self
                 .training
@@ -284,7 +290,13 @@ impl<'a, M: Model> Trainer<'a, M> {
             loop {
                 let clock = Stopwatch::start();
                 let Some(batch) = batches.next() else { break };
-                let batch = batch?;
+                let batch = match batch {
+                    Ok(batch) => batch,
+                    Err(error) => {
+                        state.train_seconds = seconds_before + self.clock.seconds();
+                        return Err(self.save_before(error.into(), &model, optimizers, state));
+                    }
+                };
                 let waited = clock.seconds();
                 let (loss, update);
                 match self.step(model, optimizers, &batch, state, Sight::Images)? {
@@ -320,7 +332,10 @@ impl<'a, M: Model> Trainer<'a, M> {
                 if last
                     || epoch_ends && state.epoch.is_multiple_of(settings.evaluation.every_epochs)
                 {
-                    self.validate(&model, state)?;
+                    if let Err(error) = self.validate(&model, state) {
+                        state.train_seconds = seconds_before + self.clock.seconds();
+                        return Err(self.save_before(error, &model, optimizers, state));
+                    }
                 }
                 let asked = self.run.save.swap(false, Ordering::Relaxed);
                 let stopped = self.run.stop.load(Ordering::Relaxed)
@@ -359,11 +374,13 @@ impl<'a, M: Model> Trainer<'a, M> {
 
     fn validate(&mut self, model: &M, state: &mut RunState) -> Result<(), TrainError> {
         let validation = self.validation.clone();
+        state.validation_due = true;
         let Accuracy {
             accuracy,
             branches,
             samples,
         } = self.evaluate(model, &validation, Sight::Images, state)?;
+        state.validation_due = false;
         if state.best.is_none_or(|best| accuracy > best.accuracy) {
             state.best = Some(Best {
                 accuracy,
@@ -402,7 +419,7 @@ impl<'a, M: Model> Trainer<'a, M> {
         evaluated
     }
 
-    fn save(
+    pub(super) fn save(
         &mut self,
         model: &M,
         optimizers: &Optimizers,

@@ -1,0 +1,255 @@
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crossbeam_channel::unbounded;
+use rayon::ThreadPoolBuilder;
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
+use super::fault::{Fault, Use};
+use super::shared::{Seen, SharedImages, shared};
+use super::stamp::Stamp;
+use crate::error::DataError;
+use crate::image::{ExifOrientation, RgbImage};
+use crate::inputs::{Inputs, RegionShape};
+use crate::sample::Source;
+
+/// How much of a file is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// That it is there, where it begins and where it ends.
+    Glance,
+    /// All of it, as a run does.
+    Whole,
+}
+
+/// What is to be checked.
+#[derive(Clone, Copy)]
+pub struct Check<'a> {
+    /// Splits, each with the depth of the look at its files. What several splits use is looked at once.
+    pub splits: &'a [(&'a dyn Source, Depth)],
+    /// What is read of each image; the size of its region features is that of all.
+    pub inputs: Inputs,
+    /// Side, in pixels, of the square that images are resized to.
+    pub image_size: usize,
+    /// Files that are looked at side by side. Each takes the memory of one decoded image at most.
+    pub threads: usize,
+}
+
+/// What a check found.
+#[derive(Debug)]
+pub struct Checked {
+    /// Files that were looked at.
+    pub files: usize,
+    /// Those that cannot be used, in the order in which samples use them first.
+    pub faults: Vec<Fault>,
+    /// Images that splits have in common.
+    pub shared: Vec<SharedImages>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Image,
+    Regions,
+}
+
+/// A file, and the images whose it is: each split with the index of the image in it.
+struct Item {
+    kind: Kind,
+    name: String,
+    depth: Depth,
+    users: Vec<(usize, usize)>,
+}
+
+/// Looks at every file that the splits use; `progress` hears how many were done, of how many.
+///
+/// # Errors
+/// When the threads cannot be started. What is wrong with files is no error, but what was asked for.
+pub fn check(asked: Check, progress: &mut dyn FnMut(usize, usize)) -> Result<Checked, DataError> {
+    let threads = asked.threads.max(1);
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| DataError::Threads {
+            threads,
+            problem: error.to_string(),
+        })?;
+    let items = items(asked);
+    let (sender, done) = unbounded();
+    let mut looks = Vec::new();
+    progress(0, items.len());
+    pool.in_place_scope(|scope| {
+        scope.spawn(|_| {
+            let look = |item: &Item| {
+                let found = item.look(asked);
+                // Whoever listens ends only with the work.
+                let _ = sender.send(());
+                found
+            };
+            items
+                .par_iter()
+                .with_max_len(1)
+                .map(look)
+                .collect_into_vec(&mut looks);
+            drop(sender);
+        });
+        for (count, ()) in done.iter().enumerate() {
+            progress(count + 1, items.len());
+        }
+    });
+    let sources: Vec<&dyn Source> = asked.splits.iter().map(|(source, _)| *source).collect();
+    let seen: Vec<_> = items
+        .iter()
+        .zip(&looks)
+        .filter(|(item, _)| item.kind == Kind::Image || !asked.inputs.images)
+        .map(|(item, look)| Seen {
+            users: &item.users,
+            stamp: look.as_ref().ok().copied().flatten(),
+        })
+        .collect();
+    Ok(Checked {
+        files: items.len(),
+        shared: shared(&sources, &seen),
+        faults: faults(&sources, &items, &looks),
+    })
+}
+
+/// Every file once, in the order of its first use.
+fn items(asked: Check) -> Vec<Item> {
+    let mut items: Vec<Item> = Vec::new();
+    let mut known = HashMap::new();
+    for (split, &(source, depth)) in asked.splits.iter().enumerate() {
+        for image in 0..source.image_count() {
+            let needed = [
+                asked
+                    .inputs
+                    .images
+                    .then(|| (Kind::Image, source.image_name(image))),
+                asked
+                    .inputs
+                    .regions
+                    .map(|_| (Kind::Regions, source.regions_name(image))),
+            ];
+            for file in needed.into_iter().flatten() {
+                let next = items.len();
+                let number = *known.entry(file.clone()).or_insert(next);
+                if number == next {
+                    let (kind, name) = file;
+                    items.push(Item {
+                        kind,
+                        name,
+                        depth,
+                        users: Vec::new(),
+                    });
+                }
+                let item = &mut items[number];
+                item.users.push((split, image));
+                item.depth = item.depth.max(depth);
+            }
+        }
+    }
+    items
+}
+
+impl Item {
+    fn look(&self, asked: Check) -> Result<Option<Stamp>, DataError> {
+        let (split, image) = self.users[0];
+        let (source, _) = asked.splits[split];
+        let look = || match (self.kind, asked.inputs.regions) {
+            (Kind::Image, _) => image_of(source, image, self.depth, asked.image_size),
+            (Kind::Regions, Some(expected)) => {
+                regions_of(source, image, self.depth, expected).map(|()| None)
+            }
+            (Kind::Regions, None) => Ok(None),
+        };
+        catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|panic| {
+            Err(DataError::Panicked {
+                image: self.name.clone(),
+                message: message_of(panic.as_ref()),
+            })
+        })
+    }
+}
+
+fn image_of(
+    source: &dyn Source,
+    image: usize,
+    depth: Depth,
+    side: usize,
+) -> Result<Option<Stamp>, DataError> {
+    let stamp = source.glance(image)?;
+    if depth == Depth::Whole {
+        let encoded = source.encoded_image(image)?;
+        // No image fails for being turned.
+        let made = RgbImage::decode(&encoded, ExifOrientation::Ignore)
+            .and_then(|decoded| decoded.image.resize(side, side));
+        made.map_err(|error| DataError::Image {
+            image: source.image_name(image),
+            source: error,
+        })?;
+    }
+    Ok(stamp)
+}
+
+fn regions_of(
+    source: &dyn Source,
+    image: usize,
+    depth: Depth,
+    expected: RegionShape,
+) -> Result<(), DataError> {
+    let glanced = source.glance_regions(image)?;
+    let found = match depth {
+        Depth::Glance => glanced,
+        Depth::Whole => Some(source.regions(image)?.shape),
+    };
+    match found {
+        Some(found) if found != expected => Err(DataError::RegionShape {
+            of: source.regions_name(image),
+            expected,
+            found,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn faults(
+    splits: &[&dyn Source],
+    items: &[Item],
+    looks: &[Result<Option<Stamp>, DataError>],
+) -> Vec<Fault> {
+    let broken: Vec<_> = items
+        .iter()
+        .zip(looks)
+        .filter_map(|(item, look)| Some((item, look.as_ref().err()?)))
+        .collect();
+    // One pass over the samples of each split, however many files are broken.
+    let mut samples: HashMap<(usize, usize), Vec<usize>> = HashMap::new();
+    for &(split, image) in broken.iter().flat_map(|(item, _)| &item.users) {
+        samples.insert((split, image), Vec::new());
+    }
+    if broken.is_empty() {
+        return Vec::new();
+    }
+    for (split, source) in splits.iter().enumerate() {
+        for (number, sample) in source.samples().iter().enumerate() {
+            if let Some(about) = samples.get_mut(&(split, sample.image)) {
+                about.push(number);
+            }
+        }
+    }
+    let fault = |(item, error): (&Item, &DataError)| {
+        let uses = item.users.iter().map(|&(split, image)| {
+            let about = samples.get(&(split, image)).cloned().unwrap_or_default();
+            Use::of(splits[split], split, about)
+        });
+        Fault::of(item.name.clone(), error, uses.collect())
+    };
+    broken.into_iter().map(fault).collect()
+}
+
+pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+        .to_owned()
+}

@@ -1,0 +1,227 @@
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::text::TextReport;
+use super::thresholds::Thresholds;
+use crate::check::SharedImages;
+use crate::encoder::Encoder;
+use crate::sample::{Source, Split};
+
+/// Figures of a data set as a run sees it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DataReport {
+    /// Answers of the answer list.
+    pub answers: usize,
+    /// Those that are right in one training sample only.
+    pub answers_once: usize,
+    /// Each split, in the order given.
+    pub splits: Vec<SplitReport>,
+}
+
+/// Figures of a split.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SplitReport {
+    /// `train`, `validation` or `test`.
+    pub split: &'static str,
+    /// Questions.
+    pub samples: usize,
+    /// Images that they are about.
+    pub images: usize,
+    /// Questions that have an answer with a score above 0.
+    pub answered: usize,
+    /// Of these, those to which the answer list has a right answer.
+    pub reachable: usize,
+    /// The highest accuracy that the answer list allows, `0.0..=1.0`; nothing where no question is answered.
+    pub highest_accuracy: Option<f64>,
+    /// The part of the score of the best answers that the answer list can reach, `0.0..=1.0`; nothing where no question is
+    /// answered.
+    pub reachable_score: Option<f64>,
+    /// The questions in each form that the model reads.
+    pub questions: Vec<TextReport>,
+    /// Images that are also in a split before it, by the name of that split.
+    pub shared_images: Vec<(&'static str, SharedImages)>,
+}
+
+impl DataReport {
+    /// The figures of splits, the training split first. `words` says whether the model reads words, beside the word pieces
+    /// that the encoder may have; `shared` is what [`check`](crate::check()) found of the splits in this order.
+    pub fn of(
+        encoder: &Encoder,
+        splits: &[(Split, &dyn Source)],
+        words: bool,
+        shared: &[SharedImages],
+    ) -> Self {
+        let mut counts: HashMap<usize, usize> = HashMap::new();
+        if let Some((_, train)) = splits.first() {
+            for sample in train.samples() {
+                let targets = encoder.answers.targets(sample).into_iter();
+                for (answer, _) in targets.filter(|(_, score)| *score > 0.0) {
+                    *counts.entry(answer).or_default() += 1;
+                }
+            }
+        }
+        let split = |(number, &(split, source)): (usize, &(Split, &dyn Source))| {
+            let with_earlier = shared.iter().filter(|shared| shared.splits[1] == number);
+            SplitReport {
+                shared_images: with_earlier
+                    .map(|shared| (splits[shared.splits[0]].0.name(), shared.clone()))
+                    .collect(),
+                ..SplitReport::of(encoder, split, source, words)
+            }
+        };
+        Self {
+            answers: encoder.answers.len(),
+            answers_once: counts.into_values().filter(|&count| count == 1).count(),
+            splits: splits.iter().enumerate().map(split).collect(),
+        }
+    }
+
+    /// The figures in words, without what is a warning.
+    pub fn lines(&self) -> Vec<String> {
+        let once = match self.answers_once {
+            0 => String::new(),
+            once => format!(", {once} of them in one training sample only"),
+        };
+        let mut lines = vec![format!("answer list: {} answers{once}", self.answers)];
+        lines.extend(self.splits.iter().map(SplitReport::line));
+        lines
+    }
+
+    /// The figures beyond their limits, a sentence each.
+    pub fn warnings(&self, limits: &Thresholds) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let once = part(self.answers_once, self.answers);
+        if once > limits.once {
+            warnings.push(format!(
+                "{} of {} answers occur in one training sample only ({}): a model cannot learn what they look like",
+                self.answers_once,
+                self.answers,
+                percent(once)
+            ));
+        }
+        let of_splits = self.splits.iter().flat_map(|split| split.warnings(limits));
+        warnings.extend(of_splits);
+        warnings
+    }
+}
+
+impl SplitReport {
+    fn of(encoder: &Encoder, split: Split, source: &dyn Source, words: bool) -> Self {
+        let samples = source.samples();
+        let (mut answered, mut reachable) = (0, 0);
+        let (mut best, mut listed) = (0.0, 0.0);
+        for sample in samples {
+            let scores = sample.answers.iter().map(|answer| answer.score);
+            let most = scores.fold(0.0, f32::max);
+            if most <= 0.0 {
+                continue;
+            }
+            let targets = encoder.answers.targets(sample).into_iter();
+            let most_listed = targets.map(|(_, score)| score).fold(0.0, f32::max);
+            answered += 1;
+            reachable += usize::from(most_listed > 0.0);
+            best += f64::from(most);
+            listed += f64::from(most_listed);
+        }
+        let pieces = encoder.pieces.as_ref();
+        let questions = [
+            words.then(|| TextReport::words(encoder, samples)),
+            pieces.map(|pieces| TextReport::pieces(pieces, samples)),
+        ];
+        Self {
+            split: split.name(),
+            samples: samples.len(),
+            images: source.image_count(),
+            answered,
+            reachable,
+            highest_accuracy: (answered > 0).then(|| listed / answered as f64),
+            reachable_score: (answered > 0).then(|| listed / best),
+            questions: questions.into_iter().flatten().collect(),
+            shared_images: Vec::new(),
+        }
+    }
+
+    fn line(&self) -> String {
+        let accuracy = match self.highest_accuracy {
+            Some(highest) => format!("accuracy can be at most {}", percent(highest)),
+            None => "no answers, so it cannot be scored".to_owned(),
+        };
+        let questions = self.questions.iter().map(|text| {
+            format!(
+                "; {}: at most {} of {} a question, {} cut, {} unknown",
+                text.form,
+                text.longest,
+                text.limit,
+                text.cut,
+                percent(part(text.unknown, text.tokens))
+            )
+        });
+        format!(
+            "{}: {} questions about {} images; {accuracy}{}",
+            self.split,
+            self.samples,
+            self.images,
+            questions.collect::<String>()
+        )
+    }
+
+    fn warnings(&self, limits: &Thresholds) -> Vec<String> {
+        let split = self.split;
+        let mut warnings = Vec::new();
+        if let (Some(highest), Some(reachable)) = (self.highest_accuracy, self.reachable_score)
+            && reachable < limits.reachable
+        {
+            warnings.push(format!(
+                "{split}: the answer list has a right answer to {} of {} questions, so accuracy can be at most {}",
+                self.reachable,
+                self.answered,
+                percent(highest)
+            ));
+        }
+        for text in &self.questions {
+            let cut = part(text.cut, self.samples);
+            if cut > limits.cut {
+                warnings.push(format!(
+                    "{split}: {} of {} questions ({}) are cut to {} {}; the longest has {}: raise \
+                     `dataset.max_question_tokens`",
+                    text.cut,
+                    self.samples,
+                    percent(cut),
+                    text.limit,
+                    text.form,
+                    text.longest
+                ));
+            }
+            let unknown = part(text.unknown, text.tokens);
+            if unknown > limits.unknown {
+                warnings.push(format!(
+                    "{split}: {} of the {} in questions are unknown to the model",
+                    percent(unknown),
+                    text.form
+                ));
+            }
+        }
+        for (other, shared) in &self.shared_images {
+            if shared.images > limits.shared_images {
+                let images = match shared.images {
+                    1 => "1 image is",
+                    _ => &format!("{} images are", shared.images),
+                };
+                warnings.push(format!(
+                    "{split}: {images} in the {other} split, too, for example `{}`",
+                    crate::check::printable(&shared.example)
+                ));
+            }
+        }
+        warnings
+    }
+}
+
+fn part(some: usize, all: usize) -> f64 {
+    some as f64 / all.max(1) as f64
+}
+
+fn percent(part: f64) -> String {
+    format!("{:.2} %", 100.0 * part)
+}

@@ -1,0 +1,212 @@
+//! What a data set lets a model reach is told in figures, and what is odd about it in warnings.
+
+use data_pipeline::{
+    Answer, DataError, DataReport, Encoder, Pieces, Sample, SharedImages, Source, Split,
+    Thresholds, WordPiece, WordPieceForm,
+};
+
+/// Questions with answers and their scores.
+struct Questions {
+    samples: Vec<Sample>,
+}
+
+impl Source for Questions {
+    fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    fn image_count(&self) -> usize {
+        self.samples.len()
+    }
+
+    fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError> {
+        Err(DataError::NoSuchImage { image, images: 0 })
+    }
+
+    fn image_name(&self, image: usize) -> String {
+        format!("{image}.png")
+    }
+}
+
+fn questions(samples: &[(&str, &[(&str, f32)])]) -> Questions {
+    let sample = |(image, (question, answers)): (usize, &(&str, &[(&str, f32)]))| Sample {
+        image,
+        question: (*question).to_owned(),
+        answers: answers
+            .iter()
+            .map(|(text, score)| Answer {
+                text: (*text).to_owned(),
+                score: *score,
+                weight: *score,
+            })
+            .collect(),
+        ..Sample::default()
+    };
+    Questions {
+        samples: samples.iter().enumerate().map(sample).collect(),
+    }
+}
+
+fn report(train: &Questions, test: &Questions, tokens: usize, pieces: bool) -> DataReport {
+    let mut encoder = Encoder::build(train, tokens, 8).expect("words and answers");
+    if pieces {
+        let tokenizer = WordPiece::build(&train.samples, WordPieceForm::Xvlm).expect("words");
+        encoder.pieces = Pieces::new(tokenizer, tokens, 99, &encoder.answers).ok();
+    }
+    let splits: [(Split, &dyn Source); 2] = [(Split::Train, train), (Split::Test, test)];
+    DataReport::of(&encoder, &splits, true, &[])
+}
+
+fn warnings(report: &DataReport) -> Vec<String> {
+    report.warnings(&Thresholds::DEFAULT)
+}
+
+#[test]
+fn what_the_answer_list_reaches_bounds_the_accuracy() {
+    let train = questions(&[
+        ("what is it", &[("red", 1.0), ("blue", 0.5)]),
+        ("what is it", &[("red", 0.5), ("never", 0.0)]),
+    ]);
+    for (answers, reachable, highest, part) in [
+        (&[("red", 1.0_f32)][..], 1, 1.0, 1.0),
+        (&[("red", 0.25), ("green", 1.0)], 1, 0.25, 0.25),
+        (&[("green", 0.5)], 0, 0.0, 0.0),
+        (&[("never", 0.5), ("blue", 0.25)], 1, 0.25, 0.5),
+    ] {
+        let report = report(&train, &questions(&[("what is it", answers)]), 5, false);
+        let test = &report.splits[1];
+        assert_eq!(
+            (
+                test.answered,
+                test.reachable,
+                test.highest_accuracy,
+                test.reachable_score
+            ),
+            (1, reachable, Some(highest), Some(part)),
+            "{answers:?}"
+        );
+        let warned = warnings(&report)
+            .iter()
+            .any(|warning| warning.starts_with("test: the answer list has a right answer to"));
+        assert_eq!(warned, part < 0.9, "{answers:?}");
+        // In training the list reaches all of it.
+        assert_eq!(report.splits[0].reachable_score, Some(1.0));
+        assert_eq!((report.answers, report.answers_once), (2, 1));
+    }
+    let none = report(
+        &train,
+        &questions(&[("what is it", &[("green", 1.0)])]),
+        5,
+        false,
+    );
+    let text = warnings(&none).join("\n");
+    let expected = "test: the answer list has a right answer to 0 of 1 questions, so accuracy can be at most 0.00 %";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn a_split_without_answers_cannot_be_scored() {
+    let train = questions(&[("what is it", &[("red", 1.0)]), ("is it", &[("red", 1.0)])]);
+    let all = report(
+        &train,
+        &questions(&[("is it", &[]), ("what", &[])]),
+        5,
+        false,
+    );
+    let test = &all.splits[1];
+    assert_eq!((test.answered, test.highest_accuracy), (0, None));
+    assert!(
+        all.lines()
+            .join("\n")
+            .contains("test: 2 questions about 2 images; no answers")
+    );
+    assert!(warnings(&all).is_empty(), "{:?}", warnings(&all));
+}
+
+#[test]
+fn cut_questions_are_counted_in_each_form() {
+    let train = questions(&[
+        ("a b c d", &[("x", 1.0)]),
+        ("a b c", &[("x", 1.0)]),
+        ("a", &[("x", 1.0)]),
+    ]);
+    for (tokens, words, pieces) in [(1, 2, 3), (3, 1, 2), (4, 0, 1), (5, 0, 0)] {
+        let report = report(&train, &train, tokens, true);
+        let cut: Vec<_> = report.splits[0]
+            .questions
+            .iter()
+            .map(|text| text.cut)
+            .collect();
+        assert_eq!(cut, [words, pieces], "{tokens} tokens");
+        let longest: Vec<_> = report.splits[0]
+            .questions
+            .iter()
+            .map(|text| text.longest)
+            .collect();
+        // Word pieces begin with a token of their own.
+        assert_eq!(longest, [4, 5]);
+        let warned = warnings(&report)
+            .iter()
+            .filter(|text| text.contains("are cut to"))
+            .count();
+        assert_eq!(
+            warned,
+            2 * (usize::from(words > 0) + usize::from(pieces > 0))
+        );
+    }
+    let text = warnings(&report(&train, &train, 3, false)).join("\n");
+    let expected = "train: 1 of 3 questions (33.33 %) are cut to 3 words; the longest has 4";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn unknown_words_are_a_part_of_those_that_are_read() {
+    let train = questions(&[("what colour", &[("x", 1.0)]), ("what", &[("x", 1.0)])]);
+    let test = questions(&[("what hue is it", &[("x", 1.0)])]);
+    let all = report(&train, &test, 2, true);
+    for text in &all.splits[1].questions {
+        // `what hue`, and `[CLS] what`.
+        let unknown = usize::from(text.form == "words");
+        assert_eq!((text.tokens, text.unknown), (2, unknown), "{text:?}");
+    }
+    assert!(all.splits[0].questions.iter().all(|text| text.unknown == 0));
+    let text = warnings(&all).join("\n");
+    assert!(
+        text.contains("test: 50.00 % of the words in questions are unknown"),
+        "{text}"
+    );
+}
+
+#[test]
+fn shared_images_and_rare_answers_are_told() {
+    let train = questions(&[
+        ("q", &[("x", 1.0), ("y", 1.0)]),
+        ("q", &[("x", 1.0), ("z", 0.5)]),
+    ]);
+    let encoder = Encoder::build(&train, 5, 8).expect("words and answers");
+    let splits: [(Split, &dyn Source); 2] = [(Split::Train, &train), (Split::Test, &train)];
+    let shared = |images| SharedImages {
+        splits: [0, 1],
+        images,
+        example: "a\u{1b}.png".to_owned(),
+    };
+    let report = DataReport::of(&encoder, &splits, true, &[shared(1)]);
+    assert_eq!((report.answers, report.answers_once), (3, 2));
+    let found = warnings(&report).join("\n");
+    for expected in [
+        "2 of 3 answers occur in one training sample only (66.67 %)",
+        "test: 1 image is in the train split, too, for example `a\\u{1b}.png`",
+    ] {
+        assert!(found.contains(expected), "{found}");
+    }
+    let limits = Thresholds {
+        once: 0.7,
+        shared_images: 1,
+        ..Thresholds::DEFAULT
+    };
+    let found = report.warnings(&limits).join("\n");
+    assert!(
+        !found.contains("occur in one") && !found.contains("too, for"),
+        "{found}"
+    );
+}
