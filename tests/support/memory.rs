@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use config_schema::{Config, Layers, presets, resolve};
 use trainer::optim::Progress;
 use trainer::plan::{Plan, WorstCase, plan};
-use trainer::products::keep_thread_buffers;
+use trainer::products::{keep_thread_buffers, thread_buffers_bytes};
 use trainer::{
     DataShape, Dataset, DeviceBatch, Model, Optimizers, Sight, Slicing, effective_gradient,
     materialize, training_encoder, training_loader,
@@ -98,8 +98,9 @@ pub fn compare(settings: &Config) -> Comparison {
         micro_batch: settings.training.batch_size,
         parallel: settings.hardware.parallel_micro_batches,
     };
-    let base = allocator::live_bytes();
+    // One set for the process, and each configuration counts it.
     keep_thread_buffers();
+    let base = allocator::live_bytes() - thread_buffers_bytes();
     let mut model = Vqa::init(&config, &device).carried_out(settings);
     materialize(&model);
     let mut optimizers = Optimizers::new(settings);

@@ -125,17 +125,27 @@ pub fn mark<const D: usize>(name: &'static str, on: Tensor<D>) {
     captured.client.register_op(OperationIr::Custom(mark));
 }
 
-/// Records a kernel that takes so many elements in memory beside its results.
+/// Records a kernel that takes so many elements in memory beside its results, which are in single precision.
 pub(crate) fn record<const M: usize>(
     name: &'static str,
     inputs: impl IntoIterator<Item = Captured>,
     outputs: [Shape; M],
     workspace: usize,
 ) -> [Captured; M] {
+    record_as(name, inputs, outputs, DType::F32, workspace)
+}
+
+/// [`record`] of a kernel whose results have another type.
+pub(crate) fn record_as<const M: usize>(
+    name: &'static str,
+    inputs: impl IntoIterator<Item = Captured>,
+    outputs: [Shape; M],
+    dtype: DType,
+    workspace: usize,
+) -> [Captured; M] {
     let inputs: Vec<_> = inputs.into_iter().collect();
     let client = inputs[0].client.clone();
-    let outputs =
-        outputs.map(|shape| TensorIr::uninit(client.create_empty_handle(), shape, DType::F32));
+    let outputs = outputs.map(|shape| TensorIr::uninit(client.create_empty_handle(), shape, dtype));
     let bytes = (workspace * DType::F32.size()) as u64;
     let kernel = CustomOpIr::with_scalars(
         name,

@@ -18,6 +18,7 @@ fn batch(image_of: &[usize]) -> Batch {
         samples: places.clone().map(|place| 100 + place).collect(),
         images: (0..images).flat_map(|image| [image as u8; BYTES]).collect(),
         image_of: image_of.to_vec(),
+        image_ids: (0..images).map(|image| 50 + image).collect(),
         image_size: 2,
         questions: places.clone().flat_map(|place| [place as u32; 3]).collect(),
         question_lengths: places.clone().map(|place| place % 3 + 1).collect(),
@@ -50,6 +51,7 @@ fn a_slice_keeps_only_its_images_in_order_of_first_use() {
     assert_eq!((slice.epoch, slice.index, slice.len()), (4, 7, 3));
     assert_eq!(slice.samples, [103, 104, 105]);
     assert_eq!(slice.image_of, [0, 1, 0]);
+    assert_eq!(slice.image_ids, [53, 51]);
     assert_eq!(slice.images, [[3; BYTES], [1; BYTES]].concat());
     assert_eq!(slice.questions, [3, 3, 3, 4, 4, 4, 5, 5, 5]);
     assert_eq!(slice.question_lengths, [1, 2, 3]);

@@ -7,12 +7,12 @@
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, Capture, Dispatch, IntDType, TensorMetadata,
+    Autodiff, AutodiffBackend, Backend, Capture, DType, Dispatch, IntDType, TensorMetadata,
     backend_extension, get_or_init_device_settings,
 };
 use burn::tensor::{Int, Shape, Tensor};
 
-use crate::capture::record;
+use crate::capture::{record, record_as};
 
 /// Spreads columns over all 32 bits: an odd number near 2^32 divided by the golden ratio.
 const COLUMN: u32 = 0x9E37_79B1;
@@ -90,7 +90,7 @@ impl Masks for Capture {
         inner: usize,
     ) -> IntTensor<Self> {
         let rows = Shape::new([keys.shape()[0], outer, inner, 1]);
-        let [rows] = record("row_numbers", [keys], [rows], 0);
+        let [rows] = record_as("row_numbers", [keys], [rows], DType::U32, 0);
         rows
     }
 

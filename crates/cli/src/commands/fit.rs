@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use trainer::fit::Measured;
-use trainer::host::Data;
+use trainer::host::{Data, HostPlan};
 use trainer::memory::budget as budget_of;
 use trainer::plan::{SegmentChoice, WorstCase, choose_segment, with_segment};
 

@@ -120,7 +120,7 @@ pub(super) fn origin(config: &Config, memory: Option<Capacity>, whose: &str) -> 
     }
     let part = config.memory_optimization.max_memory_usage;
     if let Some(Capacity { total, free }) = memory
-        && budget(config, memory) == Some(free)
+        && budget_of(config, memory) == Some(free)
         && free < total
     {
         let [free, total] = [free, total].map(gibibytes);

@@ -76,9 +76,17 @@ fn measured_is_close_to_planned_and_nothing_is_left_behind() {
         number(&fit, "measured_peak_bytes"),
         number(&plan, "peak_bytes"),
     );
-    let (most, least) = (measured as f64 * 1.08, measured as f64 * 0.97);
-    let least = least.min(measured as f64 - f64::from(2 << 20));
-    assert!((least..=most).contains(&(planned as f64)), "{fit}");
+    // How many short pieces of work overlap is chance, and in so small a model they are a part of it.
+    let over = planned.saturating_sub(measured) as f64;
+    assert!(
+        over <= (0.08 * measured as f64).max(f64::from(1 << 20)),
+        "{fit}"
+    );
+    let under = measured.saturating_sub(planned) as f64;
+    assert!(
+        under <= (0.03 * measured as f64).max(f64::from(1 << 20)),
+        "{fit}"
+    );
     let parts = ["measured_peak_bytes", "batch_bytes", "program_bytes"];
     let sum: u64 = parts.map(|part| number(&fit, part)).iter().sum();
     assert_eq!(number(&fit, "needed_bytes"), sum);

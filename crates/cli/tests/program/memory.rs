@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::support::Place;
 
 /// A run on a few generated images.
-const RUN: &str = "train --preset cpu --set dataset.shapes_train_images=64 --set dataset.shapes_validation_images=4 \
-                   --set dataset.shapes_test_images=4 --set dataset.image_size=64 --set model.num_hid=128 \
+const RUN: &str = "train --preset cpu --set dataset.shapes_train_images=256 --set dataset.shapes_questions_per_image=1 \
+                   --set dataset.shapes_validation_images=4 --set dataset.shapes_test_images=4 --set dataset.image_size=64 --set model.num_hid=128 \
                    --set model.word_dim=32 --set model.image_width=64 --set training.epochs=2 --set evaluation.question_only_epochs=0 \
                    --set evaluation.batch_size=8 \
                    --set hardware.parallel_micro_batches=1 --set logging.every_steps=1 --set logging.run_dir=run";
@@ -107,8 +107,8 @@ fn every_budget_is_kept_and_used_and_changes_no_result() {
         assert_eq!((number(&first["step"]), number(&first["from"])), (0, 1));
         let cause = first["cause"].as_str().expect("a cause");
         assert!(cause.contains("is planned"), "{cause}");
-        // What is planned is near to what the budget is found to allow. The run's samples are a part of so small a budget, and
-        // how many of them wait depends on what else the machine does.
+        // What is planned is near to what the budget is found to allow: every sample has an image of its own, as in the plan.
+        // The run's samples are a part of so small a budget, and how many of them wait depends on what else the machine does.
         let begun = number(&first["to"]);
         let sizes = samples.iter().map(|one| number(&one["micro_batch"]));
         let largest = sizes.max().expect("a sample");

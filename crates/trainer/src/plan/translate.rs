@@ -300,9 +300,13 @@ fn module_action(module: &ModuleOperationIr) -> Found {
             let of = vec![kernels, channels, moves(0), moves(1)];
             let both = bytes(&conv.x) + bytes(&conv.output_grad);
             let turned = if images > 1 { both } else { 0 };
-            let pixels = moves(0) * moves(1);
-            let workspace =
-                turned + both + tiles(channels, pixels, images * height * width, kernels);
+            let unfolded = if few(images, kernels) {
+                0
+            } else {
+                let pixels = moves(0) * moves(1);
+                both + tiles(channels, pixels, images * height * width, kernels)
+            };
+            let workspace = turned + unfolded;
             in_place("convolution weight backward", Action::Cut { of, workspace })
         }
         Op::Conv2dXBackward(conv) => {
@@ -331,13 +335,17 @@ fn copied(out: &TensorIr) -> u64 {
 /// Copies that a convolution makes of its input and its kernel, and what it unfolds at a time.
 fn convolution(x: &TensorIr, weight: &TensorIr, out: &TensorIr) -> u64 {
     let [kernels, channels, rows, columns] = weight.shape.dims::<4>();
-    let few = channels <= FEW_CHANNELS[0] && kernels <= FEW_CHANNELS[1];
-    if few || rows * columns == 1 {
+    if few(channels, kernels) || rows * columns == 1 {
         return 0;
     }
     let [images, _, height, width] = out.shape.dims::<4>();
     let unfolded = tiles(images, height * width, channels * rows * columns, kernels);
     bytes(x) + bytes(weight) + unfolded
+}
+
+/// Whether a convolution of so many channels by so many kernels unfolds nothing.
+fn few(channels: usize, kernels: usize) -> bool {
+    channels <= FEW_CHANNELS[0] && kernels <= FEW_CHANNELS[1]
 }
 
 /// Bytes of the tiles that a convolution works on: what is unfolded of the input, what is made of it, and the copies of the
