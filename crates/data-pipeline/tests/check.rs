@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use data_pipeline::{
-    Check, Checked, Depth, EasyVqa, Fault, Folder, HoldOut, Inputs, RegionShape, Shapes,
-    ShapesConfig, Source, Split, Subset, check, folder,
+    Check, Checked, Depth, EasyVqa, ExifOrientation, Fault, Folder, HoldOut, Inputs, RegionShape,
+    RgbImage, Shapes, ShapesConfig, Source, Split, Subset, check, folder,
 };
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
@@ -247,6 +247,53 @@ fn damage_inside_a_file_is_found_by_reading_all_of_it() {
     assert!(found[0].cause.contains("finite"), "{}", found[0]);
     assert!(found[1].cause.contains("finite"), "{}", found[1]);
     assert_eq!(Path::new(&found[2].file), image);
+}
+
+/// Of whatever form and however damaged: all of it is found by a whole look, and a glance refuses nothing that decodes.
+#[test]
+fn what_decodes_is_no_fault_and_what_does_not_is_one() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images");
+    let root = TempDir::new().expect("a folder");
+    fs::create_dir(root.path().join("images")).expect("a folder");
+    let (mut lines, mut broken) = (String::new(), Vec::new());
+    for folder in ["jpeg", "png", "other", "more"] {
+        for entry in fs::read_dir(cases.join(folder)).expect("images") {
+            let path = entry.expect("an image").path();
+            if path.is_dir() {
+                continue;
+            }
+            let bytes = fs::read(&path).expect("a file");
+            let file = path.file_name().expect("a name").to_string_lossy();
+            let name = format!("{folder}-{file}");
+            fs::write(root.path().join("images").join(&name), &bytes).expect("a file");
+            let line = serde_json::json!({ "image": name, "question": "q?", "answers": ["red"] });
+            lines += &format!("{line}\n");
+            if RgbImage::decode(&bytes, ExifOrientation::Apply).is_err() {
+                broken.push(name);
+            }
+        }
+    }
+    fs::write(root.path().join("test.jsonl"), &lines).expect("lines");
+    let test = open(root.path(), Split::Test);
+    let found = |depth| -> Vec<String> {
+        let asked = Check {
+            splits: &[(&test, depth)],
+            inputs: Inputs::IMAGES,
+            image_size: 8,
+            threads: 3,
+        };
+        let faults = check(asked, &mut |_, _| ()).expect("threads").faults;
+        let names = faults.iter().map(|fault| fault.file.rsplit('/').next());
+        names.map(|name| name.expect("a name").to_owned()).collect()
+    };
+    assert_eq!(found(Depth::Whole), broken);
+    let glanced = found(Depth::Glance);
+    assert!(!glanced.is_empty(), "much is known at a glance");
+    let wrong: Vec<_> = glanced
+        .iter()
+        .filter(|name| !broken.contains(name))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 #[test]
