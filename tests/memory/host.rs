@@ -104,8 +104,10 @@ fn loaders_take_what_is_planned() {
                         taken <= planned + slack + (64 << 10),
                         "{sets:?}: {taken} bytes of {plan:?}"
                     );
+                    // Whether all threads read an image at the same moment is chance.
+                    let certain = planned - plan.decoding_bytes;
                     assert!(
-                        taken as f64 >= 0.7 * planned as f64,
+                        taken as f64 >= 0.75 * certain as f64,
                         "{sets:?}: {taken} bytes of {plan:?}"
                     );
                 }

@@ -176,6 +176,7 @@ fn values(key: &Key) -> Vec<String> {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     match &key.kind {
         Kind::Boolean => names(&["true", "false"]),
+        Kind::Switch(words) => [names(&["true", "false"]), words.clone()].concat(),
         Kind::Choice(choices) => choices.clone(),
         Kind::Text { .. } if key.path == "hardware.device" => {
             names(&["auto", "cpu", "cuda", "cuda:0", "wgpu"])

@@ -186,7 +186,7 @@ fn wide_encoding(bytes: &[u8]) -> Option<&'static str> {
         _ => {}
     }
     let start = &bytes[..bytes.len().min(64)];
-    let zeros = start.iter().filter(|byte| **byte == 0).count();
+    let zeros = start.split(|byte| *byte == 0).count() - 1;
     match start.len() {
         0..2 => None,
         length if 3 * zeros >= 2 * length => Some("UTF-32"),

@@ -311,7 +311,7 @@ fn a_dry_run_refuses_what_training_refuses() {
         ),
         (
             4,
-            &["no CUDA backend"],
+            &["a CUDA device was requested"],
             &[
                 "--set",
                 "hardware.device=cuda",

@@ -68,7 +68,7 @@ impl Serialize for Line {
         match &self.answers {
             Some(ReadAnswers::Given(given)) => map.serialize_entry("answers", given)?,
             Some(ReadAnswers::Scored(scored)) => {
-                map.serialize_entry("answers", &InOrder(scored))?
+                map.serialize_entry("answers", &InOrder(scored))?;
             }
             None => {}
         }
@@ -188,7 +188,7 @@ impl<'de> Deserialize<'de> for Word {
 
 struct WordVisitor;
 
-impl<'de> Visitor<'de> for WordVisitor {
+impl Visitor<'_> for WordVisitor {
     type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -48,7 +48,7 @@ pub fn tokenize(text: &str) -> impl Iterator<Item = String> + use<> {
 /// Words in the making: those with spaces around them, and a run of a script without.
 #[derive(Default)]
 struct Words {
-    words: Vec<String>,
+    found: Vec<String>,
     spaced: String,
     spaceless: String,
 }
@@ -56,17 +56,17 @@ struct Words {
 impl Words {
     fn end(&mut self) {
         if self.spaced.contains(char::is_alphanumeric) {
-            self.words.push(self.spaced.clone());
+            self.found.push(self.spaced.clone());
         }
         self.spaced.clear();
         let parts = self.spaceless.unicode_words().map(str::to_owned);
-        self.words.extend(parts);
+        self.found.extend(parts);
         self.spaceless.clear();
     }
 
     fn alone(&mut self, word: &str) {
         self.end();
-        self.words.push(word.to_owned());
+        self.found.push(word.to_owned());
     }
 }
 
@@ -97,7 +97,7 @@ fn unicode_words(text: &str) -> Vec<String> {
         }
     }
     words.end();
-    words.words
+    words.found
 }
 
 /// What chooses between drawings of the character in front of it, or draws a key around it.

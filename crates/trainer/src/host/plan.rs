@@ -237,6 +237,10 @@ impl HostNeeds {
         let peak =
             |settings: &Config| Ok::<_, TrainError>(plan::<M>(settings, &worst())?.peak_bytes);
         let least = peak(&in_single_samples(settings))?;
+        if least > shared {
+            // No data would make it fit, and training says what does.
+            return Ok(self.plan(Some(0)));
+        }
         let training = match self.preload {
             Preload::Auto => Some(peak(settings)?).filter(|peak| *peak <= shared),
             Preload::Off | Preload::On => None,
