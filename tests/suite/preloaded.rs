@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aoa_model::Vqa;
 use config_schema::Config;
+use data_pipeline::Loader;
 use trainer::host::{Data, HostBudget, HostNeeds, HostPlan};
 use trainer::plan::{WorstCase, plan};
 use trainer::{TrainError, training_loader, validation_loader};
@@ -23,8 +24,8 @@ fn kept(settings: &Config, data: &Data, plan: &HostPlan) -> (usize, u64) {
     let train = training_loader(settings, dataset.train.clone(), encoder.clone(), limits.0);
     let validation = validation_loader(settings, dataset.validation.clone(), encoder, limits.1);
     let loaders = [train, validation].map(|loader| loader.expect("a loader"));
-    let images = loaders.iter().map(|loader| loader.preloaded_images()).sum();
-    let bytes: usize = loaders.iter().map(|loader| loader.resident_bytes()).sum();
+    let images = loaders.iter().map(Loader::preloaded_images).sum();
+    let bytes: usize = loaders.iter().map(Loader::resident_bytes).sum();
     (images, bytes as u64)
 }
 
@@ -91,11 +92,9 @@ fn as_many_images_as_fit_are_kept_and_fewer_never_fail() {
             assert!(plan.total_bytes <= room, "{plan:?}");
             let (images, bytes) = kept(&settings, &data, &plan);
             assert!(bytes <= plan.training_limit, "{plan:?}");
-            assert!(
-                images >= before && images < whole.images,
-                "{part}: {images}"
-            );
-            // What a packed image takes is estimated.
+            assert!(images >= before, "{part}: {images}");
+            // What a packed image takes is estimated, so nearly all the bytes may be enough for all.
+            assert!(images < whole.images || part > 0.8, "{part}: {images}");
             let apart = plan.preloaded_images.abs_diff(images);
             assert!(apart * 5 <= images.max(5), "{part}: {images}, {plan:?}");
             before = images;

@@ -173,13 +173,13 @@ impl Position {
             Event::Data(report) => report.lines().join("\n"),
             Event::Segments(choice) => segments(choice),
             Event::Preloaded { images, of, bytes } => {
+                let count = if images == of {
+                    format!("all {of} images")
+                } else {
+                    format!("as many of {of} images as fit, {images}")
+                };
                 let bytes = Bytes(*bytes as u64);
-                match of - images {
-                    0 => format!("preloaded all {of} images, {bytes} of host memory"),
-                    _ => format!(
-                        "preloaded {images} of {of} images, {bytes} of host memory: as many as fit"
-                    ),
-                }
+                format!("preloaded {count}: {bytes} of host memory")
             }
             Event::Pretrained(pretrained) => weights_taken(pretrained),
             Event::Note { message } => message.clone(),

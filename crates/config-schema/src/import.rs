@@ -102,7 +102,9 @@ pub fn import_yaml(source: Source) -> Import {
             importer.ranks_images = entries
                 .iter()
                 .any(|entry| suggest::normal(&entry.name) == aliases::RANKS_IMAGES);
-            entries.iter().for_each(|entry| importer.top(entry));
+            for entry in entries {
+                importer.top(&entry);
+            }
         }
         Err(found) => importer.found.push(*found),
     }

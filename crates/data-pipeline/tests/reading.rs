@@ -198,8 +198,8 @@ fn spellings_of_one_answer_are_one_answer() {
 /// The scorer normalises nothing where all agree.
 #[test]
 fn votes_that_all_agree_stay_as_they_are_written() {
-    let all = format!("[{}]", vec!["\"T-Ball\""; 10].join(","));
-    let most = format!("[{}, \"ball\"]", vec!["\"T-Ball\""; 9].join(","));
+    let all = format!("[{}]", ["\"T-Ball\""; 10].join(","));
+    let most = format!("[{}, \"ball\"]", ["\"T-Ball\""; 9].join(","));
     check(
         VQA,
         &[&all, &most],
@@ -470,7 +470,7 @@ fn only_a_test_split_may_be_without_answers() {
 /// What is written is read back as it was, whatever the form of its answers.
 #[test]
 fn answers_survive_an_export() {
-    let all = format!("[{}]", vec!["\"T-Ball\""; 10].join(","));
+    let all = format!("[{}]", ["\"T-Ball\""; 10].join(","));
     let root = data_set(lines(&[
         &all,
         r#"["red", "red", "Blue", "2", "two"]"#,

@@ -224,8 +224,8 @@ impl Checkpoints {
             Ok(steps) => steps,
             Err(error) => return (None, vec![self.unreadable(&error)]),
         };
-        let newest = steps.values().rev();
-        let best = newest.filter_map(|path| best_of(path)).next();
+        let mut newest = steps.values().rev();
+        let best = newest.find_map(|path| best_of(path).ok());
         let best = best.flatten().map(|best| best.step);
         let others = steps.into_iter().rev();
         let others = others.filter(|(step, _)| Some(*step) != best);
@@ -349,11 +349,13 @@ fn manifest(path: &Path) -> Result<Manifest, String> {
 }
 
 /// What the state of a checkpoint says of the best one; the rest of the checkpoint is not read.
-fn best_of(path: &Path) -> Option<Option<Best>> {
-    let manifest = manifest(path).ok()?;
-    let state = content(&path.join(STATE)).ok()?;
-    manifest.files.get(STATE)?.check(&state).ok()?;
-    Some(RunState::best_of(&state))
+fn best_of(path: &Path) -> Result<Option<Best>, String> {
+    let manifest = manifest(path)?;
+    let state = content(&path.join(STATE))?;
+    let mark = manifest.files.get(STATE);
+    mark.ok_or_else(|| format!("{MANIFEST} does not name {STATE}"))?
+        .check(&state)?;
+    Ok(RunState::best_of(&state))
 }
 
 fn content(path: &Path) -> Result<Vec<u8>, String> {

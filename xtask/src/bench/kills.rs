@@ -239,6 +239,6 @@ fn build() -> Result<PathBuf, Failure> {
         .map_err(|error| failure(format!("cannot start cargo: {error}")))?;
     let lines = output.stdout.split(|&byte| byte == b'\n');
     let built = lines.filter_map(|line| serde_json::from_slice::<Built>(line).ok());
-    let executable = built.filter_map(|built| built.executable).last();
+    let executable = built.filter_map(|built| built.executable).next_back();
     executable.ok_or_else(|| failure("the program was not built".to_owned()))
 }

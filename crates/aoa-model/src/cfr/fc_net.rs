@@ -28,6 +28,10 @@ pub struct FcNet {
 }
 
 #[derive(Module, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a net has a handful of layers, and their weights dwarf them"
+)]
 enum Layer {
     /// Its probability.
     Dropout(f64),

@@ -158,7 +158,7 @@ fn little_address_space_is_an_error_and_no_crash() {
                 ];
                 let said =
                     |cause: &&str| stderr.contains(*cause) || outcome.stdout.contains(*cause);
-                assert!(causes.iter().any(|cause| said(cause)), "{what}");
+                assert!(causes.iter().any(said), "{what}");
             }
         }
     }

@@ -168,7 +168,10 @@ fn host_memory(
     // What the preset states itself is shown before what it takes over.
     queue.sort_by_key(|key| {
         let own = |place: &&(usize, Place)| place.1.0.name == member.home.0.name;
-        member.stated(key).filter(own).is_none()
+        member
+            .stated(key)
+            .as_ref()
+            .is_none_or(|stated| !own(stated))
     });
     findings.at(place(&queue), fault, help);
     true

@@ -371,8 +371,8 @@ fn a_configuration_of_xvlm_is_taken_over_key_by_key() {
     assert_eq!(config.training.epochs, 7);
     assert_eq!(format!("{:?}", config.training.xvlm_lr), "4e-5");
     assert_eq!(
-        config.training.lr,
-        Config::default().training.lr,
+        config.training.lr.to_bits(),
+        Config::default().training.lr.to_bits(),
         "of the other branch"
     );
     assert_eq!(config.evaluation.batch_size, 48);
@@ -437,8 +437,8 @@ fn relatives_of_xvlm_are_understood_as_well() {
     assert_eq!(config.xvlm.k_test, default.xvlm.k_test);
     assert_eq!(config.xvlm.embed_dim, default.xvlm.embed_dim);
     assert_eq!(
-        config.schedule.warmup_fraction,
-        default.schedule.warmup_fraction
+        config.schedule.warmup_fraction.to_bits(),
+        default.schedule.warmup_fraction.to_bits()
     );
     assert_eq!(config.training.batch_size, default.training.batch_size);
 }

@@ -7,6 +7,9 @@ use super::ladder::Presets;
 use crate::host::{Data, HostNeeds};
 use crate::memory::Bytes;
 
+/// Where a configuration has a number.
+type Count = fn(&mut Config) -> &mut usize;
+
 /// A card to derive a preset for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Card {
@@ -89,7 +92,7 @@ impl Card {
             decisions.push(Decision::new("data_loading.preload_data", false, reason));
         }
         let reason = format!("fewer samples wait in the host's {host}");
-        let keys: [(&str, fn(&mut Config) -> &mut usize); 2] = [
+        let keys: [(&str, Count); 2] = [
             ("memory_optimization.prefetch_factor", |config| {
                 &mut config.memory_optimization.prefetch_factor
             }),

@@ -90,6 +90,11 @@ impl<'a> Machine<'a> {
         }
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        clippy::match_same_arms,
+        reason = "an arm for each kind of instruction, in the order of their protocols"
+    )]
     fn step(&mut self, instruction: u8) -> Result<(), Broken> {
         match instruction {
             0x80 => _ = self.take(1)?, // protocol
