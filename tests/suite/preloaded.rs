@@ -6,7 +6,7 @@ use aoa_model::Vqa;
 use config_schema::Config;
 use data_pipeline::Loader;
 use trainer::host::{Data, HostBudget, HostNeeds, HostPlan};
-use trainer::plan::{WorstCase, plan};
+use trainer::plan::{WorstCase, least, plan};
 use trainer::{TrainError, training_loader, validation_loader};
 
 use crate::runs::small;
@@ -146,7 +146,10 @@ fn a_run_that_cannot_hold_its_data_is_refused_with_the_key_to_change() {
 
 #[test]
 fn on_the_cpu_data_and_training_share_the_budget() {
-    let (settings, data) = opened(&["data_loading.preload_data=true"]);
+    let (settings, data) = opened(&[
+        "data_loading.preload_data=true",
+        "dataset.shapes_train_images=4000",
+    ]);
     let worst = || WorstCase::of(&data.encoder, data.dataset.train.samples());
     let needs = HostNeeds::of(&settings, &data);
     let host = needs.plan(None).total_bytes;
@@ -155,8 +158,11 @@ fn on_the_cpu_data_and_training_share_the_budget() {
         .peak_bytes;
     let shared = |bytes| needs.checked::<Vqa>(&settings, &worst, Some(HostBudget::Shared(bytes)));
     assert!(shared(host + training).is_ok());
+    // Where training does not fit either, it says so itself.
+    let alone = least::<Vqa>(&settings, &worst()).expect("a model");
+    assert!(shared(alone - 1).is_ok());
     refused(
-        shared(host),
+        shared(alone + host - 1),
         &["training", "memory budget"],
         "data_loading.preload_data",
     );

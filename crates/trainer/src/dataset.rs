@@ -247,6 +247,8 @@ pub(crate) fn training_batches(settings: &Config, limit: u64) -> LoaderConfig {
         prefetch_factor: settings.memory_optimization.prefetch_factor,
         preload: match settings.data_loading.preload_data {
             Preload::Off => Keep::Nothing,
+            // Nothing is granted where not even training fits; it says so, and loading must not before.
+            Preload::On if limit == 0 => Keep::Nothing,
             Preload::On => Keep::All { limit },
             Preload::Auto => Keep::UpTo { limit },
         },

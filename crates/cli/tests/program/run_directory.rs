@@ -321,8 +321,8 @@ fn a_dry_run_refuses_what_training_refuses() {
         ),
         (
             7,
-            &["does not fit", "the budget is 0.5 MiB"],
-            &["--memory-budget", "512KiB", "--set", "logging.run_dir=new"],
+            &["does not fit", "the budget is 1.0 MiB"],
+            &["--memory-budget", "1MiB", "--set", "logging.run_dir=new"],
         ),
     ];
     for (code, words, more) in cases {
