@@ -40,7 +40,9 @@ pub(super) fn shared(splits: &[&dyn Source], seen: &[Seen]) -> Vec<SharedImages>
         .filter(|alike| in_several_splits(seen, alike))
     {
         for equal in equal_bytes(splits, seen, &alike) {
-            equal.iter().for_each(|&number| grouped[number] = true);
+            for &number in &equal {
+                grouped[number] = true;
+            }
             groups.push(equal);
         }
     }

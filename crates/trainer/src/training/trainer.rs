@@ -329,13 +329,13 @@ impl<'a, M: Model> Trainer<'a, M> {
                     state.epoch += 1;
                     state.step_in_epoch = 0;
                 }
-                if last
-                    || epoch_ends && state.epoch.is_multiple_of(settings.evaluation.every_epochs)
+                let due =
+                    epoch_ends && state.epoch.is_multiple_of(settings.evaluation.every_epochs);
+                if (last || due)
+                    && let Err(error) = self.validate(&model, state)
                 {
-                    if let Err(error) = self.validate(&model, state) {
-                        state.train_seconds = seconds_before + self.clock.seconds();
-                        return Err(self.save_before(error, &model, optimizers, state));
-                    }
+                    state.train_seconds = seconds_before + self.clock.seconds();
+                    return Err(self.save_before(error, &model, optimizers, state));
                 }
                 let asked = self.run.save.swap(false, Ordering::Relaxed);
                 let stopped = self.run.stop.load(Ordering::Relaxed)
