@@ -63,7 +63,7 @@ fn remove_lines(root: &TempDir, split: &str, images: &[&str]) {
         .filter(|line| !images.iter().any(|image| line.contains(image)));
     fs::write(
         &file,
-        kept.map(|line| format!("{line}\n")).collect::<String>(),
+        kept.flat_map(|line| [line, "\n"]).collect::<String>(),
     )
     .expect("lines");
 }

@@ -172,15 +172,7 @@ impl Position {
             }
             Event::Data(report) => report.lines().join("\n"),
             Event::Segments(choice) => segments(choice),
-            Event::Preloaded { images, of, bytes } => {
-                let count = if images == of {
-                    format!("all {of} images")
-                } else {
-                    format!("as many of {of} images as fit, {images}")
-                };
-                let bytes = Bytes(*bytes as u64);
-                format!("preloaded {count}: {bytes} of host memory")
-            }
+            Event::Preloaded { images, of, bytes } => preloaded(*images, *of, *bytes),
             Event::Pretrained(pretrained) => weights_taken(pretrained),
             Event::Note { message } => message.clone(),
             Event::Warning { message } => format!("warning: {message}"),
@@ -254,6 +246,16 @@ impl Position {
         let seconds = samples as f64 / samples_per_second;
         (*samples_per_second > 0.0).then(|| duration(seconds))
     }
+}
+
+/// How many images are kept in host memory, in words.
+fn preloaded(images: usize, of: usize, bytes: usize) -> String {
+    let count = if images == of {
+        format!("all {of} images")
+    } else {
+        format!("as many of {of} images as fit, {images}")
+    };
+    format!("preloaded {count}: {} of host memory", Bytes(bytes as u64))
 }
 
 /// What was chosen of `checkpoint_segment`, in words.

@@ -267,7 +267,7 @@ fn what_decodes_is_no_fault_and_what_does_not_is_one() {
             let name = format!("{folder}-{file}");
             fs::write(root.path().join("images").join(&name), &bytes).expect("a file");
             let line = serde_json::json!({ "image": name, "question": "q?", "answers": ["red"] });
-            lines += &format!("{line}\n");
+            lines.extend([line.to_string(), "\n".to_owned()]);
             if RgbImage::decode(&bytes, ExifOrientation::Apply).is_err() {
                 broken.push(name);
             }
@@ -393,7 +393,7 @@ fn odd_names_are_names_like_any_other() {
             .join(format!("{name}.safetensors"));
         fs::copy(&found, features).expect("features");
         let line = serde_json::json!({ "image": name, "question": "what?", "answers": ["red"] });
-        lines += &format!("{line}\n");
+        lines.extend([line.to_string(), "\n".to_owned()]);
     }
     for split in ["train", "validation", "test"] {
         fs::write(root.path().join(format!("{split}.jsonl")), &lines).expect("lines");
@@ -471,8 +471,7 @@ fn a_split_without_samples_is_one_without_their_lines() {
         .filter(|(number, _)| ![0, 4, 5].contains(number));
     fs::write(
         &file,
-        kept.map(|(_, line)| format!("{line}\n"))
-            .collect::<String>(),
+        kept.flat_map(|(_, line)| [line, "\n"]).collect::<String>(),
     )
     .expect("lines");
     let edited = open(root.path(), Split::Train);

@@ -28,8 +28,11 @@ impl Source for Questions {
     }
 }
 
-fn questions(samples: &[(&str, &[(&str, f32)])]) -> Questions {
-    let sample = |(image, (question, answers)): (usize, &(&str, &[(&str, f32)]))| Sample {
+/// A question and its answers with their scores.
+type Asked<'a> = (&'a str, &'a [(&'a str, f32)]);
+
+fn questions(samples: &[Asked]) -> Questions {
+    let sample = |(image, (question, answers)): (usize, &Asked)| Sample {
         image,
         question: (*question).to_owned(),
         answers: answers

@@ -26,7 +26,7 @@ pub enum TrainError {
         /// The run.
         run_dir: PathBuf,
         /// What failed.
-        source: DataError,
+        source: Box<DataError>,
     },
     /// The image of a question cannot be decoded.
     #[error("cannot decode the image `{name}`")]

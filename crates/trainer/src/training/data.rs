@@ -51,7 +51,7 @@ impl<M: Model> Trainer<'_, M> {
         TrainError::DataFailed {
             step: state.step,
             run_dir: self.run.run_dir.to_owned(),
-            source,
+            source: Box::new(source),
         }
     }
 }

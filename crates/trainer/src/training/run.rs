@@ -141,7 +141,7 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
             TrainError::Data(source) => TrainError::DataFailed {
                 step: state.step,
                 run_dir: run.run_dir.to_owned(),
-                source,
+                source: Box::new(source),
             },
             other => other,
         })
