@@ -58,23 +58,32 @@ fn forbidden(arrows: &[(String, String)], allowed: &[(&str, &[&str])]) -> Vec<St
     broken.map(|(from, to)| format!("{from} -> {to}")).collect()
 }
 
-/// Dependencies between members, and of members on Burn; those that only tests have are left out.
-fn arrows() -> Vec<(String, String)> {
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+
+/// The members of the workspace, as `cargo metadata` describes them.
+fn packages() -> Vec<Value> {
     let command = Command::new(env!("CARGO"))
         .args([
             "metadata",
             "--format-version=1",
             "--no-deps",
             "--manifest-path",
-            manifest,
+            MANIFEST,
         ])
         .output()
         .expect("cargo runs");
     let metadata: Value =
         serde_json::from_slice(&command.stdout).expect("cargo metadata prints JSON");
-    let packages = metadata["packages"].as_array().expect("packages");
-    let name = |value: &Value| value["name"].as_str().expect("a name").to_owned();
+    metadata["packages"].as_array().expect("packages").clone()
+}
+
+fn name(package: &Value) -> String {
+    package["name"].as_str().expect("a name").to_owned()
+}
+
+/// Dependencies between members, and of members on Burn; those that only tests have are left out.
+fn arrows() -> Vec<(String, String)> {
+    let packages = packages();
     let members: Vec<String> = packages.iter().map(name).collect();
     let mut arrows = Vec::new();
     for package in packages
@@ -111,4 +120,18 @@ fn an_added_arrow_is_found() {
         arrows.push((from.to_owned(), to.to_owned()));
         assert_eq!(forbidden(&arrows, ALLOWED), [format!("{from} -> {to}")]);
     }
+}
+
+#[test]
+fn every_crate_of_our_own_has_a_profile() {
+    let manifest = std::fs::read_to_string(MANIFEST).expect("the manifest");
+    let profiles = manifest
+        .lines()
+        .filter_map(|line| line.strip_prefix("[profile.dev.package."))
+        .map(|rest| rest.trim_end_matches(']').to_owned());
+    let mut members: Vec<String> = packages().iter().map(name).collect();
+    members.sort();
+    let mut profiles: Vec<String> = profiles.collect();
+    profiles.sort();
+    assert_eq!(profiles, members, "[profile.dev] is that of dependencies");
 }

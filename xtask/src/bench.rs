@@ -1,10 +1,11 @@
 //! `cargo xtask bench`: speed and memory, beside eager PyTorch where there is one.
 
-mod budgets;
 mod kills;
 mod memory_plan;
 mod parts;
 mod peer;
+mod slicings;
+mod small_model;
 mod training_step;
 
 use std::path::PathBuf;
@@ -25,8 +26,8 @@ pub enum Bench {
     Checkpointing(Checkpointing),
     /// Compare plans of memory with real steps on the CPU, up to the model at full size, and write docs/memory-plan.md
     MemoryPlan,
-    /// Train a small model under five memory budgets, and compare what they use and how far apart the losses are
-    Budgets(Budgets),
+    /// Train a small model in micro-batches of other sizes and under memory budgets, and compare losses and memory
+    Slicings(slicings::Slicings),
     /// Kill runs at random moments, go on with them, and compare their checkpoints with those of an undisturbed run
     Kills(kills::Kills),
     /// Tell what it costs to count memory on the CPU, as a part of a step
@@ -71,16 +72,6 @@ pub struct Checkpointing {
 }
 
 #[derive(Debug, Args)]
-pub struct Budgets {
-    /// Steps of each run
-    #[arg(long, default_value_t = 200)]
-    steps: usize,
-    /// Learning rate of both branches; a higher one enlarges what rounding makes of micro-batches of another size
-    #[arg(long, default_value_t = 5e-5)]
-    lr: f64,
-}
-
-#[derive(Debug, Args)]
 struct Steps {
     /// Samples of a micro-batch
     #[arg(long, default_value_t = 1)]
@@ -111,7 +102,7 @@ pub fn run(bench: Bench) -> Outcome {
             training_step::compare_checkpointing(steps.micro_batch, steps.steps, segment)
         }
         Bench::MemoryPlan => memory_plan::run(),
-        Bench::Budgets(Budgets { steps, lr }) => budgets::run(steps, lr),
+        Bench::Slicings(slicings) => slicings::run(&slicings),
         Bench::Kills(kills) => kills::run(&kills),
         Bench::MemoryCost => by_itself("memory_cost", &[]),
         Bench::Decode(Decode { python }) => by_itself(

@@ -4,48 +4,22 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Deserialize;
 
 use super::failure;
-use crate::steps::{Failure, Outcome, cargo_path};
+use super::small_model::{Moments, Program, temporary_folder};
+use crate::steps::{Failure, Outcome};
 
-/// Both branches, small, with dropout of every kind, and sizes of micro-batches that follow the memory.
-const SETS: [&str; 30] = [
-    "hardware.device=cpu",
-    "hardware.parallel_micro_batches=1",
-    "dataset.image_size=64",
-    "dataset.max_question_tokens=9",
+/// A short run with many checkpoints.
+const SETS: [&str; 4] = [
     "dataset.shapes_train_images=60",
-    "dataset.shapes_validation_images=8",
-    "dataset.shapes_test_images=8",
-    "model.num_hid=64",
-    "model.heads=4",
-    "model.word_dim=32",
-    "model.dropout=0.3",
-    "xvlm.window=4",
-    "xvlm.embed_dim=16",
-    "xvlm.depths=[2, 2]",
-    "xvlm.image_heads=[2, 2]",
-    "xvlm.text_hidden=64",
-    "xvlm.text_heads=4",
-    "xvlm.text_intermediate=128",
-    "xvlm.text_layers=4",
-    "xvlm.fusion_layer=2",
-    "xvlm.decoder_layers=1",
-    "xvlm.k_test=16",
-    "xvlm.dropout=0.1",
-    "xvlm.drop_path_rate=0.2",
     "training.epochs=2",
-    "evaluation.question_only_epochs=0",
     "checkpoint.every_steps=2",
     "logging.every_steps=3",
-    "memory_optimization.num_workers=1",
-    "memory_optimization.prefetch_factor=1",
 ];
 
 #[derive(Debug, Args)]
@@ -83,8 +57,8 @@ struct Seen {
 type Files = BTreeMap<OsString, Vec<u8>>;
 
 pub fn run(kills: &Kills) -> Outcome {
-    let aoa = kills.aoa.clone().map_or_else(build, Ok)?;
-    let folder = std::env::temp_dir().join(format!("aoa-kills-{}", std::process::id()));
+    let aoa = Program::find(kills.aoa.as_deref())?;
+    let folder = temporary_folder("aoa-kills");
     fs::create_dir_all(&folder).map_err(|error| failure(error.to_string()))?;
     let Seen {
         kills: [starting, running],
@@ -105,7 +79,7 @@ pub fn run(kills: &Kills) -> Outcome {
 }
 
 impl Kills {
-    fn carry_out(&self, aoa: &Path, folder: &Path) -> Result<Seen, Failure> {
+    fn carry_out(&self, aoa: &Program, folder: &Path) -> Result<Seen, Failure> {
         let whole = folder.join("whole");
         let ended = self.start(aoa, &whole)?.wait();
         if !ended.is_ok_and(|status| status.success()) {
@@ -137,7 +111,7 @@ impl Kills {
     /// A run that is killed again and again until it ends, or until it was killed often enough.
     fn disturb(
         &self,
-        aoa: &Path,
+        aoa: &Program,
         run_dir: &Path,
         moments: &mut Moments,
         seen: &mut Seen,
@@ -167,39 +141,12 @@ impl Kills {
     }
 
     /// Starts a run, or goes on with it.
-    fn start(&self, aoa: &Path, run_dir: &Path) -> Result<Child, Failure> {
-        let mut command = Command::new(aoa);
-        command.arg("train");
-        if run_dir.join("config.toml").exists() {
-            command.arg("--resume").arg(run_dir);
-        } else {
-            let own = format!("logging.run_dir='{}'", run_dir.display());
-            let sets = SETS.iter().map(|set| (*set).to_owned());
-            for set in sets.chain(self.set.iter().cloned()).chain([own]) {
-                command.args(["--set", &set]);
-            }
-            command.args(["--preset", "24gb"]);
-            command.args(["--memory-budget", &self.memory_budget]);
-        }
-        let started = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        started.map_err(|error| failure(format!("cannot start {}: {error}", aoa.display())))
-    }
-}
-
-/// Numbers from 0 to 1, from a seed: the generator `SplitMix64`.
-struct Moments(u64);
-
-impl Moments {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (bits ^ (bits >> 31)) as f64 / u64::MAX as f64
+    fn start(&self, aoa: &Program, run_dir: &Path) -> Result<Child, Failure> {
+        let sets = SETS.map(str::to_owned);
+        let sets = [&sets, self.set.as_slice()].concat();
+        let budget = ["--memory-budget".to_owned(), self.memory_budget.clone()];
+        let started = aoa.train(run_dir, &sets, &budget).spawn();
+        started.map_err(|error| failure(format!("cannot start the program: {error}")))
     }
 }
 
@@ -222,23 +169,4 @@ fn newest_files(run_dir: &Path) -> Result<Files, Failure> {
         Ok::<_, std::io::Error>(files)
     };
     read().map_err(|error| failure(format!("{}: {error}", run_dir.display())))
-}
-
-/// Builds the program and tells where it is. Cargo itself must not stand between us and what we kill.
-fn build() -> Result<PathBuf, Failure> {
-    #[derive(Deserialize)]
-    struct Built {
-        executable: Option<PathBuf>,
-    }
-    let output = Command::new(cargo_path())
-        .args(["build", "--package", "cli", "--bin", "aoa"])
-        .args(["--no-default-features", "--features", "flex"])
-        .arg("--message-format=json-render-diagnostics")
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| failure(format!("cannot start cargo: {error}")))?;
-    let lines = output.stdout.split(|&byte| byte == b'\n');
-    let built = lines.filter_map(|line| serde_json::from_slice::<Built>(line).ok());
-    let executable = built.filter_map(|built| built.executable).next_back();
-    executable.ok_or_else(|| failure("the program was not built".to_owned()))
 }

@@ -13,6 +13,12 @@ pub(crate) const TARGET: f64 = 0.95;
 const ROOM: f64 = 0.90;
 /// A peak that is expected to be higher than this part of the budget makes the size shrink.
 const TIGHT: f64 = 0.98;
+/// A plan that is too high is lowered by whole units of this part of the budget. A unit is far more than two runs differ by.
+const UNIT: f64 = 1.0 / 16.0;
+/// Steps at a size before its peak is compared with the plan.
+const WINDOW: usize = 4;
+/// Memory that no plan knows of counts when it is more than this part of the budget.
+const UNPLANNED: f64 = 1.0 / 32.0;
 /// Steps before a size is tried again that memory did not suffice for; doubled every time that it does not again.
 const FIRST_REST: usize = 16;
 const LONGEST_REST: usize = 1024;
@@ -34,16 +40,21 @@ pub struct Limits {
     pub dynamic: bool,
 }
 
-/// Decides on the size of micro-batches from the memory that earlier ones took.
+/// Decides on the size of micro-batches from a plan, and from the memory that earlier ones took.
 ///
-/// The peak of a round of micro-batches is what was in use before it plus a cost that grows with its size. The first is
+/// With a budget and a [`Forecast`], sizes follow the plan, so that equal runs have equal sizes although no two of them
+/// measure quite the same. After four steps at a size its peak is compared with the plan, and a plan that is too high is
+/// lowered by whole sixteenths of the budget. With several micro-batches side by side it is not: their peak is a matter of
+/// chance. A plan that is too low is given up, when the budget is all but used or memory runs out.
+///
+/// Without a plan sizes follow the measurements. The peak of a round of micro-batches is what was in use before it plus a cost that grows with its size. The first is
 /// measured before each round. The cost is measured at the sizes that were run, and of it the part that grows: more than
 /// twice what the forward pass keeps it is not, since the rest of the backward pass are gradients of parameters. Up to the
 /// largest size that was run the cost is taken to be linear; beyond it this part is taken to grow in proportion, which is
 /// too much, so a larger size is approached from below.
 ///
-/// With a budget the size of the first micro-batch follows from a [`Forecast`]. Without one it has a single sample, because
-/// nothing is known yet, and the size of the second follows from it. Without a budget it begins as configured.
+/// With a budget and no plan the first micro-batch has a single sample, because nothing is known yet. Without a budget it
+/// begins as configured.
 ///
 /// What made memory run out, or a round take more than others, may pass. So a size that shrank grows back after a rest, and
 /// the rest is doubled each time that it has to shrink again.
@@ -57,12 +68,18 @@ pub struct Controller {
     dynamic: bool,
     /// The most bytes in use before a round of the step before this one, and of this one.
     base: [u64; 2],
-    /// Bytes that the plan expects in use before the rounds of this step, and of the next.
+    /// Bytes that a plan which was given up expected in use before the rounds of this step, and of the next.
     #[serde(default)]
     expected: [u64; 2],
-    /// The plan, until a round was measured.
+    /// The plan, as long as it is followed.
     #[serde(default)]
     forecast: Option<Forecast>,
+    /// Bytes by which the plan of a full round was found to be too high.
+    #[serde(default)]
+    lowered: u64,
+    /// What was seen since the size last changed.
+    #[serde(default)]
+    seen: Seen,
     cost: Option<Cost>,
     /// The most that the largest size of this step took. The first time may take more than later ones.
     latest: Option<Measured>,
@@ -72,6 +89,25 @@ pub struct Controller {
     calm: usize,
     /// Steps that a size which shrank stays as it is.
     rest: usize,
+}
+
+/// Full rounds at one size.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seen {
+    /// The most bytes in use before one.
+    live: u64,
+    /// The most bytes that one took beyond these; none before the first.
+    taken: u64,
+    /// Steps that ended.
+    steps: usize,
+}
+
+impl Seen {
+    /// Bytes of the highest peak, at most.
+    fn peak(self) -> u64 {
+        self.live.saturating_add(self.taken)
+    }
 }
 
 /// The controllers of a run, one a purpose.
@@ -168,6 +204,8 @@ impl Controller {
             base: [0; 2],
             expected: [0; 2],
             forecast: forecast.filter(|_| careful),
+            lowered: 0,
+            seen: Seen::default(),
             cost: None,
             latest: None,
             ceiling: None,
@@ -192,24 +230,21 @@ impl Controller {
         if self.alone { 1 } else { asked }
     }
 
-    /// Decides on the next round of micro-batches of full size, before which `live` bytes are in use.
-    pub fn plan(&mut self, limits: Limits, live: u64) -> Option<Move> {
+    /// Decides on the next round of `parallel` micro-batches of full size, before which `live` bytes are in use.
+    pub fn plan(&mut self, limits: Limits, live: u64, parallel: usize) -> Option<Move> {
         self.base[1] = self.base[1].max(live);
         if let Some(moved) = self.recovered(limits) {
             return Some(moved);
         }
         let budget = limits.budget.filter(|_| limits.dynamic)?;
-        let cost = match (self.cost, self.forecast) {
-            (Some(cost), _) => cost,
-            (None, forecast) => {
-                let forecast = forecast?;
-                if self.expected == [0; 2] {
-                    self.expected = [live.saturating_add(forecast.to_come); 2];
-                }
-                forecast.cost()
-            }
+        self.compare(live, budget, parallel);
+        let (base, cost) = match self.forecast {
+            Some(plan) => (plan.base.saturating_sub(self.lowered), plan.cost()),
+            None => (
+                self.base[0].max(self.base[1]).max(self.expected[0]),
+                self.cost?,
+            ),
         };
-        let base = self.base[0].max(self.base[1]).max(self.expected[0]);
         let expected = base.saturating_add(cost.of(self.size));
         let fitting = cost.fitting(target(budget).saturating_sub(base));
         let (to, reason) = if expected > part(budget, TIGHT) {
@@ -220,7 +255,7 @@ impl Controller {
             (to, Reason::Tight { expected, budget })
         } else if expected < part(budget, ROOM) {
             let to = fitting.min(self.top(limits)).max(self.size);
-            let reason = if self.forecast.is_some() {
+            let reason = if self.cost.is_none() {
                 let planned = base.saturating_add(cost.of(to));
                 Reason::Planned { planned, budget }
             } else {
@@ -235,14 +270,16 @@ impl Controller {
 
     /// The size for the rest of an effective batch, which is less than a full round but may find more in use.
     pub fn rest(&self, limits: Limits, live: u64) -> usize {
-        let budget = limits.budget.filter(|_| limits.dynamic);
-        match (budget, self.cost) {
-            (Some(budget), Some(cost)) => {
-                let room = target(budget).saturating_sub(live);
-                cost.fitting(room).min(self.size)
-            }
-            _ => self.size,
-        }
+        let Some(budget) = limits.budget.filter(|_| limits.dynamic) else {
+            return self.size;
+        };
+        let (base, cost) = match (self.forecast, self.cost) {
+            (Some(plan), _) => (plan.base, plan.cost()),
+            (None, Some(cost)) => (live, cost),
+            (None, None) => return self.size,
+        };
+        let room = target(budget).saturating_sub(base);
+        cost.fitting(room).min(self.size)
     }
 
     /// Takes note of a round of micro-batches of `size` that took `bytes` more than were in use before it, `forward` of
@@ -261,10 +298,10 @@ impl Controller {
         if self.ceiling.is_some_and(|ceiling| size >= ceiling) {
             self.ceiling = None;
         }
-        let forecast = self.forecast.take();
+        self.seen.taken = self.seen.taken.max(bytes);
         self.cost = Some(match self.cost {
             None => Cost {
-                low: forecast.map_or(new, |forecast| forecast.below(new)),
+                low: self.forecast.map_or(new, |forecast| forecast.below(new)),
                 high: new,
             },
             Some(cost) => cost.with(new),
@@ -289,7 +326,7 @@ impl Controller {
     /// Makes the size half of that which ran out in a round of so many micro-batches, or has them computed one by one
     /// where there is nothing to halve. None when nothing is left to do.
     pub fn ran_out(&mut self, size: usize, side_by_side: usize) -> Option<Move> {
-        self.forecast = None;
+        self.give_up_plan();
         if size <= 1 {
             if side_by_side <= 1 || self.alone {
                 return None;
@@ -312,6 +349,7 @@ impl Controller {
     pub fn step_ended(&mut self) {
         self.base = [self.base[1], 0];
         self.expected = [self.expected[1], 0];
+        self.seen.steps += usize::from(self.seen.taken > 0);
         let rested = self.calm >= self.rest;
         if let (Some(cost), Some(latest)) = (&mut self.cost, self.latest.take()) {
             cost.renew(latest, rested);
@@ -319,6 +357,35 @@ impl Controller {
         self.calm = self.calm.saturating_add(1);
         if self.calm >= FORGET {
             self.ceiling = None;
+        }
+    }
+
+    /// Compares the plan with what is in use before any round, or with what rounds took.
+    fn compare(&mut self, live: u64, budget: u64, parallel: usize) {
+        let Some(plan) = &mut self.forecast else {
+            return;
+        };
+        self.seen.live = self.seen.live.max(live);
+        if self.cost.is_none() {
+            let base = live.saturating_add(plan.to_come);
+            if base > plan.base.saturating_add(part(budget, UNPLANNED)) {
+                plan.base = base;
+            }
+        } else if self.seen.taken > 0 && self.seen.peak() > part(budget, TIGHT) {
+            self.give_up_plan();
+        } else if parallel == 1 && self.seen.steps == WINDOW {
+            let base = plan.base.saturating_sub(self.lowered);
+            let planned = base.saturating_add(plan.cost().of(self.size));
+            let unit = part(budget, UNIT).max(1);
+            let units = planned.saturating_sub(self.seen.peak()) / unit;
+            self.lowered += units * unit;
+        }
+    }
+
+    /// From now on sizes follow what is measured.
+    fn give_up_plan(&mut self) {
+        if let Some(plan) = self.forecast.take() {
+            self.expected = [plan.base; 2];
         }
     }
 
@@ -370,7 +437,11 @@ impl Controller {
 
     fn resize(&mut self, to: usize, reason: Reason) -> Option<Move> {
         let from = std::mem::replace(&mut self.size, to);
-        (from != to).then_some(Move { from, to, reason })
+        if from == to {
+            return None;
+        }
+        self.seen = Seen::default();
+        Some(Move { from, to, reason })
     }
 }
 

@@ -52,7 +52,8 @@ impl Run {
             let size = if remaining < self.controller.size() {
                 self.controller.rest(self.limits, live).min(remaining)
             } else {
-                self.moves.extend(self.controller.plan(self.limits, live));
+                self.moves
+                    .extend(self.controller.plan(self.limits, live, 1));
                 self.controller.size().min(remaining)
             };
             let forward = (size as f64 * self.machine.slope as f64 * (1.0 - noise(round))) as u64;
@@ -77,6 +78,7 @@ impl Machine {
             (size, (bytes as f64 * error) as u64)
         };
         Forecast {
+            base: self.weights + self.left,
             to_come: self.left,
             costs: [cost(1), cost(most)],
         }
@@ -89,6 +91,9 @@ const MACHINE: Machine = Machine {
     slope: 4 * MIB,
     left: 20 * MIB,
 };
+
+/// One whose gradients take nothing, so that all rounds are alike.
+const EVEN: Machine = Machine { left: 0, ..MACHINE };
 
 fn limits(budget: Option<u64>, dynamic: bool) -> Limits {
     Limits {
@@ -177,10 +182,10 @@ fn a_planned_size_is_the_first() {
 fn a_plan_that_was_wrong_is_given_up() {
     let limits = limits(Some(300 * MIB), true);
     let mut controller = Controller::new(limits, Some(MACHINE.forecast(64, 1.0)));
-    controller.plan(limits, 100 * MIB);
+    controller.plan(limits, 100 * MIB, 1);
     assert_eq!(controller.size(), 33);
     assert_eq!(controller.ran_out(33, 1).map(|moved| moved.to), Some(16));
-    assert_eq!(controller.plan(limits, 100 * MIB), None);
+    assert_eq!(controller.plan(limits, 100 * MIB, 1), None);
 
     // Half of what is measured was planned, and then it follows what is measured.
     let mut run = Run::planned(MACHINE, limits, Some(MACHINE.forecast(64, 2.0)));
@@ -189,11 +194,86 @@ fn a_plan_that_was_wrong_is_given_up() {
     }
     assert_eq!(run.moves.first().map(|first| first.to), Some(13));
     assert!(
-        (30..=34).contains(&run.controller.size()),
+        (27..=34).contains(&run.controller.size()),
         "{:?}",
         run.moves
     );
     assert!(run.peak <= 300 * MIB);
+}
+
+/// The moves of 60 steps whose rounds take up to a hundredth less than they could, when `seed` says so.
+fn moves_of(error: f64, seed: usize) -> Vec<(usize, usize)> {
+    let limits = limits(Some(300 * MIB), true);
+    let mut run = Run::planned(EVEN, limits, Some(EVEN.forecast(64, error)));
+    for step in 0..60 {
+        run.step(|round| 0.01 * ((seed * (7 * step + 3 * round)) % 11) as f64 / 10.0);
+    }
+    assert!(run.peak <= 300 * MIB, "{}", run.peak);
+    run.moves.iter().map(|one| (one.from, one.to)).collect()
+}
+
+#[test]
+fn equal_runs_have_equal_sizes_although_they_measure_differently() {
+    for (error, count) in [(0.98, 1), (1.0, 1), (1.05, 1), (1.15, 2), (1.4, 3)] {
+        let first = moves_of(error, 0);
+        assert_eq!(first.len(), count, "{error}: {first:?}");
+        for seed in 1..20 {
+            assert_eq!(moves_of(error, seed), first, "{error}");
+        }
+    }
+}
+
+#[test]
+fn side_by_side_a_low_peak_is_chance_and_changes_nothing() {
+    let sizes = [1, 2].map(|parallel| {
+        let limits = limits(Some(300 * MIB), true);
+        let mut controller = Controller::new(limits, Some(MACHINE.forecast(64, 1.5)));
+        for _ in 0..20 {
+            controller.plan(limits, MACHINE.weights, parallel);
+            let bytes = 30 * MIB + controller.size() as u64 * 4 * MIB;
+            controller.measured(controller.size(), bytes, bytes);
+            controller.step_ended();
+        }
+        controller.size()
+    });
+    assert!(sizes[1] < sizes[0], "{sizes:?}");
+    assert_eq!(sizes[1], 20, "as planned");
+}
+
+#[test]
+fn memory_that_no_plan_knows_of_makes_the_first_size_smaller() {
+    let first_size = |more: u64| {
+        let limits = limits(Some(300 * MIB), true);
+        let mut controller = Controller::new(limits, Some(MACHINE.forecast(64, 1.0)));
+        controller.plan(limits, MACHINE.weights + more, 1);
+        controller.size()
+    };
+    assert_eq!(first_size(0), 33);
+    assert_eq!(first_size(5 * MIB), 33, "too little to count");
+    assert_eq!(first_size(40 * MIB), 23);
+}
+
+#[test]
+fn a_plan_that_is_too_low_is_given_up_before_the_budget_is_used() {
+    let limits = limits(Some(300 * MIB), true);
+    let mut run = Run::planned(EVEN, limits, Some(EVEN.forecast(64, 0.93)));
+    for _ in 0..20 {
+        run.step(|_| 0.0);
+    }
+    assert!(run.peak <= 300 * MIB, "{}", run.peak);
+    assert!(
+        run.last_peak as f64 <= 0.98 * 300e6 * 1.048_576,
+        "{}",
+        run.last_peak
+    );
+    let reasons: Vec<_> = run.moves.iter().map(|one| &one.reason).collect();
+    assert!(
+        matches!(
+            reasons[..],
+            [Reason::Planned { .. }, Reason::Tight { .. }, ..]
+        ),
+        "{reasons:?}"
+    );
 }
 
 #[test]
@@ -216,7 +296,7 @@ fn what_is_planned_of_smaller_sizes_counts_until_they_are_measured() {
 fn a_plan_is_for_sizes_that_follow_a_budget() {
     for limits in [limits(None, true), limits(Some(1000 * MIB), false)] {
         let mut controller = Controller::new(limits, Some(MACHINE.forecast(64, 1.0)));
-        assert_eq!(controller.plan(limits, MIB), None);
+        assert_eq!(controller.plan(limits, MIB, 1), None);
         assert_eq!(controller.size(), 8);
     }
 }
@@ -288,7 +368,7 @@ fn steps_to_recover(limits: Limits, failures: usize) -> usize {
         if whole(&controller) {
             return steps;
         }
-        controller.plan(limits, MIB);
+        controller.plan(limits, MIB, 1);
         controller.measured(controller.size(), MIB, MIB);
         controller.step_ended();
     }
@@ -312,7 +392,7 @@ fn a_size_that_ran_out_goes_back_up_after_a_rest() {
         controller.step_ended();
     }
     let moved = controller
-        .plan(limits(None, false), MIB)
+        .plan(limits(None, false), MIB, 1)
         .expect("it rested");
     assert_eq!((moved.from, moved.to), (4, 8));
     assert_eq!(moved.reason, Reason::Calm { steps: FIRST_REST });
@@ -324,7 +404,7 @@ fn a_size_that_never_fits_is_tried_ever_more_rarely() {
     let mut controller = Controller::new(limits, None);
     let mut failures = 0;
     for _ in 0..1500 {
-        controller.plan(limits, MIB);
+        controller.plan(limits, MIB, 1);
         if controller.size() > 4 {
             failures += 1;
             controller.ran_out(controller.size(), 1);
@@ -383,7 +463,7 @@ fn what_ran_out_is_not_tried_again_soon() {
     let mut failures = 0;
     for _ in 0..600 {
         let live = run.machine.weights;
-        run.controller.plan(run.limits, live);
+        run.controller.plan(run.limits, live, 1);
         if run.controller.size() > 20 {
             failures += 1;
             run.controller.ran_out(run.controller.size(), 1);
@@ -452,7 +532,9 @@ proptest! {
         let one_more = machine.slope as f64 / budget as f64;
         // All of the effective batch at once.
         let single = run.controller.size() >= limits.most;
-        prop_assert!(single || used + 2.0 * one_more >= 0.88, "{used} used at {}", run.controller.size());
+        // A plan is lowered by whole sixteenths of the budget.
+        let least = if error.is_some() { 0.85 } else { 0.88 };
+        prop_assert!(single || used + 2.0 * one_more >= least, "{used} used at {}", run.controller.size());
     }
 
     #[test]
@@ -468,7 +550,7 @@ proptest! {
         for (kind, bytes) in events {
             let size = controller.size();
             match kind {
-                0 => drop(controller.plan(limits, bytes / 2)),
+                0 => drop(controller.plan(limits, bytes / 2, 1)),
                 1 => controller.measured(size, bytes / 2, bytes / 7),
                 2 => drop(controller.ran_out(size, 1)),
                 _ => controller.step_ended(),

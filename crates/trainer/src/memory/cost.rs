@@ -9,8 +9,10 @@ const MOST: usize = 1 << 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Forecast {
-    /// Bytes that will be in use before a round beyond those that are before the first: state of the optimizers, and
-    /// gradients that are added up.
+    /// Bytes that are in use before a round at the most. A checkpoint of an earlier program has none.
+    #[serde(default)]
+    pub base: u64,
+    /// Those of them that are not there before the first round: state of the optimizers, and gradients that are added up.
     pub to_come: u64,
     /// Bytes that a round takes beyond what is in use before it, at a small size and at the largest there is.
     pub costs: [(usize, u64); 2],

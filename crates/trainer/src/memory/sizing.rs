@@ -41,7 +41,7 @@ impl Sizing<'_> {
         if let Some(live) = before {
             if done > 0 && samples - done < size * parallel {
                 size = self.controller.rest(self.limits, live);
-            } else if let Some(moved) = self.controller.plan(self.limits, live) {
+            } else if let Some(moved) = self.controller.plan(self.limits, live, parallel) {
                 size = moved.to;
                 let cause = moved.reason.to_string();
                 self.moved(&moved, cause)?;

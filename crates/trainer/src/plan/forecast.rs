@@ -2,6 +2,7 @@
 
 use config_schema::Config;
 
+use super::estimate::thread_buffers;
 use super::pass::{Pass, side_by_side};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
@@ -23,8 +24,10 @@ pub fn training_forecast<M: Model>(
     let side_by_side = side_by_side(settings, 1);
     let pass = |samples| Pass::of_training::<M>((settings, &config), worst, samples);
     let (one, all) = (pass(1)?, pass(most)?);
+    let to_come = one.optimizer_state() + one.profile.left;
     Ok(Forecast {
-        to_come: one.optimizer_state() + one.gradients(),
+        base: one.held() + thread_buffers(settings) + to_come,
+        to_come,
         costs: [(1, &one), (most, &all)].map(|(size, pass)| (size, pass.learning(side_by_side))),
     })
 }
@@ -40,12 +43,11 @@ pub fn evaluation_forecast<M: Model>(
     most: usize,
 ) -> Result<Forecast, TrainError> {
     let config = M::configure(settings, &worst.shape).map_err(TrainError::Model)?;
-    let cost = |samples| {
-        let pass = Pass::of_evaluation::<M>((settings, &config), worst, samples)?;
-        Ok::<_, TrainError>((samples, pass.answering()))
-    };
+    let pass = |samples| Pass::of_evaluation::<M>((settings, &config), worst, samples);
+    let (one, all) = (pass(1)?, pass(most)?);
     Ok(Forecast {
+        base: one.held() + one.optimizer_state() + thread_buffers(settings),
         to_come: 0,
-        costs: [cost(1)?, cost(most)?],
+        costs: [(1, one.answering()), (most, all.answering())],
     })
 }

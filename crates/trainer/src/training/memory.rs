@@ -8,7 +8,8 @@ use crate::advice::{Measured, Sizes, Tally};
 use crate::device::is_cpu;
 use crate::error::TrainError;
 use crate::event::{Event, Purpose};
-use crate::memory::{Controller, Limits, MicroBatches, Phase, Sizing, Watch, budget};
+use crate::host::HostPlan;
+use crate::memory::{Controller, Forecast, Limits, MicroBatches, Phase, Sizing, Watch, budget};
 use crate::model::Model;
 use crate::plan::{WorstCase, evaluation_forecast, training_forecast};
 use crate::products::keep_thread_buffers;
@@ -17,22 +18,26 @@ use crate::products::keep_thread_buffers;
 pub(super) struct RunMemory<'a> {
     pub(super) watch: Watch<'a>,
     settings: &'a Config,
+    /// Bytes that data takes of the memory that the budget is for.
+    data_bytes: u64,
     training: Limits,
     evaluation: Limits,
 }
 
 impl<'a> RunMemory<'a> {
-    pub(super) fn new(run: &Run<'a>) -> Self {
+    pub(super) fn new(run: &Run<'a>, host: &HostPlan) -> Self {
         let Run {
             settings, memory, ..
         } = run;
         let budget = budget(settings, memory.capacity());
-        if is_cpu(run.device) {
+        let on_cpu = is_cpu(run.device);
+        if on_cpu {
             keep_thread_buffers();
         }
         Self {
             watch: Watch::new(run.device, memory.card, budget, memory.interference),
             settings,
+            data_bytes: if on_cpu { host.total_bytes } else { 0 },
             training: Limits {
                 configured: settings.training.batch_size,
                 // So that there is work for all that are computed side by side.
@@ -83,20 +88,28 @@ impl<'a> RunMemory<'a> {
             Purpose::Evaluation => self.evaluation,
         };
         let follows = limits.dynamic && limits.budget.is_some() && limits.most > 1;
-        let forecast = match purpose {
-            _ if !follows => None,
-            Purpose::Training => {
-                let forecast = training_forecast::<M>(self.settings, &worst(), limits.most)?;
-                Some(forecast)
-            }
-            Purpose::Evaluation => {
-                let forecast = evaluation_forecast::<M>(self.settings, &worst(), limits.most)?;
-                Some(forecast)
-            }
-        };
+        let forecast = follows
+            .then(|| self.forecast::<M>(purpose, &worst()))
+            .transpose()?;
         // What planning took is no part of the run.
         self.watch.note(Phase::Storage);
         Ok(Controller::new(limits, forecast))
+    }
+
+    /// The plan of micro-batches for a purpose, beside the data.
+    fn forecast<M: Model>(
+        &self,
+        purpose: Purpose,
+        worst: &WorstCase,
+    ) -> Result<Forecast, TrainError> {
+        let mut forecast = match purpose {
+            Purpose::Training => training_forecast::<M>(self.settings, worst, self.training.most),
+            Purpose::Evaluation => {
+                evaluation_forecast::<M>(self.settings, worst, self.evaluation.most)
+            }
+        }?;
+        forecast.base = forecast.base.saturating_add(self.data_bytes);
+        Ok(forecast)
     }
 
     /// What was measured so far: of the memory, and of the time of steps. What larger micro-batches would take is planned.

@@ -103,7 +103,7 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
         settings: &settings,
         ..*run
     };
-    let memory = RunMemory::new(run);
+    let memory = RunMemory::new(run, &host);
     let mut trainer = Trainer::<M>::new(run, dataset, &blueprint, &host, reporter, memory)?;
     let (model, mut optimizers) = trainer.fresh(&blueprint.model);
     let (mut model, mut state) = if resume {
