@@ -18,11 +18,12 @@ use burn::tensor::Device;
 use config_schema::Config;
 use integration_tests::configuration;
 use mimalloc::MiMalloc;
+use model_api::{DataShape, DeviceBatch, Model, Sight};
 use trainer::memory::{HostMeter, Meter};
 use trainer::optim::Progress;
 use trainer::{
-    DataShape, Dataset, DeviceBatch, Model, Optimizers, Sight, Slicing, effective_gradient,
-    materialize, training_encoder, training_loader,
+    Dataset, Optimizers, Slicing, effective_gradient, materialize, training_encoder,
+    training_loader,
 };
 
 const ROUNDS: usize = 15;
@@ -130,7 +131,7 @@ fn step(settings: &Config) -> Step {
     let model = Vqa::init(&config, &device).carried_out(settings);
     materialize(&model);
     let mut model = Some(model);
-    let mut optimizers = Optimizers::new(settings);
+    let mut optimizers = Optimizers::of::<Vqa>(settings);
     let slicing = Slicing {
         micro_batch: settings.training.batch_size,
         parallel: settings.hardware.parallel_micro_batches,

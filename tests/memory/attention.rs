@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
-use aoa_model::{AttentionOnAttention, AttentionOnAttentionConfig, Checkpointing, RowKeys, Vqa};
+use aoa_model::{AttentionOnAttention, AttentionOnAttentionConfig, Vqa};
 use burn::tensor::{Device, Distribution, Tensor};
+use burn_frugal::{Checkpointing, RowKeys};
 use config_schema::{Layers, presets, resolve};
 use data_pipeline::{Shapes, ShapesConfig, Source, Split};
 use integration_tests::random_numbers;
-use trainer::{DataShape, DeviceBatch, Model, Sight, evaluation_loader, training_encoder};
+use model_api::{DataShape, DeviceBatch, Model, Sight};
+use trainer::{evaluation_loader, training_encoder};
 
 use crate::peak_of;
 

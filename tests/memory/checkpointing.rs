@@ -2,15 +2,14 @@
 
 use aoa_model::xvlm::bert::{Bert, BertConfig, Context, Tokens};
 use aoa_model::xvlm::swin::{Swin, SwinConfig};
-use aoa_model::{
-    AoaStack, AoaStackConfig, Checkpointing, DropoutKeys, RowKeys, Vqa, VqaInput, VqaTargets,
-    WordPieces,
-};
+use aoa_model::{AoaStack, AoaStackConfig, Vqa};
 use burn::tensor::{Device, Distribution, Int, Tensor};
+use burn_frugal::{Checkpointing, RowKeys};
 use config_schema::{Layers, presets, resolve};
 use data_pipeline::Inputs;
 use integration_tests::random_numbers;
-use trainer::{DataShape, Model, materialize};
+use model_api::{DataShape, DeviceBatch, DropoutKeys, Model, RightAnswers, WordPieces};
+use trainer::materialize;
 
 use crate::peak_of;
 
@@ -152,22 +151,22 @@ fn the_key_of_a_preset() {
         questions: ids([4, 20], 50),
         answers: ids([6, 4], 50),
     };
-    let input = VqaInput {
+    let batch = DeviceBatch {
         images: Some(random([4, 3, 96, 96])),
         image_of: Tensor::arange(0..4, &device()),
         questions: ids([4, 20], 50),
         entities: None,
         regions: None,
         statistical_words: None,
+        targets: Tensor::zeros([4, 6], &device()),
+        right: RightAnswers {
+            answers: Tensor::arange(0..4, &device()),
+            sample_of: Tensor::arange(0..4, &device()),
+            weights: Tensor::ones([4], &device()),
+        },
         pieces: Some(pieces),
+        dropout: Some(dropout_keys(4, 4, 4)),
     };
-    let targets = VqaTargets {
-        scores: Tensor::zeros([4, 6], &device()),
-        right: Tensor::arange(0..4, &device()),
-        sample_of: Tensor::arange(0..4, &device()),
-        weights: Tensor::ones([4], &device()),
-    };
-    let keys = dropout_keys(4, 4, 4);
     let shape = DataShape {
         vocabulary: 50,
         answers: 6,
@@ -198,6 +197,6 @@ fn the_key_of_a_preset() {
     // Attention keeps no weights here, so there is less to save.
     check("24gb preset, made small", 0.5, |checkpointing| {
         let model = model(checkpointing.rebuild);
-        measured(|| model.losses(input.clone(), targets.clone(), Some(&keys)))
+        measured(|| model.losses(batch.clone()))
     });
 }

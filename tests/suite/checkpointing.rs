@@ -3,11 +3,13 @@
 use aoa_model::xvlm::AnswerDecoder;
 use aoa_model::xvlm::bert::{Bert, BertConfig, Context, Tokens};
 use aoa_model::xvlm::swin::{Swin, SwinConfig};
-use aoa_model::{AoaStack, AoaStackConfig, Checkpointing, DropoutKeys, RowKeys};
+use aoa_model::{AoaStack, AoaStackConfig};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Device, Distribution, Int, Tensor};
+use burn_frugal::{Checkpointing, RowKeys};
 use integration_tests::{Gradients, gradients_by_path, random_numbers};
+use model_api::DropoutKeys;
 use trainer::materialize;
 
 fn device() -> Device {

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use aoa_model::xvlm::bert::{BUFFERS, BertConfig, Context, Tokens, pytorch_name};
 use aoa_model::xvlm::swin::{self, Swin, SwinConfig};
 use aoa_model::xvlm::{AnswerDecoder, TIED, WeightedAnswers, XVlm, XVlmConfig};
-use aoa_model::{Checkpointing, RowKeys};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn_frugal::{Checkpointing, RowKeys};
 use integration_tests::{Case, LoadWeights, bert_config, gradient_of, random_numbers};
 
 /// The token ids `input.<ids>` with their mask `input.<mask>`.

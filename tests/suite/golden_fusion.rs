@@ -4,7 +4,7 @@ use aoa_model::AnswerFusionConfig;
 use burn::module::Param;
 use burn::tensor::{Device, Gradients, Tensor};
 use integration_tests::{Case, random_numbers};
-use trainer::binary_cross_entropy;
+use model_api::binary_cross_entropy;
 
 /// Names of the branches that a case stores one by one, in the order of the weights.
 const BRANCHES: [&str; 2] = ["fine", "coarse"];

@@ -7,7 +7,8 @@ use aoa_model::{
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use integration_tests::{Case, Gradients, LoadWeights, gradients_by_path, random_numbers};
-use trainer::{Slicing, binary_cross_entropy, effective_gradient};
+use model_api::binary_cross_entropy;
+use trainer::{Slicing, effective_gradient};
 
 /// The model of the golden case: AoA layers with residual connections, sum over positions, classifier.
 #[derive(Module, Debug)]

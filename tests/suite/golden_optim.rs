@@ -77,6 +77,7 @@ fn golden_optim_adamax() {
             beta_2,
             epsilon,
             weight_decay,
+            rate_factor: 1.0,
         });
     }
 }

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use aoa_model::xvlm::bert::{self, BertConfig};
 use aoa_model::xvlm::swin::{self, Swin, SwinConfig};
 use aoa_model::xvlm::{XVlm, XVlmConfig};
+use aoa_model::xvlm_group;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use config_schema::{Config, OptimizerForm, ScheduleKind};
 use integration_tests::{Case, random_numbers};
+use model_api::{ConfigureError, DataShape, DeviceBatch, Model, ModelOutput, ParameterGroup};
+use trainer::Optimizers;
 use trainer::optim::Progress;
-use trainer::{DataShape, DeviceBatch, Group, Model, ModelOutput, Optimizers};
 
 /// The model of the case, of which only the tree of parameters matters here.
 #[derive(Module, Debug)]
@@ -23,7 +25,7 @@ struct Tree {
 impl Model for Tree {
     type Config = ();
 
-    fn configure(_settings: &Config, _data: &DataShape) -> Result<(), String> {
+    fn configure(_settings: &Config, _data: &DataShape) -> Result<(), ConfigureError> {
         Ok(())
     }
 
@@ -46,8 +48,12 @@ impl Model for Tree {
         }
     }
 
-    fn group(_path: &str) -> Group {
-        Group::Xvlm
+    fn groups(settings: &Config) -> Vec<ParameterGroup> {
+        vec![xvlm_group(settings)]
+    }
+
+    fn group(_path: &str) -> &'static str {
+        ParameterGroup::XVLM
     }
 }
 
@@ -126,7 +132,7 @@ fn golden_optim_xvlm_groups() {
         total_steps: 1,
         epoch: 0,
     };
-    let (model, _) = Optimizers::new(&settings).step(model, gradients.0, at);
+    let (model, _) = Optimizers::of::<Tree>(&settings).step(model, gradients.0, at);
     let mut stepped = Firsts::default();
     model.visit(&mut stepped);
 

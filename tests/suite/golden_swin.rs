@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use aoa_model::ImageEncoderError;
 use aoa_model::xvlm::swin::{
     BUFFERS, ResizeError, Swin, SwinConfig, drop_path, pytorch_name, resize_bias_table,
 };
-use aoa_model::{ImageEncoderError, RowKeys};
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn_frugal::RowKeys;
 use integration_tests::{Case, LoadWeights, gradient_of, gradients_by_path, random_numbers};
 use serde_json::Value;
 

@@ -13,7 +13,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("data-pipeline", &["file-kind"]),
     ("weight-files", &["file-kind"]),
     ("memory-planner", &[]),
-    ("aoa-model", &["weight-files"]),
+    ("burn-frugal", &[]),
+    (
+        "model-api",
+        &["burn-frugal", "config-schema", "data-pipeline"],
+    ),
+    (
+        "aoa-model",
+        &[
+            "burn-frugal",
+            "config-schema",
+            "data-pipeline",
+            "model-api",
+            "weight-files",
+        ],
+    ),
     (
         "trainer",
         &[
@@ -21,9 +35,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "config-schema",
             "gpu-probe",
             "data-pipeline",
-            "aoa-model",
+            "burn-frugal",
             "memory-planner",
-            "weight-files",
+            "model-api",
         ],
     ),
     (
@@ -35,16 +49,23 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "gpu-probe",
             "data-pipeline",
             "aoa-model",
+            "model-api",
             "weight-files",
         ],
     ),
     ("xtask", &["gpu-probe", "config-schema"]),
     ("nvml-stand-in", &[]),
-    ("toy-model", &["trainer", "config-schema"]),
+    ("toy-model", &["model-api", "config-schema"]),
 ];
 
 /// Crates that may know Burn.
-const KNOW_BURN: &[&str] = &["aoa-model", "trainer", "toy-model"];
+const KNOW_BURN: &[&str] = &[
+    "aoa-model",
+    "burn-frugal",
+    "model-api",
+    "trainer",
+    "toy-model",
+];
 
 /// Arrows that the table does not have, as `from -> to`.
 fn forbidden(arrows: &[(String, String)], allowed: &[(&str, &[&str])]) -> Vec<String> {
@@ -114,6 +135,7 @@ fn an_added_arrow_is_found() {
         ("data-pipeline", "config-schema"),
         ("gpu-probe", "burn"),
         ("aoa-model", "trainer"),
+        ("trainer", "aoa-model"),
         ("cli", "burn"),
     ] {
         let mut arrows = arrows();

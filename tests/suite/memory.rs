@@ -9,8 +9,9 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use aoa_model::{SegmentWork, Vqa, watch_segments};
+use aoa_model::Vqa;
 use burn::tensor::Device;
+use burn_frugal::{SegmentWork, watch_segments};
 use config_schema::Config;
 use integration_tests::{Gradients, Silent, newest_weights, random_numbers};
 use serde_json::{Value, json};

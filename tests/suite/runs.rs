@@ -10,10 +10,11 @@ use aoa_model::Vqa;
 use burn::tensor::Device;
 use config_schema::{Config, Layers, presets, resolve};
 use integration_tests::{Gradients, Silent, newest_weights, random_numbers};
+use model_api::Model;
 use tempfile::TempDir;
 use toy_model::Toy;
 use trainer::memory::DeviceMemory;
-use trainer::{Checkpoints, Model, Observer, Run, Summary, TrainError, train};
+use trainer::{Checkpoints, Observer, Run, Summary, TrainError, train};
 
 use crate::two_branches::BOTH;
 

@@ -7,10 +7,8 @@ use burn::tensor::Device;
 use config_schema::{Config, Layers, presets, resolve};
 use data_pipeline::{Batch, Encoder, Loader, LoaderConfig, Order, Preload};
 use integration_tests::{Gradients, gradients_by_path, random_numbers};
-use trainer::{
-    DataShape, Dataset, DeviceBatch, Model, Sight, Slicing, effective_gradient, materialize,
-    training_encoder,
-};
+use model_api::{DataShape, DeviceBatch, Model, Sight};
+use trainer::{Dataset, Slicing, dropout_keys, effective_gradient, materialize, training_encoder};
 
 use crate::two_branches::BOTH;
 
@@ -101,7 +99,11 @@ impl Fixture {
         let result = effective_gradient(&self.model, batch.len(), slicing, |model, slice| {
             let slice = batch.slice(slice);
             let inputs = DeviceBatch::upload(&slice, encoder, Sight::Images, device);
-            Model::losses(model, inputs.with_dropout(&slice, Sight::Images, 1, step))
+            let inputs = DeviceBatch {
+                dropout: Some(dropout_keys(&slice, Sight::Images, 1, step, device)),
+                ..inputs
+            };
+            Model::losses(model, inputs)
         });
         (
             gradients_by_path(&self.model, &result.gradients, &str::to_owned),

@@ -7,9 +7,9 @@ use burn::tensor::{Device, Int, Tensor};
 use config_schema::Config;
 use data_pipeline::{Encoder, Shapes, ShapesConfig, Source, Split};
 use integration_tests::{gradients_by_path, random_numbers};
+use model_api::{DataShape, DeviceBatch, Model, Sight};
 use trainer::{
-    DataShape, DeviceBatch, Model, Sight, Slicing, count, effective_gradient, evaluation_loader,
-    training_encoder,
+    Slicing, count, dropout_keys, effective_gradient, evaluation_loader, training_encoder,
 };
 
 use crate::runs::small;
@@ -107,7 +107,17 @@ fn a_frozen_part_drops_nothing_out() {
         let fixture = Fixture::new(&[sets, &["model.dropout=0.0", "xvlm.dropout=0.5"]].concat());
         let losses = |step| {
             let batch = fixture.upload();
-            let batch = batch.with_dropout(&fixture.batch, Sight::Images, 1, step);
+            let device = batch.questions.device();
+            let batch = DeviceBatch {
+                dropout: Some(dropout_keys(
+                    &fixture.batch,
+                    Sight::Images,
+                    1,
+                    step,
+                    &device,
+                )),
+                ..batch
+            };
             Model::losses(&fixture.model, batch).into_data()
         };
         losses(0) != losses(1)

@@ -7,12 +7,13 @@ use aoa_model::Vqa;
 use burn::module::Module;
 use burn::tensor::Device;
 use config_schema::{Config, Layers, presets, resolve};
+use model_api::{DataShape, DeviceBatch, Model, Sight};
 use trainer::optim::Progress;
 use trainer::plan::{Plan, WorstCase, plan};
 use trainer::products::{keep_thread_buffers, thread_buffers_bytes};
 use trainer::{
-    DataShape, Dataset, DeviceBatch, Model, Optimizers, Sight, Slicing, effective_gradient,
-    materialize, training_encoder, training_loader,
+    Dataset, Optimizers, Slicing, effective_gradient, materialize, training_encoder,
+    training_loader,
 };
 
 /// What `run` gives, and the most bytes beyond `base` that the process held meanwhile.
@@ -103,7 +104,7 @@ pub fn compare(settings: &Config) -> Comparison {
     let base = allocator::live_bytes() - thread_buffers_bytes();
     let mut model = Vqa::init(&config, &device).carried_out(settings);
     materialize(&model);
-    let mut optimizers = Optimizers::new(settings);
+    let mut optimizers = Optimizers::of::<Vqa>(settings);
     let (mut forward, mut backward, mut update) = (0, 0, 0);
     for step in 0..2 {
         let [most_forward, most_backward] = [AtomicUsize::new(0), AtomicUsize::new(0)];

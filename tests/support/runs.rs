@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
-use trainer::{Checkpoints, Event, Model, Observer};
+use model_api::Model;
+use trainer::{Checkpoints, Event, Observer};
 
 use crate::golden::Gradients;
 

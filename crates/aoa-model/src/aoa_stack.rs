@@ -5,9 +5,9 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::attention::{AttentionOnAttention, AttentionOnAttentionConfig};
-use crate::checkpointing::{Checkpointing, Stack};
-use crate::dropout::DropoutKeys;
-use crate::ops::again;
+use burn_frugal::identity;
+use burn_frugal::{Checkpointing, Stack};
+use model_api::DropoutKeys;
 
 /// Configuration of [`AoaStack`].
 #[derive(Config, Debug)]
@@ -111,7 +111,7 @@ impl AoaStack {
         let [own_keys, cross_keys] = [1, 2].map(|use_of| keys.map(|keys| keys.fold_in(use_of)));
         let look =
             move |index, layer: &AttentionOnAttention, regions: Tensor<3>, words: Option<&_>| {
-                let own = regions.is_tracked().then(|| apart(layer.clone()));
+                let own = regions.is_tracked().then(|| with_own_nodes(layer.clone()));
                 let layer = own.as_ref().unwrap_or(layer);
                 // In front of the first look at the question a row is an image, behind it a sample.
                 let keys = own_keys.as_ref().map(|keys| match index {
@@ -129,7 +129,7 @@ impl AoaStack {
             };
         let regions = pass.run(&self.layers, regions, Some(words.clone()), true, look);
         Refined {
-            words: again(words),
+            words: identity(words),
             regions,
         }
     }
@@ -139,12 +139,12 @@ impl AoaStack {
 ///
 /// A layer is used for the words and twice for the regions. So its gradient is the sum of a part from either, with or
 /// without checkpointing.
-fn apart(layer: AttentionOnAttention) -> AttentionOnAttention {
-    struct Apart;
-    impl ModuleMapper for Apart {
+fn with_own_nodes(layer: AttentionOnAttention) -> AttentionOnAttention {
+    struct OwnNodes;
+    impl ModuleMapper for OwnNodes {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            param.map(again)
+            param.map(identity)
         }
     }
-    layer.map(&mut Apart)
+    layer.map(&mut OwnNodes)
 }

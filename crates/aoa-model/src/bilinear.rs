@@ -6,9 +6,9 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Bool, Device, Tensor};
 
-use crate::dropout::{RowKeys, dropout};
 use crate::init::{linear, rectified};
-use crate::ops::project;
+use burn_frugal::project;
+use burn_frugal::{RowKeys, dropout};
 
 /// Score of a masked cell before the softmax.
 const MASKED_SCORE: f32 = -1e9;

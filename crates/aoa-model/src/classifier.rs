@@ -5,8 +5,8 @@ use burn::module::Module;
 use burn::tensor::activation::{relu, silu};
 use burn::tensor::{Device, Tensor};
 
-use crate::dropout::{RowKeys, dropout};
 use crate::weight_norm::{WeightNormLinear, WeightNormLinearConfig};
+use burn_frugal::{RowKeys, dropout};
 
 /// Non-linearity between the classifier's layers.
 #[derive(Config, Debug, PartialEq, Eq)]

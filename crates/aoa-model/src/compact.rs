@@ -7,12 +7,13 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::aoa_stack::{AoaStack, AoaStackConfig};
 use crate::bilinear::{BilinearAttention, BilinearAttentionConfig};
-use crate::checkpointing::Checkpointing;
 use crate::classifier::{Classifier, ClassifierConfig};
-use crate::dropout::{DropoutKeys, dropout};
 use crate::gru::{Gru, GruConfig};
 use crate::init::linear;
-use crate::ops::project;
+use burn_frugal::Checkpointing;
+use burn_frugal::dropout;
+use burn_frugal::project;
+use model_api::DropoutKeys;
 
 /// Configuration of [`CompactBranch`].
 #[derive(Config, Debug)]

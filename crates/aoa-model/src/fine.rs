@@ -5,9 +5,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::cfr;
-use crate::checkpointing::Checkpointing;
 use crate::compact::{CompactBranch, CompactBranchConfig};
-use crate::dropout::DropoutKeys;
+use burn_frugal::Checkpointing;
+use model_api::DropoutKeys;
 
 /// Configuration of [`FineBranch`].
 #[derive(Config, Debug)]

@@ -3,18 +3,17 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::activation::{sigmoid, softmax};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Tensor};
 
-use crate::capture;
 use crate::cfr::FineInput;
-use crate::checkpointing::Checkpointing;
-use crate::dropout::DropoutKeys;
 use crate::fine::{FineBranch, FineBranchConfig};
 use crate::fusion::{AnswerFusion, AnswerFusionConfig};
 use crate::image_encoder::{ImageEncoder, ImageEncoderConfig};
-use crate::loss::{binary_cross_entropy, cross_entropy_of_probabilities};
 use crate::xvlm::bert::{Context, Tokens};
 use crate::xvlm::{ReadQuestions, WeightedAnswers, XVlm, XVlmConfig};
+use burn_frugal::Checkpointing;
+use burn_frugal::capture;
+use model_api::{DeviceBatch, ModelOutput, binary_cross_entropy, cross_entropy_of_probabilities};
 
 /// Parts of the model, as their dropout is told apart: the image encoder, the text encoder and the decoder of the coarse
 /// branch, the fine branch.
@@ -47,66 +46,6 @@ pub struct VqaConfig {
     pub region_boxes: bool,
 }
 
-/// What the model looks at. Images, regions and statistical words are given once each, whatever the number of questions
-/// about them.
-#[derive(Debug, Clone)]
-pub struct VqaInput {
-    /// `[images, 3, height, width]`, normalised; looked at by an image encoder.
-    pub images: Option<Tensor<4>>,
-    /// `[batch]`: the image of each sample.
-    pub image_of: Tensor<1, Int>,
-    /// `[batch, words]`: word ids, padded with 0; read by the fine branch, as are entities and statistical words.
-    pub questions: Tensor<2, Int>,
-    /// `[batch, entities]`: word ids of the entities of the question, padded with 0.
-    pub entities: Option<Tensor<2, Int>>,
-    /// Regions of the images; without them the cells of the image encoder take their place.
-    pub regions: Option<Regions>,
-    /// `[images, statistical words]`: word ids, padded with 0.
-    pub statistical_words: Option<Tensor<2, Int>>,
-    /// What the coarse branch reads.
-    pub pieces: Option<WordPieces>,
-}
-
-/// What a detector found in the images.
-#[derive(Debug, Clone)]
-pub struct Regions {
-    /// `[images, regions, channels]`
-    pub features: Tensor<3>,
-    /// `[images, regions, 6]`: left, top, right and bottom edge, width and height, as parts of the image's.
-    pub boxes: Tensor<3>,
-}
-
-/// Texts of the coarse branch as word pieces, padded with 0.
-#[derive(Debug, Clone)]
-pub struct WordPieces {
-    /// `[batch, pieces]`
-    pub questions: Tensor<2, Int>,
-    /// `[answers, pieces]`: the answer list.
-    pub answers: Tensor<2, Int>,
-}
-
-/// What the model is to answer.
-#[derive(Debug, Clone)]
-pub struct VqaTargets {
-    /// `[batch, answers]`: soft target of every answer, 0 to 1.
-    pub scores: Tensor<2>,
-    /// `[right answers]`: every right answer of every sample, as a row of the answer list.
-    pub right: Tensor<1, Int>,
-    /// `[right answers]`: the sample of each.
-    pub sample_of: Tensor<1, Int>,
-    /// `[right answers]`: how much each counts in generation.
-    pub weights: Tensor<1>,
-}
-
-/// What the model answers.
-#[derive(Debug, Clone)]
-pub struct VqaOutput {
-    /// Probability of every answer, `[batch, answers]`.
-    pub probabilities: Tensor<2>,
-    /// The same from each branch by itself, where there are two.
-    pub branches: Vec<(&'static str, Tensor<2>)>,
-}
-
 /// Visual question answering in two branches (Nguyen et al., "Coarse-to-Fine Reasoning for Visual Question Answering",
 /// 2022) whose coarse one is X-VLM (Zeng et al., ICML 2022).
 ///
@@ -128,14 +67,14 @@ pub struct Vqa {
 }
 
 /// What the branches make of a batch.
-struct Understood<'a> {
+struct Encoded<'a> {
     /// Logits of the fine branch, `[batch, answers]`.
     fine: Option<Tensor<2>>,
-    coarse: Option<Read<'a>>,
+    coarse: Option<EncodedQuestions<'a>>,
 }
 
 /// Questions as the coarse branch has read them, and the answers it may give.
-struct Read<'a> {
+struct EncodedQuestions<'a> {
     branch: &'a XVlm,
     questions: ReadQuestions,
     candidates: Tokens,
@@ -199,47 +138,41 @@ impl Vqa {
     /// The fused answer teaches the fine branch and the fusion. It takes the coarse branch as it is: ranking candidates
     /// with all activations kept would need more memory than the rest of the model.
     ///
-    /// Dropout is drawn by `keys`; without them nothing is dropped.
+    /// Dropout is drawn by the keys of the batch; without them nothing is dropped.
     ///
     /// # Panics
     ///
     /// When an input is missing that a part needs.
-    pub fn losses(
-        &self,
-        input: VqaInput,
-        targets: VqaTargets,
-        keys: Option<&DropoutKeys>,
-    ) -> Tensor<1> {
-        let understood = self.understand(input, keys);
+    pub(crate) fn losses_of(&self, batch: DeviceBatch) -> Tensor<1> {
+        let (targets, right) = (batch.targets.clone(), batch.right.clone());
+        let keys = batch.dropout.clone();
+        let encoded = self.encode(batch);
         let mut losses = Vec::new();
-        if let Some(logits) = &understood.fine {
-            losses.push(binary_cross_entropy(logits.clone(), targets.scores.clone()));
+        if let Some(logits) = &encoded.fine {
+            losses.push(binary_cross_entropy(logits.clone(), targets.clone()));
         }
-        if let Some(read) = &understood.coarse
+        if let Some(read) = &encoded.coarse
             && self.tune_xvlm
         {
             let right = WeightedAnswers {
-                tokens: read.candidates.select(targets.right),
-                weights: targets.weights,
-                question_of: targets.sample_of,
+                tokens: read.candidates.select(right.answers),
+                weights: right.weights,
+                question_of: right.sample_of,
             };
             let keys = keys.map(|keys| keys.answers.fold_in(WRITING));
             losses.push(read.branch.losses(&read.questions, right, keys.as_ref()));
         }
         if let (
             Some(fusion),
-            Understood {
+            Encoded {
                 fine: Some(fine),
                 coarse: Some(read),
             },
-        ) = (&self.fusion, understood)
+        ) = (&self.fusion, encoded)
         {
             let coarse = capture::enter_graph(read.probabilities());
             let fused = fusion.forward(&[sigmoid(fine), coarse]);
-            return fusion.loss(
-                cross_entropy_of_probabilities(fused, targets.scores),
-                losses,
-            );
+            return fusion.loss(cross_entropy_of_probabilities(fused, targets), losses);
         }
         losses
             .pop()
@@ -251,11 +184,15 @@ impl Vqa {
     /// # Panics
     ///
     /// When an input is missing that a part needs.
-    pub fn forward(&self, input: VqaInput) -> VqaOutput {
-        match (&self.fusion, self.understand(input, None)) {
+    pub(crate) fn answers_to(&self, batch: DeviceBatch) -> ModelOutput {
+        let batch = DeviceBatch {
+            dropout: None,
+            ..batch
+        };
+        match (&self.fusion, self.encode(batch)) {
             (
                 Some(fusion),
-                Understood {
+                Encoded {
                     fine: Some(fine),
                     coarse: Some(read),
                 },
@@ -263,12 +200,12 @@ impl Vqa {
                 let branches = [sigmoid(fine.clone()), read.probabilities()];
                 let fused = fusion.forward(&branches);
                 let [_, coarse] = branches;
-                VqaOutput {
+                ModelOutput {
                     probabilities: fused.clone() / fused.sum_dim(1),
                     branches: vec![("fine", softmax(fine, 1)), ("coarse", coarse)],
                 }
             }
-            (_, Understood { fine, coarse }) => VqaOutput {
+            (_, Encoded { fine, coarse }) => ModelOutput {
                 probabilities: fine
                     .map(|logits| softmax(logits, 1))
                     .or_else(|| coarse.map(|read| read.probabilities()))
@@ -278,8 +215,9 @@ impl Vqa {
         }
     }
 
-    /// Dropout is drawn by `keys`; parts that are not trained drop nothing.
-    fn understand(&self, input: VqaInput, keys: Option<&DropoutKeys>) -> Understood<'_> {
+    /// Dropout is drawn by the keys of the batch; parts that are not trained drop nothing.
+    fn encode(&self, input: DeviceBatch) -> Encoded<'_> {
+        let keys = input.dropout.as_ref();
         let tuned = keys.filter(|_| self.tune_xvlm);
         let encoded = self.image_encoder.as_ref().map(|encoder| {
             let images = input.images.unwrap_or_else(|| missing("images"));
@@ -291,7 +229,7 @@ impl Vqa {
             let (_, states) = encoded.as_ref().unwrap_or_else(|| missing("image states"));
             let images = Context::new(states.clone(), None, Some(input.image_of.clone()));
             let reading_keys = tuned.map(|keys| keys.samples.fold_in(READING));
-            Read {
+            EncodedQuestions {
                 branch,
                 questions: branch.read(
                     Tokens::padded(pieces.questions),
@@ -331,11 +269,11 @@ impl Vqa {
             let keys = keys.map(|keys| keys.fold_in(CLASSIFYING));
             branch.forward(input, keys.as_ref())
         });
-        Understood { fine, coarse }
+        Encoded { fine, coarse }
     }
 }
 
-impl Read<'_> {
+impl EncodedQuestions<'_> {
     /// Probability of every candidate, `[batch, answers]`, without a graph and without dropout.
     fn probabilities(&self) -> Tensor<2> {
         capture::valid(self.branch).probabilities(

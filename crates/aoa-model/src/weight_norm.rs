@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use crate::ops::project_by;
+use burn_frugal::project_by;
 
 /// Configuration of [`WeightNormLinear`].
 #[derive(Config, Debug)]

@@ -15,6 +15,7 @@ use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
     Severity,
 };
+use model_api::PretrainedFault;
 use thiserror::Error;
 use trainer::TrainError;
 use trainer::derive::DeriveError;
@@ -237,13 +238,13 @@ impl Failure {
             Self::Restart(_) => 8,
             Self::Measurement { code, .. } => *code,
             Self::Train(error) => match error {
-                TrainError::Model(_) | TrainError::Part(_) | TrainError::Parallel => 2,
+                TrainError::Model(_) | TrainError::Parallel => 2,
+                TrainError::Pretrained(error) => match error.fault {
+                    PretrainedFault::Settings => 2,
+                    PretrainedFault::File => 3,
+                },
                 TrainError::Data(error) if is_memory(error) => DOES_NOT_FIT,
-                TrainError::Data(_)
-                | TrainError::DataFailed { .. }
-                | TrainError::Image { .. }
-                | TrainError::Weights(_)
-                | TrainError::WeightsIncomplete { .. } => 3,
+                TrainError::Data(_) | TrainError::DataFailed { .. } | TrainError::Image { .. } => 3,
                 TrainError::Device { .. } => 4,
                 TrainError::Diverged { .. } => 6,
                 TrainError::DoesNotFit { .. } | TrainError::HostMemory(_) => DOES_NOT_FIT,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
+use model_api::Pretrained;
 use trainer::memory::Bytes;
 use trainer::plan::SegmentChoice;
-use trainer::{Event, Observer, Pretrained, Purpose, Summary};
+use trainer::{Event, Observer, Purpose, Summary};
 
 use crate::bar::{Figure, LineBar};
 use crate::output;

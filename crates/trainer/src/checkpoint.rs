@@ -18,9 +18,9 @@ use burn::tensor::Bytes;
 
 use crate::durable;
 use crate::error::TrainError;
-use crate::model::{Group, Model};
 use crate::optimizers::Optimizers;
 use crate::parameters::with_owned_weights;
+use model_api::Model;
 
 use manifest::{FileMark, Manifest};
 use state::json;
@@ -318,7 +318,8 @@ impl Verified {
     ///
     /// When a group's state is missing or cannot be read.
     pub fn load_optimizers(&self, optimizers: &mut Optimizers) -> Result<(), TrainError> {
-        for group in Group::ALL {
+        let groups: Vec<_> = optimizers.groups().collect();
+        for group in groups {
             let file = optimizer_file(group);
             let record = OptimizerRecord::from_bytes(self.bytes(&file)?).map_err(|source| {
                 TrainError::Record {
@@ -382,8 +383,8 @@ fn first_whole(
     (None, rejected)
 }
 
-fn optimizer_file(group: Group) -> String {
-    format!("optimizer-{}.bpk", group.name())
+fn optimizer_file(group: &str) -> String {
+    format!("optimizer-{group}.bpk")
 }
 
 fn remove(path: PathBuf) -> Result<(), TrainError> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use config_schema::{
-    AnswerNormalisation, Branches, Config, DatasetName, ExifOrientation, Preload, ShapesLanguage,
+    AnswerNormalisation, Config, DatasetName, ExifOrientation, Preload, ShapesLanguage,
 };
 use data_pipeline::{
     AnswerReading, DataError, EasyVqa, Encoder, Folder, HoldOut, Language, Loader, LoaderConfig,
@@ -13,8 +13,8 @@ use data_pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::model::Model;
 use crate::randomness::{Purpose, seed};
+use model_api::Model;
 
 /// The three splits of a data set.
 #[derive(Clone)]
@@ -156,7 +156,7 @@ pub fn training_encoder<M: Model>(
     let mut encoder = Encoder::build(train, tokens, settings.dataset.image_size)?;
     encoder.exif_orientation = exif_orientation(settings);
     encoder.inputs = M::inputs(settings, encoder.inputs);
-    if settings.model.branches != Branches::Fine {
+    if M::texts(settings).word_pieces {
         let tokenizer = match settings.xvlm.vocabulary.as_str() {
             "" => WordPiece::build(train.samples(), WordPieceForm::Xvlm),
             path => WordPiece::read(Path::new(path), WordPieceForm::Xvlm),

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aoa_model::weights::{NoSuchPart, WeightFileError};
 use burn::store::RecordError;
 use data_pipeline::{DataError, ImageError};
+use model_api::{ConfigureError, PretrainedError};
 use thiserror::Error;
 
 use crate::checkpoint::Rejected;
@@ -40,8 +40,8 @@ pub enum TrainError {
     #[error("this run answers from region features, which an image alone does not have")]
     NeedsRegions,
     /// The settings do not describe a model.
-    #[error("{0}")]
-    Model(String),
+    #[error(transparent)]
+    Model(#[from] ConfigureError),
     /// Micro-batches were to be computed side by side on a GPU, where each thread would have a pool of memory of its own.
     #[error("`hardware.parallel_micro_batches` is for the CPU: a GPU is busy with one micro-batch")]
     Parallel,
@@ -113,20 +113,9 @@ pub enum TrainError {
         /// What Burn says.
         source: RecordError,
     },
-    /// A file of published weights cannot be read.
+    /// Published weights could not be taken over.
     #[error(transparent)]
-    Weights(#[from] WeightFileError),
-    /// The model has no part that such weights are for.
-    #[error(transparent)]
-    Part(#[from] NoSuchPart),
-    /// A file of published weights does not have all of the part that it is for.
-    #[error("{} does not have all of the model: {report}", path.display())]
-    WeightsIncomplete {
-        /// The file.
-        path: PathBuf,
-        /// What became of each weight.
-        report: String,
-    },
+    Pretrained(#[from] PretrainedError),
     /// A checkpoint lacks a file that this program needs.
     #[error("the checkpoint {} has no {file}", path.display())]
     CheckpointIncomplete {
@@ -268,13 +257,7 @@ impl TrainError {
             Self::Diverged { .. } => {
                 Some("lower `training.lr` and `training.xvlm_lr`, or lengthen the warm-up")
             }
-            Self::WeightsIncomplete { .. } => Some(
-                "set the sizes of the [xvlm] section to those of the file, and `xvlm.vocabulary` to the file it was trained \
-                 with",
-            ),
-            Self::Part(_) => {
-                Some("`xvlm.weights` needs the coarse branch and `model.image_encoder = \"swin\"`")
-            }
+            Self::Pretrained(error) => error.help,
             Self::DoesNotFit { .. } => Some(
                 "give it more with `--memory-budget`, or need less with what of this is not set yet: \
                  `memory_optimization.gradient_checkpointing=true`, `memory_optimization.memory_efficient_attention=true`, a \

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 use data_pipeline::{Batch, Encoder, Loader};
 
-use crate::batch::{DeviceBatch, Sight};
 use crate::error::TrainError;
 use crate::memory::{Failure, Phase, Point, Sizing, attempt};
-use crate::model::{Model, ModelOutput};
+use model_api::{DeviceBatch, Sight};
+use model_api::{Model, ModelOutput};
 
 /// Accuracy on a split.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,8 +7,8 @@ use data_pipeline::DataReport;
 use serde::{Deserialize, Serialize};
 
 use crate::advice::Advice;
-use crate::model::Pretrained;
 use crate::plan::SegmentChoice;
+use model_api::Pretrained;
 
 /// Something that happened in a run. The same events make up `metrics.jsonl`, the lines of
 /// `aoa train --json` and what the progress bar shows.

@@ -5,7 +5,7 @@
 //! ([`Optimizers`]), evaluates, and writes checkpoints that are whole or absent ([`Checkpoints`]). What happens is
 //! reported as [`Event`]s to an [`Observer`] and to the run directory.
 //!
-//! Any [`Model`] can be trained; the project's own, `aoa_model::Vqa`, is made one in `aoa.rs`.
+//! Any [`Model`](model_api::Model) can be trained; the crate knows none.
 //!
 //! ```
 //! use trainer::optim::{Progress, Schedule};
@@ -16,12 +16,11 @@
 //! ```
 
 pub mod advice;
-mod aoa;
-mod batch;
 mod checkpoint;
 mod dataset;
 pub mod derive;
 pub mod device;
+mod dropout;
 mod durable;
 mod error;
 mod evaluate;
@@ -31,7 +30,6 @@ mod gradient;
 pub mod host;
 mod json_lines;
 pub mod memory;
-mod model;
 pub mod optim;
 mod optimizers;
 mod pace;
@@ -48,18 +46,16 @@ mod training;
 mod usable;
 mod window;
 
-pub use aoa_model::binary_cross_entropy;
-pub use batch::{DeviceBatch, Regions, RightAnswers, Sight, WordPieces};
 pub use checkpoint::{Best, Checkpoints, Rejected, RunState, Sums, Verified};
 pub use dataset::{
     Dataset, Fingerprints, evaluation_loader, training_encoder, training_loader, validation_loader,
 };
+pub use dropout::dropout_keys;
 pub use durable::write as write_whole;
 pub use error::TrainError;
 pub use evaluate::Accuracy;
 pub use event::{Event, Observer, Purpose, Summary};
 pub use gradient::{EffectiveGradient, Slicing, effective_gradient};
-pub use model::{DataShape, Group, Model, ModelOutput, Pretrained};
 pub use optimizers::{Optimizers, Update};
 pub use pace::Pace;
 pub use parameters::{count, materialize};

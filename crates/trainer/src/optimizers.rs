@@ -6,8 +6,8 @@ use burn::module::{ModuleVisitor, Param, ParamGroup};
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
 use burn::tensor::Tensor;
 use config_schema::{Config, OptimizerForm, ScheduleKind};
+use model_api::{Model, OptimizerKind, OptimizerSettings, Paths};
 
-use crate::model::{Group, Model};
 use crate::optim::{
     AdamW, AdamWForm, Adamax, GradientNorm, Progress, Schedule, clip_by_global_norm,
 };
@@ -21,7 +21,7 @@ pub struct Optimizers {
 
 #[derive(Clone)]
 struct GroupOptimizer {
-    group: Group,
+    name: &'static str,
     optimizer: ModuleOptimizer,
     base_rate: f64,
     schedule: Schedule,
@@ -33,47 +33,29 @@ pub struct Update {
     /// Global gradient norm before clipping.
     pub norm: GradientNorm,
     /// Learning rate of every group.
-    pub rates: Vec<(Group, f64)>,
+    pub rates: Vec<(&'static str, f64)>,
 }
 
 impl Optimizers {
-    /// The optimizers that the configuration asks for, without state.
-    pub fn new(settings: &Config) -> Self {
-        let optimizer = &settings.optimizer;
-        let adamax = Adamax {
-            beta_1: optimizer.fine_betas[0] as f32,
-            beta_2: optimizer.fine_betas[1] as f32,
-            epsilon: optimizer.fine_eps as f32,
-            weight_decay: optimizer.fine_weight_decay as f32,
-        };
-        let adamw = AdamW {
-            beta_1: optimizer.xvlm_betas[0] as f32,
-            beta_2: optimizer.xvlm_betas[1] as f32,
-            epsilon: optimizer.xvlm_eps as f32,
-            weight_decay: optimizer.xvlm_weight_decay as f32,
-            rate_factor: 1.0,
-            form: match optimizer.xvlm_form {
-                OptimizerForm::Xvlm => AdamWForm::Xvlm,
-                OptimizerForm::Torch => AdamWForm::Torch,
-            },
-        };
+    /// The optimizers of a model's parameter groups, without state.
+    pub fn of<M: Model>(settings: &Config) -> Self {
+        let groups = M::groups(settings).into_iter();
         Self {
-            groups: vec![
-                GroupOptimizer {
-                    group: Group::Fine,
-                    optimizer: adamax.into(),
-                    base_rate: settings.training.lr,
-                    schedule: schedule(settings, settings.schedule.fine),
-                },
-                GroupOptimizer {
-                    group: Group::Xvlm,
-                    optimizer: in_xvlm_groups(&adamw),
-                    base_rate: settings.training.xvlm_lr,
-                    schedule: schedule(settings, settings.schedule.xvlm),
-                },
-            ],
-            clip_norm: optimizer.clip_norm,
+            groups: groups
+                .map(|group| GroupOptimizer {
+                    name: group.name,
+                    optimizer: optimizer(&group.optimizer),
+                    base_rate: group.base_rate,
+                    schedule: schedule(settings, group.schedule),
+                })
+                .collect(),
+            clip_norm: settings.optimizer.clip_norm,
         }
+    }
+
+    /// The names of the groups, in the order in which they are stepped and saved.
+    pub fn groups(&self) -> impl Iterator<Item = &'static str> {
+        self.groups.iter().map(|group| group.name)
     }
 
     /// Clips the gradients by their global norm and updates every group at its own rate.
@@ -95,12 +77,12 @@ impl Optimizers {
         mut model: M,
         gradients: GradientsParams,
         at: Progress,
-        updated: impl Fn(Group),
+        updated: impl Fn(&'static str),
     ) -> (M, Update) {
         let rates: Vec<_> = self
             .groups
             .iter()
-            .map(|group| (group.group, group.base_rate * group.schedule.factor(at)))
+            .map(|group| (group.name, group.base_rate * group.schedule.factor(at)))
             .collect();
         let (gradients, norm) = clip_by_global_norm(&model, gradients, self.clip_norm);
         if !norm.0.is_finite() {
@@ -108,58 +90,97 @@ impl Optimizers {
         }
         let mut parts = split_by_group(&model, gradients);
         for (group, (_, rate)) in self.groups.iter_mut().zip(&rates) {
-            if let Some(part) = parts.remove(&group.group) {
+            if let Some(part) = parts.remove(group.name) {
                 model = group.optimizer.step(*rate, model, part);
-                updated(group.group);
+                updated(group.name);
             }
         }
         (model, Update { norm, rates })
     }
 
     /// State of every group's optimizer.
-    pub fn records(&self) -> impl Iterator<Item = (Group, OptimizerRecord)> {
+    pub fn records(&self) -> impl Iterator<Item = (&'static str, OptimizerRecord)> {
         self.groups
             .iter()
-            .map(|group| (group.group, group.optimizer.to_record()))
+            .map(|group| (group.name, group.optimizer.to_record()))
     }
 
     /// Replaces the state of one group's optimizer.
-    pub fn load(&mut self, group: Group, record: OptimizerRecord) {
-        if let Some(own) = self.groups.iter_mut().find(|own| own.group == group) {
+    pub fn load(&mut self, group: &str, record: OptimizerRecord) {
+        if let Some(own) = self.groups.iter_mut().find(|own| own.name == group) {
             own.optimizer = own.optimizer.clone().load_record(record);
         }
     }
 }
 
-/// Factor of the learning rate of parameters that pre-training did not make.
-const FRESH_RATE_FACTOR: f64 = 2.0;
-
-/// The parameter groups that X-VLM is trained in: neither biases (bias tables included) nor layer normalisations decay,
-/// and the keys and values of the decoder's cross-attention, which no pre-training checkpoint holds, learn faster.
-fn in_xvlm_groups(adamw: &AdamW) -> ModuleOptimizer {
-    let undecayed = |adamw: &AdamW| AdamW {
-        weight_decay: 0.0,
-        ..adamw.clone()
+/// The optimizer of a group.
+fn optimizer(settings: &OptimizerSettings) -> ModuleOptimizer {
+    let of = |weight_decay: f64, rate_factor: f64| Member {
+        settings,
+        weight_decay,
+        rate_factor,
     };
-    let fresh = AdamW {
-        rate_factor: FRESH_RATE_FACTOR,
-        ..adamw.clone()
-    };
-    let optimizer = ModuleOptimizer::from(adamw.clone()).with_group(
-        ParamGroup::from_any_predicates(vec!["bias", ".gamma", ".beta"]),
-        undecayed(adamw),
-        None,
-    );
+    let optimizer = of(settings.weight_decay, 1.0).whole();
     // The last group that a parameter is in decides.
-    [".key.", ".value."]
-        .into_iter()
-        .fold(optimizer, |optimizer, projection| {
-            let place = vec!["text_decoder.", ".crossattention.", projection];
-            let bias = [place.clone(), vec!["bias"]].concat();
-            optimizer
-                .with_group(ParamGroup::from_predicates(place), fresh.clone(), None)
-                .with_group(ParamGroup::from_predicates(bias), undecayed(&fresh), None)
+    settings
+        .exceptions
+        .iter()
+        .fold(optimizer, |optimizer, exception| {
+            let parameters = match &exception.paths {
+                Paths::WithAny(parts) => ParamGroup::from_any_predicates(parts.clone()),
+                Paths::WithAll(parts) => ParamGroup::from_predicates(parts.clone()),
+            };
+            of(exception.weight_decay, exception.rate_factor).within(optimizer, parameters)
         })
+}
+
+/// An optimizer with a weight decay and a rate of its own.
+struct Member<'a> {
+    settings: &'a OptimizerSettings,
+    weight_decay: f64,
+    rate_factor: f64,
+}
+
+impl Member<'_> {
+    fn whole(&self) -> ModuleOptimizer {
+        match self.settings.kind {
+            OptimizerKind::Adamax => self.adamax().into(),
+            OptimizerKind::AdamW(form) => self.adamw(form).into(),
+        }
+    }
+
+    fn within(&self, optimizer: ModuleOptimizer, parameters: ParamGroup) -> ModuleOptimizer {
+        match self.settings.kind {
+            OptimizerKind::Adamax => optimizer.with_group(parameters, self.adamax(), None),
+            OptimizerKind::AdamW(form) => optimizer.with_group(parameters, self.adamw(form), None),
+        }
+    }
+
+    fn adamax(&self) -> Adamax {
+        let [beta_1, beta_2] = self.settings.betas.map(|beta| beta as f32);
+        Adamax {
+            beta_1,
+            beta_2,
+            epsilon: self.settings.epsilon as f32,
+            weight_decay: self.weight_decay as f32,
+            rate_factor: self.rate_factor,
+        }
+    }
+
+    fn adamw(&self, form: OptimizerForm) -> AdamW {
+        let [beta_1, beta_2] = self.settings.betas.map(|beta| beta as f32);
+        AdamW {
+            beta_1,
+            beta_2,
+            epsilon: self.settings.epsilon as f32,
+            weight_decay: self.weight_decay as f32,
+            rate_factor: self.rate_factor,
+            form: match form {
+                OptimizerForm::Xvlm => AdamWForm::Xvlm,
+                OptimizerForm::Torch => AdamWForm::Torch,
+            },
+        }
+    }
 }
 
 fn schedule(settings: &Config, kind: ScheduleKind) -> Schedule {
@@ -184,7 +205,7 @@ fn schedule(settings: &Config, kind: ScheduleKind) -> Schedule {
 fn split_by_group<M: Model>(
     model: &M,
     gradients: GradientsParams,
-) -> HashMap<Group, GradientsParams> {
+) -> HashMap<&'static str, GradientsParams> {
     let mut split = Split::<M> {
         gradients,
         parts: HashMap::new(),
@@ -197,7 +218,7 @@ fn split_by_group<M: Model>(
 
 struct Split<M> {
     gradients: GradientsParams,
-    parts: HashMap<Group, GradientsParams>,
+    parts: HashMap<&'static str, GradientsParams>,
     path: Vec<String>,
     model: std::marker::PhantomData<M>,
 }

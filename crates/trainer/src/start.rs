@@ -8,10 +8,10 @@ use burn::tensor::{Bytes, Device};
 use config_schema::Config;
 
 use crate::error::TrainError;
-use crate::model::{Model, Pretrained};
 use crate::parameters::{materialize, with_ids_of_paths};
 use crate::randomness::{Purpose, seed};
 use crate::run_dir::{RunDir, Sealed};
+use model_api::{Model, Pretrained};
 
 /// All weights of the model.
 const WEIGHTS: &str = "start.bpk";
@@ -36,7 +36,7 @@ pub(crate) fn published<M: Model>(
     config: &M::Config,
     device: &Device,
 ) -> Result<Option<(M, Pretrained)>, TrainError> {
-    if settings.xvlm.weights.is_empty() {
+    if !M::names_pretrained(settings) {
         return Ok(None);
     }
     let (model, pretrained) = fresh::<M>(settings, config, device).pretrained(settings)?;

@@ -7,14 +7,14 @@ use burn::tensor::Device;
 use config_schema::Config;
 use data_pipeline::{DataError, Encoder, Split};
 
-use crate::batch::{DeviceBatch, Sight};
 use crate::checkpoint::{Checkpoints, Rejected};
 use crate::dataset::{Dataset, evaluation_loader};
 use crate::error::TrainError;
 use crate::evaluate::{Accuracy, evaluate};
 use crate::event::{Observer, Purpose};
 use crate::memory::{Controller, Sizing, Watch};
-use crate::model::Model;
+use model_api::Model;
+use model_api::{DeviceBatch, Sight};
 
 use crate::run_dir::{Blueprint, read_blueprint};
 use crate::training::evaluation_limits;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use config_schema::{Branches, Config, OnBadSample};
+use config_schema::{Config, OnBadSample};
 use data_pipeline::{
     Check, DataError, DataReport, Depth, Encoder, Fault, Faults, SharedImages, Source, Split,
     Subset, check,
@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;
 use crate::error::TrainError;
-use crate::model::Model;
 use crate::run_dir::{Sealed, has_begun};
+use model_api::Model;
 
 /// The samples that a run leaves out, by split.
 pub(crate) const SKIPPED: &str = "skipped.json";
@@ -245,13 +245,13 @@ pub fn usable<M: Model>(
 }
 
 /// The figures of a data set as a run sees it. `shared` is of all three splits.
-pub fn data_report(
+pub fn data_report<M: Model>(
     settings: &Config,
     encoder: &Encoder,
     dataset: &Dataset,
     shared: &[SharedImages],
 ) -> DataReport {
     let splits = SPLITS.map(|split| (split, dataset.split(split).as_ref()));
-    let words = settings.model.branches != Branches::Coarse;
+    let words = M::texts(settings).words;
     DataReport::of(encoder, &splits, words, shared)
 }

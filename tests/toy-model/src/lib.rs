@@ -1,14 +1,14 @@
 //! A model that takes the place of `aoa-model`: the mean word and the mean pixel, through one linear layer.
 //!
-//! It shows all that a fork has to write. It knows the trainer's trait and nothing of `aoa-model`.
+//! It shows all that a fork has to write. It knows the trait and nothing of `aoa-model`.
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 use config_schema::Config;
+use model_api::{ConfigureError, DataShape, DeviceBatch, Model, ModelOutput, binary_cross_entropy};
 use serde::{Deserialize, Serialize};
-use trainer::{DataShape, DeviceBatch, Group, Model, ModelOutput, binary_cross_entropy};
 
 /// What the toy model is built from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,9 +48,11 @@ impl Toy {
 impl Model for Toy {
     type Config = ToyConfig;
 
-    fn configure(settings: &Config, data: &DataShape) -> Result<ToyConfig, String> {
+    fn configure(settings: &Config, data: &DataShape) -> Result<ToyConfig, ConfigureError> {
         if !data.inputs.images {
-            return Err("the toy model looks at images, and the data set has none".to_owned());
+            return Err(ConfigureError(
+                "the toy model looks at images, and the data set has none".to_owned(),
+            ));
         }
         Ok(ToyConfig {
             words: data.vocabulary,
@@ -75,9 +77,5 @@ impl Model for Toy {
             probabilities: softmax(self.logits(&batch), 1),
             branches: Vec::new(),
         }
-    }
-
-    fn group(_path: &str) -> Group {
-        Group::Fine
     }
 }

@@ -48,14 +48,14 @@ impl Peer {
 
     /// A peer script, ready to be started.
     pub fn script(&self, name: &str, args: &[String]) -> Command {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/aoa-model/benches/peer");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/benches/peer");
         let mut command = Command::new(&self.python);
         command.arg(folder.join(name)).args(args);
         command
     }
 }
 
-/// A benchmark of the trainer, ready to be started. It is built as the program is, so the two share Burn.
+/// A benchmark, ready to be started. It is built as the program is, so the two share Burn.
 pub fn benchmark(name: &str, args: &[String]) -> Command {
     let cargo = [
         "bench",

@@ -5,8 +5,8 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::fc_net::{FcNet, FcNetConfig};
-use crate::dropout::{RowKeys, dropout};
 use crate::weight_norm::{WeightNormLinear, WeightNormLinearConfig, gain, weight_norm};
+use burn_frugal::{RowKeys, dropout};
 
 /// Up to this many maps are weighted by a plain tensor; more by a weight-normed linear layer.
 const PLAIN_MAPS: usize = 32;

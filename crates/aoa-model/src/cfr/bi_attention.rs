@@ -6,7 +6,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
 use super::bc_net::{BcNet, BcNetConfig};
-use crate::dropout::RowKeys;
+use burn_frugal::RowKeys;
 
 /// Configuration of [`BiAttention`].
 #[derive(Config, Debug)]

@@ -5,8 +5,8 @@ use burn::module::Module;
 use burn::nn::Relu;
 use burn::tensor::{Device, Tensor};
 
-use crate::dropout::{RowKeys, dropout};
 use crate::weight_norm::{WeightNormLinear, WeightNormLinearConfig};
+use burn_frugal::{RowKeys, dropout};
 
 /// Configuration of [`FcNet`].
 #[derive(Config, Debug)]

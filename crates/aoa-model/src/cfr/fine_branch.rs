@@ -9,9 +9,10 @@ use super::fusion::{BanFusion, BanFusionConfig};
 use super::question_embedding::{QuestionEmbedding, QuestionEmbeddingConfig};
 use super::word_embedding::{WordEmbedding, WordEmbeddingConfig};
 use crate::aoa_stack::{AoaStack, AoaStackConfig, Refined};
-use crate::checkpointing::Checkpointing;
 use crate::classifier::{Classifier, ClassifierActivation, ClassifierConfig};
-use crate::dropout::{DropoutKeys, RowKeys};
+use burn_frugal::Checkpointing;
+use burn_frugal::RowKeys;
+use model_api::DropoutKeys;
 
 /// Configuration of [`FineBranch`].
 #[derive(Config, Debug)]

@@ -8,7 +8,7 @@ use super::bc_net::{BcNet, BcNetConfig};
 use super::bi_attention::{BiAttention, BiAttentionConfig};
 use super::counter::{Counter, CounterConfig};
 use super::fc_net::{FcNet, FcNetConfig};
-use crate::dropout::RowKeys;
+use burn_frugal::RowKeys;
 
 /// Configuration of [`BanFusion`].
 #[derive(Config, Debug)]

@@ -10,9 +10,9 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::checkpointing::Checkpointing;
-use crate::dropout::RowKeys;
 use crate::xvlm::swin::{Swin, SwinConfig};
+use burn_frugal::Checkpointing;
+use burn_frugal::RowKeys;
 
 /// Numbers of a box.
 const BOX_SIZE: usize = 6;

@@ -6,9 +6,9 @@ use burn::tensor::activation::{gelu, log_softmax};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::bert::{Bert, BertConfig, Context, Tokens, layer_norm, linear};
-use crate::checkpointing::Checkpointing;
-use crate::dropout::RowKeys;
-use crate::ops::project;
+use burn_frugal::Checkpointing;
+use burn_frugal::RowKeys;
+use burn_frugal::project;
 
 /// Label of a token that is not to be predicted.
 pub const IGNORED_LABEL: i64 = -100;

@@ -7,12 +7,12 @@ use burn::module::Module;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Bool, Device, IndexingUpdateOp, Int, Tensor};
 
-use crate::capture;
+use burn_frugal::capture;
 
 use super::bert::{Bert, BertConfig, Context, PADDING_ID, Tokens};
 use super::decoder::{AnswerDecoder, IGNORED_LABEL};
-use crate::checkpointing::Checkpointing;
-use crate::dropout::RowKeys;
+use burn_frugal::Checkpointing;
+use burn_frugal::RowKeys;
 
 /// Tokens of the longest question of the published recipe; longer ones are cut.
 pub const QUESTION_TOKENS: usize = 40;

@@ -110,7 +110,7 @@ fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
     tell_reading(&dataset);
     let encoder = training_encoder::<ActiveModel>(&config, dataset.train.as_ref())?;
     let checked = look(&config, &dataset, Depth::Glance)?;
-    let report = data_report(&config, &encoder, &dataset, &checked.shared);
+    let report = data_report::<ActiveModel>(&config, &encoder, &dataset, &checked.shared);
     for figures in &report.splits {
         let name = figures.split;
         let source = match name {

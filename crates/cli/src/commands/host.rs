@@ -1,11 +1,12 @@
 //! Host memory for data: what there is, and what of it is used.
 
 use config_schema::{Config, Device};
+use model_api::Model;
 use serde::Serialize;
+use trainer::TrainError;
 use trainer::host::{Data, HostBudget, HostNeeds, HostPlan};
 use trainer::memory::{Capacity, budget};
 use trainer::plan::WorstCase;
-use trainer::{Model, TrainError};
 
 use crate::commands::plan::size;
 use crate::output;

@@ -7,12 +7,13 @@ use std::time::Duration;
 use config_schema::{Config, DatasetName, Device, Preload};
 use data_pipeline::{DataError, ReadingFacts, Split, Thresholds, easy_vqa};
 use gpu_probe::CudaDevice;
+use model_api::{DataShape, Model};
 use trainer::host::{Counted, Data, HostPlan};
 use trainer::memory::{Bytes, CardMeter, DeviceMemory, OutOfMemory, budget};
 use trainer::plan::{WorstCase, choose_segment, least, plan, with_segment};
 use trainer::{
-    Checkpoints, DataShape, Dataset, Model, Run, Skipped, Steps, TrainError, data_report, device,
-    preflight, train, usable,
+    Checkpoints, Dataset, Run, Skipped, Steps, TrainError, data_report, device, preflight, train,
+    usable,
 };
 
 use crate::ActiveModel;
@@ -159,15 +160,15 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let host = host::checked::<ActiveModel>(settings, config, &data)?;
     let mut pretrained = None;
     // A run that goes on has the weights that it began with.
-    if args.resume.is_none() && !config.xvlm.weights.is_empty() {
+    if args.resume.is_none() && ActiveModel::names_pretrained(config) {
         let model = <ActiveModel as Model>::init(&parts, &device);
-        (_, pretrained) = model.pretrained(config)?;
+        (_, pretrained) = model.pretrained(config).map_err(TrainError::Pretrained)?;
     }
     let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     let budget_bytes = budget(config, settings.capacity());
     let planned_bytes = planned_within(config, settings.device, &worst, budget_bytes)?;
     let samples = data.dataset.train.samples().len();
-    let report = data_report(config, &data.encoder, &data.dataset, &used.shared);
+    let report = data_report::<ActiveModel>(config, &data.encoder, &data.dataset, &used.shared);
     let mut warnings = used.skipped.warnings();
     warnings.extend(report.warnings(&Thresholds::DEFAULT));
     if args.json {

@@ -5,9 +5,10 @@ use aoa_model::weights::{
 };
 use config_schema::{Branches, ImageEncoder};
 use data_pipeline::Inputs;
+use model_api::{DataShape, Model};
 use serde_json::json;
 use trainer::randomness::{Purpose, seed};
-use trainer::{DataShape, Model, TrainError, Trained, device};
+use trainer::{TrainError, Trained, device};
 use weight_files::{TensorInfo, WeightFile, write_safetensors};
 
 use crate::ActiveModel;

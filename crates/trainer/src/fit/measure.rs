@@ -12,12 +12,12 @@ use crate::device::{self, is_cpu};
 use crate::error::TrainError;
 use crate::gradient::{Accumulation, Slicing};
 use crate::memory::{Failure, Phase, Point, Usage, Watch, attempt, out_of_memory};
-use crate::model::{Group, Model};
 use crate::optim::Progress;
 use crate::optimizers::Optimizers;
 use crate::plan::WorstCase;
 use crate::products::keep_thread_buffers;
 use crate::start;
+use model_api::Model;
 
 /// What training took with micro-batches of one size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ pub fn measure<M: Model>(
         keep_thread_buffers();
     }
     let autodiff = device.clone().autodiff();
-    let mut optimizers = Optimizers::new(settings);
+    let mut optimizers = Optimizers::of::<M>(settings);
     let mut steps = Steps {
         worst,
         device: &autodiff,
@@ -202,7 +202,7 @@ impl Steps<'_> {
         answered.or_else(give_up)
     }
 
-    fn border(&self, phase: Phase, samples: &Range<usize>, group: Option<Group>) {
+    fn border(&self, phase: Phase, samples: &Range<usize>, group: Option<&'static str>) {
         self.watch.border(&Point {
             phase,
             step: self.taken,

@@ -4,7 +4,7 @@ use config_schema::Config;
 use data_pipeline::{DataError, Encoder};
 
 use crate::dataset::{Dataset, training_encoder};
-use crate::model::Model;
+use model_api::Model;
 
 /// A data set that was opened, and how a run makes numbers of it.
 #[derive(Clone)]

@@ -10,8 +10,8 @@ use crate::dataset::{Dataset, evaluation_batches, training_batches};
 use crate::error::TrainError;
 use crate::fit::with_micro_batch;
 use crate::memory::Bytes;
-use crate::model::Model;
 use crate::plan::{WorstCase, plan};
+use model_api::Model;
 
 /// Part of the free memory of a host that data may take beside a GPU. The rest is for the driver, other programs, and what
 /// the allocator rounds up: with preloaded images a process was seen to grow by 1.2 times what it asked for.

@@ -5,8 +5,6 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use crate::model::Group;
-
 /// What a run is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,7 +56,7 @@ pub struct Point {
     /// Its samples, by their place in the effective batch or, in evaluation, in the split. Of an update all.
     pub samples: Range<usize>,
     /// The parameter group that was updated.
-    pub group: Option<Group>,
+    pub group: Option<&'static str>,
 }
 
 /// What tests do to a run, to see what it does when memory runs out.

@@ -18,11 +18,14 @@ pub struct Adamax {
     pub epsilon: f32,
     /// Factor of the L2 penalty's gradient.
     pub weight_decay: f32,
+    /// Factor of the learning rate.
+    pub rate_factor: f64,
 }
 
 impl Adamax {
     /// The rule of step `time`, counted from 1.
     pub(super) fn rule(&self, lr: LearningRate, time: usize) -> impl Rule {
+        let lr = lr * self.rate_factor;
         let correction = 1.0 - f64::from(self.beta_1).powf(time as f64);
         AdamaxRule {
             beta_1: self.beta_1,

@@ -180,6 +180,7 @@ mod tests {
                 beta_2: 0.999,
                 epsilon: 1e-8,
                 weight_decay,
+                rate_factor: 1.0,
             };
             assert_same(|time| adamax.rule(2e-3, time));
             for form in [AdamWForm::Torch, AdamWForm::Xvlm] {

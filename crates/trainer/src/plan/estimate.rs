@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use config_schema::{Branches, Config, Device, MAX_UPDATE_FREQ};
+use config_schema::{Config, Device, MAX_UPDATE_FREQ};
 use memory_planner::{Peak, Profile};
 use serde::Serialize;
 
@@ -10,8 +10,8 @@ use super::pass::{Pass, side_by_side};
 use super::recording::Recording;
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
-use crate::model::Model;
 use crate::products::thread_buffers_bytes;
+use model_api::Model;
 
 /// What a run does when its memory is at its most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -204,7 +204,7 @@ pub fn savings<M: Model>(
     planned: &Plan,
 ) -> Result<Vec<Saving>, TrainError> {
     let mut savings = Vec::new();
-    for (set, switched) in switches(settings) {
+    for (set, switched) in switches::<M>(settings) {
         let peak_bytes = plan::<M>(&switched, worst)?.peak_bytes;
         let saved_bytes = planned.peak_bytes.saturating_sub(peak_bytes);
         if saved_bytes > 0 {
@@ -220,7 +220,7 @@ pub fn savings<M: Model>(
 }
 
 /// The configuration with one switch turned, and the assignments that turn it.
-fn switches(settings: &Config) -> Vec<(String, Config)> {
+fn switches<M: Model>(settings: &Config) -> Vec<(String, Config)> {
     let turned = |set: String, turn: &dyn Fn(&mut Config)| {
         let mut config = settings.clone();
         turn(&mut config);
@@ -240,12 +240,8 @@ fn switches(settings: &Config) -> Vec<(String, Config)> {
             config.memory_optimization.memory_efficient_attention = true;
         }));
     }
-    // The coarse branch alone has nothing else to train.
-    if settings.training.tune_xvlm && settings.model.branches != Branches::Coarse {
-        switches.push(turned("training.tune_xvlm=false".to_owned(), &|config| {
-            config.training.tune_xvlm = false;
-        }));
-    }
+    let own = M::memory_switches(settings).into_iter();
+    switches.extend(own.map(|(set, switched)| (set.to_owned(), switched)));
     let half = settings.training.batch_size / 2;
     let effective = settings.effective_batch();
     let steps = effective.checked_div(half).unwrap_or(0);

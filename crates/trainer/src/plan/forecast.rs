@@ -7,7 +7,7 @@ use super::pass::{Pass, side_by_side};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
 use crate::memory::Forecast;
-use crate::model::Model;
+use model_api::Model;
 
 /// Plans micro-batches of one sample and of as many as there can be: in between, the peak is a sum of what grows with the
 /// size and what does not, or the larger of two such sums and then below the line between the two.

@@ -6,8 +6,8 @@ use memory_planner::{Peak, Profile, simulate};
 use super::recording::{Parameter, Recording, evaluation, training};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
-use crate::model::Model;
 use crate::products::thread_buffer_bytes;
+use model_api::Model;
 
 /// Numbers that an optimizer keeps for each one that it trains: both of ours keep two moments.
 const MOMENTS: u64 = 2;

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use aoa_model::capture::{self, Gradients};
 use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
+use burn_frugal::capture::{self, Gradients};
 use burn_ir::OperationIr;
 use config_schema::Config;
 use memory_planner::{Operation, TensorId, Trace};
@@ -12,8 +12,8 @@ use memory_planner::{Operation, TensorId, Trace};
 use super::translate::{operation, tensor};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
-use crate::model::Model;
 use crate::parameters::materialize;
+use model_api::{ConfigureError, Model};
 
 /// Ends the making of the model in a record.
 const MODEL_IS_MADE: &str = "model is made";
@@ -96,7 +96,8 @@ fn record<M: Model>(
         kept = pass(&model, &device);
         scope.complete([], [])
     });
-    let captured = captured.map_err(|error| TrainError::Model(error.to_string()))?;
+    let captured =
+        captured.map_err(|error| TrainError::Model(ConfigureError(error.to_string())))?;
     Ok(Recording::new(
         &captured.graph.operations,
         parameters,

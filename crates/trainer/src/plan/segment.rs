@@ -8,7 +8,7 @@ use super::pass::{Pass, side_by_side};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
 use crate::memory::target;
-use crate::model::Model;
+use model_api::Model;
 
 /// Lengths to choose from, the one that saves most first. Stacks of published models have up to 24 layers.
 const LENGTHS: [usize; 8] = [1, 2, 3, 4, 6, 8, 12, 24];

@@ -1,11 +1,12 @@
 //! The largest inputs that a run can meet.
 
-use aoa_model::{DropoutKeys, RowKeys};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn_frugal::RowKeys;
 use data_pipeline::{BOX_SIZE, Encoder, Sample};
 
-use crate::batch::{DeviceBatch, Regions, RightAnswers, WordPieces, normalise};
-use crate::model::DataShape;
+use model_api::{
+    DataShape, DeviceBatch, DropoutKeys, Regions, RightAnswers, WordPieces, normalise,
+};
 
 /// Sizes of the largest sample: the longest question, all regions, the largest image, the most right answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

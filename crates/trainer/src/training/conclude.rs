@@ -11,14 +11,14 @@ use super::finished::earlier;
 use super::step::Stepped;
 use super::trainer::{Learned, Trainer};
 use crate::advice::advise;
-use crate::batch::Sight;
 use crate::checkpoint::RunState;
 use crate::dataset::evaluation_loader;
 use crate::error::TrainError;
 use crate::evaluate::Accuracy;
 use crate::event::{Event, Summary};
 use crate::memory::Phase;
-use crate::model::Model;
+use model_api::Model;
+use model_api::Sight;
 
 impl<M: Model> Trainer<'_, M> {
     /// Evaluates the best checkpoint and the baselines; a stopped run (no model) has the majority only.

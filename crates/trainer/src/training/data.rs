@@ -6,16 +6,16 @@ use super::trainer::Trainer;
 use crate::checkpoint::RunState;
 use crate::error::TrainError;
 use crate::event::Event;
-use crate::model::Model;
 use crate::optimizers::Optimizers;
 use crate::usable::{Usable, data_report};
+use model_api::Model;
 
 impl<M: Model> Trainer<'_, M> {
     /// Reports what is left out and, where a run begins, the figures of the data set and those that are a warning.
     pub(super) fn report_data(&mut self, data: &Usable) -> Result<(), TrainError> {
         let mut warnings = data.skipped.warnings();
         if !self.run.resume {
-            let report = data_report(
+            let report = data_report::<M>(
                 self.run.settings,
                 &self.encoder,
                 &data.dataset,

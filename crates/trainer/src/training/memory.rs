@@ -10,9 +10,9 @@ use crate::error::TrainError;
 use crate::event::{Event, Purpose};
 use crate::host::HostPlan;
 use crate::memory::{Controller, Forecast, Limits, MicroBatches, Phase, Sizing, Watch, budget};
-use crate::model::Model;
 use crate::plan::{WorstCase, evaluation_forecast, training_forecast};
 use crate::products::keep_thread_buffers;
+use model_api::Model;
 
 /// The watch over a run's memory, and what binds the sizes of its micro-batches.
 pub(super) struct RunMemory<'a> {

@@ -19,7 +19,6 @@ use crate::error::TrainError;
 use crate::event::{Event, Observer, Summary};
 use crate::host::{Counted, HostBudget, HostNeeds, HostPlan};
 use crate::memory::{DeviceMemory, budget};
-use crate::model::{DataShape, Model};
 use crate::plan::{WorstCase, with_segment};
 use crate::run_dir::{
     Blueprint, RunDir, check_run_dir, has_begun, read_blueprint, require_same_data,
@@ -27,6 +26,7 @@ use crate::run_dir::{
 };
 use crate::start;
 use crate::usable::{SKIPPED, Skipped, Usable, usable};
+use model_api::{DataShape, Model};
 
 /// A run to start or to continue.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use crate::dataset::Dataset;
 use crate::durable;
 use crate::error::TrainError;
 use crate::memory::budget;
-use crate::model::Model;
 use crate::plan::{SegmentChoice, WorstCase, choose_segment};
+use model_api::Model;
 
 /// What was chosen: a run keeps it, since what the machine has to give may be another budget when it is resumed, and the
 /// length of segments changes results to rounding.

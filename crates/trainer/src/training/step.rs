@@ -5,15 +5,16 @@ use std::ops::Range;
 use data_pipeline::Batch;
 
 use super::trainer::Trainer;
-use crate::batch::{DeviceBatch, Sight};
 use crate::checkpoint::RunState;
+use crate::dropout::dropout_keys;
 use crate::error::TrainError;
 use crate::event::Purpose;
 use crate::gradient::{Accumulation, EffectiveGradient, Slicing};
 use crate::memory::{OutOfMemory, Phase, Point, attempt, ensure_weights, out_of_memory};
-use crate::model::Model;
 use crate::optim::Progress;
 use crate::optimizers::{Optimizers, Update};
+use model_api::Model;
+use model_api::{DeviceBatch, Sight};
 
 /// How a step ended.
 pub(super) enum Stepped<M> {
@@ -98,7 +99,11 @@ impl<M: Model> Trainer<'_, M> {
         let losses = |model: &M, slice: Range<usize>| {
             let samples = batch.slice(slice.clone());
             let inputs = DeviceBatch::upload(&samples, encoder, sight, device);
-            let inputs = inputs.with_dropout(&samples, sight, settings.training.seed, step);
+            let seed = settings.training.seed;
+            let inputs = DeviceBatch {
+                dropout: Some(dropout_keys(&samples, sight, seed, step, device)),
+                ..inputs
+            };
             drop(samples);
             border(Phase::Load, &slice);
             let losses = model.losses(inputs);

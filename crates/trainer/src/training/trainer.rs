@@ -13,7 +13,6 @@ use super::run::Run;
 use super::step::Stepped;
 use super::told::newest_checkpoint;
 use crate::advice::Tally;
-use crate::batch::Sight;
 use crate::checkpoint::{Best, Checkpoints, RunState, Sums};
 use crate::dataset::{Dataset, training_loader, validation_loader};
 use crate::error::TrainError;
@@ -21,7 +20,6 @@ use crate::evaluate::{Accuracy, evaluate};
 use crate::event::{Event, Purpose};
 use crate::host::HostPlan;
 use crate::memory::{OutOfMemory, Phase};
-use crate::model::Model;
 use crate::optimizers::Optimizers;
 use crate::parameters::count;
 use crate::plan::WorstCase;
@@ -30,6 +28,8 @@ use crate::start;
 use crate::steps::Steps;
 use crate::stopwatch::Stopwatch;
 use crate::window::Window;
+use model_api::Model;
+use model_api::Sight;
 
 /// What stays the same through a run.
 pub(super) struct Trainer<'a, M> {
@@ -105,7 +105,7 @@ impl<'a, M: Model> Trainer<'a, M> {
         let settings = self.run.settings;
         let model = start::fresh(settings, config, &self.device);
         self.memory.watch.note(Phase::Storage);
-        (model, Optimizers::new(settings))
+        (model, Optimizers::of::<M>(settings))
     }
 
     /// The model with the published weights that the run began with, if it did.

@@ -7,9 +7,9 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use super::init::linear;
 use super::layer::ResidualNorm;
 use super::model::BertConfig;
-use crate::checkpointing::Checkpointing;
-use crate::dropout::RowKeys;
-use crate::ops::{attention, project};
+use burn_frugal::Checkpointing;
+use burn_frugal::RowKeys;
+use burn_frugal::{attention, project};
 
 /// Added to the score of a context token that must not be looked at.
 const MASKED_CONTEXT: f64 = -1e9;

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Tensor};
 use super::init::{embedding, layer_norm};
 use super::model::BertConfig;
 use super::tokens::PADDING_ID;
-use crate::dropout::{RowKeys, dropout};
+use burn_frugal::{RowKeys, dropout};
 
 /// Rows of the token type table. Checkpoints have both; X-VLM uses type 0 alone.
 const TOKEN_TYPES: usize = 2;

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor};
 use super::attention::Context;
 use super::layer::Layer;
 use super::model::BertConfig;
-use crate::checkpointing::{Checkpointing, Stack};
-use crate::dropout::RowKeys;
+use burn_frugal::RowKeys;
+use burn_frugal::{Checkpointing, Stack};
 
 /// A stack of layers of which those from `fusion_layer` on look at a context.
 #[derive(Module, Debug)]

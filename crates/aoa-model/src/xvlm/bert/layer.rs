@@ -8,9 +8,9 @@ use burn::tensor::{Device, Tensor};
 use super::attention::{Attention, Context};
 use super::init::{layer_norm, linear};
 use super::model::BertConfig;
-use crate::checkpointing::Checkpointing;
-use crate::dropout::{RowKeys, dropout};
-use crate::ops::project;
+use burn_frugal::Checkpointing;
+use burn_frugal::project;
+use burn_frugal::{RowKeys, dropout};
 
 /// Dense layer, dropout, residual connection, layer normalisation: how each part of a layer ends.
 #[derive(Module, Debug)]

@@ -8,8 +8,8 @@ use super::attention::Context;
 use super::embeddings::Embeddings;
 use super::encoder::Encoder;
 use super::tokens::Tokens;
-use crate::checkpointing::Checkpointing;
-use crate::dropout::RowKeys;
+use burn_frugal::Checkpointing;
+use burn_frugal::RowKeys;
 
 /// Configuration of [`Bert`].
 #[derive(Config, Debug)]

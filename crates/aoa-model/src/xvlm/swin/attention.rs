@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::init::{SMALL_NORMAL, dense};
-use crate::ops::{project, window_attention};
+use burn_frugal::{project, window_attention};
 
 /// Multi-head self-attention of the cells of a window, with a learned bias for each offset between two cells
 /// (Liu et al., 2021, equation 4): `softmax(q k^T / sqrt(d) + bias + mask) v`.

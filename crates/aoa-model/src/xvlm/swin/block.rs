@@ -9,8 +9,8 @@ use super::config::StageShape;
 use super::drop_path::drop_path;
 use super::init::dense;
 use super::window::{Shift, join, partition};
-use crate::dropout::RowKeys;
-use crate::ops::{gelu_linear, project};
+use burn_frugal::RowKeys;
+use burn_frugal::{gelu_linear, project};
 
 /// Channels of the hidden layer for each channel of a block.
 const MLP_RATIO: usize = 4;

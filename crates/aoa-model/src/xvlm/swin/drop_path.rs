@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::dropout::{RowKeys, dropout};
+use burn_frugal::{RowKeys, dropout};
 
 /// Drops a residual branch for whole samples with a probability and scales the kept ones by `1 / (1 - rate)` (Huang et al.,
 /// "Deep Networks with Stochastic Depth", ECCV 2016). Without keys, `[batch]`, nothing is dropped.

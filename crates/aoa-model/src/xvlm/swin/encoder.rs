@@ -8,8 +8,8 @@ use super::block::Block;
 use super::config::SwinConfig;
 use super::patches::{PatchEmbedding, PatchMerging};
 use super::window::Shift;
-use crate::checkpointing::{Checkpointing, Stack};
-use crate::dropout::RowKeys;
+use burn_frugal::RowKeys;
+use burn_frugal::{Checkpointing, Stack};
 
 /// The name that a `PyTorch` checkpoint has for the parameter at `path` of a [`Swin`].
 ///

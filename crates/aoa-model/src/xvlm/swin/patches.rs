@@ -6,7 +6,7 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Tensor};
 
 use super::init::dense_without_bias;
-use crate::ops::project;
+use burn_frugal::project;
 
 /// Turns each patch of the image into a cell: a convolution as large as its stride, and a layer normalisation.
 #[derive(Module, Debug)]

@@ -119,7 +119,7 @@ fn demand(config: &Config, with_plan: bool) -> Demand {
     };
     match measure(config, with_plan, &mut demand) {
         Ok(()) => {}
-        Err(TrainError::Model(reason)) => demand.unbuildable = Some(reason),
+        Err(TrainError::Model(reason)) => demand.unbuildable = Some(reason.to_string()),
         Err(error) => demand.unplanned = Some(error.to_string()),
     }
     demand

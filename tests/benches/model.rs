@@ -1,7 +1,7 @@
 //! Times parts of the model on request, for `cargo xtask bench model`.
 //!
 //! Reads the name of a part from each line of standard input, runs that part once to warm up and once on the clock, and
-//! writes the seconds as a line of JSON. `crates/aoa-model/benches/peer/parts.py` answers the same names.
+//! writes the seconds as a line of JSON. `tests/benches/peer/parts.py` answers the same names.
 #![expect(clippy::print_stdout, reason = "its answers are its output")]
 
 use std::collections::HashMap;
@@ -10,10 +10,11 @@ use std::time::Instant;
 
 use aoa_model::xvlm::bert::{BertConfig, Context, Tokens};
 use aoa_model::xvlm::swin::SwinConfig;
-use aoa_model::{AoaStackConfig, AttentionOnAttentionConfig, Checkpointing, RowKeys};
+use aoa_model::{AoaStackConfig, AttentionOnAttentionConfig};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Distribution, Int, Tensor};
+use burn_frugal::{Checkpointing, RowKeys};
 use trainer::optim::{AdamW, AdamWForm, Adamax, clip_by_global_norm};
 
 const BATCH: usize = 8;

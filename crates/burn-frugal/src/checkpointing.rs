@@ -6,8 +6,8 @@ use burn::tensor::Tensor;
 
 use crate::capture::{self, Gradients};
 
-use crate::ops::{Gradient, Rule, again, graph_step};
-use crate::segments::{SegmentWork, tell};
+use crate::ops::{Gradient, Rule, graph_step, identity};
+use crate::segments::{SegmentWork, notify};
 
 /// What the forward pass keeps for the backward pass, and what is computed a second time there.
 ///
@@ -39,13 +39,14 @@ impl Default for Checkpointing {
 
 /// How a stack runs its layers; one that keeps everything, if nothing else is said.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Stack {
-    pub(crate) checkpointing: Checkpointing,
+pub struct Stack {
+    /// What it keeps for the backward pass.
+    pub checkpointing: Checkpointing,
 }
 
 impl Stack {
     /// Begins a pass of `x` through `layers`. Where nothing is trained, nothing is kept either, and the layers just run.
-    pub(crate) fn pass<M: Module, const D: usize>(&self, layers: &M, x: &Tensor<D>) -> Pass {
+    pub fn pass<M: Module, const D: usize>(&self, layers: &M, x: &Tensor<D>) -> Pass {
         let trained = x.is_autodiff() && (x.is_tracked() || is_trained(layers));
         Pass {
             checkpointing: trained.then_some(self.checkpointing),
@@ -54,7 +55,7 @@ impl Stack {
 }
 
 /// One pass through a stack.
-pub(crate) struct Pass {
+pub struct Pass {
     /// None where nothing is trained.
     checkpointing: Option<Checkpointing>,
 }
@@ -67,7 +68,7 @@ impl Pass {
     /// - `ends`: whether these are the last layers of the stack
     /// - `layer`: runs the layer of an index, from 0. It may be called once more in the backward pass, so what it captures
     ///   has no gradient
-    pub(crate) fn run<L, F, const D: usize>(
+    pub fn run<L, F, const D: usize>(
         &self,
         layers: &[L],
         mut x: Tensor<D>,
@@ -84,23 +85,23 @@ impl Pass {
             rebuild, segment, ..
         }) = self.checkpointing
         else {
-            tell(SegmentWork::Forward, &x);
+            notify(SegmentWork::Forward, &x);
             let layers = layers.iter().enumerate();
             return layers.fold(x, |x, (index, one)| layer(index, one, x, context.as_ref()));
         };
         // With two terms in every sum their order is of no account, so each segment has the context to itself.
-        let mut remaining = context.map(again);
+        let mut remaining = context.map(identity);
         let segments = layers.len().div_ceil(segment);
         for (index, layers) in layers.chunks(segment).enumerate() {
-            let own = remaining.clone().map(again);
-            remaining = remaining.map(again);
+            let own = remaining.clone().map(identity);
+            remaining = remaining.map(identity);
             let layer = layer.clone();
             let first = index * segment;
             let run = move |layers: &[L], x: Tensor<D>, context: Option<Tensor<3>>| {
                 let layers = layers.iter().zip(first..);
                 layers.fold(x, |x, (one, index)| layer(index, one, x, context.as_ref()))
             };
-            tell(SegmentWork::Forward, &x);
+            notify(SegmentWork::Forward, &x);
             x = if rebuild && !(ends && index + 1 == segments) {
                 rebuilt(layers, x, own, run)
             } else {
@@ -143,10 +144,10 @@ where
     let gradients = move |gradient: DispatchTensor| {
         let layers = capture::train(layers.clone());
         let (x, context) = (x.leaf(), context.as_ref().map(Border::leaf));
-        tell(SegmentWork::Rebuild, &x);
+        notify(SegmentWork::Rebuild, &x);
         let output = run(&layers, x.clone(), context.clone());
         let mut gradients = capture::backward(end(output, gradient));
-        tell(SegmentWork::Backward, &x);
+        notify(SegmentWork::Backward, &x);
         let mut own = vec![gradients.remove(x).map(Tensor::into_dispatch)];
         if let Some(context) = context {
             let gradient = gradients.remove(context);

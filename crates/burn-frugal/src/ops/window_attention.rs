@@ -23,7 +23,7 @@ use super::attention::{Inputs, Kernel, range};
 /// - `mask`: `[windows of an image, 1, cells, cells]`, a constant; the windows of `qkv` are those of one image after
 ///   another. With a single one it is the same for all windows
 /// - result: `[windows, cells, heads * d]`
-pub(crate) fn window_attention(qkv: Tensor<4>, bias: Tensor<4>, mask: Tensor<4>) -> Tensor<3> {
+pub fn window_attention(qkv: Tensor<4>, bias: Tensor<4>, mask: Tensor<4>) -> Tensor<3> {
     let [windows, cells, heads, dim_head] = qkv.dims();
     let attended = <Dispatch as WindowAttention>::window_attention(
         qkv.into_dispatch(),
@@ -50,28 +50,16 @@ pub(crate) trait WindowAttention: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// On a backend without a graph the operation is the kernel of [`attention`](super::attention).
-macro_rules! computes {
-    ($backend:ty) => {
-        impl WindowAttention for $backend {
-            fn window_attention(
-                qkv: FloatTensor<Self>,
-                bias: FloatTensor<Self>,
-                mask: FloatTensor<Self>,
-            ) -> FloatTensor<Self> {
-                Self::forward(Windows { qkv, bias, mask }.inputs())
-            }
-        }
-    };
-}
-
-#[cfg(feature = "flex")]
-computes!(burn::backend::Flex);
-
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-computes!(burn::backend::Cube);
-
-computes!(burn::backend::Capture);
+// Without a graph the operation is the kernel of `attention`.
+on_plain_backends!(WindowAttention {
+    fn window_attention(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mask: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::forward(Windows { qkv, bias, mask }.inputs())
+    }
+});
 
 /// What the operation is given.
 #[derive(Debug, Clone)]

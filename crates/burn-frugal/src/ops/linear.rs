@@ -14,13 +14,13 @@ use burn::tensor::Tensor;
 ///
 /// Burn multiplies by a matrix that is repeated along the leading axes of `x`, so the gradient of the matrix is at first
 /// one for each entry of these axes, and then their sum: of an image encoder, many times what any activation takes.
-pub(crate) fn project<const D: usize>(x: Tensor<D>, linear: &Linear) -> Tensor<D> {
+pub fn project<const D: usize>(x: Tensor<D>, linear: &Linear) -> Tensor<D> {
     let bias = linear.bias.as_ref().map(Param::val);
     project_by(x, linear.weight.val(), bias)
 }
 
 /// The same with a matrix `[input, output]` and a bias `[output]` that may have been computed.
-pub(crate) fn project_by<const D: usize>(
+pub fn project_by<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
@@ -47,13 +47,7 @@ pub(crate) trait Project: Backend {
     }
 }
 
-#[cfg(feature = "flex")]
-impl Project for burn::backend::Flex {}
-
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-impl Project for burn::backend::Cube {}
-
-impl Project for burn::backend::Capture {}
+on_plain_backends!(Project {});
 
 impl<B: Project, C: CheckpointStrategy> Project for Autodiff<B, C> {
     fn project(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {

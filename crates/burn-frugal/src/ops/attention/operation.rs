@@ -28,7 +28,7 @@ use crate::ops::dropout::{RowDropout, dropout_mask};
 ///   that is masked throughout is then a mean
 /// - `dropout`: how probable it is that a weight is dropped, and the keys of the rows of the batch; none where nothing is
 /// - result: `[batch, heads, queries, d]`
-pub(crate) fn attention(
+pub fn attention(
     query: Tensor<4>,
     key: Tensor<4>,
     value: Tensor<4>,
@@ -112,41 +112,29 @@ pub(crate) trait Attention: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// On a backend without a graph the operation is that of its [`Kernel`].
-macro_rules! computes {
-    ($backend:ty) => {
-        impl Attention for $backend {
-            fn attention(
-                query: FloatTensor<Self>,
-                key: FloatTensor<Self>,
-                value: FloatTensor<Self>,
-                bias: FloatTensor<Self>,
-                rows: IntTensor<Self>,
-                probability: f64,
-            ) -> FloatTensor<Self> {
-                Self::forward(Inputs {
-                    query,
-                    key,
-                    value,
-                    bias,
-                    mask: None,
-                    dropout: dropped(rows, probability),
-                })
-            }
-        }
-    };
-}
-
-#[cfg(feature = "flex")]
-computes!(burn::backend::Flex);
+// Without a graph the operation is that of the backend's kernel.
+on_plain_backends!(Attention {
+    fn attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        rows: IntTensor<Self>,
+        probability: f64,
+    ) -> FloatTensor<Self> {
+        Self::forward(Inputs {
+            query,
+            key,
+            value,
+            bias,
+            mask: None,
+            dropout: dropped(rows, probability),
+        })
+    }
+});
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 impl Kernel for burn::backend::Cube {}
-
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-computes!(burn::backend::Cube);
-
-computes!(burn::backend::Capture);
 
 /// Attention on a backend that records a graph.
 impl<B: Kernel + Attention, C: CheckpointStrategy> Attention for Autodiff<B, C> {

@@ -1,10 +1,9 @@
 //! Batches on the device.
 
-use aoa_model::{DropoutKeys, RowKeys};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use data_pipeline::{BOX_SIZE, Batch, Encoder, IMAGE_MEAN, IMAGE_STD};
 
-use crate::randomness::{Purpose, seed};
+use crate::dropout::DropoutKeys;
 
 /// A micro-batch on the device.
 #[derive(Debug, Clone)]
@@ -138,35 +137,6 @@ impl DeviceBatch {
             dropout: None,
         }
     }
-
-    /// The batch with what its dropout is drawn by in a step: the run's seed, the step, and which sample, image or right
-    /// answer it is. Which micro-batch it is in plays no part.
-    #[must_use]
-    pub fn with_dropout(self, batch: &Batch, sight: Sight, run_seed: u64, step: usize) -> Self {
-        let key = |purpose, index| seed(run_seed, purpose, step as u64, index as u64) as u32;
-        let samples = batch.samples.iter();
-        let samples = samples.map(|&sample| key(Purpose::Dropout, sample));
-        let images = match sight {
-            Sight::Images => batch.image_ids.clone(),
-            Sight::Blind => vec![0],
-        };
-        let images = images.into_iter();
-        let images = images.map(|image| key(Purpose::ImageDropout, image));
-        let answers = batch.samples.iter().zip(&batch.weights);
-        let answers = answers.flat_map(|(&sample, right)| {
-            let answers = right.iter();
-            answers.map(move |&(answer, _)| key(Purpose::AnswerDropout, sample << 32 | answer))
-        });
-        let device = self.questions.device();
-        Self {
-            dropout: Some(DropoutKeys {
-                samples: RowKeys::new(samples.collect(), &device),
-                images: RowKeys::new(images.collect(), &device),
-                answers: RowKeys::new(answers.collect(), &device),
-            }),
-            ..self
-        }
-    }
 }
 
 impl RightAnswers {
@@ -203,7 +173,7 @@ fn table(ids: &[u32], width: usize, device: &Device) -> Tensor<2, Int> {
 }
 
 /// `[images, height, width, 3]` bytes to `[images, 3, height, width]`, `(byte / 255 - mean) / std`.
-pub(crate) fn normalise(bytes: TensorData, device: &Device) -> Tensor<4> {
+pub fn normalise(bytes: TensorData, device: &Device) -> Tensor<4> {
     let channels =
         |values: [f32; 3]| Tensor::<1>::from_floats(values, device).reshape([1, 1, 1, 3]);
     // WebGPU's shaders know no bytes.

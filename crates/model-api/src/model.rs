@@ -1,5 +1,7 @@
 //! What the trainer needs of a model.
 
+use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
 
 use burn::module::Module;
@@ -8,9 +10,10 @@ use config_schema::Config;
 use data_pipeline::{Encoder, Inputs};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::batch::DeviceBatch;
-use crate::error::TrainError;
+use crate::groups::ParameterGroup;
 
 /// A model that the trainer can train: implement it for a model of your own and name that model where the
 /// command line is wired.
@@ -27,15 +30,28 @@ pub trait Model: Module + Sync + 'static {
         there
     }
 
+    /// Which forms of text the model reads: words, if a model does not say otherwise.
+    fn texts(_settings: &Config) -> Texts {
+        Texts {
+            words: true,
+            word_pieces: false,
+        }
+    }
+
     /// The model's configuration for a run on data of a certain shape.
     ///
     /// # Errors
     ///
-    /// A sentence for the user when the settings do not describe a model that can be built.
-    fn configure(settings: &Config, data: &DataShape) -> Result<Self::Config, String>;
+    /// When the settings do not describe a model that can be built.
+    fn configure(settings: &Config, data: &DataShape) -> Result<Self::Config, ConfigureError>;
 
     /// Creates the model with freshly drawn weights on `device`.
     fn init(config: &Self::Config, device: &Device) -> Self;
+
+    /// Whether the settings name published weights to begin with.
+    fn names_pretrained(_settings: &Config) -> bool {
+        false
+    }
 
     /// Takes over the published weights that the settings name, in front of the first step, and says what became of
     /// them. A model that knows none keeps its own.
@@ -43,7 +59,7 @@ pub trait Model: Module + Sync + 'static {
     /// # Errors
     ///
     /// When the file cannot be read or does not have all of the part that it is for.
-    fn pretrained(self, _settings: &Config) -> Result<(Self, Option<Pretrained>), TrainError> {
+    fn pretrained(self, _settings: &Config) -> Result<(Self, Option<Pretrained>), PretrainedError> {
         Ok((self, None))
     }
 
@@ -61,8 +77,59 @@ pub trait Model: Module + Sync + 'static {
     /// What the model answers.
     fn answer(&self, batch: DeviceBatch) -> ModelOutput;
 
-    /// The group that the parameter at `path` (`module.submodule.weight`) is optimized in.
-    fn group(path: &str) -> Group;
+    /// The groups that parameters are optimized in, in the order in which they are stepped and saved. A single one, if a
+    /// model does not say otherwise.
+    fn groups(settings: &Config) -> Vec<ParameterGroup> {
+        vec![ParameterGroup::fine(settings)]
+    }
+
+    /// The name of the group that the parameter at `path` (`module.submodule.weight`) is in.
+    fn group(_path: &str) -> &'static str {
+        ParameterGroup::FINE
+    }
+
+    /// Settings with which this model takes less memory in training, beyond those that the trainer knows of, each with the
+    /// assignment that makes it, such as `training.tune_xvlm=false`. `aoa plan` says what each would save.
+    fn memory_switches(_settings: &Config) -> Vec<(&'static str, Config)> {
+        Vec::new()
+    }
+}
+
+/// Why the settings do not describe a model, for the user.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct ConfigureError(pub String);
+
+/// Why published weights could not be taken over.
+#[derive(Debug)]
+pub struct PretrainedError {
+    /// What is to be changed.
+    pub fault: PretrainedFault,
+    /// What is wrong, and with which file.
+    pub problem: Box<dyn Error + Send + Sync>,
+    /// What to do about it.
+    pub help: Option<&'static str>,
+}
+
+/// What keeps published weights from being taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PretrainedFault {
+    /// The file cannot be used.
+    File,
+    /// The settings describe a model that has no part for the weights.
+    Settings,
+}
+
+impl fmt::Display for PretrainedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem.fmt(f)
+    }
+}
+
+impl Error for PretrainedError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.problem.source()
+    }
 }
 
 /// Published weights that a model took over.
@@ -102,6 +169,15 @@ impl DataShape {
     }
 }
 
+/// Forms of text that a model reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Texts {
+    /// Words of the training split.
+    pub words: bool,
+    /// Word pieces, as BERT splits words.
+    pub word_pieces: bool,
+}
+
 /// What a model answers.
 #[derive(Debug, Clone)]
 pub struct ModelOutput {
@@ -109,27 +185,4 @@ pub struct ModelOutput {
     pub probabilities: Tensor<2>,
     /// The same from each of the model's branches by itself, where it has several; empty otherwise.
     pub branches: Vec<(&'static str, Tensor<2>)>,
-}
-
-/// Parameter groups; each has its own optimizer, base learning rate and schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Group {
-    /// Everything but X-VLM: Adamax at `training.lr`.
-    Fine,
-    /// X-VLM, or the image encoder in its place: `AdamW` at `training.xvlm_lr`.
-    Xvlm,
-}
-
-impl Group {
-    /// All groups, in the order in which they are stepped and saved.
-    pub const ALL: [Self; 2] = [Self::Fine, Self::Xvlm];
-
-    /// Name in file names and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fine => "fine",
-            Self::Xvlm => "xvlm",
-        }
-    }
 }

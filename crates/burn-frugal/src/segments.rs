@@ -42,7 +42,7 @@ pub fn watch_segments(watcher: impl FnMut(SegmentWork) + 'static) -> SegmentWatc
 }
 
 /// Tells the thread's watcher, if it has one, what is done with a segment that looks at `x`.
-pub(crate) fn tell<const D: usize>(work: SegmentWork, x: &Tensor<D>) {
+pub(crate) fn notify<const D: usize>(work: SegmentWork, x: &Tensor<D>) {
     WATCHER.with_borrow_mut(|watcher| {
         if let Some(watcher) = watcher
             && capture::id(x.clone()).is_none()

@@ -2,24 +2,27 @@
 //! the 24gb preset. Arguments: micro-batch, steps, and the layers of a segment where segments are rebuilt, else 0. The
 //! result is a line of JSON.
 //!
-//! `crates/aoa-model/benches/peer/training_step.py` takes the same steps.
+//! `tests/benches/peer/training_step.py` takes the same steps.
 #![expect(clippy::print_stdout, reason = "its result is its output")]
 
 use std::time::Instant;
 
+use aoa_model::Vqa;
 use aoa_model::cfr::{FineBranch, FineBranchConfig, FineInput};
 use aoa_model::xvlm::bert::{Context, Tokens};
 use aoa_model::xvlm::swin::{Swin, SwinConfig};
 use aoa_model::xvlm::{WeightedAnswers, XVlm, XVlmConfig};
-use aoa_model::{Checkpointing, DropoutKeys, RowKeys};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Tensor};
+use burn_frugal::{Checkpointing, RowKeys};
 use config_schema::Config;
-use trainer::optim::Progress;
-use trainer::{
-    DataShape, DeviceBatch, Group, Model, ModelOutput, Optimizers, RightAnswers, Slicing,
-    WordPieces, binary_cross_entropy, effective_gradient, materialize,
+use model_api::DropoutKeys;
+use model_api::{
+    ConfigureError, DataShape, DeviceBatch, Model, ModelOutput, ParameterGroup, RightAnswers,
+    WordPieces, binary_cross_entropy,
 };
+use trainer::optim::Progress;
+use trainer::{Optimizers, Slicing, effective_gradient, materialize};
 
 const WORDS: usize = 20_000;
 const WORD_PIECES: usize = 30_522;
@@ -47,7 +50,7 @@ impl FullSize {
 impl Model for FullSize {
     type Config = ();
 
-    fn configure(_settings: &Config, _data: &DataShape) -> Result<(), String> {
+    fn configure(_settings: &Config, _data: &DataShape) -> Result<(), ConfigureError> {
         Ok(())
     }
 
@@ -100,11 +103,15 @@ impl Model for FullSize {
         }
     }
 
-    fn group(path: &str) -> Group {
+    fn groups(settings: &Config) -> Vec<ParameterGroup> {
+        Vqa::groups(settings)
+    }
+
+    fn group(path: &str) -> &'static str {
         if path.starts_with("fine.") {
-            Group::Fine
+            ParameterGroup::FINE
         } else {
-            Group::Xvlm
+            ParameterGroup::XVLM
         }
     }
 }
@@ -161,7 +168,7 @@ fn main() {
         });
     }
     let parameters = parameters(&model);
-    let mut optimizers = Optimizers::new(&Config::default());
+    let mut optimizers = Optimizers::of::<FullSize>(&Config::default());
     let batch = batch(samples, &device);
     let slicing = Slicing {
         micro_batch: samples,

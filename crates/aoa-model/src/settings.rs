@@ -1,23 +1,25 @@
-//! The project's own model behind the trainer's trait.
+//! The model as the settings describe it, behind the trainer's trait.
 
 use std::path::PathBuf;
 
-use aoa_model::cfr;
-use aoa_model::weights::{LoadError, PublishedPart, WeightFile, load_part};
-use aoa_model::xvlm::XVlmConfig;
-use aoa_model::xvlm::bert::BertConfig;
-use aoa_model::xvlm::swin::SwinConfig;
-use aoa_model::{
-    Checkpointing, CompactBranchConfig, FineBranchConfig, GridEncoderConfig, ImageEncoderConfig,
-    Vqa, VqaConfig, VqaInput, VqaOutput, VqaTargets, WordPieces,
-};
 use burn::tensor::{Device, Tensor};
+use burn_frugal::Checkpointing;
 use config_schema::{Branches, Config, FineForm, ImageEncoder};
 use data_pipeline::{BOX_SIZE, Inputs};
+use model_api::{
+    ConfigureError, DataShape, DeviceBatch, Exception, Model, ModelOutput, ParameterGroup, Paths,
+    Pretrained, PretrainedError, PretrainedFault, Texts,
+};
 
-use crate::batch::{DeviceBatch, Regions};
-use crate::error::TrainError;
-use crate::model::{DataShape, Group, Model, ModelOutput, Pretrained};
+use crate::cfr;
+use crate::compact::CompactBranchConfig;
+use crate::fine::FineBranchConfig;
+use crate::image_encoder::{GridEncoderConfig, ImageEncoderConfig};
+use crate::vqa::{Vqa, VqaConfig};
+use crate::weights::{LoadError, PublishedPart, WeightFile, load_part};
+use crate::xvlm::XVlmConfig;
+use crate::xvlm::bert::BertConfig;
+use crate::xvlm::swin::SwinConfig;
 
 /// Rows of the table of token positions, as in every published BERT.
 const POSITIONS: usize = 512;
@@ -27,7 +29,7 @@ impl Model for Vqa {
 
     const LONGEST_ANSWER: usize = POSITIONS;
 
-    fn configure(settings: &Config, data: &DataShape) -> Result<VqaConfig, String> {
+    fn configure(settings: &Config, data: &DataShape) -> Result<VqaConfig, ConfigureError> {
         let keys = &settings.model;
         let image_encoder = image_encoder(settings);
         let (fine, coarse) = match keys.branches {
@@ -38,15 +40,15 @@ impl Model for Vqa {
         let looks_at_images = coarse || data.inputs.regions.is_none();
         if looks_at_images {
             if !data.inputs.images {
-                return Err(
+                return Err(ConfigureError(
                     "the model looks at images, and the data set has none; with region features \
                      `model.branches = \"fine\"` does without"
                         .to_owned(),
-                );
+                ));
             }
-            image_encoder
-                .validate()
-                .map_err(|error| format!("no image encoder can be built: {error}"))?;
+            image_encoder.validate().map_err(|error| {
+                ConfigureError(format!("no image encoder can be built: {error}"))
+            })?;
         }
         let channels = image_encoder.channels();
         let (features, box_size) = data
@@ -83,28 +85,60 @@ impl Model for Vqa {
         }
     }
 
+    fn texts(settings: &Config) -> Texts {
+        let branches = settings.model.branches;
+        Texts {
+            words: branches != Branches::Coarse,
+            word_pieces: branches != Branches::Fine,
+        }
+    }
+
     fn init(config: &VqaConfig, device: &Device) -> Self {
         config.init(device)
     }
 
-    fn pretrained(self, settings: &Config) -> Result<(Self, Option<Pretrained>), TrainError> {
-        if settings.xvlm.weights.is_empty() {
+    fn names_pretrained(settings: &Config) -> bool {
+        !settings.xvlm.weights.is_empty()
+    }
+
+    fn pretrained(self, settings: &Config) -> Result<(Self, Option<Pretrained>), PretrainedError> {
+        if !Self::names_pretrained(settings) {
             return Ok((self, None));
         }
         let path = PathBuf::from(&settings.xvlm.weights);
-        let file = WeightFile::open(&path)?;
-        let loaded = load_part(&file, PublishedPart::Xvlm, self);
+        let loaded = WeightFile::open(&path)
+            .map_err(LoadError::File)
+            .and_then(|file| load_part(&file, PublishedPart::Xvlm, self));
         let (model, report) = loaded.map_err(|error| match error {
-            LoadError::NoSuchPart(error) => TrainError::Part(error),
-            LoadError::File(error) => TrainError::Weights(error),
+            LoadError::NoSuchPart(problem) => PretrainedError {
+                fault: PretrainedFault::Settings,
+                problem: problem.into(),
+                help: Some(
+                    "`xvlm.weights` needs the coarse branch and `model.image_encoder = \"swin\"`",
+                ),
+            },
+            LoadError::File(problem) => PretrainedError {
+                fault: PretrainedFault::File,
+                problem: problem.into(),
+                help: None,
+            },
         })?;
-        let complete = report.is_complete();
-        let report = report.to_string();
-        if complete {
-            Ok((model, Some(Pretrained { path, report })))
-        } else {
-            Err(TrainError::WeightsIncomplete { path, report })
+        if !report.is_complete() {
+            return Err(PretrainedError {
+                fault: PretrainedFault::File,
+                problem: format!(
+                    "{} does not have all of the model: {report}",
+                    path.display()
+                )
+                .into(),
+                help: Some(
+                    "set the sizes of the [xvlm] section to those of the file, and `xvlm.vocabulary` to the file it was \
+                     trained with",
+                ),
+            });
         }
+        let report = report.to_string();
+        Ok((model, Some(Pretrained { path, report })))
     }
 
     fn carried_out(self, settings: &Config) -> Self {
@@ -118,30 +152,62 @@ impl Model for Vqa {
     }
 
     fn losses(&self, batch: DeviceBatch) -> Tensor<1> {
-        let keys = batch.dropout.clone();
-        let (input, targets) = split(batch);
-        self.losses(input, targets, keys.as_ref())
+        self.losses_of(batch)
     }
 
     fn answer(&self, batch: DeviceBatch) -> ModelOutput {
-        let (input, _) = split(batch);
-        let VqaOutput {
-            probabilities,
-            branches,
-        } = self.forward(input);
-        ModelOutput {
-            probabilities,
-            branches,
+        self.answers_to(batch)
+    }
+
+    fn groups(settings: &Config) -> Vec<ParameterGroup> {
+        vec![ParameterGroup::fine(settings), xvlm_group(settings)]
+    }
+
+    fn group(path: &str) -> &'static str {
+        if path.starts_with("image_encoder.") || path.starts_with("coarse.") {
+            ParameterGroup::XVLM
+        } else {
+            ParameterGroup::FINE
         }
     }
 
-    fn group(path: &str) -> Group {
-        if path.starts_with("image_encoder.") || path.starts_with("coarse.") {
-            Group::Xvlm
-        } else {
-            Group::Fine
+    fn memory_switches(settings: &Config) -> Vec<(&'static str, Config)> {
+        // The coarse branch alone has nothing else to train.
+        if !settings.training.tune_xvlm || settings.model.branches == Branches::Coarse {
+            return Vec::new();
+        }
+        let mut frozen = settings.clone();
+        frozen.training.tune_xvlm = false;
+        vec![("training.tune_xvlm=false", frozen)]
+    }
+}
+
+/// Factor of the learning rate of parameters that pre-training did not make.
+const FRESH_RATE_FACTOR: f64 = 2.0;
+
+/// The group that X-VLM is trained in: neither biases (bias tables included) nor layer normalisations decay, and the keys
+/// and values of the decoder's cross-attention, which no pre-training checkpoint holds, learn faster.
+pub fn xvlm_group(settings: &Config) -> ParameterGroup {
+    let mut group = ParameterGroup::xvlm(settings);
+    let decay = group.optimizer.weight_decay;
+    let exceptions = &mut group.optimizer.exceptions;
+    exceptions.push(Exception {
+        paths: Paths::WithAny(vec!["bias", ".gamma", ".beta"]),
+        weight_decay: 0.0,
+        rate_factor: 1.0,
+    });
+    for projection in [".key.", ".value."] {
+        let place = vec!["text_decoder.", ".crossattention.", projection];
+        let bias = [place.clone(), vec!["bias"]].concat();
+        for (path, weight_decay) in [(place, decay), (bias, 0.0)] {
+            exceptions.push(Exception {
+                paths: Paths::WithAll(path),
+                weight_decay,
+                rate_factor: FRESH_RATE_FACTOR,
+            });
         }
     }
+    group
 }
 
 fn image_encoder(settings: &Config) -> ImageEncoderConfig {
@@ -219,28 +285,4 @@ fn coarse_branch(settings: &Config, word_pieces: usize, image_channels: usize) -
     .with_hidden_dropout(keys.dropout)
     .with_attention_dropout(keys.dropout);
     XVlmConfig::new(text, keys.decoder_layers).with_k_test(keys.k_test)
-}
-
-fn split(batch: DeviceBatch) -> (VqaInput, VqaTargets) {
-    let input = VqaInput {
-        images: batch.images,
-        image_of: batch.image_of,
-        questions: batch.questions,
-        entities: batch.entities,
-        regions: batch
-            .regions
-            .map(|Regions { features, boxes }| aoa_model::Regions { features, boxes }),
-        statistical_words: batch.statistical_words,
-        pieces: batch.pieces.map(|pieces| WordPieces {
-            questions: pieces.questions,
-            answers: pieces.answers,
-        }),
-    };
-    let targets = VqaTargets {
-        scores: batch.targets,
-        right: batch.right.answers,
-        sample_of: batch.right.sample_of,
-        weights: batch.right.weights,
-    };
-    (input, targets)
 }

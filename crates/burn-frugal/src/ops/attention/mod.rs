@@ -13,5 +13,5 @@ mod steps;
 mod tests;
 mod tiles;
 
-pub(crate) use operation::attention;
+pub use operation::attention;
 pub(super) use tiles::{Inputs, Kernel, range};

@@ -13,7 +13,7 @@ use burn::tensor::Tensor;
 ///
 /// The backward pass computes `gelu(x)` once more instead of keeping it beside `x`: in a transformer these are the two
 /// largest tensors of a block next to the attention weights.
-pub(crate) fn gelu_linear<const D: usize>(x: Tensor<D>, linear: &Linear) -> Tensor<D> {
+pub fn gelu_linear<const D: usize>(x: Tensor<D>, linear: &Linear) -> Tensor<D> {
     let projected = <Dispatch as GeluLinear>::gelu_linear(
         x.into_dispatch(),
         linear.weight.val().into_dispatch(),
@@ -39,13 +39,7 @@ pub(crate) trait GeluLinear: Backend {
     }
 }
 
-#[cfg(feature = "flex")]
-impl GeluLinear for burn::backend::Flex {}
-
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-impl GeluLinear for burn::backend::Cube {}
-
-impl GeluLinear for burn::backend::Capture {}
+on_plain_backends!(GeluLinear {});
 
 impl<B: GeluLinear, C: CheckpointStrategy> GeluLinear for Autodiff<B, C> {
     fn gelu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {

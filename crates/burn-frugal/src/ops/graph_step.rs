@@ -68,7 +68,7 @@ pub(crate) fn graph_step<const D: usize>(
 ///
 /// The gradient of a tensor with many users is a sum, and the order of its terms depends on everything else in the graph.
 /// One such step for a group of users adds theirs up first.
-pub(crate) fn again<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+pub fn identity<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let node = x.clone().into_dispatch();
     let rule = Rule::new(vec![node.clone()], |gradient| vec![Some(gradient)]);
     graph_step(x, [node.clone(), node], rule)
@@ -94,13 +94,7 @@ pub(crate) trait GraphStep: Backend {
     }
 }
 
-#[cfg(feature = "flex")]
-impl GraphStep for burn::backend::Flex {}
-
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-impl GraphStep for burn::backend::Cube {}
-
-impl GraphStep for burn::backend::Capture {}
+on_plain_backends!(GraphStep {});
 
 impl<B, C> GraphStep for Autodiff<B, C>
 where
