@@ -103,6 +103,7 @@ fn presets(args: Vec<OsString>) -> Outcome {
 
 fn ci() -> Outcome {
     cargo("formatting", ["fmt", "--all", "--check"])?;
+    steps::check_dependencies()?;
     cargo(
         "lints",
         [

@@ -77,6 +77,24 @@ pub fn cargo<S: AsRef<OsStr>>(step: &str, args: impl IntoIterator<Item = S>) -> 
     run(Some(step), Command::new(cargo_path()).args(args))
 }
 
+/// Checks licences, versions and sources of the dependencies by `deny.toml`. Where cargo-deny is not installed, says so
+/// and does nothing. Advisories are left out: they are downloaded, and a new one is no fault of a change.
+pub fn check_dependencies() -> Outcome {
+    let version = Command::new(cargo_path())
+        .args(["deny", "--version"])
+        .output();
+    if !version.is_ok_and(|output| output.status.success()) {
+        eprintln!(
+            "skipped: licences, versions and sources of dependencies; there is no cargo-deny: `cargo install --locked cargo-deny`"
+        );
+        return Ok(());
+    }
+    cargo(
+        "licences, versions and sources of dependencies",
+        ["deny", "check", "licenses", "bans", "sources"],
+    )
+}
+
 /// Type-checks the CUDA backend. Its build script wants to download a compiler; `DOCS_RS` makes it skip that,
 /// which is enough for a check and not for a build.
 pub fn check_cuda() -> Outcome {
