@@ -1,11 +1,40 @@
-//! The Chinese README has what the English one has.
+//! The pages for users: README and `docs/`, in English and Chinese.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-fn readme(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
-    fs::read_to_string(path).expect("a README")
+/// Pages of `docs/` that commands write. Those that have two languages are kept alike by what writes them.
+const GENERATED: [&str; 5] = [
+    "guide.md",
+    "guide.zh-CN.md",
+    "memory-plan.md",
+    "options.md",
+    "preset-rules.md",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(page: &Path) -> String {
+    fs::read_to_string(page).unwrap_or_else(|error| panic!("{}: {error}", page.display()))
+}
+
+fn name(page: &Path) -> &str {
+    let name = page.file_name().and_then(|name| name.to_str());
+    name.expect("a name")
+}
+
+/// All pages, in either language.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = ["README.md", "README.zh-CN.md"]
+        .map(|name| root().join(name))
+        .to_vec();
+    for entry in fs::read_dir(root().join("docs")).expect("docs/") {
+        pages.push(entry.expect("an entry").path());
+    }
+    pages.retain(|page| page.extension().is_some_and(|end| end == "md"));
+    pages
 }
 
 /// What a reader may copy, which no language changes: lines of code without their comments, and of each row of a table
@@ -34,18 +63,72 @@ fn code(text: &str) -> Vec<String> {
     code
 }
 
+/// Where the links of a page lead, as `[text](target)` has it.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let behind = text.split("](").skip(1);
+    behind.filter_map(|rest| rest.split(')').next())
+}
+
 #[test]
 fn both_languages_show_the_same_commands_and_files() {
-    let [english, chinese] = ["README.md", "README.zh-CN.md"].map(readme);
-    let [commands, translated] = [&english, &chinese].map(|text| code(text));
-    assert!(commands.len() > 40, "the README was read: {commands:?}");
-    let missing: Vec<_> = commands
-        .iter()
-        .filter(|line| !translated.contains(line))
-        .collect();
-    assert!(missing.is_empty(), "README.zh-CN.md lacks {missing:#?}");
-    assert_eq!(translated, commands);
-    for (text, other) in [(english, "(README.zh-CN.md)"), (chinese, "(README.md)")] {
-        assert!(text.contains(other), "no link to {other}");
+    let mut shown = 0;
+    for page in pages() {
+        let english = name(&page);
+        if english.ends_with(".zh-CN.md") || GENERATED.contains(&english) {
+            continue;
+        }
+        let chinese = english.replace(".md", ".zh-CN.md");
+        let [text, translation] = [read(&page), read(&page.with_file_name(&chinese))];
+        let [commands, translated] = [&text, &translation].map(|text| code(text));
+        let missing: Vec<_> = commands
+            .iter()
+            .filter(|line| !translated.contains(line))
+            .collect();
+        assert!(missing.is_empty(), "{chinese} lacks {missing:#?}");
+        assert_eq!(translated, commands, "{chinese}");
+        for (text, other) in [(&text, &*chinese), (&translation, english)] {
+            let mut links = links(text);
+            assert!(links.any(|link| link == other), "no link to {other}");
+        }
+        shown += commands.len();
+    }
+    assert!(shown > 200, "the pages were read: {shown}");
+}
+
+#[test]
+fn every_link_within_the_repository_leads_to_a_file() {
+    let mut followed = 0;
+    for page in pages() {
+        let text = read(&page);
+        for link in links(&text).filter(|link| !link.contains("://")) {
+            let file = link.split('#').next().unwrap_or_default();
+            let target = page.with_file_name(file);
+            assert!(target.exists(), "{}: {link}", page.display());
+            followed += 1;
+        }
+    }
+    assert!(followed > 40, "the links were found: {followed}");
+}
+
+#[test]
+fn the_readme_is_short() {
+    for name in ["README.md", "README.zh-CN.md"] {
+        let lines = read(&root().join(name)).lines().count();
+        assert!(lines <= 100, "{name} has {lines} lines");
+    }
+}
+
+/// The table of plans is a part of the one that `cargo xtask bench memory-plan` writes.
+#[test]
+fn planned_peaks_are_those_of_the_memory_plan() {
+    let whole = read(&root().join("docs/memory-plan.md"));
+    for name in ["README.md", "README.zh-CN.md"] {
+        let text = read(&root().join(name));
+        let rows = text.lines().filter(|line| line.ends_with(" % |"));
+        let figures: Vec<_> = rows.filter_map(|row| row.splitn(4, '|').nth(3)).collect();
+        assert!(!figures.is_empty(), "{name} has the table");
+        for row in figures {
+            assert!(whole.contains(row), "{name}: {row}");
+        }
     }
 }
