@@ -1,6 +1,7 @@
 //! Training begins with published weights where the settings name some.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -180,6 +181,13 @@ fn the_result_is_written_before_the_baseline_begins() {
     assert!(summary["question_only_accuracy"].is_null(), "{summary}");
 }
 
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let cause = error.source().map(chain);
+    let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+    format!("{error}{cause}")
+}
+
 #[test]
 fn a_file_that_cannot_be_used_leaves_no_run_directory() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -196,11 +204,11 @@ fn a_file_that_cannot_be_used_leaves_no_run_directory() {
             panic!("{what} weights are refused");
         };
         assert_eq!(error.fault, PretrainedFault::File, "{what}");
-        assert!(error.to_string().contains(words), "{what}: {error}");
+        assert!(chain(&error).contains(words), "{what}: {}", chain(&error));
     };
     refused("absent", "xvlm.safetensors");
     fs::write(&path, "no weights").expect("a file");
-    refused("broken", "neither");
+    refused("broken", "neither a PyTorch checkpoint nor");
     let other = |sets: &[&str]| {
         let _guard = random_numbers();
         published(&folder, &settings(sets));
@@ -258,7 +266,7 @@ fn weights_that_are_not_finite_are_refused_by_name() {
     match fresh(&settings, &Device::flex()).pretrained(&settings) {
         Err(error) => {
             let expected = format!("tensor {table} holds NaN where a finite number should be");
-            assert!(error.to_string().ends_with(&expected), "{error}");
+            assert!(chain(&error).ends_with(&expected), "{}", chain(&error));
         }
         Ok((_, pretrained)) => panic!("{pretrained:?}"),
     }

@@ -7,7 +7,7 @@ impl DataError {
             Self::MissingDataSet {
                 data_set: "folder", ..
             } => Some(
-                "`dataset.root` names the data set's own folder; the README describes what lies in it"
+                "`dataset.root` names the data set's own folder; docs/own-data.md describes what lies in it"
                     .to_owned(),
             ),
             Self::MissingDataSet { data_set, .. } => {

@@ -12,7 +12,7 @@ pub enum DatasetName {
     Shapes,
     /// The public easy-VQA data set, read from its folder.
     EasyVqa,
-    /// A data set of your own, in the layout that the README describes.
+    /// A data set of your own, in the layout that docs/own-data.md describes.
     Folder,
 }
 

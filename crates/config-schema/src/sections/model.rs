@@ -148,9 +148,9 @@ pub struct Precision {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemoryOptimization {
-    /// Let the micro-batch follow the memory: it grows while the budget has room and shrinks before the budget is
-    /// reached. Off: it has `training.batch_size` samples, and half as many for good each time memory runs out. The
-    /// effective batch stays exact.
+    /// Let the budget decide how many samples a micro-batch has: as many as fit by plan. Off: `training.batch_size`
+    /// samples. Where memory runs out, a micro-batch is halved, and grows back after a while. The effective batch stays
+    /// exact.
     pub dynamic_batch_size: bool,
     /// Part of the device memory that is the budget, unless `hardware.memory_budget` states it. What is left over is for
     /// the system and other programs.
