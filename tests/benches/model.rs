@@ -161,6 +161,7 @@ fn adamax() -> Adamax {
         beta_2: 0.999,
         epsilon: 1e-8,
         weight_decay: 0.0,
+        rate_factor: 1.0,
     }
 }
 

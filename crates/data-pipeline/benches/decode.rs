@@ -149,7 +149,11 @@ fn loader(root: &Path, files: usize) -> Result<Loader, Box<dyn Error>> {
         root.join("train.jsonl"),
         lines.collect::<Vec<_>>().join("\n"),
     )?;
-    let source: Arc<dyn Source> = Arc::new(Folder::open(root, Split::Train, HoldOut::default())?);
+    let nothing = HoldOut {
+        fraction: 0.0,
+        seed: 0,
+    };
+    let source: Arc<dyn Source> = Arc::new(Folder::open(root, Split::Train, nothing)?);
     let encoder = Encoder::build(source.as_ref(), 8, SIDE)?;
     let config = LoaderConfig {
         effective_batch: 8,

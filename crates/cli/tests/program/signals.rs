@@ -104,6 +104,7 @@ fn an_ignored_signal_stays_ignored() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "says why it is skipped")]
 fn a_hang_up_that_is_not_ignored_saves_and_stops() {
     if hang_up_is_ignored() {
         eprintln!(
