@@ -62,6 +62,7 @@ mod sample;
 mod shapes;
 mod subset;
 mod text;
+mod threads;
 
 pub use answers::{AnswerNormalisation, AnswerReading, ReadingFacts, Votes, normalise_answer};
 pub use baseline::{accuracy_of_constant, majority_answer};

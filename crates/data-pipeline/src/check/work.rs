@@ -3,7 +3,6 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam_channel::unbounded;
-use rayon::ThreadPoolBuilder;
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::fault::{Fault, Use};
@@ -13,6 +12,7 @@ use crate::error::DataError;
 use crate::image::{ExifOrientation, RgbImage};
 use crate::inputs::{Inputs, RegionShape};
 use crate::sample::Source;
+use crate::threads::thread_pool;
 
 /// How much of a file is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,13 +67,7 @@ struct Item {
 /// When the threads cannot be started. What is wrong with files is no error, but what was asked for.
 pub fn check(asked: Check, progress: &mut dyn FnMut(usize, usize)) -> Result<Checked, DataError> {
     let threads = asked.threads.max(1);
-    let pool = ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|error| DataError::Threads {
-            threads,
-            problem: error.to_string(),
-        })?;
+    let pool = thread_pool(threads)?;
     let items = items(asked);
     let (sender, done) = unbounded();
     let mut looks = Vec::new();

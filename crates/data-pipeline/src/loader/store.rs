@@ -1,5 +1,5 @@
+use rayon::ThreadPool;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::config::Preload;
 use super::image::LoadedImage;
@@ -8,6 +8,7 @@ use crate::encoder::Encoder;
 use crate::error::DataError;
 use crate::inputs::{BOX_SIZE, Regions};
 use crate::sample::Source;
+use crate::threads::thread_pool;
 
 /// Images read at a time for each thread: enough to keep all of them busy.
 const BLOCK: usize = 16;
@@ -41,13 +42,7 @@ impl Store {
         };
         let images = reading.source.image_count();
         let threads = reading.threads.clamp(1, images.max(1));
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|error| DataError::Threads {
-                threads,
-                problem: error.to_string(),
-            })?;
+        let pool = thread_pool(threads)?;
         let most = kept_bytes(reading.encoder);
         // The list of images is there before the first of them.
         let mut bytes = (images * size_of::<LoadedImage>()) as u64;
