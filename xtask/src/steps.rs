@@ -112,6 +112,13 @@ pub fn check_cuda() -> Outcome {
     run(Some("type-check of the cuda backend"), &mut command)
 }
 
+/// The profiles that the workspace's crates have of their own.
+fn own_profiles() -> impl Iterator<Item = &'static str> {
+    let lines = include_str!("../../Cargo.toml").lines();
+    let sections = lines.filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
+    sections.filter(|section| section.starts_with("profile.dev.package."))
+}
+
 /// Tests the program on Mesa's software GPU. Where there is none, says so and does nothing.
 pub fn software_gpu() -> Outcome {
     let drivers = std::fs::read_dir("/usr/share/vulkan/icd.d");
@@ -133,8 +140,11 @@ pub fn software_gpu() -> Outcome {
     command
         .args(["test", "--package", "cli", "--features", "wgpu"])
         .args(["--test", "software_gpu"])
-        .args(["--config", "profile.dev.package.\"*\".opt-level=0"])
         .args(["--config", "profile.dev.opt-level=0"])
+        .args(
+            own_profiles()
+                .flat_map(|profile| ["--config".to_owned(), format!("{profile}.opt-level=0")]),
+        )
         .arg("--target-dir")
         .arg(std::path::Path::new(&target).join("software-gpu"))
         // One at a time: each has the cores to itself.
