@@ -14,6 +14,7 @@ use gpu_probe::{
     choose_preset, probe,
 };
 use trainer::memory::Capacity;
+use weight_files::FileKind;
 
 use crate::args::ConfigArgs;
 use crate::failure::Failure;
@@ -283,8 +284,15 @@ fn run_record(run_dir: &Path) -> Result<Source, Failure> {
 
 /// Reads a file that an argument names, if it is of a size that configurations have.
 pub fn read_source(path: &Path) -> Result<Source, Failure> {
-    let text = read_bounded(path, MAX_TEXT_BYTES as u64)
-        .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+    let text = read_bounded(path, MAX_TEXT_BYTES as u64).and_then(|bytes| {
+        let kind = FileKind::of(&bytes);
+        if kind.replaces_file() {
+            let cure = kind.cure().map(|cure| format!("; {cure}"));
+            let cure = cure.unwrap_or_default();
+            return Err(io::Error::other(format!("it is {kind}{cure}")));
+        }
+        String::from_utf8(bytes).map_err(io::Error::other)
+    });
     let text = text.map_err(|source| Failure::Config {
         path: path.to_owned(),
         source,

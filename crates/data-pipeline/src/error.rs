@@ -1,5 +1,7 @@
 use std::path::{Path, PathBuf};
 
+use file_kind::FileKind;
+
 use crate::check::Faults;
 use crate::image::ImageError;
 use crate::inputs::RegionShape;
@@ -52,6 +54,27 @@ pub enum DataError {
         path: PathBuf,
         /// Its encoding.
         encoding: &'static str,
+    },
+
+    /// Something else took the place of a file of text.
+    #[error("`{}` is {kind}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        kind: FileKind,
+    },
+
+    /// A line of a file of text has no text.
+    #[error(
+        "`{}`, line {line}: nothing but bytes of zero, as a full disk or an interrupted copy leaves",
+        path.display()
+    )]
+    ZeroBytes {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
     },
 
     /// A file that has an object a line has something else.

@@ -7,6 +7,8 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use file_kind::FileKind;
+
 use crate::error::DataError;
 
 /// Longest line of questions, in bytes.
@@ -63,7 +65,9 @@ fn metadata(path: &Path) -> Result<Option<Metadata>, DataError> {
 
 /// The text of a file of at most `limit` bytes.
 pub(crate) fn text(path: &Path, limit: usize) -> Result<String, DataError> {
-    utf8(bytes(path, limit)?, path, 1)
+    let bytes = bytes(path, limit)?;
+    require_text(&bytes, path)?;
+    utf8(bytes, path, 1)
 }
 
 /// The content of a file of at most `limit` bytes.
@@ -94,9 +98,11 @@ pub(crate) fn named(path: &Path) -> Result<(File, u64), DataError> {
 
 /// The lines of a file, each of at most [`LONGEST_LINE`] bytes, with their numbers from 1.
 pub(crate) fn lines(path: &Path) -> Result<Lines, DataError> {
+    let mut file = BufReader::new(open(path)?);
+    require_text(file.fill_buf().map_err(failed(path))?, path)?;
     Ok(Lines {
         path: path.to_owned(),
-        file: BufReader::new(open(path)?),
+        file,
         number: 0,
     })
 }
@@ -155,8 +161,25 @@ fn open(path: &Path) -> Result<File, DataError> {
     File::open(path).map_err(failed(path))
 }
 
+/// Refuses what took the place of a text file, by how it begins.
+fn require_text(start: &[u8], path: &Path) -> Result<(), DataError> {
+    match FileKind::of(start) {
+        kind if kind.replaces_file() => Err(DataError::Foreign {
+            path: path.to_owned(),
+            kind,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// The bytes, which begin with the given line, as text without a byte-order mark.
 fn utf8(bytes: Vec<u8>, path: &Path, line: usize) -> Result<String, DataError> {
+    if !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0) {
+        return Err(DataError::ZeroBytes {
+            path: path.to_owned(),
+            line,
+        });
+    }
     if let Some(encoding) = wide_encoding(&bytes) {
         return Err(DataError::OtherEncoding {
             path: path.to_owned(),
@@ -187,10 +210,12 @@ fn wide_encoding(bytes: &[u8]) -> Option<&'static str> {
     }
     let start = &bytes[..bytes.len().min(64)];
     let zeros = start.split(|byte| *byte == 0).count() - 1;
+    // The high byte of a character comes first or last.
+    let high_first = start.first() == Some(&0);
     match start.len() {
         0..2 => None,
-        length if 3 * zeros >= 2 * length => Some("UTF-32"),
-        length if 3 * zeros >= length => Some("UTF-16"),
+        length if 3 * zeros >= 2 * length => Some(if high_first { "UTF-32BE" } else { "UTF-32LE" }),
+        length if 3 * zeros >= length => Some(if high_first { "UTF-16BE" } else { "UTF-16LE" }),
         _ => None,
     }
 }

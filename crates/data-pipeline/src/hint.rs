@@ -70,6 +70,8 @@ impl DataError {
                 "convert the file: `iconv -f {encoding} -t UTF-8 {} > NEW_FILE`",
                 path.display()
             )),
+            Self::Foreign { kind, .. } => kind.cure().map(str::to_owned),
+            Self::ZeroBytes { .. } => Some("copy or download the file again".to_owned()),
             Self::NotOneALine { found: ARRAY, path, .. } => Some(format!(
                 "write each element on a line of its own: `jq -c '.[]' {} > NEW_FILE`",
                 path.display()

@@ -325,6 +325,31 @@ fn what_is_no_object_a_line_is_said_to_be_so() {
 }
 
 #[test]
+fn what_took_the_place_of_a_file_is_named_with_the_cure() {
+    let pointer = &b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"[..];
+    for (content, what, cure) in [
+        (pointer, "a Git LFS pointer", "git lfs pull"),
+        (b"<!DOCTYPE html>\n<html>", "an HTML page", "download"),
+        (&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3], "gzip", "gunzip"),
+        (&[0; 512], "a file of zeros", "copy or download"),
+    ] {
+        let root = data_set(content.to_vec());
+        let error = Folder::open(root.path(), Split::Train, HOLD_OUT).expect_err(what);
+        assert!(error.to_string().contains(what), "{error}");
+        assert!(
+            error.hint().is_some_and(|hint| hint.contains(cure)),
+            "{error:?}"
+        );
+    }
+    let root = data_set([lines(&["[\"red\"]"]).as_bytes(), &[0; 8]].concat());
+    let error = Folder::open(root.path(), Split::Train, HOLD_OUT).expect_err("zeros at the end");
+    assert!(
+        matches!(&error, DataError::ZeroBytes { line: 2, .. }),
+        "{error:?}"
+    );
+}
+
+#[test]
 fn other_encodings_are_named_with_the_cure() {
     let text = lines(&["[\"红色\"]"]);
     let wide = |units: &dyn Fn(u16) -> [u8; 2]| -> Vec<u8> {
@@ -338,10 +363,10 @@ fn other_encodings_are_named_with_the_cure() {
     for (mark, content, encoding) in [
         (&[0xff, 0xfe][..], &little, "UTF-16"),
         (&[0xfe, 0xff], &big, "UTF-16"),
-        (&[], &little, "UTF-16"),
-        (&[], &big, "UTF-16"),
+        (&[], &little, "UTF-16LE"),
+        (&[], &big, "UTF-16BE"),
         (&[0xff, 0xfe, 0, 0], &widest, "UTF-32"),
-        (&[], &widest, "UTF-32"),
+        (&[], &widest, "UTF-32LE"),
     ] {
         let root = data_set([mark, content].concat());
         let path = root.path().join("train.jsonl");

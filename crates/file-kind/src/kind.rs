@@ -107,7 +107,7 @@ impl fmt::Display for FileKind {
             Self::Html => "an HTML page, most likely a failed download",
             Self::Json => "JSON, most likely the error message of a server",
             Self::Xml => "XML, most likely the error message of a server",
-            Self::Text => "a text",
+            Self::Text => "a text file",
             Self::AppleDouble => "an AppleDouble file, which macOS puts beside a file",
             Self::Gzip => "a file compressed with gzip",
             Self::Bzip2 => "a file compressed with bzip2",
@@ -174,6 +174,27 @@ impl FileKind {
             }
             _ => return None,
         })
+    }
+
+    /// Whether it takes the place of a file, whatever that was: what stands for it, holds it packed, or is left where its
+    /// content is lost. No text begins so.
+    pub fn replaces_file(self) -> bool {
+        matches!(
+            self,
+            Self::Zeros
+                | Self::GitLfsPointer
+                | Self::Html
+                | Self::AppleDouble
+                | Self::Gzip
+                | Self::Bzip2
+                | Self::Xz
+                | Self::Zstd
+                | Self::Lz4
+                | Self::Zip
+                | Self::SevenZip
+                | Self::Rar
+                | Self::Tar
+        )
     }
 
     /// Whether it is an image of pixels, readable here or not.

@@ -190,8 +190,23 @@ impl RunDir {
     ///
     /// When the file system refuses.
     pub fn write_summary<T: Serialize>(&self, summary: &T) -> Result<(), TrainError> {
+        self.require_whole()?;
         self.require_in_place()?;
         self.write_json(SUMMARY, summary)
+    }
+
+    /// Checks that every file is there that the run began with: without one of them its result could not be used.
+    fn require_whole(&self) -> Result<(), TrainError> {
+        let seal = self.path().join(SEAL);
+        if !seal.exists() {
+            return Err(TrainError::moved(&seal));
+        }
+        let sealed = Sealed::of(self.path())?;
+        let mut files = sealed.seal.keys().map(|name| self.path().join(name));
+        match files.find(|file| !file.exists()) {
+            Some(file) => Err(TrainError::moved(&file)),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), TrainError> {

@@ -160,9 +160,9 @@ fn foreign(kind: FileKind) -> String {
         kind => format!("{kind}, {NEITHER}"),
     };
     let own = match kind {
-        FileKind::Pickle => {
-            Some("load it in Python and save its state dict as tensors with `torch.save`")
-        }
+        FileKind::Pickle => Some(
+            "save the state dict with `torch.save` in the program that made it; a pickle can run anything when Python loads it",
+        ),
         FileKind::NumPy | FileKind::Hdf5 | FileKind::Gguf => {
             Some("convert it to safetensors in Python")
         }

@@ -45,7 +45,10 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     let Settings {
         resolved, device, ..
     } = &settings;
-    output::note(settings.summary());
+    // A run that goes on was told when it began.
+    if args.resume.is_none() {
+        output::note(settings.summary());
+    }
     for warning in settings.warnings() {
         output::note(format!("warning: {warning}"));
     }

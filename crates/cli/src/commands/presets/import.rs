@@ -27,7 +27,13 @@ pub fn run(file: &Path, to: Option<&Path>, force: bool, json: bool) -> Result<()
     let preset = import.preset?;
     match to {
         None => output::text(preset),
-        Some(to) => write_text(to, &preset)?,
+        Some(to) => {
+            write_text(to, &preset)?;
+            output::note(
+                "the preset is for machines without GPU until it states `preset.min_device_memory`; \
+                 `--set hardware.device=cuda` trains on a GPU",
+            );
+        }
     }
     Ok(())
 }
