@@ -333,7 +333,7 @@ fn what_took_the_place_of_a_file_is_named_with_the_cure() {
         (&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3], "gzip", "gunzip"),
         (&[0; 512], "a file of zeros", "copy or download"),
     ] {
-        let root = data_set(content.to_vec());
+        let root = data_set(content);
         let error = Folder::open(root.path(), Split::Train, HOLD_OUT).expect_err(what);
         assert!(error.to_string().contains(what), "{error}");
         assert!(
