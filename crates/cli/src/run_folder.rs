@@ -85,7 +85,11 @@ fn numbered(config: &Config, number: u32) -> PathBuf {
 /// Makes a folder, which must not be there, and the one around it, which another process may make or remove meanwhile.
 fn make(path: &Path) -> io::Result<()> {
     loop {
-        fs::create_dir_all(RUNS)?;
+        // Of a file or of a link to nothing it says that there is one already, as of a run's folder below.
+        fs::create_dir_all(RUNS).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => io::Error::other(format!("`{RUNS}` is not a folder")),
+            _ => error,
+        })?;
         match fs::create_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             made => return made,

@@ -110,7 +110,14 @@ impl RunDir {
             path: path.to_owned(),
             source,
         };
-        let lock = File::create(path.join(LOCK)).map_err(failed)?;
+        let own = path.join(LOCK);
+        // What a link leads to is not ours, and what is there has no content of ours to remove.
+        if own.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+            return Err(failed(io::Error::other("its .lock is not a regular file")));
+        }
+        let mut options = File::options();
+        let lock = options.write(true).create(true).truncate(false);
+        let lock = lock.open(own).map_err(failed)?;
         lock_for_one(&lock, path)?;
         let run_dir = Self {
             path: path.to_owned(),

@@ -355,3 +355,23 @@ fn a_dry_run_refuses_what_training_refuses() {
     );
     assert!(!place.path().join("new").exists());
 }
+
+#[test]
+fn a_lock_that_is_a_link_is_left_alone() {
+    let place = Place::new();
+    let run_dir = place.path().join("run");
+    fs::create_dir(&run_dir).expect("a folder");
+    let precious = place.path().join("precious.txt");
+    fs::write(&precious, "mine").expect("a file");
+    std::os::unix::fs::symlink(&precious, run_dir.join(".lock")).expect("a link");
+    place.fails(5, &["not a regular file"], &small_training(&[]));
+    assert_eq!(fs::read(&precious).expect("it is there"), b"mine");
+}
+
+#[test]
+fn runs_that_is_no_folder_is_an_error() {
+    let place = Place::new();
+    fs::write(place.path().join("runs"), "").expect("a file");
+    let unnamed = small_training(&["--set", "logging.run_dir="]);
+    place.fails(5, &["`runs` is not a folder"], &unnamed);
+}

@@ -44,7 +44,7 @@ fn a_file_of_another_kind_is_named_with_its_cure() {
     check(vec![0; 4096], &["zeros"]);
     check(
         "no weights",
-        &["it is a text, neither a PyTorch checkpoint nor a safetensors file"],
+        &["it is a text file, neither a PyTorch checkpoint nor a safetensors file"],
     );
     check(
         b"\xee\xee\xee\xee",
