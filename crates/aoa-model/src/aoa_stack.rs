@@ -3,11 +3,11 @@
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
+use model_api::DropoutKeys;
 
 use crate::attention::{AttentionOnAttention, AttentionOnAttentionConfig};
 use burn_frugal::identity;
 use burn_frugal::{Checkpointing, Stack};
-use model_api::DropoutKeys;
 
 /// Configuration of [`AoaStack`].
 #[derive(Config, Debug)]

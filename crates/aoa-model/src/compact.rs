@@ -4,6 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear};
 use burn::tensor::{Bool, Device, Int, Tensor};
+use model_api::DropoutKeys;
 
 use crate::aoa_stack::{AoaStack, AoaStackConfig};
 use crate::bilinear::{BilinearAttention, BilinearAttentionConfig};
@@ -13,7 +14,6 @@ use crate::init::linear;
 use burn_frugal::Checkpointing;
 use burn_frugal::dropout;
 use burn_frugal::project;
-use model_api::DropoutKeys;
 
 /// Configuration of [`CompactBranch`].
 #[derive(Config, Debug)]

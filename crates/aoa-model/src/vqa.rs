@@ -4,6 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Tensor};
+use model_api::{DeviceBatch, ModelOutput, binary_cross_entropy, cross_entropy_of_probabilities};
 
 use crate::cfr::FineInput;
 use crate::fine::{FineBranch, FineBranchConfig};
@@ -13,7 +14,6 @@ use crate::xvlm::bert::{Context, Tokens};
 use crate::xvlm::{ReadQuestions, WeightedAnswers, XVlm, XVlmConfig};
 use burn_frugal::Checkpointing;
 use burn_frugal::capture;
-use model_api::{DeviceBatch, ModelOutput, binary_cross_entropy, cross_entropy_of_probabilities};
 
 /// Parts of the model, as their dropout is told apart: the image encoder, the text encoder and the decoder of the coarse
 /// branch, the fine branch.

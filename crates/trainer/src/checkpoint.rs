@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 use burn::optim::OptimizerRecord;
 use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::Bytes;
+use model_api::Model;
 
 use crate::durable;
 use crate::error::TrainError;
 use crate::optimizers::Optimizers;
 use crate::parameters::with_owned_weights;
-use model_api::Model;
 
 use manifest::{FileMark, Manifest};
 use state::json;

@@ -11,10 +11,10 @@ use data_pipeline::{
     Order, Pieces, Preload as Keep, ReadingFacts, Shapes, ShapesConfig, Source, Split, WordPiece,
     WordPieceForm, fingerprint,
 };
+use model_api::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::randomness::{Purpose, seed};
-use model_api::Model;
 
 /// The three splits of a data set.
 #[derive(Clone)]

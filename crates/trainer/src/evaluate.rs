@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 use data_pipeline::{Batch, Encoder, Loader};
+use model_api::{DeviceBatch, Model, ModelOutput, Sight};
 
 use crate::error::TrainError;
 use crate::memory::{Failure, Phase, Point, Sizing, attempt};
-use model_api::{DeviceBatch, Sight};
-use model_api::{Model, ModelOutput};
 
 /// Accuracy on a split.
 #[derive(Debug, Clone, PartialEq)]

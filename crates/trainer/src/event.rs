@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use data_pipeline::DataReport;
+use model_api::Pretrained;
 use serde::{Deserialize, Serialize};
 
 use crate::advice::Advice;
 use crate::plan::SegmentChoice;
-use model_api::Pretrained;
 
 /// Something that happened in a run. The same events make up `metrics.jsonl`, the lines of
 /// `aoa train --json` and what the progress bar shows.

@@ -6,12 +6,12 @@ use std::path::Path;
 use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::{Bytes, Device};
 use config_schema::Config;
+use model_api::{Model, Pretrained};
 
 use crate::error::TrainError;
 use crate::parameters::{materialize, with_ids_of_paths};
 use crate::randomness::{Purpose, seed};
 use crate::run_dir::{RunDir, Sealed};
-use model_api::{Model, Pretrained};
 
 /// All weights of the model.
 const WEIGHTS: &str = "start.bpk";

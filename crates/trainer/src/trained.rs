@@ -6,6 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use config_schema::Config;
 use data_pipeline::{DataError, Encoder, Split};
+use model_api::{DeviceBatch, Model, Sight};
 
 use crate::checkpoint::{Checkpoints, Rejected};
 use crate::dataset::{Dataset, evaluation_loader};
@@ -13,8 +14,6 @@ use crate::error::TrainError;
 use crate::evaluate::{Accuracy, evaluate};
 use crate::event::{Observer, Purpose};
 use crate::memory::{Controller, Sizing, Watch};
-use model_api::Model;
-use model_api::{DeviceBatch, Sight};
 
 use crate::run_dir::{Blueprint, read_blueprint};
 use crate::training::evaluation_limits;

@@ -9,12 +9,12 @@ use data_pipeline::{
     Check, DataError, DataReport, Depth, Encoder, Fault, Faults, SharedImages, Source, Split,
     Subset, check,
 };
+use model_api::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;
 use crate::error::TrainError;
 use crate::run_dir::{Sealed, has_begun};
-use model_api::Model;
 
 /// The samples that a run leaves out, by split.
 pub(crate) const SKIPPED: &str = "skipped.json";

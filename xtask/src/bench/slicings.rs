@@ -49,7 +49,7 @@ enum Slicing {
     Stated([usize; 2]),
     /// Whatever fits so many MiB.
     Budget(u64),
-    /// The same, and the run is killed and resumed again and again.
+    /// A budget in MiB for a run that is killed and resumed five times.
     Killed(u64),
 }
 

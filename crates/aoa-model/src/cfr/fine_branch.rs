@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
+use model_api::DropoutKeys;
 
 use super::fc_net::{FcNet, FcNetConfig};
 use super::fusion::{BanFusion, BanFusionConfig};
@@ -12,7 +13,6 @@ use crate::aoa_stack::{AoaStack, AoaStackConfig, Refined};
 use crate::classifier::{Classifier, ClassifierActivation, ClassifierConfig};
 use burn_frugal::Checkpointing;
 use burn_frugal::RowKeys;
-use model_api::DropoutKeys;
 
 /// Configuration of [`FineBranch`].
 #[derive(Config, Debug)]

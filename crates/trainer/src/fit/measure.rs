@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use burn::tensor::Device;
 use config_schema::Config;
+use model_api::Model;
 use serde::{Deserialize, Serialize};
 
 use super::meeting::Meeting;
@@ -17,7 +18,6 @@ use crate::optimizers::Optimizers;
 use crate::plan::WorstCase;
 use crate::products::keep_thread_buffers;
 use crate::start;
-use model_api::Model;
 
 /// What training took with micro-batches of one size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

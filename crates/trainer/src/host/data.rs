@@ -2,9 +2,9 @@
 
 use config_schema::Config;
 use data_pipeline::{DataError, Encoder};
+use model_api::Model;
 
 use crate::dataset::{Dataset, training_encoder};
-use model_api::Model;
 
 /// A data set that was opened, and how a run makes numbers of it.
 #[derive(Clone)]

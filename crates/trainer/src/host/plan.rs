@@ -2,6 +2,7 @@
 
 use config_schema::{Config, Preload};
 use data_pipeline::{BOX_SIZE, Encoder, Footprint, ImageSizes};
+use model_api::Model;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -11,7 +12,6 @@ use crate::error::TrainError;
 use crate::fit::with_micro_batch;
 use crate::memory::Bytes;
 use crate::plan::{WorstCase, plan};
-use model_api::Model;
 
 /// Part of the free memory of a host that data may take beside a GPU. The rest is for the driver, other programs, and what
 /// the allocator rounds up: with preloaded images a process was seen to grow by 1.2 times what it asked for.

@@ -47,8 +47,9 @@ pub struct Limits {
 /// lowered by whole sixteenths of the budget. With several micro-batches side by side it is not: their peak is a matter of
 /// chance. A plan that is too low is given up, when the budget is all but used or memory runs out.
 ///
-/// Without a plan sizes follow the measurements. The peak of a round of micro-batches is what was in use before it plus a cost that grows with its size. The first is
-/// measured before each round. The cost is measured at the sizes that were run, and of it the part that grows: more than
+/// Without a plan sizes follow the measurements. The peak of a round of micro-batches is what was in use before it plus a
+/// cost that grows with its size. What is in use is measured before each round. The cost is measured at the sizes that were
+/// run, and of it the part that grows: more than
 /// twice what the forward pass keeps it is not, since the rest of the backward pass are gradients of parameters. Up to the
 /// largest size that was run the cost is taken to be linear; beyond it this part is taken to grow in proportion, which is
 /// too much, so a larger size is approached from below.

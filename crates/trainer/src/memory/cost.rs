@@ -12,7 +12,7 @@ pub struct Forecast {
     /// Bytes that are in use before a round at the most. A checkpoint of an earlier program has none.
     #[serde(default)]
     pub base: u64,
-    /// Those of them that are not there before the first round: state of the optimizers, and gradients that are added up.
+    /// The part of `base` that is still missing before the first round: optimizer state and accumulated gradients, in bytes.
     pub to_come: u64,
     /// Bytes that a round takes beyond what is in use before it, at a small size and at the largest there is.
     pub costs: [(usize, u64); 2],

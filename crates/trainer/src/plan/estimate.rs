@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use config_schema::{Config, Device, MAX_UPDATE_FREQ};
 use memory_planner::{Peak, Profile};
+use model_api::Model;
 use serde::Serialize;
 
 use super::pass::{Pass, side_by_side};
@@ -11,7 +12,6 @@ use super::recording::Recording;
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
 use crate::products::thread_buffers_bytes;
-use model_api::Model;
 
 /// What a run does when its memory is at its most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -1,13 +1,13 @@
 //! What the sizes of a run's first micro-batches follow from.
 
 use config_schema::Config;
+use model_api::Model;
 
 use super::estimate::thread_buffers;
 use super::pass::{Pass, side_by_side};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
 use crate::memory::Forecast;
-use model_api::Model;
 
 /// Plans micro-batches of one sample and of as many as there can be: in between, the peak is a sum of what grows with the
 /// size and what does not, or the larger of two such sums and then below the line between the two.

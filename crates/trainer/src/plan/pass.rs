@@ -2,12 +2,12 @@
 
 use config_schema::Config;
 use memory_planner::{Peak, Profile, simulate};
+use model_api::Model;
 
 use super::recording::{Parameter, Recording, evaluation, training};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
 use crate::products::thread_buffer_bytes;
-use model_api::Model;
 
 /// Numbers that an optimizer keeps for each one that it trains: both of ours keep two moments.
 const MOMENTS: u64 = 2;

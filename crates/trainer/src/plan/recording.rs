@@ -8,12 +8,12 @@ use burn_frugal::capture::{self, Gradients};
 use burn_ir::OperationIr;
 use config_schema::Config;
 use memory_planner::{Operation, TensorId, Trace};
+use model_api::{ConfigureError, Model};
 
 use super::translate::{operation, tensor};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
 use crate::parameters::materialize;
-use model_api::{ConfigureError, Model};
 
 /// Ends the making of the model in a record.
 const MODEL_IS_MADE: &str = "model is made";

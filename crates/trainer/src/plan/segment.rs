@@ -1,6 +1,7 @@
 //! How long the segments are that are computed twice.
 
 use config_schema::Config;
+use model_api::Model;
 use serde::{Deserialize, Serialize};
 
 use super::estimate::thread_buffers;
@@ -8,7 +9,6 @@ use super::pass::{Pass, side_by_side};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
 use crate::memory::target;
-use model_api::Model;
 
 /// Lengths to choose from, the one that saves most first. Stacks of published models have up to 24 layers.
 const LENGTHS: [usize; 8] = [1, 2, 3, 4, 6, 8, 12, 24];

@@ -3,7 +3,6 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_frugal::RowKeys;
 use data_pipeline::{BOX_SIZE, Encoder, Sample};
-
 use model_api::{
     DataShape, DeviceBatch, DropoutKeys, Regions, RightAnswers, WordPieces, normalise,
 };

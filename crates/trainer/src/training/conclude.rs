@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::thread::available_parallelism;
 
 use data_pipeline::{DataError, accuracy_of_constant, majority_answer};
+use model_api::{Model, Sight};
 
 use super::finished::earlier;
 use super::step::Stepped;
@@ -17,8 +18,6 @@ use crate::error::TrainError;
 use crate::evaluate::Accuracy;
 use crate::event::{Event, Summary};
 use crate::memory::Phase;
-use model_api::Model;
-use model_api::Sight;
 
 impl<M: Model> Trainer<'_, M> {
     /// Evaluates the best checkpoint and the baselines; a stopped run (no model) has the majority only.

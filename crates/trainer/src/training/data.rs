@@ -1,6 +1,7 @@
 //! What a run says of its data, and what it does when they fail.
 
 use data_pipeline::Thresholds;
+use model_api::Model;
 
 use super::trainer::Trainer;
 use crate::checkpoint::RunState;
@@ -8,7 +9,6 @@ use crate::error::TrainError;
 use crate::event::Event;
 use crate::optimizers::Optimizers;
 use crate::usable::{Usable, data_report};
-use model_api::Model;
 
 impl<M: Model> Trainer<'_, M> {
     /// Reports what is left out and, where a run begins, the figures of the data set and those that are a warning.

@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 use config_schema::Config;
+use model_api::Model;
 
 use super::run::Run;
 use crate::advice::{Measured, Sizes, Tally};
@@ -12,7 +13,6 @@ use crate::host::HostPlan;
 use crate::memory::{Controller, Forecast, Limits, MicroBatches, Phase, Sizing, Watch, budget};
 use crate::plan::{WorstCase, evaluation_forecast, training_forecast};
 use crate::products::keep_thread_buffers;
-use model_api::Model;
 
 /// The watch over a run's memory, and what binds the sizes of its micro-batches.
 pub(super) struct RunMemory<'a> {

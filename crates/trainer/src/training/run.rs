@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use config_schema::Config;
 use data_pipeline::{Encoder, Split};
+use model_api::{DataShape, Model};
 
 use super::finished::finished;
 use super::memory::RunMemory;
@@ -26,7 +27,6 @@ use crate::run_dir::{
 };
 use crate::start;
 use crate::usable::{SKIPPED, Skipped, Usable, usable};
-use model_api::{DataShape, Model};
 
 /// A run to start or to continue.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::fs;
 
 use data_pipeline::Encoder;
+use model_api::Model;
 
 use super::run::Run;
 use crate::dataset::Dataset;
@@ -10,7 +11,6 @@ use crate::durable;
 use crate::error::TrainError;
 use crate::memory::budget;
 use crate::plan::{SegmentChoice, WorstCase, choose_segment};
-use model_api::Model;
 
 /// What was chosen: a run keeps it, since what the machine has to give may be another budget when it is resumed, and the
 /// length of segments changes results to rounding.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use data_pipeline::Batch;
+use model_api::{DeviceBatch, Model, Sight};
 
 use super::trainer::Trainer;
 use crate::checkpoint::RunState;
@@ -13,8 +14,6 @@ use crate::gradient::{Accumulation, EffectiveGradient, Slicing};
 use crate::memory::{OutOfMemory, Phase, Point, attempt, ensure_weights, out_of_memory};
 use crate::optim::Progress;
 use crate::optimizers::{Optimizers, Update};
-use model_api::Model;
-use model_api::{DeviceBatch, Sight};
 
 /// How a step ended.
 pub(super) enum Stepped<M> {

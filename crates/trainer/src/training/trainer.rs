@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use burn::tensor::Device;
 use config_schema::Preload;
 use data_pipeline::{Encoder, Loader};
+use model_api::{Model, Sight};
 
 use super::memory::RunMemory;
 use super::reporter::Reporter;
@@ -28,8 +29,6 @@ use crate::start;
 use crate::steps::Steps;
 use crate::stopwatch::Stopwatch;
 use crate::window::Window;
-use model_api::Model;
-use model_api::Sight;
 
 /// What stays the same through a run.
 pub(super) struct Trainer<'a, M> {
