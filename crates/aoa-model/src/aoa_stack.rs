@@ -3,11 +3,10 @@
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
+use burn_frugal::{Checkpointing, Stack, identity};
 use model_api::DropoutKeys;
 
 use crate::attention::{AttentionOnAttention, AttentionOnAttentionConfig};
-use burn_frugal::identity;
-use burn_frugal::{Checkpointing, Stack};
 
 /// Configuration of [`AoaStack`].
 #[derive(Config, Debug)]

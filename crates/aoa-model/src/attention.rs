@@ -5,11 +5,9 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, Device, Tensor};
+use burn_frugal::{Checkpointing, RowKeys, attention, dropout, project};
 
 use crate::init::linear;
-use burn_frugal::Checkpointing;
-use burn_frugal::{RowKeys, dropout};
-use burn_frugal::{attention, project};
 
 /// Added to the score of a masked key: far below any real score, and finite, so that a row whose keys are all masked
 /// becomes a plain mean instead of NaN.

@@ -5,10 +5,9 @@ use burn::module::{Initializer, Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Bool, Device, Tensor};
+use burn_frugal::{RowKeys, dropout, project};
 
 use crate::init::{linear, rectified};
-use burn_frugal::project;
-use burn_frugal::{RowKeys, dropout};
 
 /// Score of a masked cell before the softmax.
 const MASKED_SCORE: f32 = -1e9;

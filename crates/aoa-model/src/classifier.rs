@@ -4,9 +4,9 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::activation::{relu, silu};
 use burn::tensor::{Device, Tensor};
+use burn_frugal::{RowKeys, dropout};
 
 use crate::weight_norm::{WeightNormLinear, WeightNormLinearConfig};
-use burn_frugal::{RowKeys, dropout};
 
 /// Non-linearity between the classifier's layers.
 #[derive(Config, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear};
 use burn::tensor::{Bool, Device, Int, Tensor};
+use burn_frugal::{Checkpointing, dropout, project};
 use model_api::DropoutKeys;
 
 use crate::aoa_stack::{AoaStack, AoaStackConfig};
@@ -11,9 +12,6 @@ use crate::bilinear::{BilinearAttention, BilinearAttentionConfig};
 use crate::classifier::{Classifier, ClassifierConfig};
 use crate::gru::{Gru, GruConfig};
 use crate::init::linear;
-use burn_frugal::Checkpointing;
-use burn_frugal::dropout;
-use burn_frugal::project;
 
 /// Configuration of [`CompactBranch`].
 #[derive(Config, Debug)]

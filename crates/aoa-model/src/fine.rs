@@ -3,11 +3,11 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
+use burn_frugal::Checkpointing;
 use model_api::DropoutKeys;
 
 use crate::cfr;
 use crate::compact::{CompactBranch, CompactBranchConfig};
-use burn_frugal::Checkpointing;
 
 /// Configuration of [`FineBranch`].
 #[derive(Config, Debug)]

@@ -4,6 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Tensor};
+use burn_frugal::{Checkpointing, capture};
 use model_api::{DeviceBatch, ModelOutput, binary_cross_entropy, cross_entropy_of_probabilities};
 
 use crate::cfr::FineInput;
@@ -12,8 +13,6 @@ use crate::fusion::{AnswerFusion, AnswerFusionConfig};
 use crate::image_encoder::{ImageEncoder, ImageEncoderConfig};
 use crate::xvlm::bert::{Context, Tokens};
 use crate::xvlm::{ReadQuestions, WeightedAnswers, XVlm, XVlmConfig};
-use burn_frugal::Checkpointing;
-use burn_frugal::capture;
 
 /// Parts of the model, as their dropout is told apart: the image encoder, the text encoder and the decoder of the coarse
 /// branch, the fine branch.

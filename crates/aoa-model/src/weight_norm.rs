@@ -3,7 +3,6 @@
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
-
 use burn_frugal::project_by;
 
 /// Configuration of [`WeightNormLinear`].

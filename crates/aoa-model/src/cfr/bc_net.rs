@@ -3,10 +3,10 @@
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
+use burn_frugal::{RowKeys, dropout};
 
 use super::fc_net::{FcNet, FcNetConfig};
 use crate::weight_norm::{WeightNormLinear, WeightNormLinearConfig, gain, weight_norm};
-use burn_frugal::{RowKeys, dropout};
 
 /// Up to this many maps are weighted by a plain tensor; more by a weight-normed linear layer.
 const PLAIN_MAPS: usize = 32;

@@ -4,9 +4,9 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
+use burn_frugal::RowKeys;
 
 use super::bc_net::{BcNet, BcNetConfig};
-use burn_frugal::RowKeys;
 
 /// Configuration of [`BiAttention`].
 #[derive(Config, Debug)]

@@ -4,9 +4,9 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Relu;
 use burn::tensor::{Device, Tensor};
+use burn_frugal::{RowKeys, dropout};
 
 use crate::weight_norm::{WeightNormLinear, WeightNormLinearConfig};
-use burn_frugal::{RowKeys, dropout};
 
 /// Configuration of [`FcNet`].
 #[derive(Config, Debug)]

@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
+use burn_frugal::{Checkpointing, RowKeys};
 use model_api::DropoutKeys;
 
 use super::fc_net::{FcNet, FcNetConfig};
@@ -11,8 +12,6 @@ use super::question_embedding::{QuestionEmbedding, QuestionEmbeddingConfig};
 use super::word_embedding::{WordEmbedding, WordEmbeddingConfig};
 use crate::aoa_stack::{AoaStack, AoaStackConfig, Refined};
 use crate::classifier::{Classifier, ClassifierActivation, ClassifierConfig};
-use burn_frugal::Checkpointing;
-use burn_frugal::RowKeys;
 
 /// Configuration of [`FineBranch`].
 #[derive(Config, Debug)]

@@ -3,12 +3,12 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use burn_frugal::RowKeys;
 
 use super::bc_net::{BcNet, BcNetConfig};
 use super::bi_attention::{BiAttention, BiAttentionConfig};
 use super::counter::{Counter, CounterConfig};
 use super::fc_net::{FcNet, FcNetConfig};
-use burn_frugal::RowKeys;
 
 /// Configuration of [`BanFusion`].
 #[derive(Config, Debug)]

@@ -9,10 +9,9 @@ pub use grid::{GridEncoder, GridEncoderConfig};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use burn_frugal::{Checkpointing, RowKeys};
 
 use crate::xvlm::swin::{Swin, SwinConfig};
-use burn_frugal::Checkpointing;
-use burn_frugal::RowKeys;
 
 /// Numbers of a box.
 const BOX_SIZE: usize = 6;

@@ -4,11 +4,9 @@ use burn::module::{Initializer, Module, Param};
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::activation::{gelu, log_softmax};
 use burn::tensor::{Device, Int, Tensor};
+use burn_frugal::{Checkpointing, RowKeys, project};
 
 use super::bert::{Bert, BertConfig, Context, Tokens, layer_norm, linear};
-use burn_frugal::Checkpointing;
-use burn_frugal::RowKeys;
-use burn_frugal::project;
 
 /// Label of a token that is not to be predicted.
 pub const IGNORED_LABEL: i64 = -100;

@@ -6,13 +6,10 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Bool, Device, IndexingUpdateOp, Int, Tensor};
-
-use burn_frugal::capture;
+use burn_frugal::{Checkpointing, RowKeys, capture};
 
 use super::bert::{Bert, BertConfig, Context, PADDING_ID, Tokens};
 use super::decoder::{AnswerDecoder, IGNORED_LABEL};
-use burn_frugal::Checkpointing;
-use burn_frugal::RowKeys;
 
 /// Tokens of the longest question of the published recipe; longer ones are cut.
 pub const QUESTION_TOKENS: usize = 40;

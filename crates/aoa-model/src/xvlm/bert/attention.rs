@@ -3,13 +3,11 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Int, Tensor};
+use burn_frugal::{Checkpointing, RowKeys, attention, project};
 
 use super::init::linear;
 use super::layer::ResidualNorm;
 use super::model::BertConfig;
-use burn_frugal::Checkpointing;
-use burn_frugal::RowKeys;
-use burn_frugal::{attention, project};
 
 /// Added to the score of a context token that must not be looked at.
 const MASKED_CONTEXT: f64 = -1e9;

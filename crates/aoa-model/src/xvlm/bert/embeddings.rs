@@ -3,11 +3,11 @@
 use burn::module::Module;
 use burn::nn::{Embedding, LayerNorm};
 use burn::tensor::{Device, Int, Tensor};
+use burn_frugal::{RowKeys, dropout};
 
 use super::init::{embedding, layer_norm};
 use super::model::BertConfig;
 use super::tokens::PADDING_ID;
-use burn_frugal::{RowKeys, dropout};
 
 /// Rows of the token type table. Checkpoints have both; X-VLM uses type 0 alone.
 const TOKEN_TYPES: usize = 2;

@@ -2,12 +2,11 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use burn_frugal::{Checkpointing, RowKeys, Stack};
 
 use super::attention::Context;
 use super::layer::Layer;
 use super::model::BertConfig;
-use burn_frugal::RowKeys;
-use burn_frugal::{Checkpointing, Stack};
 
 /// A stack of layers of which those from `fusion_layer` on look at a context.
 #[derive(Module, Debug)]

@@ -4,13 +4,11 @@ use burn::module::Module;
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
+use burn_frugal::{Checkpointing, RowKeys, dropout, project};
 
 use super::attention::{Attention, Context};
 use super::init::{layer_norm, linear};
 use super::model::BertConfig;
-use burn_frugal::Checkpointing;
-use burn_frugal::project;
-use burn_frugal::{RowKeys, dropout};
 
 /// Dense layer, dropout, residual connection, layer normalisation: how each part of a layer ends.
 #[derive(Module, Debug)]

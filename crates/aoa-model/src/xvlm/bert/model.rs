@@ -3,13 +3,12 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use burn_frugal::{Checkpointing, RowKeys};
 
 use super::attention::Context;
 use super::embeddings::Embeddings;
 use super::encoder::Encoder;
 use super::tokens::Tokens;
-use burn_frugal::Checkpointing;
-use burn_frugal::RowKeys;
 
 /// Configuration of [`Bert`].
 #[derive(Config, Debug)]

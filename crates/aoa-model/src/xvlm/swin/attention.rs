@@ -3,9 +3,9 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
+use burn_frugal::{project, window_attention};
 
 use super::init::{SMALL_NORMAL, dense};
-use burn_frugal::{project, window_attention};
 
 /// Multi-head self-attention of the cells of a window, with a learned bias for each offset between two cells
 /// (Liu et al., 2021, equation 4): `softmax(q k^T / sqrt(d) + bias + mask) v`.

@@ -3,14 +3,13 @@
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Tensor};
+use burn_frugal::{RowKeys, gelu_linear, project};
 
 use super::attention::WindowAttention;
 use super::config::StageShape;
 use super::drop_path::drop_path;
 use super::init::dense;
 use super::window::{Shift, join, partition};
-use burn_frugal::RowKeys;
-use burn_frugal::{gelu_linear, project};
 
 /// Channels of the hidden layer for each channel of a block.
 const MLP_RATIO: usize = 4;

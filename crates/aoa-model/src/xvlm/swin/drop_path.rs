@@ -1,7 +1,6 @@
 //! Stochastic depth.
 
 use burn::tensor::Tensor;
-
 use burn_frugal::{RowKeys, dropout};
 
 /// Drops a residual branch for whole samples with a probability and scales the kept ones by `1 / (1 - rate)` (Huang et al.,

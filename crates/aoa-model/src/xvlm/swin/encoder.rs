@@ -3,13 +3,12 @@
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Tensor};
+use burn_frugal::{Checkpointing, RowKeys, Stack};
 
 use super::block::Block;
 use super::config::SwinConfig;
 use super::patches::{PatchEmbedding, PatchMerging};
 use super::window::Shift;
-use burn_frugal::RowKeys;
-use burn_frugal::{Checkpointing, Stack};
 
 /// The name that a `PyTorch` checkpoint has for the parameter at `path` of a [`Swin`].
 ///

@@ -4,9 +4,9 @@ use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Tensor};
+use burn_frugal::project;
 
 use super::init::dense_without_bias;
-use burn_frugal::project;
 
 /// Turns each patch of the image into a cell: a convolution as large as its stride, and a layer normalisation.
 #[derive(Module, Debug)]
