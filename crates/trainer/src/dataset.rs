@@ -14,7 +14,7 @@ use data_pipeline::{
 use model_api::Model;
 use serde::{Deserialize, Serialize};
 
-use crate::randomness::{Purpose, seed};
+use crate::randomness::{Stream, seed};
 
 /// The three splits of a data set.
 #[derive(Clone)]
@@ -56,7 +56,7 @@ impl Dataset {
         let keys = &settings.dataset;
         let hold_out = HoldOut {
             fraction: keys.validation_fraction,
-            seed: seed(settings.training.seed, Purpose::HoldOut, 0, 0),
+            seed: seed(settings.training.seed, Stream::HoldOut, 0, 0),
         };
         let root = Path::new(&keys.root);
         let reading = match keys.name {
@@ -228,7 +228,7 @@ pub fn evaluation_loader(
 
 /// How the training split is loaded.
 pub(crate) fn training_batches(settings: &Config, limit: u64) -> LoaderConfig {
-    let key = seed(settings.training.seed, Purpose::Order, 0, 0);
+    let key = seed(settings.training.seed, Stream::Order, 0, 0);
     let shuffle = if settings.data_loading.streaming {
         Order::Buffered {
             seed: key,

@@ -1,14 +1,14 @@
 //! What a failure of the device means.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
 
 use thiserror::Error;
 
 use super::{Bytes, Phase};
 
-/// More memory was needed than the budget has. Panics of this type unwind from where it is noticed to where the work
-/// is done again in smaller parts.
+/// More memory was needed than there is or than the budget has. The work may fit in smaller parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{}", self.describe())]
 pub struct OutOfMemory {
@@ -78,10 +78,6 @@ const POISONED: [&str; 5] = [
 impl Failure {
     /// What a panic means.
     pub fn of_panic(payload: Box<dyn Any + Send>) -> Self {
-        let payload = match payload.downcast::<OutOfMemory>() {
-            Ok(out_of_memory) => return Self::OutOfMemory(*out_of_memory),
-            Err(other) => other,
-        };
         let text = payload
             .downcast_ref::<String>()
             .map(String::as_str)
@@ -125,6 +121,22 @@ impl Failure {
             None
         }
     }
+}
+
+impl From<OutOfMemory> for Failure {
+    fn from(out_of_memory: OutOfMemory) -> Self {
+        Self::OutOfMemory(out_of_memory)
+    }
+}
+
+/// Does work on the device and tells what its failure means: backends panic. The work must leave nothing half-done behind
+/// that is used again.
+///
+/// # Errors
+///
+/// When the work fails, panics, or the backend reports an error.
+pub(crate) fn catch_failure<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Failure::of_panic(panic)))
 }
 
 fn unmeasured() -> OutOfMemory {
@@ -218,12 +230,8 @@ mod tests {
             wanted: Some(12 << 20),
             budget: Some(10 << 20),
         };
-        let Failure::OutOfMemory(found) = Failure::of_panic(Box::new(ours)) else {
-            panic!("it is recognised");
-        };
-        assert_eq!(found, ours);
         assert_eq!(
-            found.to_string(),
+            ours.to_string(),
             "out of memory (backward): 12.0 MiB in use, the budget is 10.0 MiB"
         );
 

@@ -1,9 +1,9 @@
-//! Where micro-batches side by side wait for one another.
+//! Where micro-batches that are computed at the same time wait for one another.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Threads that are to be at the same place at the same time.
-pub(super) struct Meeting {
+pub(crate) struct Rendezvous {
     guests: Mutex<Guests>,
     changed: Condvar,
 }
@@ -14,10 +14,10 @@ struct Guests {
 }
 
 /// A thread on its way. When it fails before it arrives, the others do not wait for it.
-pub(super) struct Guest<'a>(&'a Meeting);
+pub(crate) struct Guest<'a>(&'a Rendezvous);
 
-impl Meeting {
-    pub(super) fn of(expected: usize) -> Self {
+impl Rendezvous {
+    pub(crate) fn of(expected: usize) -> Self {
         Self {
             guests: Mutex::new(Guests {
                 expected,
@@ -27,7 +27,7 @@ impl Meeting {
         }
     }
 
-    pub(super) fn expect(&self) -> Guest<'_> {
+    pub(crate) fn expect(&self) -> Guest<'_> {
         Guest(self)
     }
 
@@ -39,7 +39,7 @@ impl Meeting {
 
 impl Guest<'_> {
     /// Arrives, and waits until all have arrived or failed.
-    pub(super) fn arrive(&self) {
+    pub(crate) fn arrive(&self) {
         let mut guests = self.0.guests();
         guests.arrived += 1;
         self.0.changed.notify_all();
@@ -67,12 +67,12 @@ mod tests {
     #[test]
     fn all_who_do_not_fail_are_there_at_once() {
         for failing in 0..3 {
-            let (meeting, there) = (Meeting::of(4), AtomicUsize::new(0));
+            let (rendezvous, there) = (Rendezvous::of(4), AtomicUsize::new(0));
             thread::scope(|scope| {
                 for thread in 0..4 {
-                    let (meeting, there) = (&meeting, &there);
+                    let (rendezvous, there) = (&rendezvous, &there);
                     scope.spawn(move || {
-                        let guest = meeting.expect();
+                        let guest = rendezvous.expect();
                         if thread < failing {
                             return;
                         }

@@ -1,35 +1,14 @@
-//! What is done between the matrix products of a tile, by operations that every backend has.
+//! Sums with terms and over gradients that repeat along the batch: row `b` of the batch has entry `b` modulo `p`.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Shape;
 
-use super::tiles::{Inputs, Kernel};
-
-/// See [`Kernel::weights`].
-pub(super) fn weights<B: Kernel>(products: FloatTensor<B>, tile: &Inputs<B>) -> FloatTensor<B> {
-    let scores = B::float_mul_scalar(products, tile.scale().into());
-    let scores = add_by_period::<B>(scores, &tile.bias);
-    let scores = match &tile.mask {
-        Some(mask) => add_by_period::<B>(scores, mask),
-        None => scores,
-    };
-    B::softmax(scores, 3)
-}
-
-/// See [`Kernel::through_softmax`].
-pub(super) fn through_softmax<B: Backend>(
-    weights: FloatTensor<B>,
-    dropped: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-) -> FloatTensor<B> {
-    let products = B::float_mul(dropped, gradient);
-    let sums = B::float_sum_dim(products.clone(), 3);
-    B::float_sub(products, B::float_mul(weights, sums))
-}
-
 /// Adds `[p, 1 or heads, 1 or queries, keys]` to `[batch, heads, queries, keys]`.
-fn add_by_period<B: Backend>(scores: FloatTensor<B>, term: &FloatTensor<B>) -> FloatTensor<B> {
+pub(super) fn add_by_period<B: Backend>(
+    scores: FloatTensor<B>,
+    term: &FloatTensor<B>,
+) -> FloatTensor<B> {
     let shape = scores.shape();
     let by_period = by_period(&shape, term.shape()[0]);
     let [period, heads, queries, keys] = term.shape().dims();
