@@ -16,7 +16,7 @@ use config_schema::Config;
 use integration_tests::{Gradients, Silent, newest_weights, random_numbers};
 use serde_json::{Value, json};
 use trainer::memory::{DeviceMemory, FaultInjector, OutOfMemory, Phase, Point};
-use trainer::{Run, TrainError, train};
+use trainer::{Dataset, Run, TrainError, train};
 
 use crate::runs::{losses, small};
 use crate::two_branches::BOTH;
@@ -41,6 +41,7 @@ fn start(
     let run = Run {
         settings,
         config_text: &config_schema::to_toml(settings),
+        open: Dataset::open,
         run_dir,
         resume,
         stop_after: None,

@@ -7,13 +7,13 @@ use config_schema::Config;
 use data_pipeline::Loader;
 use trainer::host::{Data, HostBudget, HostNeeds, HostPlan};
 use trainer::plan::{WorstCase, least, plan};
-use trainer::{TrainError, training_loader, validation_loader};
+use trainer::{Dataset, TrainError, training_loader, validation_loader};
 
 use crate::runs::small;
 
 fn opened(sets: &[&str]) -> (Config, Data) {
     let settings = small(sets);
-    let data = Data::open::<Vqa>(&settings).expect("shapes");
+    let data = Data::open::<Vqa>(&settings, Dataset::open).expect("shapes");
     (settings, data)
 }
 

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use config_schema::Config;
 use integration_tests::{Silent, newest_weights, random_numbers};
 use trainer::memory::{DeviceMemory, FaultInjector, OutOfMemory, Phase, Point};
-use trainer::{Checkpoints, Run, Summary, train};
+use trainer::{Checkpoints, Dataset, Run, Summary, train};
 
 use crate::runs::{losses, small};
 
@@ -77,6 +77,7 @@ fn start(settings: &Config, run_dir: &Path, resume: bool, asking: &Asking) -> Su
     let run = Run {
         settings,
         config_text: &config_schema::to_toml(settings),
+        open: Dataset::open,
         run_dir,
         resume,
         stop_after: None,

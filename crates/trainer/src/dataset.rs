@@ -27,6 +27,13 @@ pub struct Dataset {
     pub test: Arc<dyn Source>,
 }
 
+/// Opens the data set of a run from its configuration. Equal configurations give equal data sets.
+///
+/// # Errors
+///
+/// When the data set is not there or not valid.
+pub type OpenDataset = fn(&Config) -> Result<Dataset, DataError>;
+
 /// [`fingerprint`] of each split: what a run saves to know its data set again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprints {

@@ -50,7 +50,8 @@ mod window;
 
 pub use checkpoint::{Best, Checkpoints, Rejected, RunState, Sums, Verified};
 pub use dataset::{
-    Dataset, Fingerprints, evaluation_loader, training_encoder, training_loader, validation_loader,
+    Dataset, Fingerprints, OpenDataset, evaluation_loader, training_encoder, training_loader,
+    validation_loader,
 };
 pub use dropout::dropout_keys;
 pub use durable::write as write_whole;

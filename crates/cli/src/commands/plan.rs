@@ -49,7 +49,7 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
         output::note(format!("warning: {warning}"));
     }
     let config = &settings.resolved.config;
-    let data = Data::open::<ActiveModel>(config)?;
+    let data = Data::open::<ActiveModel>(config, trainer::Dataset::open)?;
     let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     let (memory, whose) = device_memory(&settings);
     let budget_bytes = budget_of(config, memory);

@@ -76,6 +76,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         &Run {
             settings: config,
             config_text: &resolved.annotated_toml(),
+            open: Dataset::open,
             run_dir,
             resume: args.resume.is_some(),
             stop_after: args.stop_after.map(|steps| steps as usize),

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use config_schema::Config;
 
+use crate::dataset::OpenDataset;
 use crate::memory::DeviceMemory;
 
 /// A run to start or to continue.
@@ -15,6 +16,8 @@ pub struct Run<'a> {
     pub settings: &'a Config,
     /// The same as text, for the run directory.
     pub config_text: &'a str,
+    /// Opens the data set: [`Dataset::open`](crate::Dataset::open), or what opens one of your own.
+    pub open: OpenDataset,
     /// Where the run writes to.
     pub run_dir: &'a Path,
     /// Continue the run that is there instead of starting one.

@@ -40,28 +40,28 @@ use crate::usable::{SKIPPED, Skipped, Usable, usable};
 pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
     device::suits(run.settings, run.device)?;
     let counted = Counted::begin();
-    let whole = Dataset::open(run.settings)?;
+    let whole = &(run.open)(run.settings)?;
     let splits = [Split::Train, Split::Validation, Split::Test];
     let resume = run.resume && has_begun(run.run_dir);
     let (blueprint, run_dir, data, host) = if resume {
-        require_same_data(run.run_dir, &whole)?;
+        require_same_data(run.run_dir, whole)?;
         let blueprint = read_blueprint(run.run_dir, run.settings)?;
         let run_dir = RunDir::reopen(run.run_dir)?;
         let skipped = Skipped::of_run(run.run_dir)?.unwrap_or_default();
-        if let Some(summary) = finished(run, &skipped.leave_out(&whole)) {
+        if let Some(summary) = finished(run, &skipped.leave_out(whole)) {
             observer.observe(&Event::Finished);
             observer.observe(&Event::Summary(Box::new(summary.clone())));
             return Ok(summary);
         }
         let mut progress = |done, of| observer.checking(done, of);
-        let data = usable::<M>(run.settings, &whole, &splits, Some(skipped), &mut progress)?;
+        let data = usable::<M>(run.settings, whole, &splits, Some(skipped), &mut progress)?;
         let host = host::<M>(run, &data.dataset, &blueprint.encoder, counted)?;
         (blueprint, run_dir, data, host)
     } else {
         check_run_dir(run.run_dir, run.resume)?;
         let mut progress = |done, of| observer.checking(done, of);
-        let data = usable::<M>(run.settings, &whole, &splits, None, &mut progress)?;
-        let (blueprint, run_dir, host) = begin::<M>(run, &whole, &data, counted)?;
+        let data = usable::<M>(run.settings, whole, &splits, None, &mut progress)?;
+        let (blueprint, run_dir, host) = begin::<M>(run, whole, &data, counted)?;
         (blueprint, run_dir, data, host)
     };
     let dataset = data.dataset.clone();
