@@ -226,12 +226,12 @@ fn what_a_run_cannot_reach_is_a_warning() {
                 ("train-1.png", "what?", "blue"),
             ][..],
             &[("test-0.png", "what?", "red")][..],
-            "train: 1 of 2 questions (50.00 %) are cut to 9 words; the longest has 19",
+            "train: 1 of 2 questions (50.00 %) is cut to 9 words; the longest has 19",
         ),
         (
             &[("train-0.png", "what?", "a"), ("train-1.png", "what?", "b")],
             &[("test-0.png", "what?", "c")],
-            "test: the answer list has a right answer to 0 of 1 questions, so accuracy can be at most 0.00 %",
+            "test: the answer list has a right answer to 0 of 1 question, so accuracy can be at most 0.00 %",
         ),
         (
             &[

@@ -1,6 +1,6 @@
 //! What a run says of its data, and what it does when they fail.
 
-use data_pipeline::Thresholds;
+use data_pipeline::{OddImage, Thresholds};
 use model_api::Model;
 
 use super::trainer::Trainer;
@@ -21,6 +21,7 @@ impl<M: Model> Trainer<'_, M> {
                 &data.dataset,
                 &data.shared,
             );
+            warnings.extend(OddImage::warnings(&data.odd));
             warnings.extend(report.warnings(&Thresholds::DEFAULT));
             self.reporter.report(&Event::Data(Box::new(report)))?;
         }
