@@ -156,7 +156,7 @@ fn nothing_to_build_a_list_from_is_an_error() {
     let words = Vocabulary::build(&Questions(empty.to_vec())).expect_err("no word");
     assert_eq!(words.to_string(), "1 training sample holds no word");
     let answers = AnswerList::build(&empty).expect_err("no answer");
-    assert_eq!(answers.to_string(), "1 training samples hold no answer");
+    assert_eq!(answers.to_string(), "1 training sample holds no answer");
 }
 
 #[test]
