@@ -109,6 +109,34 @@ fn as_many_images_as_fit_are_kept_and_fewer_never_fail() {
     }
 }
 
+/// On the CPU training may go on in smaller micro-batches, which is what lets `true` keep everything.
+#[test]
+fn auto_keeps_everything_where_true_does() {
+    let images = "dataset.shapes_train_images=400";
+    let preloading = |how: &str| opened(&[images, how]);
+    let (settings, data) = preloading("data_loading.preload_data=\"auto\"");
+    let (stated, _) = preloading("data_loading.preload_data=true");
+    let worst = || WorstCase::of(&data.encoder, data.dataset.train.samples());
+    let peak = plan::<Vqa>(&settings, &worst())
+        .expect("a model")
+        .peak_bytes;
+    let whole = HostNeeds::of(&settings, &data).plan(None).total_bytes;
+    let alone = least::<Vqa>(&settings, &worst()).expect("a model");
+    assert!(alone < peak, "smaller micro-batches take less");
+    let checked = |settings: &Config, bytes: u64| {
+        let budget = Some(HostBudget::Shared(bytes));
+        HostNeeds::of(settings, &data).checked::<Vqa>(settings, &worst, budget)
+    };
+    for bytes in [alone + whole, (alone + peak) / 2 + whole, peak + whole] {
+        let everything = checked(&stated, bytes).expect("it fits");
+        let kept = checked(&settings, bytes).expect("it fits");
+        assert_eq!((kept.preloaded_images, kept), (kept.images, everything));
+    }
+    assert!(checked(&stated, alone + whole - 1).is_err());
+    let fewer = checked(&settings, alone + whole - 1).expect("what fits");
+    assert!(fewer.preloaded_images < fewer.images, "{fewer:?}");
+}
+
 #[track_caller]
 fn refused(result: Result<HostPlan, TrainError>, words: &[&str], help: &str) {
     let error = result.expect_err("it does not fit");

@@ -60,6 +60,28 @@ impl Dataset {
     ///
     /// When it is not there or not valid, or when a split lacks an input of the training split's.
     pub fn open(settings: &Config) -> Result<Self, DataError> {
+        DataError::all(Self::splits(settings)).and_then(Self::of)
+    }
+
+    /// Of splits for training, validation and test.
+    ///
+    /// # Errors
+    ///
+    /// When one lacks an input of the training split's.
+    pub fn of([train, validation, test]: [Arc<dyn Source>; 3]) -> Result<Self, DataError> {
+        let inputs = train.inputs();
+        inputs.check(validation.as_ref())?;
+        inputs.check(test.as_ref())?;
+        Ok(Self {
+            train,
+            validation,
+            test,
+        })
+    }
+
+    /// Opens each split of the data set that the configuration names, training, validation and test, or says what is wrong
+    /// with it.
+    pub fn splits(settings: &Config) -> [Result<Arc<dyn Source>, DataError>; 3] {
         let keys = &settings.dataset;
         let hold_out = HoldOut {
             fraction: keys.validation_fraction,
@@ -109,15 +131,7 @@ impl Dataset {
                 }
             })
         };
-        let dataset = Self {
-            train: split(Split::Train)?,
-            validation: split(Split::Validation)?,
-            test: split(Split::Test)?,
-        };
-        let inputs = dataset.train.inputs();
-        inputs.check(dataset.validation.as_ref())?;
-        inputs.check(dataset.test.as_ref())?;
-        Ok(dataset)
+        [Split::Train, Split::Validation, Split::Test].map(split)
     }
 
     /// The data of a split.

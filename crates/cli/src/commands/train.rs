@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use config_schema::{Config, DatasetName, Device, Preload};
-use data_pipeline::{DataError, ReadingFacts, Split, Thresholds, easy_vqa};
+use data_pipeline::{DataError, OddImage, ReadingFacts, Split, Thresholds, easy_vqa};
 use gpu_probe::CudaDevice;
 use model_api::{DataShape, Model};
 use trainer::host::{Counted, Data, HostPlan};
@@ -179,6 +179,7 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let samples = data.dataset.train.samples().len();
     let report = data_report::<ActiveModel>(config, &data.encoder, &data.dataset, &used.shared);
     let mut warnings = used.skipped.warnings();
+    warnings.extend(OddImage::warnings(&used.odd));
     warnings.extend(report.warnings(&Thresholds::DEFAULT));
     if args.json {
         let readings = data.dataset.readings().into_iter();

@@ -1,7 +1,7 @@
 //! What a run says of itself before its first step.
 
 use config_schema::Preload;
-use data_pipeline::{Loader, Thresholds};
+use data_pipeline::{Loader, OddImage, Thresholds};
 use model_api::Model;
 
 use super::trainer::Trainer;
@@ -22,6 +22,7 @@ impl<M: Model> Trainer<'_, M> {
                 &data.dataset,
                 &data.shared,
             );
+            warnings.extend(OddImage::warnings(&data.odd));
             warnings.extend(report.warnings(&Thresholds::DEFAULT));
             self.reporter.report(&Event::Data(Box::new(report)))?;
         }

@@ -1,4 +1,7 @@
-use crate::error::{ARRAY, DataError};
+use super::{ARRAY, DataError};
+
+/// Cures of several errors that are named.
+const MOST_HINTS: usize = 3;
 
 impl DataError {
     /// What to do about the error, where there is something to do.
@@ -39,6 +42,15 @@ impl DataError {
                  each; `dataset.on_bad_sample = \"skip\"` leaves their samples out"
                     .to_owned(),
             ),
+            Self::Several { errors, .. } => {
+                let mut hints = vec!["`aoa data check` lists all of them".to_owned()];
+                for hint in errors.iter().filter_map(Self::hint) {
+                    if hints.len() <= MOST_HINTS && !hints.contains(&hint) {
+                        hints.push(hint);
+                    }
+                }
+                Some(hints.join("; "))
+            }
             Self::TooManyBad { limit, .. } => Some(format!(
                 "`dataset.max_bad_fraction = {limit}` allows no more: repair the files, or raise it; `aoa data check` lists \
                  all of them"

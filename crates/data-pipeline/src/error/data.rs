@@ -1,8 +1,10 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use file_kind::FileKind;
 
+use super::several::listed;
 use crate::check::Faults;
+use crate::counted::counted;
 use crate::image::ImageError;
 use crate::inputs::RegionShape;
 
@@ -228,7 +230,7 @@ pub enum DataError {
     },
 
     /// Answers hold words that the tokens of a vocabulary cannot write, and are not told apart for it.
-    #[error("{count} answers cannot be written with the tokens of {vocabulary}, for example {}", .examples.join(", "))]
+    #[error("{} cannot be written with the tokens of {vocabulary}, for example {}", counted(*count, "answer", "answers"), .examples.join(", "))]
     UnwritableAnswers {
         /// How many there are.
         count: usize,
@@ -257,7 +259,7 @@ pub enum DataError {
     },
 
     /// The training samples hold no word or no answer to build a list from.
-    #[error("{samples} training samples hold no {what}")]
+    #[error("{} no {what}", counted(*samples, "training sample holds", "training samples hold"))]
     NothingToList {
         /// What was looked for.
         what: &'static str,
@@ -329,8 +331,17 @@ pub enum DataError {
         source: Box<DataError>,
     },
 
+    /// Several things are wrong with the questions of a data set and what belongs to them.
+    #[error("the data set has {} faults{}", errors.len() + more, listed(errors, *more))]
+    Several {
+        /// What is wrong.
+        errors: Vec<DataError>,
+        /// Errors that were found beside these.
+        more: usize,
+    },
+
     /// Files of the data set cannot be used.
-    #[error("{} of {files} files of the data set cannot be used{faults}", faults.0.len())]
+    #[error("{} of {} of the data set cannot be used{faults}", faults.0.len(), counted(*files, "file", "files"))]
     BadFiles {
         /// Which, and why not.
         faults: Faults,
@@ -340,7 +351,9 @@ pub enum DataError {
 
     /// More samples would be left out than may be.
     #[error(
-        "{bad} of {samples} samples of the {split} split use files that cannot be used{faults}"
+        "{bad} of {} of the {split} split {} files that cannot be used{faults}",
+        counted(*samples, "sample", "samples"),
+        if *bad == 1 { "uses" } else { "use" }
     )]
     TooManyBad {
         /// The split.
@@ -374,7 +387,7 @@ pub enum DataError {
     },
 
     /// Threads could not be started.
-    #[error("cannot start {threads} loader threads: {problem}")]
+    #[error("cannot start {}: {problem}", counted(*threads, "loader thread", "loader threads"))]
     Threads {
         /// How many were asked for.
         threads: usize,
@@ -428,14 +441,14 @@ pub enum DataError {
     },
 
     /// A split without samples cannot be loaded.
-    #[error("the split holds no samples ({images} images)")]
+    #[error("the split holds no samples ({})", counted(*images, "image", "images"))]
     EmptySplit {
         /// How many images the split holds.
         images: usize,
     },
 
     /// A sample names an image its source does not have.
-    #[error("sample {sample} names image {image}, but there are {images} images")]
+    #[error("sample {sample} names image {image} of {}", counted(*images, "image", "images"))]
     ImageIndex {
         /// Index of the sample.
         sample: usize,
@@ -493,61 +506,4 @@ pub enum DataError {
         /// The last line it wrote.
         last_line: String,
     },
-}
-
-impl DataError {
-    /// A parser's error, named by file and place.
-    pub(crate) fn json(path: &Path, error: &serde_json::Error) -> Self {
-        Self::json_line(path, error.line(), error)
-    }
-
-    /// The same where the parser was given a line of the file.
-    pub(crate) fn json_line(path: &Path, line: usize, error: &serde_json::Error) -> Self {
-        let (column, text) = (error.column(), error.to_string());
-        let place = format!(" at line {} column {column}", error.line());
-        Self::Json {
-            path: path.to_owned(),
-            line,
-            column,
-            problem: text.strip_suffix(&place).unwrap_or(&text).to_owned(),
-        }
-    }
-
-    /// An entry of a list that has one a line, by its line.
-    pub(crate) fn by_line(self) -> Self {
-        match self {
-            Self::Entry {
-                path,
-                entry,
-                expected,
-                found,
-            } => Self::Line {
-                path,
-                line: entry + 1,
-                expected,
-                found,
-            },
-            Self::DuplicateEntry { path, entry, word } => Self::DuplicateLine {
-                path,
-                line: entry + 1,
-                word,
-            },
-            other => other,
-        }
-    }
-
-    /// # Errors
-    /// Names the first setting that is 0.
-    pub(crate) fn unless_positive(
-        settings: impl IntoIterator<Item = (&'static str, usize)>,
-    ) -> Result<(), Self> {
-        match settings.into_iter().find(|(_, value)| *value == 0) {
-            None => Ok(()),
-            Some((setting, value)) => Err(Self::Setting {
-                setting,
-                value: value.to_string(),
-                expected: "at least 1",
-            }),
-        }
-    }
 }
