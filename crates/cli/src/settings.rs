@@ -10,7 +10,7 @@ use config_schema::{
     preset_summaries, presets, record, resolve, resolve_record, stated_preset,
 };
 use gpu_probe::{
-    Candidate, ChooseError, CudaDevice, CudaEnvironment, DeviceRequest, Driver, Inventory,
+    Candidate, ChooseError, CudaDevice, CudaEnvironment, DeviceRequest, Driver, Host, Inventory,
     choose_preset, probe,
 };
 use trainer::memory::Capacity;
@@ -119,7 +119,7 @@ impl Settings {
             why,
             problem,
         } = found;
-        let host_memory = inventory.host.usable_memory.as_result().ok().copied();
+        let host_memory = host_memory(&inventory.host);
         let device_memory = match (device, &card) {
             (Device::Cpu, _) => host_memory,
             (_, card) => card.as_ref().map(|card| card.memory.total),
@@ -198,6 +198,14 @@ impl Settings {
         let configured = self.resolved.warnings.iter().map(ToString::to_string);
         configured.chain(own).chain(taken).collect()
     }
+}
+
+/// Bytes of the host that this process may still use. Where what it maps is limited, blocks cannot fill all that is left.
+fn host_memory(host: &Host) -> Option<u64> {
+    let usable = host.usable_memory.as_result().ok().copied()?;
+    let limit = host.address_space.as_result().ok().copied().flatten();
+    let within = limit.map(|limit| allocator::live_bytes_within(limit.headroom()));
+    Some(within.map_or(usable, |within| within.min(usable)))
 }
 
 /// The libnvidia-ml that was named, or that the environment configures; `None` for the system's.

@@ -141,6 +141,16 @@ fn show_host(host: &Host) {
         ),
         None => "no limit".to_owned(),
     });
+    if let Reading::Value(None) = &host.address_space {
+        // Hardly anybody sets one.
+    } else {
+        row("mapped", &host.address_space, |limit| {
+            limit.map_or_else(String::new, |limit| {
+                let [mapped, most] = [limit.mapped, limit.limit].map(gibibytes);
+                format!("{mapped} of {most} (`{}`)", limit.kind.command())
+            })
+        });
+    }
     row("cores", &host.cores, ToString::to_string);
 }
 
