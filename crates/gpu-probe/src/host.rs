@@ -110,7 +110,11 @@ impl AddressSpace {
                 continue;
             };
             let mapped = kind.mapped(proc)?;
-            let limit = Self { kind, limit, mapped };
+            let limit = Self {
+                kind,
+                limit,
+                mapped,
+            };
             if tightest.is_none_or(|least| limit.headroom() < least.headroom()) {
                 tightest = Some(limit);
             }

@@ -173,7 +173,11 @@ fn last_words(stderr: &str) -> Option<String> {
     let marks = |c: char| "x×|│ ".contains(c);
     let parts: Vec<&str> = message
         .map(|line| line.strip_prefix("error: ").unwrap_or(line))
-        .map(|line| line.split_once(' ').filter(|(mark, _)| mark.chars().all(marks)).map_or(line, |(_, rest)| rest.trim()))
+        .map(|line| {
+            line.split_once(' ')
+                .filter(|(mark, _)| mark.chars().all(marks))
+                .map_or(line, |(_, rest)| rest.trim())
+        })
         .collect();
     Some(parts.join(" "))
 }
