@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use config_schema::Config;
+use config_schema::{Config, count};
 use data_pipeline::{DataError, Encoder, Split};
 use model_api::{DeviceBatch, Model, Sight};
 
@@ -120,16 +120,16 @@ impl<M: Model> Trained<M> {
                 .map(|(word, _)| format!("`{word}`"))
                 .collect();
             return Some(format!(
-                "{} of {} words of the question did not occur in training, such as {}; the answers may mean nothing",
+                "{} of {} of the question did not occur in training, such as {}; the answers may mean nothing",
                 unknown.len(),
-                words.len(),
+                count(words.len(), "word"),
                 named.join(", ")
             ));
         }
         (words.len() > limit).then(|| {
             format!(
-                "the question has {} words, and the model reads the first {limit}",
-                words.len()
+                "the question has {}, and the model reads the first {limit}",
+                count(words.len(), "word")
             )
         })
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use config_schema::{Config, OnBadSample};
+use config_schema::{Config, OnBadSample, count};
 use data_pipeline::{
     Check, DataError, DataReport, Depth, Encoder, Fault, Faults, OddImage, SharedImages, Source,
     Split, Subset, check,
@@ -139,12 +139,10 @@ impl Skipped {
                 named.push(format!("{} more", files.len() - named.len()));
             }
             (!samples.is_empty()).then(|| {
-                let samples = match samples.len() {
-                    1 => "1 sample is".to_owned(),
-                    samples => format!("{samples} samples are"),
-                };
+                let verb = if samples.len() == 1 { "is" } else { "are" };
                 format!(
-                    "{samples} left out of the {} split, since these files cannot be used: {}; all of them are in {SKIPPED}",
+                    "{} {verb} left out of the {} split, since these files cannot be used: {}; all of them are in {SKIPPED}",
+                    count(samples.len(), "sample"),
                     split.name(),
                     named.join(", ")
                 )

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use config_schema::{Config, DatasetName, Device, Preload};
+use config_schema::{Config, DatasetName, Device, Preload, count};
 use data_pipeline::{DataError, OddImage, ReadingFacts, Split, Thresholds, easy_vqa};
 use gpu_probe::CudaDevice;
 use model_api::{DataShape, Model};
@@ -219,7 +219,8 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
                 ..
             } = host;
             output::note(format!(
-                "{preloaded_images} of {images} images are to be preloaded"
+                "to be preloaded: {preloaded_images} of {}",
+                count(images, "image")
             ));
         }
     }

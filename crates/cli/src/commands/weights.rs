@@ -3,7 +3,7 @@ use std::path::Path;
 use aoa_model::weights::{
     LoadError, PublishedPart, Report, export_part, load_part, xvlm_vocabulary,
 };
-use config_schema::{Branches, ImageEncoder};
+use config_schema::{Branches, ImageEncoder, count};
 use data_pipeline::Inputs;
 use model_api::{DataShape, Model};
 use serde_json::json;
@@ -56,8 +56,8 @@ fn export(run_dir: &Path, to: &Path, part: PartArg) -> Result<(), Failure> {
     let tensors = export_part(part.into(), trained.model())?;
     write_safetensors(to, &tensors)?;
     output::note(format!(
-        "{} tensors of step {} in {}",
-        tensors.len(),
+        "{} of step {} in {}",
+        count(tensors.len(), "tensor"),
         trained.step,
         to.display()
     ));
@@ -160,8 +160,10 @@ fn inspect(path: &Path, json: bool) -> Result<(), Failure> {
         ));
     }
     output::line(format!(
-        "{} tensors, {parameters} parameters, {bytes} bytes; {}",
-        tensors.len(),
+        "{}, {}, {}; {}",
+        count(tensors.len(), "tensor"),
+        count(parameters, "parameter"),
+        count(bytes, "byte"),
         file.format()
     ));
     for (name, what) in file.unread() {

@@ -1,6 +1,6 @@
 //! The plan of host memory.
 
-use config_schema::{Config, Preload};
+use config_schema::{Config, Preload, count};
 use data_pipeline::{BOX_SIZE, Encoder, Footprint, ImageSizes};
 use model_api::Model;
 use serde::Serialize;
@@ -279,7 +279,7 @@ impl HostPlan {
         let mut parts = vec![
             ("data set and vocabulary".to_owned(), self.data_bytes),
             (
-                format!("{} preloaded images", self.preloaded_images),
+                count(self.preloaded_images, "preloaded image"),
                 self.preloaded_bytes,
             ),
             ("prefetch queue".to_owned(), self.queue_bytes),

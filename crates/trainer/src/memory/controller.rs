@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use config_schema::count;
 use serde::{Deserialize, Serialize};
 
 use super::Bytes;
@@ -187,7 +188,7 @@ impl fmt::Display for Reason {
                 Bytes(*budget)
             ),
             Self::RanOut => f.write_str("memory ran out"),
-            Self::Calm { steps } => write!(f, "memory has sufficed for {steps} steps"),
+            Self::Calm { steps } => write!(f, "memory has sufficed for {}", count(*steps, "step")),
         }
     }
 }
