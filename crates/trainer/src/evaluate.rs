@@ -7,7 +7,7 @@ use data_pipeline::{Batch, Encoder, Loader};
 use model_api::{DeviceBatch, Model, ModelOutput, Sight};
 
 use crate::error::TrainError;
-use crate::memory::{Failure, Phase, Point, catch_failure};
+use crate::memory::{DeviceFailure, Phase, Point, catch_failure};
 use crate::scheduler::{MicroBatchScheduler, Scheduler};
 
 /// Accuracy on a split.
@@ -123,11 +123,11 @@ struct Scores {
 }
 
 impl Scores {
-    fn of(batch: &Batch, output: ModelOutput) -> Result<Self, Failure> {
+    fn of(batch: &Batch, output: ModelOutput) -> Result<Self, DeviceFailure> {
         let branches = output.branches.into_iter();
         let branches = branches
             .map(|(name, probabilities)| Ok((name, total_score(batch, probabilities)?)))
-            .collect::<Result<_, Failure>>()?;
+            .collect::<Result<_, DeviceFailure>>()?;
         Ok(Self {
             fused: total_score(batch, output.probabilities)?,
             branches,
@@ -143,11 +143,11 @@ impl Scores {
 }
 
 /// Sum over the samples of the target of the most probable answer; `probabilities` is `[batch, answers]`.
-fn total_score(batch: &Batch, probabilities: Tensor<2>) -> Result<f64, Failure> {
+fn total_score(batch: &Batch, probabilities: Tensor<2>) -> Result<f64, DeviceFailure> {
     let chosen = probabilities
         .argmax(1)
         .try_into_data()
-        .map_err(|error| Failure::of_error(&error.to_string()))?;
+        .map_err(|error| DeviceFailure::of_error(&error.to_string()))?;
     let scores = batch
         .targets
         .iter()

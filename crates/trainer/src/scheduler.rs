@@ -7,7 +7,7 @@ use burn::tensor::Device;
 
 use crate::error::TrainError;
 use crate::event::{Event, Purpose};
-use crate::memory::{Controller, Failure, Limits, Move, OutOfMemory, Peaks, Reason, Watch};
+use crate::memory::{Controller, DeviceFailure, Limits, Move, OutOfMemory, Peaks, Reason, Watch};
 
 /// How an effective batch is computed. The result depends on `micro_batch` to rounding and on `parallel` not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,8 @@ pub(crate) trait Scheduler {
     /// # Errors
     ///
     /// When it cannot be smaller or the device is lost. A panic for any other reason goes on.
-    fn failed(&mut self, failure: Failure, slices: &[Range<usize>]) -> Result<(), TrainError>;
+    fn failed(&mut self, failure: DeviceFailure, slices: &[Range<usize>])
+    -> Result<(), TrainError>;
 
     /// Takes note that all of a batch was computed.
     fn step_ended(&mut self);
@@ -90,7 +91,11 @@ impl Scheduler for FixedSizes {
 
     fn round_ended(&mut self, _round: Round, _slices: &[Range<usize>]) {}
 
-    fn failed(&mut self, failure: Failure, _slices: &[Range<usize>]) -> Result<(), TrainError> {
+    fn failed(
+        &mut self,
+        failure: DeviceFailure,
+        _slices: &[Range<usize>],
+    ) -> Result<(), TrainError> {
         let cause = out_of_memory(failure)?;
         Err(TrainError::DoesNotFit { cause })
     }
@@ -151,7 +156,11 @@ impl Scheduler for MicroBatchScheduler<'_> {
         }
     }
 
-    fn failed(&mut self, failure: Failure, slices: &[Range<usize>]) -> Result<(), TrainError> {
+    fn failed(
+        &mut self,
+        failure: DeviceFailure,
+        slices: &[Range<usize>],
+    ) -> Result<(), TrainError> {
         let cause = out_of_memory(failure)?;
         let largest = slices.first().map_or(0, ExactSizeIterator::len);
         match self.controller.ran_out(largest, slices.len()) {
@@ -185,10 +194,10 @@ impl MicroBatchScheduler<'_> {
 /// # Errors
 ///
 /// When the device is lost. A panic for any other reason goes on.
-pub(crate) fn out_of_memory(failure: Failure) -> Result<OutOfMemory, TrainError> {
+pub(crate) fn out_of_memory(failure: DeviceFailure) -> Result<OutOfMemory, TrainError> {
     match failure {
-        Failure::OutOfMemory(cause) => Ok(cause),
-        Failure::Poisoned { reason } => Err(TrainError::DevicePoisoned { reason }),
-        Failure::Other(panic) => resume_unwind(panic),
+        DeviceFailure::OutOfMemory(cause) => Ok(cause),
+        DeviceFailure::Poisoned { reason } => Err(TrainError::DevicePoisoned { reason }),
+        DeviceFailure::Other(panic) => resume_unwind(panic),
     }
 }

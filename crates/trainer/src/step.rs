@@ -15,7 +15,8 @@ use model_api::{DeviceBatch, Model};
 
 use crate::error::TrainError;
 use crate::memory::{
-    Failure, OutOfMemory, Phase, Point, Watch, catch_failure, ensure_gradients, ensure_weights,
+    DeviceFailure, OutOfMemory, Phase, Point, Watch, catch_failure, ensure_gradients,
+    ensure_weights,
 };
 use crate::optim::Progress;
 use crate::optimizers::{Optimizers, Update};
@@ -109,7 +110,7 @@ impl Step<'_> {
         phase: Phase,
         samples: &Range<usize>,
         group: Option<&'static str>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), DeviceFailure> {
         self.watch.phase_end(&Point {
             phase,
             step: self.at.step,
@@ -158,8 +159,8 @@ pub fn effective_gradient<M: Module + Sync>(
 fn gradient<M: Module + Sync>(
     model: &M,
     samples: usize,
-    losses: &(impl Fn(&M, &Range<usize>) -> Result<Tensor<1>, Failure> + Sync),
-    phase_end: &(impl Fn(Phase, &Range<usize>) -> Result<(), Failure> + Sync),
+    losses: &(impl Fn(&M, &Range<usize>) -> Result<Tensor<1>, DeviceFailure> + Sync),
+    phase_end: &(impl Fn(Phase, &Range<usize>) -> Result<(), DeviceFailure> + Sync),
     scheduler: &mut impl Scheduler,
 ) -> Result<EffectiveGradient, TrainError> {
     let mut sum = Accumulation::new();
@@ -236,9 +237,9 @@ fn share<M: Module>(
     model: &M,
     samples: usize,
     slice: &Range<usize>,
-    losses: &impl Fn(&M, &Range<usize>) -> Result<Tensor<1>, Failure>,
+    losses: &impl Fn(&M, &Range<usize>) -> Result<Tensor<1>, DeviceFailure>,
     rendezvous: &Rendezvous,
-) -> Result<Share, Failure> {
+) -> Result<Share, DeviceFailure> {
     // A graph of its own: two graphs that shared a parameter would be one, and one that is given up is freed by
     // its parameters. The weights themselves are shared.
     let own = model.valid().train();
@@ -253,7 +254,7 @@ fn share<M: Module>(
         ensure_gradients(&own, &gradients, &device)?;
         let loss = loss
             .try_into_scalar::<f32>()
-            .map_err(|error| Failure::of_error(&error.to_string()))?;
+            .map_err(|error| DeviceFailure::of_error(&error.to_string()))?;
         Ok(Share {
             samples: slice.len(),
             loss: f64::from(loss),
@@ -275,8 +276,8 @@ fn share<M: Module>(
 fn side_by_side<T: Send>(
     slices: &[Range<usize>],
     in_step: bool,
-    compute: &(impl Fn(&Range<usize>, &Rendezvous) -> Result<T, Failure> + Sync),
-) -> Result<Vec<T>, Failure> {
+    compute: &(impl Fn(&Range<usize>, &Rendezvous) -> Result<T, DeviceFailure> + Sync),
+) -> Result<Vec<T>, DeviceFailure> {
     let rendezvous = Rendezvous::of(if in_step { slices.len() } else { 0 });
     let compute = &|slice| catch_failure(|| compute(slice, &rendezvous));
     if let [alone] = slices {

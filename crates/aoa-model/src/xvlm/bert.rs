@@ -6,9 +6,8 @@
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Bool, Device, Int, Tensor};
-use burn_frugal::{Checkpointing, RowKeys, Stack, attention, dropout, project};
+use burn_frugal::{Checkpointing, RowKeys, Stack, attention, dropout, gelu, project};
 
 /// Configuration of [`Bert`].
 #[derive(Config, Debug)]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use trainer::host::Data;
 use trainer::memory::{Capacity, budget as budget_of};
 use trainer::plan::{
-    PartBytes, Phase, Plan, Saving, SegmentChoice, WorstCase, choose_segment, plan, savings,
+    PartBytes, Plan, PlannedPhase, Saving, SegmentChoice, WorstCase, choose_segment, plan, savings,
     with_segment,
 };
 
@@ -192,12 +192,12 @@ fn row(name: &str, bytes: u64) {
     output::line(format!("{name:<60} {:>10}", size(bytes)));
 }
 
-fn name(phase: Phase) -> &'static str {
+fn name(phase: PlannedPhase) -> &'static str {
     match phase {
-        Phase::Forward => "forward pass",
-        Phase::Backward => "backward pass",
-        Phase::Update => "update",
-        Phase::Evaluation => "evaluation",
+        PlannedPhase::Forward => "forward pass",
+        PlannedPhase::Backward => "backward pass",
+        PlannedPhase::Update => "update",
+        PlannedPhase::Evaluation => "evaluation",
     }
 }
 

@@ -3,7 +3,7 @@
 use config_schema::{Config, Decision};
 use serde::{Deserialize, Serialize};
 
-use super::measured::Measured;
+use super::measured::MeasuredRun;
 use crate::derive::micro_batch;
 use crate::memory::{Bytes, PLANNED_PEAK};
 
@@ -22,11 +22,11 @@ pub struct Advice {
     /// What was found, a sentence each.
     pub findings: Vec<String>,
     /// What it rests on.
-    pub measured: Measured,
+    pub measured: MeasuredRun,
 }
 
 /// Advises on the settings of a run from what it measured, on a machine with so many cores.
-pub fn advise(settings: &Config, measured: Measured, cores: Option<usize>) -> Advice {
+pub fn advise(settings: &Config, measured: MeasuredRun, cores: Option<usize>) -> Advice {
     let mut advice = Advice {
         changes: Vec::new(),
         findings: Vec::new(),
@@ -155,7 +155,7 @@ impl Advice {
     }
 
     fn on_workers(&mut self, settings: &Config, cores: Option<usize>) {
-        let Measured {
+        let MeasuredRun {
             timed_steps,
             waiting,
             ..

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{self, is_cpu};
 use crate::error::TrainError;
-use crate::memory::{Failure, Phase, Point, Usage, Watch, catch_failure};
+use crate::memory::{DeviceFailure, Phase, Point, Usage, Watch, catch_failure};
 use crate::optim::Progress;
 use crate::optimizers::Optimizers;
 use crate::plan::WorstCase;
@@ -172,14 +172,14 @@ fn evaluate<M: Model>(
     let answered = catch_failure(|| {
         let output = model.answer(worst.batch(evaluated.samples.len(), device));
         let read = output.probabilities.argmax(1).try_into_data();
-        read.map_err(|error| Failure::of_error(&error.to_string()))?;
+        read.map_err(|error| DeviceFailure::of_error(&error.to_string()))?;
         watch.phase_end(evaluated)?;
         Ok(())
     });
     answered.or_else(give_up)
 }
 
-fn give_up<T>(failure: Failure) -> Result<T, TrainError> {
+fn give_up<T>(failure: DeviceFailure) -> Result<T, TrainError> {
     let cause = out_of_memory(failure)?;
     Err(TrainError::DoesNotFit { cause })
 }

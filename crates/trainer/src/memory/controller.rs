@@ -6,7 +6,7 @@ use config_schema::count;
 use serde::{Deserialize, Serialize};
 
 use super::Bytes;
-use super::cost::{Cost, Forecast, Measured};
+use super::cost::{Cost, Forecast, RoundPeak};
 
 /// Planned peaks stay below this part of the budget; the rest is for what is not the same in every micro-batch.
 pub(crate) const PLANNED_PEAK: f64 = 0.95;
@@ -84,7 +84,7 @@ pub struct Controller {
     seen: Seen,
     cost: Option<Cost>,
     /// The most that the largest size of this step took. The first time may take more than later ones.
-    latest: Option<Measured>,
+    latest: Option<RoundPeak>,
     /// The smallest size that ran out and has not fitted since.
     ceiling: Option<usize>,
     /// Steps since the size last shrank or went back up.
@@ -287,7 +287,7 @@ impl Controller {
     /// Takes note of a round of micro-batches of `size` that took `bytes` more than were in use before it, `forward` of
     /// them before any backward pass.
     pub fn measured(&mut self, size: usize, bytes: u64, forward: u64) {
-        let new = Measured {
+        let new = RoundPeak {
             size,
             bytes,
             growing: bytes.min(forward.saturating_mul(2)),

@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, Transaction};
 
-use super::Failure;
+use super::DeviceFailure;
 use crate::device::is_cpu;
 
 /// Waits for the gradients of a model.
@@ -16,7 +16,7 @@ pub(crate) fn ensure_gradients<M: Module>(
     model: &M,
     gradients: &GradientsParams,
     device: &Device,
-) -> Result<(), Failure> {
+) -> Result<(), DeviceFailure> {
     ensure(model, Some(gradients), device)
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn ensure_gradients<M: Module>(
 /// # Errors
 ///
 /// When one of them could not be computed.
-pub(crate) fn ensure_weights<M: Module>(model: &M, device: &Device) -> Result<(), Failure> {
+pub(crate) fn ensure_weights<M: Module>(model: &M, device: &Device) -> Result<(), DeviceFailure> {
     ensure(model, None, device)
 }
 
@@ -35,7 +35,7 @@ fn ensure<M: Module>(
     model: &M,
     gradients: Option<&GradientsParams>,
     device: &Device,
-) -> Result<(), Failure> {
+) -> Result<(), DeviceFailure> {
     if is_cpu(&device.clone().inner()) {
         // Whatever was asked for is there.
         return Ok(());
@@ -47,7 +47,7 @@ fn ensure<M: Module>(
     model.visit(&mut numbers);
     let read = numbers.read.unwrap_or_default().try_execute();
     read.map(drop)
-        .map_err(|error| Failure::of_error(&error.to_string()))
+        .map_err(|error| DeviceFailure::of_error(&error.to_string()))
 }
 
 /// The first number of each parameter or of its gradient.

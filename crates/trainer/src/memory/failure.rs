@@ -38,7 +38,7 @@ impl OutOfMemory {
 
 /// Why some work on the device failed.
 #[derive(Debug)]
-pub enum Failure {
+pub enum DeviceFailure {
     /// Memory ran out. The same work may fit in smaller parts.
     OutOfMemory(OutOfMemory),
     /// The device is of no use to this process any more.
@@ -75,7 +75,7 @@ const POISONED: [&str; 5] = [
     "device lost",
 ];
 
-impl Failure {
+impl DeviceFailure {
     /// What a panic means.
     pub fn of_panic(payload: Box<dyn Any + Send>) -> Self {
         let text = payload
@@ -123,7 +123,7 @@ impl Failure {
     }
 }
 
-impl From<OutOfMemory> for Failure {
+impl From<OutOfMemory> for DeviceFailure {
     fn from(out_of_memory: OutOfMemory) -> Self {
         Self::OutOfMemory(out_of_memory)
     }
@@ -135,8 +135,10 @@ impl From<OutOfMemory> for Failure {
 /// # Errors
 ///
 /// When the work fails, panics, or the backend reports an error.
-pub(crate) fn catch_failure<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Failure::of_panic(panic)))
+pub(crate) fn catch_failure<T>(
+    work: impl FnOnce() -> Result<T, DeviceFailure>,
+) -> Result<T, DeviceFailure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(DeviceFailure::of_panic(panic)))
 }
 
 fn unmeasured() -> OutOfMemory {
@@ -172,11 +174,11 @@ mod tests {
         Other,
     }
 
-    fn kind(failure: &Failure) -> Kind {
+    fn kind(failure: &DeviceFailure) -> Kind {
         match failure {
-            Failure::OutOfMemory(_) => Kind::OutOfMemory,
-            Failure::Poisoned { .. } => Kind::Poisoned,
-            Failure::Other(_) => Kind::Other,
+            DeviceFailure::OutOfMemory(_) => Kind::OutOfMemory,
+            DeviceFailure::Poisoned { .. } => Kind::Poisoned,
+            DeviceFailure::Other(_) => Kind::Other,
         }
     }
 
@@ -186,9 +188,17 @@ mod tests {
             Kind::Other => Kind::Poisoned,
             known => known,
         };
-        assert_eq!(kind(&Failure::of_error(message)), of_error, "{message}");
+        assert_eq!(
+            kind(&DeviceFailure::of_error(message)),
+            of_error,
+            "{message}"
+        );
         let payload: Box<dyn Any + Send> = Box::new(message.to_owned());
-        assert_eq!(kind(&Failure::of_panic(payload)), expected, "{message}");
+        assert_eq!(
+            kind(&DeviceFailure::of_panic(payload)),
+            expected,
+            "{message}"
+        );
     }
 
     #[test]
@@ -237,10 +247,10 @@ mod tests {
 
         let literal = catch_unwind(|| panic!("can't allocate buffer of size: 7"));
         assert_eq!(
-            kind(&Failure::of_panic(literal.unwrap_err())),
+            kind(&DeviceFailure::of_panic(literal.unwrap_err())),
             Kind::OutOfMemory
         );
-        let Failure::Other(payload) = Failure::of_panic(Box::new(17_u8)) else {
+        let DeviceFailure::Other(payload) = DeviceFailure::of_panic(Box::new(17_u8)) else {
             panic!("a number means nothing");
         };
         assert_eq!(payload.downcast_ref(), Some(&17_u8), "the panic as it was");
@@ -253,7 +263,7 @@ mod tests {
             let output = Command::new("sh").args(["-c", script]).output();
             let output = output.expect("a shell");
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-            Failure::of_process(output.status, &stderr).map(|failure| kind(&failure))
+            DeviceFailure::of_process(output.status, &stderr).map(|failure| kind(&failure))
         };
         assert_eq!(end("exit 0"), None);
         assert_eq!(end("kill -KILL $$"), Some(Kind::OutOfMemory));

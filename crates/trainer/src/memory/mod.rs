@@ -1,7 +1,7 @@
 //! Memory of the device: how much is used, how much may be, and what to do when it runs out.
 //!
 //! A [`Meter`] says what is used. A run looks at it at the end of every [`Phase`] and keeps the peaks; a
-//! [`Controller`] turns them into the size of the next micro-batch. Work that ran out is recognised as a [`Failure`]
+//! [`Controller`] turns them into the size of the next micro-batch. Work that ran out is recognised as a [`DeviceFailure`]
 //! and done again in smaller parts.
 
 mod budget;
@@ -25,7 +25,7 @@ pub(crate) use controller::{PLANNED_PEAK, target};
 pub use cost::Forecast;
 pub(crate) use device_sync::{ensure_gradients, ensure_weights};
 pub(crate) use failure::catch_failure;
-pub use failure::{Failure, OutOfMemory};
+pub use failure::{DeviceFailure, OutOfMemory};
 pub use fault_injector::FaultInjector;
 pub use log::{MEMORY, MemorySample};
 pub use meter::{HostMeter, Meter, PoolMeter, Usage};

@@ -5,7 +5,7 @@ use config_schema::Config;
 use model_api::Model;
 
 use super::run::Run;
-use crate::advice::{Measured, Sizes, Tally};
+use crate::advice::{MeasuredRun, Sizes, Tally};
 use crate::device::is_cpu;
 use crate::error::TrainError;
 use crate::event::{Event, Purpose};
@@ -120,7 +120,7 @@ impl<'a> RunMemory<'a> {
         worst: &dyn Fn() -> WorstCase,
         ran_out: usize,
         tally: &Tally,
-    ) -> Measured {
+    ) -> MeasuredRun {
         let (settings, budget_bytes) = (self.settings, self.watch.budget());
         let most = self.watch.most().into_iter();
         let phase_peak_bytes = most
@@ -138,7 +138,7 @@ impl<'a> RunMemory<'a> {
         let (training, evaluation) = plans.unwrap_or_default();
         // What planning took is no part of the run.
         self.watch.note(Phase::Storage);
-        Measured {
+        MeasuredRun {
             budget_bytes,
             phase_peak_bytes,
             ran_out,
