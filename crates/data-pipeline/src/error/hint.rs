@@ -42,15 +42,7 @@ impl DataError {
                  each; `dataset.on_bad_sample = \"skip\"` leaves their samples out"
                     .to_owned(),
             ),
-            Self::Several { errors, .. } => {
-                let mut hints = vec!["`aoa data check` lists all of them".to_owned()];
-                for hint in errors.iter().filter_map(Self::hint) {
-                    if hints.len() <= MOST_HINTS && !hints.contains(&hint) {
-                        hints.push(hint);
-                    }
-                }
-                Some(hints.join("; "))
-            }
+            Self::Several { errors, .. } => Some(hints(errors)),
             Self::TooManyBad { limit, .. } => Some(format!(
                 "`dataset.max_bad_fraction = {limit}` allows no more: repair the files, or raise it; `aoa data check` lists \
                  all of them"
@@ -114,4 +106,15 @@ impl DataError {
             _ => None,
         }
     }
+}
+
+/// The cures of several errors, each once, as many as can be taken in.
+fn hints(errors: &[DataError]) -> String {
+    let mut hints = vec!["`aoa data check` lists all of them".to_owned()];
+    for hint in errors.iter().filter_map(DataError::hint) {
+        if hints.len() <= MOST_HINTS && !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    hints.join("; ")
 }

@@ -346,6 +346,9 @@ impl Place<'_> {
 
     fn parse(&self, text: &str) -> Result<Line, DataError> {
         let json = Json::parse(text).map_err(|error| self.not_a_line(text, &error))?;
+        if json.elements().is_some() {
+            return Err(self.not_one(ARRAY));
+        }
         let line = Line::read(json).map_err(|problem| problem.on_line(self.path, self.number))?;
         if line.question.trim().is_empty() {
             return Err(self.unexpected("a question that is not blank", text));
@@ -369,6 +372,10 @@ impl Place<'_> {
             }
             _ => return DataError::json_line(self.path, self.number, error),
         };
+        self.not_one(found)
+    }
+
+    fn not_one(&self, found: &'static str) -> DataError {
         DataError::NotOneALine {
             path: self.path.to_owned(),
             line: self.number,
