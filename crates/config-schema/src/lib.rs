@@ -68,7 +68,7 @@ pub use count::count;
 pub use error::{ConfigError, ConfigErrors, MAX_DEPTH, MAX_ERRORS, MAX_TEXT_BYTES, Problem};
 pub use generated::{GENERATE, GeneratedFile, generated_files, schema_text};
 pub use guide::guide;
-pub use import::{Became, Import, ImportedKey, import_yaml};
+pub use import::{Became, Import, ImportedKey, import_yaml, import_yaml_for};
 pub use overlay::{Decision, differences, overlay_toml, value};
 pub use presets::{PresetSummary, preset_summaries};
 pub use provenance::{Layered, Provenance};
