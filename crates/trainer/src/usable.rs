@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use config_schema::{Config, OnBadSample, count};
 use data_pipeline::{
-    Check, DataError, DataReport, Depth, Encoder, Fault, Faults, SharedImages, Source, Split,
-    Subset, check,
+    Check, DataError, DataReport, Depth, Encoder, Fault, Faults, OddImage, SharedImages, Source,
+    Split, Subset, check,
 };
 use model_api::Model;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,8 @@ pub struct Usable {
     pub dataset: Dataset,
     /// What is left out.
     pub skipped: Skipped,
+    /// Images that are used although their files are odd.
+    pub odd: Vec<OddImage>,
     /// Images that splits have in common.
     pub shared: Vec<SharedImages>,
 }
@@ -224,6 +226,7 @@ pub fn usable<M: Model>(
         return Ok(Usable {
             dataset,
             skipped,
+            odd: checked.odd,
             shared: checked.shared,
         });
     }
@@ -238,6 +241,7 @@ pub fn usable<M: Model>(
     Ok(Usable {
         dataset: skipped.leave_out(whole),
         skipped,
+        odd: checked.odd,
         shared: checked.shared,
     })
 }

@@ -104,7 +104,7 @@ pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
     let mut settings = args.config.settings()?.ready()?;
     budget::check(&settings)?;
     let config = &settings.resolved.config;
-    let data = Data::open::<ActiveModel>(config)?;
+    let data = Data::open::<ActiveModel>(config, trainer::Dataset::open)?;
     let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     if let Some(micro_batch) = args.measure {
         child::measure(&settings, data, &worst, micro_batch)?;

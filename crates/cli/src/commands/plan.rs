@@ -8,7 +8,7 @@ use serde::Serialize;
 use trainer::host::Data;
 use trainer::memory::{Capacity, budget as budget_of};
 use trainer::plan::{
-    PartBytes, Phase, Plan, Saving, SegmentChoice, WorstCase, choose_segment, plan, savings,
+    PartBytes, Plan, PlannedPhase, Saving, SegmentChoice, WorstCase, choose_segment, plan, savings,
     with_segment,
 };
 
@@ -48,7 +48,7 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
         output::note(format!("warning: {warning}"));
     }
     let config = &settings.resolved.config;
-    let data = Data::open::<ActiveModel>(config)?;
+    let data = Data::open::<ActiveModel>(config, trainer::Dataset::open)?;
     let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     let (memory, whose) = settings.planned_memory();
     let budget_bytes = budget_of(config, memory);
@@ -192,12 +192,12 @@ fn row(name: &str, bytes: u64) {
     output::line(format!("{name:<60} {:>10}", size(bytes)));
 }
 
-fn name(phase: Phase) -> &'static str {
+fn name(phase: PlannedPhase) -> &'static str {
     match phase {
-        Phase::Forward => "forward pass",
-        Phase::Backward => "backward pass",
-        Phase::Update => "update",
-        Phase::Evaluation => "evaluation",
+        PlannedPhase::Forward => "forward pass",
+        PlannedPhase::Backward => "backward pass",
+        PlannedPhase::Update => "update",
+        PlannedPhase::Evaluation => "evaluation",
     }
 }
 

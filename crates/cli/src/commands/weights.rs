@@ -7,7 +7,7 @@ use config_schema::{Branches, ImageEncoder, count};
 use data_pipeline::Inputs;
 use model_api::{DataShape, Model};
 use serde_json::json;
-use trainer::randomness::{Purpose, seed};
+use trainer::randomness::{Stream, seed};
 use trainer::{TrainError, Trained, device};
 use weight_files::{TensorInfo, WeightFile, write_safetensors};
 
@@ -78,7 +78,7 @@ fn import(path: &Path, to: &Path, settings: Settings, json: bool) -> Result<(), 
     let parts = ActiveModel::configure(&config, &shape).map_err(TrainError::Model)?;
     let device = device::open(&settings.device)?;
     // What the file does not have is drawn, and drawn again as it was.
-    device.seed(seed(config.training.seed, Purpose::Weights, 0, 0));
+    device.seed(seed(config.training.seed, Stream::Weights, 0, 0));
     let model = <ActiveModel as Model>::init(&parts, &device);
     let (model, report) =
         load_part(&file, PublishedPart::Xvlm, model).map_err(|error| match error {

@@ -241,9 +241,13 @@ impl HostNeeds {
             // No data would make it fit, and training says what does.
             return Ok(self.plan(Some(0)));
         }
+        let everything_fits = all.total_bytes.saturating_add(least) <= shared;
         let training = match self.preload {
-            Preload::Auto => Some(peak(settings)?).filter(|peak| *peak <= shared),
-            Preload::Off | Preload::On => None,
+            // As many images as leave room for the configured micro-batches, but all where smaller ones let all stay.
+            Preload::Auto if !everything_fits => {
+                Some(peak(settings)?).filter(|peak| *peak <= shared)
+            }
+            Preload::Auto | Preload::Off | Preload::On => None,
         };
         let room = shared.saturating_sub(training.unwrap_or(least));
         let plan = self.plan(Some(room));

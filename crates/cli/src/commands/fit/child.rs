@@ -11,7 +11,7 @@ use config_schema::{Config, Device};
 use serde::{Deserialize, Serialize};
 use trainer::fit::{Measured, batch_bytes, measure as take_steps, with_micro_batch};
 use trainer::host::Data;
-use trainer::memory::Failure as Cause;
+use trainer::memory::DeviceFailure as Cause;
 use trainer::plan::WorstCase;
 use trainer::{TrainError, device, training_loader, validation_loader};
 

@@ -126,7 +126,7 @@ fn demand(config: &Config, with_plan: bool) -> Demand {
 }
 
 fn measure(config: &Config, with_plan: bool, demand: &mut Demand) -> Result<(), TrainError> {
-    let data = Data::open::<ActiveModel>(config)?;
+    let data = Data::open::<ActiveModel>(config, trainer::Dataset::open)?;
     // What compression saves depends on the images, and a preset is for any.
     let mut uncompressed = config.clone();
     uncompressed.data_loading.use_compression = false;
