@@ -9,6 +9,7 @@ use aoa_model::weights::PublishedPart;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCompleter;
+use config_schema::DeviceMemory;
 
 use crate::completion;
 use crate::exit_codes;
@@ -264,6 +265,9 @@ pub enum PresetsCommand {
     Import {
         /// YAML file
         file: PathBuf,
+        /// Memory of the smallest GPU that the preset is for, such as 24GiB [default: it is for machines without GPU]
+        #[arg(long, value_name = "SIZE", value_parser = derive::memory)]
+        vram: Option<DeviceMemory>,
         /// TOML file to write [default: standard output]
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,

@@ -138,42 +138,17 @@ impl Position {
     fn describe(&mut self, event: &Event) -> Option<String> {
         Some(match event {
             Event::Start {
-                run_dir,
-                device,
-                dataset,
-                samples: [train, validation, test],
-                vocabulary,
-                answers,
-                parameters,
                 effective_batch,
-                micro_batch,
-                budget_bytes,
                 total_steps,
                 step,
+                ..
             } => {
                 *self = Self {
                     total_steps: *total_steps,
                     first_step: *step,
                     effective_batch: *effective_batch,
                 };
-                let from = if *step == 0 {
-                    String::new()
-                } else {
-                    format!(", going on after step {step}")
-                };
-                let budget = budget_bytes
-                    .map(|bytes| format!("; memory budget {}", Bytes(bytes)))
-                    .unwrap_or_default();
-                format!(
-                    "{dataset}: {train} training, {validation} validation and {}; {}, {}\n{} on {device}; effective batch \
-                     {effective_batch} in micro-batches of {micro_batch}{budget}; {}{from}\nrun directory {}",
-                    count(*test, "test sample"),
-                    count(*vocabulary, "word"),
-                    count(*answers, "answer"),
-                    count(*parameters, "parameter"),
-                    count(*total_steps, "step"),
-                    run_dir.display()
-                )
+                beginning(event)
             }
             Event::Data(report) => report.lines().join("\n"),
             Event::Segments(choice) => segments(choice),
@@ -255,6 +230,44 @@ impl Position {
         let seconds = samples as f64 / samples_per_second;
         (*samples_per_second > 0.0).then(|| duration(seconds))
     }
+}
+
+/// What a run has to work with, in words.
+fn beginning(event: &Event) -> String {
+    let Event::Start {
+        run_dir,
+        device,
+        dataset,
+        samples: [train, validation, test],
+        vocabulary,
+        answers,
+        parameters,
+        effective_batch,
+        micro_batch,
+        budget_bytes,
+        total_steps,
+        step,
+    } = event
+    else {
+        return String::new();
+    };
+    let from = match step {
+        0 => String::new(),
+        step => format!(", going on after step {step}"),
+    };
+    let budget = budget_bytes
+        .map(|bytes| format!("; memory budget {}", Bytes(bytes)))
+        .unwrap_or_default();
+    format!(
+        "{dataset}: {train} training, {validation} validation and {}; {}, {}\n{} on {device}; effective batch \
+         {effective_batch} in micro-batches of {micro_batch}{budget}; {}{from}\nrun directory {}",
+        count(*test, "test sample"),
+        count(*vocabulary, "word"),
+        count(*answers, "answer"),
+        count(*parameters, "parameter"),
+        count(*total_steps, "step"),
+        run_dir.display()
+    )
 }
 
 /// How many images are kept in host memory, in words.

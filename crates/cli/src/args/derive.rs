@@ -47,7 +47,7 @@ impl DeriveArgs {
 }
 
 /// Bytes with a unit, more than none.
-fn memory(text: &str) -> Result<DeviceMemory, String> {
+pub(super) fn memory(text: &str) -> Result<DeviceMemory, String> {
     match text.parse::<DeviceMemory>() {
         Ok(memory)
             if memory

@@ -28,10 +28,11 @@ pub fn run(command: &PresetsCommand) -> Result<ExitCode, Failure> {
         })?),
         PresetsCommand::Import {
             file,
+            vram,
             to,
             force,
             json,
-        } => import::run(file, to.as_deref(), *force, *json)?,
+        } => import::run(file, *vram, to.as_deref(), *force, *json)?,
     }
     Ok(ExitCode::SUCCESS)
 }

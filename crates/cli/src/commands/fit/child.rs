@@ -18,7 +18,7 @@ use trainer::{TrainError, device, training_loader, validation_loader};
 use crate::ActiveModel;
 use crate::args::FitArgs;
 use crate::commands::host;
-use crate::failure::Failure;
+use crate::failure::{DOES_NOT_FIT, Failure};
 use crate::output;
 use crate::settings::Settings;
 
@@ -149,6 +149,7 @@ pub fn started(
 fn end(status: ExitStatus, cause: &Cause, stderr: &str) -> String {
     let meaning = match cause {
         Cause::OutOfMemory(_) => "out of memory",
+        Cause::Other(_) if status.code() == Some(DOES_NOT_FIT.into()) => "out of memory",
         Cause::Poisoned { .. } => "the device failed",
         Cause::Other(_) => "it died",
     };
