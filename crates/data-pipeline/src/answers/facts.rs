@@ -33,6 +33,8 @@ pub struct ReadingFacts {
     pub scored: usize,
     /// Questions without answers.
     pub unanswered: usize,
+    /// Questions with scores of which none is above 0, as an import may have them.
+    pub no_right_answer: usize,
     /// Questions of which every answer is blank.
     pub only_blank: usize,
     /// Blank answers and votes. Blank votes count among the annotators.
@@ -126,6 +128,10 @@ impl ReadingFacts {
                 counted(spellings, "spelling counts", "spellings count"),
                 examples.join("; ")
             ));
+        }
+        if self.no_right_answer > 0 {
+            let none = counted(self.no_right_answer, "question has", "questions have");
+            notes.push(format!("{none} no answer with a score above 0"));
         }
         if self.unanswered > 0 {
             let unanswered = counted(self.unanswered, "question has", "questions have");

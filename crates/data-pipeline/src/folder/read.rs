@@ -5,6 +5,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::{Map, Value};
 
 use super::line::{AnswersAlone, Line};
+use super::manifest::{LineReading, Manifest};
 use super::{Layout, NAME, features};
 use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
 use crate::check::{Fault, Faults};
@@ -34,11 +35,12 @@ pub(super) fn read(
     layout: &Layout,
     split: Split,
     reading: &AnswerReading,
+    manifest: Option<&Manifest>,
 ) -> Result<Part, DataError> {
     if !files::is_folder(layout.0)? {
         return Err(missing(layout, layout.0));
     }
-    let has_images = files::is_folder(&layout.images())?;
+    let mut has_images = manifest.is_some() || files::is_folder(&layout.images())?;
     let has_features = files::is_folder(&layout.features())?;
     if !has_images && !has_features {
         return Err(missing(layout, &layout.images()));
@@ -52,6 +54,7 @@ pub(super) fn read(
     let mut given = Given {
         split,
         reading,
+        imported: manifest.is_some(),
         with_answers: None,
         facts: ReadingFacts {
             file: path.clone(),
@@ -77,8 +80,13 @@ pub(super) fn read(
             question,
             answers,
             entities,
-            fields,
+            mut fields,
         } = line.parse(text)?;
+        let own = match manifest {
+            Some(_) => LineReading::take(&mut fields)
+                .map_err(|expected| line.unexpected(expected, text))?,
+            None => LineReading::default(),
+        };
         let position = if let Some(known) = positions.get(&image) {
             *known
         } else {
@@ -90,7 +98,7 @@ pub(super) fn read(
             let expected = "`entities` on all lines or on none";
             return Err(line.unexpected(expected, text));
         }
-        let answers = given.answers(&line, answers, text)?;
+        let answers = given.answers(&line, answers, &own, text)?;
         given.note_fields(&fields);
         lines.push(number);
         samples.push(Sample {
@@ -104,6 +112,15 @@ pub(super) fn read(
     given.facts.questions = samples.len();
     if samples.is_empty() {
         return Err(DataError::EmptyList { path });
+    }
+    if let Some(error) = match manifest {
+        Some(manifest) => manifest.missing_folder(layout.0, &images)?,
+        None => None,
+    } {
+        if !has_features {
+            return Err(error);
+        }
+        has_images = false;
     }
     let statistical_words = statistical_words(layout, &images)?;
     let regions = has_features
@@ -134,6 +151,8 @@ pub(super) fn read(
 struct Given<'a> {
     split: Split,
     reading: &'a AnswerReading,
+    /// Whether the lines come from an import, where a question may have no answer that is right.
+    imported: bool,
     /// Whether the lines so far have answers.
     with_answers: Option<bool>,
     facts: ReadingFacts,
@@ -145,6 +164,7 @@ impl Given<'_> {
         &mut self,
         line: &Place,
         answers: Option<ReadAnswers>,
+        own: &LineReading,
         text: &str,
     ) -> Result<Vec<Answer>, DataError> {
         let answers = answers.filter(|answers| !answers.is_empty_list());
@@ -161,10 +181,22 @@ impl Given<'_> {
         if let ReadAnswers::Scored(scored) = &answers
             && !scored.iter().any(|(_, score)| *score > 0.0)
         {
+            if self.imported {
+                self.facts.scored += 1;
+                self.facts.no_right_answer += 1;
+                return Ok(Vec::new());
+            }
             return Err(line.unexpected("an answer with a score above 0", text));
         }
-        let answers = self.reading.read(&answers, &mut self.facts);
-        if self.split == Split::Train && answers.is_empty() {
+        let answers = if own.as_written() {
+            own.reading(self.reading).read(&answers, &mut self.facts)
+        } else {
+            self.reading.read(&answers, &mut self.facts)
+        };
+        let mut answers = answers;
+        own.weigh(&mut answers, self.reading.normalisation)
+            .map_err(|expected| line.unexpected(expected, text))?;
+        if self.split == Split::Train && answers.is_empty() && !self.imported {
             return Err(line.unexpected("an answer that is not blank", text));
         }
         Ok(answers)

@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use super::manifest::Manifest;
 use super::read::{self, Part};
 use super::{Layout, features};
 use crate::answers::{AnswerNormalisation, AnswerReading, ReadingFacts};
@@ -38,6 +39,8 @@ pub struct Folder {
     statistical_words: Vec<Vec<String>>,
     inputs: Inputs,
     facts: ReadingFacts,
+    /// What `aoa data import` wrote beside the questions.
+    manifest: Option<Manifest>,
 }
 
 impl Folder {
@@ -57,7 +60,11 @@ impl Folder {
     pub fn reading_of(root: &Path, normalisation: AnswerNormalisation) -> AnswerReading {
         AnswerReading {
             normalisation,
-            vote_lengths: read::vote_lengths(&Layout(root)),
+            vote_lengths: match Manifest::read(root) {
+                Ok(Some(manifest)) => manifest.vote_lengths,
+                // What is wrong with a manifest, opening the folder says.
+                _ => read::vote_lengths(&Layout(root)),
+            },
         }
     }
 
@@ -73,8 +80,11 @@ impl Folder {
     ) -> Result<Self, DataError> {
         hold_out.check()?;
         let layout = Layout(root);
+        let manifest = Manifest::read(root)?;
         let own_validation = files::is_file(&layout.questions(Split::Validation))?;
-        let part = match split {
+        let stands_for = |manifest: &Manifest| manifest.stands_for(split);
+        let questions = manifest.as_ref().map_or(split, stands_for);
+        let part = match questions {
             Split::Validation if !own_validation => Split::Train,
             part => part,
         };
@@ -85,7 +95,7 @@ impl Folder {
             inputs,
             lines,
             facts,
-        } = read::read(&layout, part, reading)?;
+        } = read::read(&layout, part, reading, manifest.as_ref())?;
         let whole = Self {
             root: root.to_owned(),
             split,
@@ -96,12 +106,13 @@ impl Folder {
             statistical_words: statistical_words.unwrap_or_default(),
             inputs,
             facts,
+            manifest,
         };
-        if own_validation || split == Split::Test {
+        if own_validation || questions == Split::Test {
             return Ok(whole);
         }
         let all = (0..whole.images.len()).collect();
-        let images = hold_out.divide(all, split, layout.questions(part))?;
+        let images = hold_out.divide(all, questions, layout.questions(part))?;
         Ok(whole.only(&images))
     }
 
@@ -136,6 +147,15 @@ impl Folder {
         }
     }
 
+    /// Where an image of this name lies.
+    fn image_path(&self, name: &str) -> PathBuf {
+        let elsewhere = self
+            .manifest
+            .as_ref()
+            .and_then(|manifest| manifest.image(name));
+        elsewhere.unwrap_or_else(|| Layout(&self.root).image(name))
+    }
+
     /// Name of an image that there is.
     fn name(&self, image: usize) -> Result<&str, DataError> {
         let name = self.images.get(image).map(String::as_str);
@@ -168,11 +188,11 @@ impl Source for Folder {
     }
 
     fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError> {
-        image_file::read(&Layout(&self.root).image(self.name(image)?))
+        image_file::read(&self.image_path(self.name(image)?))
     }
 
     fn glance(&self, image: usize) -> Result<Option<Stamp>, DataError> {
-        image_file::glance(&Layout(&self.root).image(self.name(image)?)).map(Some)
+        image_file::glance(&self.image_path(self.name(image)?)).map(Some)
     }
 
     fn glance_regions(&self, image: usize) -> Result<Option<RegionShape>, DataError> {
@@ -183,7 +203,7 @@ impl Source for Folder {
         let layout = Layout(&self.root);
         let path = |name| {
             if self.inputs.images {
-                layout.image(name)
+                self.image_path(name)
             } else {
                 layout.features_of(name)
             }
