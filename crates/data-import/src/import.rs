@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::images::{self, Bases};
-use crate::layouts::{self, ImageWords, Job, Layout, Split, Words};
+use crate::layouts::{self, ImageWords, Job, Layout, Part, Split, Words};
 use crate::mix::{self, Chosen, Mix, Recipe};
 use crate::record::Style;
 use crate::sniff::{self, Kind, Sniffed};
@@ -21,6 +21,9 @@ pub const MANIFEST: &str = "folder.json";
 
 /// Version of the manifest.
 const VERSION: u32 = 1;
+
+/// Most files of no layout that a note names.
+const MOST_UNKNOWN: usize = 6;
 
 /// What to import.
 #[derive(Debug, Clone, Default)]
@@ -75,8 +78,17 @@ pub struct Report {
 pub struct DataSet {
     /// Name of its layout.
     pub format: &'static str,
-    /// Its parts, each with its files.
-    pub parts: BTreeMap<String, Vec<PathBuf>>,
+    /// Its parts, whether they are read or not.
+    pub parts: Vec<PartFiles>,
+}
+
+/// A part of a data set that was recognised.
+#[derive(Debug, Clone, Serialize)]
+pub struct PartFiles {
+    /// Its name, as options take it.
+    pub name: String,
+    /// What is read for it.
+    pub files: Vec<PathBuf>,
 }
 
 /// A split that was written.
@@ -150,13 +162,45 @@ pub fn import(
     let written = watched(&meter, total, observe, || {
         splits(request, &staging, &layouts, &mix, &meter)
     })?;
-    finish(&staging, &layouts, &bases, &written).and_then(|report| {
-        staging.publish()?;
-        Ok(Report {
-            folder: request.to.clone(),
-            ..report
-        })
-    })
+    let mut report = finish(&staging, &layouts, &bases, &written)?;
+    staging.publish()?;
+    report.folder.clone_from(&request.to);
+    report.notes.extend(unread(&layouts, &mix, &files));
+    Ok(report)
+}
+
+/// Parts and files that are there and were not read.
+fn unread(layouts: &[Box<dyn Layout>], mix: &Mix, files: &[Sniffed]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut parts = Vec::new();
+    for (layout, of) in layouts.iter().enumerate() {
+        for (part, about) in of.parts().iter().enumerate() {
+            let chosen = Chosen { layout, part };
+            let read = mix
+                .iter()
+                .flatten()
+                .any(|one| mix::overlap(layouts, *one, chosen));
+            if !read && about.within.is_none() {
+                parts.push(mix::part_name(layouts, chosen));
+            }
+        }
+    }
+    if !parts.is_empty() {
+        notes.push(format!(
+            "not read: {}; `--train`, `--validation` and `--test` name parts",
+            parts.join(", ")
+        ));
+    }
+    let unknown: Vec<String> = files
+        .iter()
+        .filter(|file| file.kind == Kind::Other)
+        .take(MOST_UNKNOWN)
+        .map(|file| format!("`{}` ({})", file.path.display(), file.description()))
+        .collect();
+    if !unknown.is_empty() {
+        notes.push(format!("files that no layout has: {}", unknown.join(", ")));
+    }
+    notes
 }
 
 /// The layouts that are to be read.
@@ -426,13 +470,13 @@ fn finish(
     if !has(Split::Validation) {
         notes.push("there is no validation split: a part of the training images is held out (`dataset.validation_fraction`)".to_owned());
     }
+    let files = |part: &Part| PartFiles {
+        name: part.name.clone(),
+        files: part.files.clone(),
+    };
     let data_sets = layouts.iter().map(|layout| DataSet {
         format: layout.format().name(),
-        parts: layout
-            .parts()
-            .iter()
-            .map(|part| (part.name.clone(), part.files.clone()))
-            .collect(),
+        parts: layout.parts().iter().map(files).collect(),
     });
     let data_sets: Vec<DataSet> = data_sets.collect();
     let vote_lengths = written

@@ -507,7 +507,7 @@ pub(crate) fn open<'a>(input: Input<'a>) -> Result<BufReader<Metered<'a>>, Impor
 }
 
 /// Refuses what is no text in UTF-8.
-fn check_start(path: &Path, start: &[u8]) -> Result<(), ImportError> {
+pub(crate) fn check_start(path: &Path, start: &[u8]) -> Result<(), ImportError> {
     let kind = FileKind::of(start);
     let text = matches!(kind, FileKind::Json | FileKind::Text | FileKind::Unknown);
     if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {

@@ -34,6 +34,8 @@ mod write;
 
 pub use error::{ImportError, Place};
 pub use format::Format;
-pub use import::{DataSet, ImageFolder, MANIFEST, Progress, Report, Request, SplitReport, import};
+pub use import::{
+    DataSet, ImageFolder, MANIFEST, PartFiles, Progress, Report, Request, SplitReport, import,
+};
 pub use layouts::Split;
 pub use mix::Recipe;

@@ -109,7 +109,7 @@ fn defaults(layouts: &[Box<dyn Layout>], split: Split, taken: &[Chosen]) -> Vec<
 }
 
 /// Whether two parts share questions.
-fn overlap(layouts: &[Box<dyn Layout>], one: Chosen, other: Chosen) -> bool {
+pub(crate) fn overlap(layouts: &[Box<dyn Layout>], one: Chosen, other: Chosen) -> bool {
     if one.layout != other.layout {
         return false;
     }

@@ -5,9 +5,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use file_kind::FileKind;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use crate::error::ImportError;
+use crate::error::{ImportError, Place};
+use crate::json::{check_start, parse_error};
 
 /// Bytes of a file that are looked at.
 const HEAD: u64 = 256 << 10;
@@ -159,7 +161,17 @@ fn file(path: &Path) -> Result<Sniffed, ImportError> {
     }
     let pickle = FileKind::of(&start) == FileKind::Pickle
         || path.extension().is_some_and(|ending| ending == "pkl");
-    let head = if pickle { None } else { head(&start) };
+    let head = if pickle {
+        None
+    } else {
+        check_start(path, &start)?;
+        let head = head(&start);
+        if head.is_none() {
+            // A file that is no JSON may be the rest of one that was meant.
+            return Err(no_json(path, &start));
+        }
+        head
+    };
     let kind = match &head {
         _ if pickle => Kind::Pickle,
         Some(value) => kind(value),
@@ -171,6 +183,14 @@ fn file(path: &Path) -> Result<Sniffed, ImportError> {
         head: head.unwrap_or_default(),
         bytes: bytes.len(),
     })
+}
+
+/// What is wrong with a file that does not begin as JSON does.
+fn no_json(path: &Path, start: &[u8]) -> ImportError {
+    match serde_json::from_slice::<IgnoredAny>(start) {
+        Err(error) => parse_error(path, None, &error),
+        Ok(_) => ImportError::content(path, Place::File, "no JSON", "download the file again"),
+    }
 }
 
 /// The beginning of a file of JSON: what is whole of it, closed where it was cut.

@@ -39,7 +39,9 @@ impl Staging {
         let lock_path = parent.join(format!(".{name}.importing.lock"));
         let lock = File::create(&lock_path).map_err(ImportError::io(&lock_path))?;
         match lock.try_lock() {
-            Ok(()) => {}
+            Ok(()) if is_at(&lock, &lock_path)? => {}
+            // The import that had the lock ended in between, and a third one may have begun.
+            Ok(()) => return Err(ImportError::Busy { path: target }),
             Err(TryLockError::WouldBlock) => return Err(ImportError::Busy { path: target }),
             Err(TryLockError::Error(source)) => {
                 return Err(ImportError::Io {
@@ -98,6 +100,22 @@ impl Drop for Staging {
         let _ = fs::remove_file(&self.lock_path);
         let _ = self.lock.unlock();
     }
+}
+
+/// Whether a path still leads to an open file.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> Result<bool, ImportError> {
+    use std::os::unix::fs::MetadataExt;
+
+    let of = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let open = file.metadata().map_err(ImportError::io(path))?;
+    Ok(fs::metadata(path).is_ok_and(|there| of(there) == of(open)))
+}
+
+/// Elsewhere an open file cannot be replaced.
+#[cfg(not(unix))]
+fn is_at(_file: &File, _path: &Path) -> Result<bool, ImportError> {
+    Ok(true)
 }
 
 /// Refuses a target that holds something.

@@ -1,5 +1,6 @@
 //! GQA: objects from question id to question, one file a part or several.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use serde::de::MapAccess;
@@ -14,11 +15,13 @@ use crate::sniff::{Kind, Sniffed, part_of};
 
 pub(super) struct Gqa {
     parts: Vec<Part>,
+    /// Parts of several files of which one is missing: its number, and the file behind it.
+    incomplete: HashMap<String, (u64, PathBuf)>,
 }
 
 impl Gqa {
     pub(super) fn find(files: &[Sniffed]) -> Result<Self, ImportError> {
-        let mut found: Vec<(String, Vec<(u64, PathBuf)>)> = Vec::new();
+        let mut found: Vec<(String, Vec<(Option<u64>, PathBuf)>)> = Vec::new();
         for file in of(files, Kind::Gqa) {
             let stem = file.stem();
             let (name, number) = name(&stem);
@@ -43,38 +46,26 @@ impl Gqa {
             }
         }
         let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
-        let parts = found.into_iter().map(|(name, mut files)| {
+        let mut parts = Vec::new();
+        let mut incomplete = HashMap::new();
+        for (name, mut files) in found {
             files.sort();
             if let Some(two) = files.windows(2).find(|two| two[0].0 == two[1].0) {
                 return Err(super::twice(&name, &two[0].1, &two[1].1));
             }
-            let missing = (files[0].0..)
+            let gap = (0..)
                 .zip(&files)
-                .find(|(number, file)| *number != file.0);
-            if let Some((number, file)) = missing {
-                return Err(ImportError::content(
-                    &file.1,
-                    Place::File,
-                    format!("of the {name} part, file {number} is missing in front of this one"),
-                    "unpack all files of the part",
-                ));
+                .find(|(number, file)| file.0.is_some_and(|found| found != *number));
+            if let Some((number, file)) = gap {
+                incomplete.insert(name.clone(), (number, file.1.clone()));
             }
-            if files.len() > 1 && files[0].0 != 0 {
-                return Err(ImportError::content(
-                    &files[0].1,
-                    Place::File,
-                    format!("of the {name} part, file 0 is missing"),
-                    "unpack all files of the part",
-                ));
-            }
-            Ok(Part {
+            parts.push(Part {
                 split: split(&name, &names),
                 files: files.into_iter().map(|(_, path)| path).collect(),
                 name,
                 within: None,
-            })
-        });
-        let mut parts = parts.collect::<Result<Vec<_>, _>>()?;
+            });
+        }
         parts.sort_by_key(|part| {
             let order = ["train", "val", "testdev", "test", "challenge", "submission"];
             let of = part.name.split('_').next().unwrap_or_default();
@@ -84,19 +75,18 @@ impl Gqa {
                 part.name.clone(),
             )
         });
-        Ok(Self { parts })
+        Ok(Self { parts, incomplete })
     }
 }
 
-/// The name without the number of a file that is one of several.
-fn name(stem: &str) -> (String, u64) {
-    match stem.rsplit_once('_') {
-        Some((name, number))
-            if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) =>
-        {
-            (name.to_owned(), number.parse().unwrap_or(u64::MAX))
-        }
-        _ => (stem.to_owned(), 0),
+/// The name without the number of a file that is one of several, and the number.
+fn name(stem: &str) -> (String, Option<u64>) {
+    let numbered = stem
+        .rsplit_once('_')
+        .and_then(|(name, number)| Some((name, number.parse().ok()?)));
+    match numbered {
+        Some((name, number)) => (name.to_owned(), Some(number)),
+        None => (stem.to_owned(), None),
     }
 }
 
@@ -158,6 +148,14 @@ impl Layout for Gqa {
     }
 
     fn read(&self, part: usize, job: &mut Job<'_>) -> Result<(), ImportError> {
+        if let Some((number, behind)) = self.incomplete.get(&self.parts[part].name) {
+            return Err(ImportError::content(
+                behind,
+                Place::File,
+                format!("file {number} of this part is missing in front of this one"),
+                "unpack all files of the part",
+            ));
+        }
         let mut rest = String::new();
         for path in &self.parts[part].files {
             let input = Input {
@@ -210,17 +208,5 @@ impl Layout for Gqa {
 
     fn below(&self, _folder: &str) -> Vec<String> {
         vec!["images".to_owned()]
-    }
-
-    fn notes(&self) -> Vec<String> {
-        let unused = self.parts.iter().filter(|part| part.split.is_none());
-        let unused: Vec<_> = unused.map(|part| part.name.as_str()).collect();
-        if unused.is_empty() {
-            return Vec::new();
-        }
-        vec![format!(
-            "not read unless asked for: {}; the whole sets have the balanced questions, too",
-            unused.join(", ")
-        )]
     }
 }

@@ -197,11 +197,4 @@ impl Layout for Lxmert {
         }
         vec![folder.to_owned(), format!("Images/mscoco/{folder}")]
     }
-
-    fn notes(&self) -> Vec<String> {
-        let unused = self.parts.iter().filter(|part| part.split.is_none());
-        unused
-            .map(|part| format!("`{}` is not read unless asked for", part.files[0].display()))
-            .collect()
-    }
 }

@@ -27,10 +27,10 @@ impl Xvlm {
             let (order, split) = match part_of(&name) {
                 _ if !answered => (3, Some(Split::Test)),
                 _ if first["dataset"] == "vg" => (2, Some(Split::Train)),
-                Some("train") => (0, Some(Split::Train)),
-                Some("val") => (1, Some(Split::Validation)),
+                Some("val" | "minival") => (1, Some(Split::Validation)),
                 Some(part) if part.starts_with("test") => (3, Some(Split::Test)),
-                _ => (4, None),
+                // Whatever has answers besides is trained on.
+                _ => (0, Some(Split::Train)),
             };
             let files = vec![file.path.clone()];
             parts.push((

@@ -188,13 +188,15 @@ impl Given<'_> {
             }
             return Err(line.unexpected("an answer with a score above 0", text));
         }
-        let answers = if own.as_written() {
-            own.reading(self.reading).read(&answers, &mut self.facts)
+        let as_written;
+        let reading = if own.as_written() {
+            as_written = own.reading(self.reading);
+            &as_written
         } else {
-            self.reading.read(&answers, &mut self.facts)
+            self.reading
         };
-        let mut answers = answers;
-        own.weigh(&mut answers, self.reading.normalisation)
+        let mut answers = reading.read(&answers, &mut self.facts);
+        own.weigh(&mut answers, reading.normalisation)
             .map_err(|expected| line.unexpected(expected, text))?;
         if self.split == Split::Train && answers.is_empty() && !self.imported {
             return Err(line.unexpected("an answer that is not blank", text));
