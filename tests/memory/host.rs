@@ -8,7 +8,7 @@ use aoa_model::Vqa;
 use config_schema::{Config, Layers, presets, resolve};
 use integration_tests::random_numbers;
 use trainer::host::{Data, HostNeeds, HostPlan};
-use trainer::{evaluation_loader, training_loader, validation_loader};
+use trainer::{Dataset, evaluation_loader, training_loader, validation_loader};
 
 fn settings(sets: &[&str]) -> Config {
     let base = [
@@ -88,7 +88,7 @@ fn loaders_take_what_is_planned() {
                     ];
                     let sets = sets.each_ref().map(String::as_str);
                     let settings = settings(&sets);
-                    let data = Data::open::<Vqa>(&settings).expect("shapes");
+                    let data = Data::open::<Vqa>(&settings, Dataset::open).expect("shapes");
                     let needs = HostNeeds::of(&settings, &data);
                     let whole = needs.plan(None);
                     let room = match preload {
@@ -123,7 +123,7 @@ fn the_data_set_is_counted_as_it_is() {
         let images = format!("dataset.shapes_train_images={images}");
         let settings = settings(&[&images]);
         let before = allocator::live_bytes();
-        let data = Data::open::<Vqa>(&settings).expect("shapes");
+        let data = Data::open::<Vqa>(&settings, Dataset::open).expect("shapes");
         let held = allocator::live_bytes() - before;
         assert_eq!(data.bytes, held as u64);
         data.bytes

@@ -9,7 +9,9 @@ use aoa_model::Vqa;
 use config_schema::{Layers, presets, resolve};
 use integration_tests::{Comparison, compare, configuration};
 use toy_model::Toy;
-use trainer::plan::{PartBytes, Phase, WorstCase, choose_segment, plan, savings, with_segment};
+use trainer::plan::{
+    PartBytes, PlannedPhase, WorstCase, choose_segment, plan, savings, with_segment,
+};
 use trainer::{Dataset, training_encoder};
 
 /// Made small: little images, narrow parts.
@@ -272,7 +274,8 @@ fn segments_are_as_long_as_the_budget_allows() {
     let steps = |length: usize| {
         let planned = plan::<Vqa>(&with_segment(&settings, length), &worst).expect("a model");
         let passes = planned.phases.iter();
-        let passes = passes.filter(|one| matches!(one.phase, Phase::Forward | Phase::Backward));
+        let passes = passes
+            .filter(|one| matches!(one.phase, PlannedPhase::Forward | PlannedPhase::Backward));
         passes.map(|one| one.bytes).max().expect("there are two")
     };
     let chosen = |budget: u64| {

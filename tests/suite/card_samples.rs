@@ -11,7 +11,7 @@ use nvml_stand_in::{Card, Cards, GIB, Mig, MigInstance};
 use serde_json::Value;
 use tempfile::TempDir;
 use trainer::memory::{CardMeter, DeviceMemory, Meter, Usage};
-use trainer::{Run, train};
+use trainer::{Dataset, Run, train};
 
 use crate::runs::small;
 
@@ -39,6 +39,7 @@ fn lines(folder: &TempDir, card: &CardMeter) -> Vec<Value> {
     let run = Run {
         settings: &settings,
         config_text: &config_schema::to_toml(&settings),
+        open: Dataset::open,
         run_dir: &run_dir,
         resume: false,
         stop_after: None,

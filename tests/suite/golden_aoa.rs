@@ -12,7 +12,7 @@ fn pytorch_name(path: &str) -> String {
 fn golden_aoa_blocks() {
     let _guard = random_numbers();
     let device = Device::flex().autodiff();
-    for (case, form) in Case::in_both_forms("aoa_") {
+    for (case, form) in Case::in_both_forms("aoa") {
         let mut block = AttentionOnAttentionConfig::new(
             case.size("dim"),
             case.size("heads"),

@@ -43,7 +43,7 @@ fn check_branch_gradients(case: &Case, branches: &[Tensor<2>], gradients: &Gradi
 fn golden_fusion_of_branches() {
     let _guard = random_numbers();
     let device = Device::flex().autodiff();
-    for case in Case::all("fusion_") {
+    for case in Case::all("fusion") {
         let mut fusion = AnswerFusionConfig::new(
             case.size("branches"),
             case.size("num_answers"),

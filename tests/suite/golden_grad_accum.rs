@@ -1,5 +1,7 @@
 //! The gradient of an effective batch, for every slicing that the golden case has.
 
+use std::collections::BTreeMap;
+
 use aoa_model::{
     AttentionOnAttention, AttentionOnAttentionConfig, Classifier, ClassifierActivation,
     ClassifierConfig,
@@ -57,6 +59,14 @@ fn load(case: &Case, device: &Device) -> Stack {
     LoadWeights::into_module(stack, case, &pytorch_name)
 }
 
+/// The splits of a case by name, each with the size of its micro-batches.
+fn splits(case: &Case) -> BTreeMap<String, usize> {
+    let splits: BTreeMap<String, Vec<usize>> =
+        serde_json::from_value(case.config("splits").clone()).expect("splits");
+    let first = |(name, sizes): (String, Vec<usize>)| (name, sizes[0]);
+    splits.into_iter().map(first).collect()
+}
+
 fn gradient(case: &Case, micro_batch: usize) -> (Gradients, f64) {
     let _guard = random_numbers();
     let device = Device::flex().autodiff();
@@ -82,25 +92,34 @@ fn gradient(case: &Case, micro_batch: usize) -> (Gradients, f64) {
 
 #[test]
 fn golden_grad_accum_is_met_by_every_slicing() {
-    let case = Case::named("grad_accum");
-    for micro_batch in [32, 16, 8, 6, 10, 1] {
-        let (gradients, _) = gradient(&case, micro_batch);
-        for (name, gradient) in gradients {
-            case.assert_gradient(&format!("grad.{name}"), &gradient);
+    for case in Case::all("grad_accum") {
+        let splits = splits(&case).into_values();
+        for micro_batch in splits.chain([case.size("batch"), 1]) {
+            let (gradients, _) = gradient(&case, micro_batch);
+            for (name, gradient) in gradients {
+                case.assert_gradient(&format!("grad.{name}"), &gradient);
+            }
         }
     }
 }
 
 #[test]
 fn golden_grad_accum_tells_the_unweighted_mean_apart() {
-    let case = Case::named("grad_accum");
-    let (gradients, _) = gradient(&case, 10);
-    let differing = gradients.iter().filter(|(name, gradient)| {
-        case.gradient_difference(&format!("grad_naive.10x3_2.{name}"), gradient)
-            .is_err()
-    });
-    assert!(
-        differing.count() > 5,
-        "the naive mean of micro-batches must not be what we compute"
-    );
+    for case in Case::all("grad_accum") {
+        let uneven = splits(&case).into_iter().filter(|(split, _)| {
+            let naive = format!("grad_naive.{split}.");
+            case.names().iter().any(|name| name.starts_with(&naive))
+        });
+        for (split, micro_batch) in uneven {
+            let (gradients, _) = gradient(&case, micro_batch);
+            let differing = gradients.iter().filter(|(name, gradient)| {
+                case.gradient_difference(&format!("grad_naive.{split}.{name}"), gradient)
+                    .is_err()
+            });
+            assert!(
+                differing.count() > 5,
+                "the naive mean of micro-batches must not be what we compute"
+            );
+        }
+    }
 }

@@ -84,40 +84,42 @@ fn golden_optim_adamax() {
 
 #[test]
 fn golden_optim_adamw_of_pytorch() {
-    let case = Case::named("optim_adamw");
-    let [beta_1, beta_2] = betas(&case);
-    let epsilon = case.number("eps") as f32;
-    let weight_decay = case.number("weight_decay") as f32;
-    check(&case, |_| AdamW {
-        beta_1,
-        beta_2,
-        epsilon,
-        weight_decay,
-        rate_factor: 1.0,
-        form: AdamWForm::Torch,
-    });
+    for case in Case::all("optim_adamw") {
+        let [beta_1, beta_2] = betas(&case);
+        let epsilon = case.number("eps") as f32;
+        let weight_decay = case.number("weight_decay") as f32;
+        check(&case, |_| AdamW {
+            beta_1,
+            beta_2,
+            epsilon,
+            weight_decay,
+            rate_factor: 1.0,
+            form: AdamWForm::Torch,
+        });
+    }
 }
 
 #[test]
 fn golden_optim_adamw_of_xvlm() {
-    let case = Case::named("optim_adamw_xvlm");
-    let [beta_1, beta_2] = betas(&case);
-    let epsilon = case.number("eps") as f32;
-    check(&case, |name| {
-        let or = |listed, special, usual| if listed { special } else { usual };
-        AdamW {
-            beta_1,
-            beta_2,
-            epsilon,
-            weight_decay: or(
-                listed(&case, "no_decay", name),
-                0.0,
-                case.number("weight_decay"),
-            ) as f32,
-            rate_factor: or(listed(&case, "large_lr", name), case.number("lr_mult"), 1.0),
-            form: AdamWForm::Xvlm,
-        }
-    });
+    for case in Case::all("optim_adamw_xvlm") {
+        let [beta_1, beta_2] = betas(&case);
+        let epsilon = case.number("eps") as f32;
+        check(&case, |name| {
+            let or = |listed, special, usual| if listed { special } else { usual };
+            AdamW {
+                beta_1,
+                beta_2,
+                epsilon,
+                weight_decay: or(
+                    listed(&case, "no_decay", name),
+                    0.0,
+                    case.number("weight_decay"),
+                ) as f32,
+                rate_factor: or(listed(&case, "large_lr", name), case.number("lr_mult"), 1.0),
+                form: AdamWForm::Xvlm,
+            }
+        });
+    }
 }
 
 /// Three parameters of the shapes that the clipping case has.
@@ -130,43 +132,48 @@ struct Three {
 
 #[test]
 fn golden_optim_clip() {
-    let case = Case::named("optim_clip");
-    let device = Device::flex();
-    for set in ["small", "large", "huge"] {
-        let name = |index: usize| format!("{set}.{index}");
-        let matrix = case.tensor::<2>(&format!("input.{}", name(0)), &device);
-        let vector = case.tensor::<1>(&format!("input.{}", name(1)), &device);
-        let single = case.tensor::<1>(&format!("input.{}", name(2)), &device);
-        let model = Three {
-            matrix: Param::initialized(ParamId::new(), matrix.zeros_like()),
-            vector: Param::initialized(ParamId::new(), vector.zeros_like()),
-            single: Param::initialized(ParamId::new(), single.zeros_like()),
-        };
-        let mut gradients = GradientsParams::new();
-        gradients.register(model.matrix.id, matrix);
-        gradients.register(model.vector.id, vector);
-        gradients.register(model.single.id, single);
+    for case in Case::all("optim_clip") {
+        let device = Device::flex();
+        let names = case.names();
+        let sets = names
+            .iter()
+            .filter_map(|name| name.strip_prefix("input.")?.strip_suffix(".0"));
+        for set in sets {
+            let name = |index: usize| format!("{set}.{index}");
+            let matrix = case.tensor::<2>(&format!("input.{}", name(0)), &device);
+            let vector = case.tensor::<1>(&format!("input.{}", name(1)), &device);
+            let single = case.tensor::<1>(&format!("input.{}", name(2)), &device);
+            let model = Three {
+                matrix: Param::initialized(ParamId::new(), matrix.zeros_like()),
+                vector: Param::initialized(ParamId::new(), vector.zeros_like()),
+                single: Param::initialized(ParamId::new(), single.zeros_like()),
+            };
+            let mut gradients = GradientsParams::new();
+            gradients.register(model.matrix.id, matrix);
+            gradients.register(model.vector.id, vector);
+            gradients.register(model.single.id, single);
 
-        let (clipped, norm) = clip_by_global_norm(&model, gradients, case.number("max_norm"));
-        let found = |tensor: Option<burn::tensor::TensorData>| {
-            tensor.expect("clipping keeps every gradient")
-        };
-        case.assert_output(
-            &format!("output.{}", name(0)),
-            &found(clipped.get::<2>(model.matrix.id).map(Tensor::into_data)),
-        );
-        case.assert_output(
-            &format!("output.{}", name(1)),
-            &found(clipped.get::<1>(model.vector.id).map(Tensor::into_data)),
-        );
-        case.assert_output(
-            &format!("output.{}", name(2)),
-            &found(clipped.get::<1>(model.single.id).map(Tensor::into_data)),
-        );
-        case.assert_output(
-            &format!("output.{set}.norm"),
-            &burn::tensor::TensorData::from([norm.0]),
-        );
+            let (clipped, norm) = clip_by_global_norm(&model, gradients, case.number("max_norm"));
+            let found = |tensor: Option<burn::tensor::TensorData>| {
+                tensor.expect("clipping keeps every gradient")
+            };
+            case.assert_output(
+                &format!("output.{}", name(0)),
+                &found(clipped.get::<2>(model.matrix.id).map(Tensor::into_data)),
+            );
+            case.assert_output(
+                &format!("output.{}", name(1)),
+                &found(clipped.get::<1>(model.vector.id).map(Tensor::into_data)),
+            );
+            case.assert_output(
+                &format!("output.{}", name(2)),
+                &found(clipped.get::<1>(model.single.id).map(Tensor::into_data)),
+            );
+            case.assert_output(
+                &format!("output.{set}.norm"),
+                &burn::tensor::TensorData::from([norm.0]),
+            );
+        }
     }
 }
 
@@ -180,44 +187,48 @@ fn assert_close(actual: f64, expected: f64) {
 
 #[test]
 fn golden_lr_cfr() {
-    let case = Case::named("lr_cfr").json();
-    let numbers =
-        |key: &str| -> Vec<f64> { serde_json::from_value(case[key].clone()).expect("numbers") };
-    let epochs = numbers("decay_epochs");
-    let schedule = Schedule::Cfr {
-        warmup_factors: numbers("warmup_factors"),
-        decay_factor: case["decay_factor"].as_f64().expect("a number"),
-        decay_start: epochs[0] as usize,
-        decay_every: (epochs[1] - epochs[0]) as usize,
-    };
-    let base = case["base_lr"].as_f64().expect("a number");
-    for (epoch, expected) in numbers("lr_per_epoch").into_iter().enumerate() {
-        let at = Progress {
-            step: 7 * epoch,
-            total_steps: 140,
-            epoch,
+    for case in Case::all("lr_cfr") {
+        let case = case.json();
+        let numbers =
+            |key: &str| -> Vec<f64> { serde_json::from_value(case[key].clone()).expect("numbers") };
+        let epochs = numbers("decay_epochs");
+        let schedule = Schedule::Cfr {
+            warmup_factors: numbers("warmup_factors"),
+            decay_factor: case["decay_factor"].as_f64().expect("a number"),
+            decay_start: epochs[0] as usize,
+            decay_every: (epochs[1] - epochs[0]) as usize,
         };
-        assert_close(base * schedule.factor(at), expected);
+        let base = case["base_lr"].as_f64().expect("a number");
+        for (epoch, expected) in numbers("lr_per_epoch").into_iter().enumerate() {
+            let at = Progress {
+                step: 7 * epoch,
+                total_steps: 140,
+                epoch,
+            };
+            assert_close(base * schedule.factor(at), expected);
+        }
     }
 }
 
 #[test]
 fn golden_lr_xvlm() {
-    let case = Case::named("lr_xvlm").json();
-    let schedule = Schedule::Linear {
-        warmup_fraction: case["warmup_fraction"].as_f64().expect("a number"),
-    };
-    let base: [f64; 2] = serde_json::from_value(case["base_lr"].clone()).expect("two rates");
-    let rates: Vec<[f64; 2]> =
-        serde_json::from_value(case["lr_per_step"].clone()).expect("pairs of rates");
-    let total_steps = case["total_steps"].as_u64().expect("a size") as usize;
-    for (step, expected) in rates.into_iter().enumerate() {
-        let factor = schedule.factor(Progress {
-            step,
-            total_steps,
-            epoch: 0,
-        });
-        assert_close(base[0] * factor, expected[0]);
-        assert_close(base[1] * factor, expected[1]);
+    for case in Case::all("lr_xvlm") {
+        let case = case.json();
+        let schedule = Schedule::Linear {
+            warmup_fraction: case["warmup_fraction"].as_f64().expect("a number"),
+        };
+        let base: [f64; 2] = serde_json::from_value(case["base_lr"].clone()).expect("two rates");
+        let rates: Vec<[f64; 2]> =
+            serde_json::from_value(case["lr_per_step"].clone()).expect("pairs of rates");
+        let total_steps = case["total_steps"].as_u64().expect("a size") as usize;
+        for (step, expected) in rates.into_iter().enumerate() {
+            let factor = schedule.factor(Progress {
+                step,
+                total_steps,
+                epoch: 0,
+            });
+            assert_close(base[0] * factor, expected[0]);
+            assert_close(base[1] * factor, expected[1]);
+        }
     }
 }

@@ -167,12 +167,10 @@ fn assert_complete(case: &Case, report: &Report) {
 fn golden_weights_of_a_checkpoint_and_of_safetensors_are_the_same() {
     let _guard = random_numbers();
     let folder = TempDir::new().expect("a temporary folder");
-    for checkpoint in Case::all("xvlm_vqa_checkpoint") {
-        let name = checkpoint.name.trim_end_matches("_checkpoint");
-        let case = Case::named(name);
+    for (case, checkpoint) in Case::with_checkpoint("xvlm_vqa") {
         let weights = stored(&case, "weights.");
         let mut seen = None;
-        for path in [checkpoint.file(), write(&folder, &weights)] {
+        for path in [checkpoint, write(&folder, &weights)] {
             let file = open(&path);
             assert_content(&file, &weights);
             let (vision, xvlm) = vqa(&case);
@@ -190,172 +188,178 @@ fn golden_weights_of_a_checkpoint_and_of_safetensors_are_the_same() {
 #[test]
 fn golden_weights_are_exported_as_the_reference_stores_them() {
     let _guard = random_numbers();
-    let case = Case::named("xvlm_vqa");
-    let path = Case::named("xvlm_vqa_checkpoint").file();
-    let load = |path: &Path| {
-        let (vision, xvlm) = vqa(&case);
-        load_xvlm(&open(path), vision, xvlm).expect("it is read")
-    };
-    let (vision, xvlm, _) = load(&path);
-    let exported = export_xvlm(&vision, &xvlm);
-    assert_eq!(
-        exported,
-        stored(&case, "weights."),
-        "buffers and second names included"
-    );
+    for (case, path) in Case::with_checkpoint("xvlm_vqa") {
+        let load = |path: &Path| {
+            let (vision, xvlm) = vqa(&case);
+            load_xvlm(&open(path), vision, xvlm).expect("it is read")
+        };
+        let (vision, xvlm, _) = load(&path);
+        let exported = export_xvlm(&vision, &xvlm);
+        assert_eq!(
+            exported,
+            stored(&case, "weights."),
+            "buffers and second names included"
+        );
 
-    let (again, and_again, report) = load(&write_exported(&case, &exported));
-    assert_complete(&case, &report);
-    assert_eq!(
-        outputs(&case, &again, &and_again),
-        outputs(&case, &vision, &xvlm)
-    );
+        let (again, and_again, report) = load(&write_exported(&case, &exported));
+        assert_complete(&case, &report);
+        assert_eq!(
+            outputs(&case, &again, &and_again),
+            outputs(&case, &vision, &xvlm)
+        );
+    }
 }
 
 #[test]
 fn golden_weights_of_pre_training_start_question_answering() {
     let _guard = random_numbers();
-    let case = Case::named("xvlm_pretrain_import");
-    let file = open(&Case::named("xvlm_pretrain_checkpoint").file());
-    assert_content(&file, &stored(&case, "input."));
+    for (case, checkpoint) in Case::with_checkpoint("xvlm_pretrain_import") {
+        let file = open(&checkpoint);
+        assert_content(&file, &stored(&case, "input."));
 
-    let (vision, xvlm) = fresh(
-        &case,
-        "finetune_image_res",
-        "finetune_window_size",
-        &Device::flex(),
-    );
-    let before = export_xvlm(&vision, &xvlm);
-    let (vision, xvlm, report) = load_xvlm(&file, vision, xvlm).expect("it is read");
-    let after = export_xvlm(&vision, &xvlm);
+        let (vision, xvlm) = fresh(
+            &case,
+            "finetune_image_res",
+            "finetune_window_size",
+            &Device::flex(),
+        );
+        let before = export_xvlm(&vision, &xvlm);
+        let (vision, xvlm, report) = load_xvlm(&file, vision, xvlm).expect("it is read");
+        let after = export_xvlm(&vision, &xvlm);
 
-    let fresh = case.list("not_loaded");
-    let expected = stored(&case, "output.");
-    for (name, tensor) in &after {
-        if fresh.contains(name) {
-            assert_eq!(*tensor, before[name], "{name} stays as it was");
-        } else if name.ends_with("relative_position_bias_table") {
-            let values: Vec<f32> = tensor
-                .bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|b| f32::from_le_bytes(*b))
-                .collect();
-            let data = TensorData::new(values, tensor.shape.clone());
-            case.assert_output(&format!("output.{name}"), &data);
-        } else if let Some(expected) = expected.get(name) {
-            assert_eq!(tensor, expected, "{name}");
-        } else {
-            let buffers = ["relative_position_index", "attn_mask", "position_ids"];
-            assert!(
-                buffers.iter().any(|end| name.ends_with(end)),
-                "{name} is set"
-            );
+        let fresh = case.list("not_loaded");
+        let expected = stored(&case, "output.");
+        for (name, tensor) in &after {
+            if fresh.contains(name) {
+                assert_eq!(*tensor, before[name], "{name} stays as it was");
+            } else if name.ends_with("relative_position_bias_table") {
+                let values: Vec<f32> = tensor
+                    .bytes
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|b| f32::from_le_bytes(*b))
+                    .collect();
+                let data = TensorData::new(values, tensor.shape.clone());
+                case.assert_output(&format!("output.{name}"), &data);
+            } else if let Some(expected) = expected.get(name) {
+                assert_eq!(tensor, expected, "{name}");
+            } else {
+                let buffers = ["relative_position_index", "attn_mask", "position_ids"];
+                assert!(
+                    buffers.iter().any(|end| name.ends_with(end)),
+                    "{name} is set"
+                );
+            }
         }
-    }
-    assert!(expected.keys().all(|name| after.contains_key(name)));
+        assert!(expected.keys().all(|name| after.contains_key(name)));
 
-    assert_eq!(set(&report.fresh), fresh);
-    assert!(report.is_complete());
-    let (from, to) = (
-        case.size("pretrain_window_size"),
-        case.size("finetune_window_size"),
-    );
-    let tables = expected.keys().filter(|name| name.ends_with("bias_table"));
-    let tables: Vec<_> = tables
-        .map(|name| Interpolated {
-            name: name.clone(),
-            from,
-            to,
-        })
-        .collect();
-    assert_eq!(report.interpolated, tables);
-    let heads = ["bbox_head", "itm_head", "temp", "text_proj", "vision_proj"];
-    let dropped = stored(&case, "input.").into_keys().filter(|name| {
-        let part = name.split('.').next().unwrap_or_default();
-        heads.contains(&part)
-    });
-    assert_eq!(report.unexpected, dropped.collect::<Vec<_>>());
+        assert_eq!(set(&report.fresh), fresh);
+        assert!(report.is_complete());
+        let (from, to) = (
+            case.size("pretrain_window_size"),
+            case.size("finetune_window_size"),
+        );
+        let tables = expected.keys().filter(|name| name.ends_with("bias_table"));
+        let tables: Vec<_> = tables
+            .map(|name| Interpolated {
+                name: name.clone(),
+                from,
+                to,
+            })
+            .collect();
+        assert_eq!(report.interpolated, tables);
+        let heads = ["bbox_head", "itm_head", "temp", "text_proj", "vision_proj"];
+        let dropped = stored(&case, "input.").into_keys().filter(|name| {
+            let part = name.split('.').next().unwrap_or_default();
+            heads.contains(&part)
+        });
+        assert_eq!(report.unexpected, dropped.collect::<Vec<_>>());
+    }
 }
 
 #[test]
 fn golden_weights_that_do_not_fit_are_named() {
     let _guard = random_numbers();
     let folder = TempDir::new().expect("a temporary folder");
-    let case = Case::named("xvlm_vqa");
-    let (missing, mis_shaped) = (
-        "text_encoder.embeddings.LayerNorm.bias",
-        "vision_encoder.norm.weight",
-    );
-    let all = stored(&case, "weights.");
-    let mut weights = all.clone();
-    weights.remove(missing);
-    weights.insert(
-        mis_shaped.to_owned(),
-        TensorBytes::from_f32(vec![2], &[1.0, 2.0]),
-    );
-    weights.insert(
-        "head.bias".to_owned(),
-        TensorBytes::from_f32(vec![1], &[1.0]),
-    );
-    // As DataParallel names them, and BERT with a head.
-    let rename = |name: &str| {
-        let name = match name.strip_prefix("text_encoder.") {
-            Some(part) => format!("text_encoder.bert.{part}"),
-            None => name.to_owned(),
-        };
-        format!("module.{name}")
-    };
-    let weights = weights
-        .into_iter()
-        .map(|(name, tensor)| (rename(&name), tensor));
-    let file = open(&write(&folder, &weights.collect()));
-
-    let (vision, xvlm) = vqa(&case);
-    let before = export_xvlm(&vision, &xvlm);
-    let (vision, xvlm, report) = load_xvlm(&file, vision, xvlm).expect("it is read");
-    let after = export_xvlm(&vision, &xvlm);
-    for (name, tensor) in &after {
-        let expected = if [missing, mis_shaped].contains(&name.as_str()) {
-            &before
-        } else {
-            &all
-        };
-        assert_eq!(*tensor, expected[name], "{name}");
-    }
-    assert_eq!(report.missing, [missing]);
-    let wrong = MisShaped {
-        name: mis_shaped.to_owned(),
-        file: vec![2],
-        model: all[mis_shaped].shape.clone(),
-    };
-    assert_eq!(report.mis_shaped, [wrong]);
-    assert_eq!(report.unexpected, ["head.bias"]);
-    assert!(!report.is_complete());
-    let text = report.to_string();
-    for line in [
-        "missing text_encoder.embeddings.LayerNorm.bias",
-        "mis-shaped vision_encoder.norm.weight: [2] in the file, [24] in the model",
-        "unexpected head.bias",
-    ] {
-        assert!(
-            text.lines().any(|found| found == line),
-            "{line} is in {text}"
+    for case in Case::all("xvlm_vqa") {
+        let (missing, mis_shaped) = (
+            "text_encoder.embeddings.LayerNorm.bias",
+            "vision_encoder.norm.weight",
         );
+        let all = stored(&case, "weights.");
+        let mut weights = all.clone();
+        weights.remove(missing);
+        weights.insert(
+            mis_shaped.to_owned(),
+            TensorBytes::from_f32(vec![2], &[1.0, 2.0]),
+        );
+        weights.insert(
+            "head.bias".to_owned(),
+            TensorBytes::from_f32(vec![1], &[1.0]),
+        );
+        // As DataParallel names them, and BERT with a head.
+        let rename = |name: &str| {
+            let name = match name.strip_prefix("text_encoder.") {
+                Some(part) => format!("text_encoder.bert.{part}"),
+                None => name.to_owned(),
+            };
+            format!("module.{name}")
+        };
+        let weights = weights
+            .into_iter()
+            .map(|(name, tensor)| (rename(&name), tensor));
+        let file = open(&write(&folder, &weights.collect()));
+
+        let (vision, xvlm) = vqa(&case);
+        let before = export_xvlm(&vision, &xvlm);
+        let (vision, xvlm, report) = load_xvlm(&file, vision, xvlm).expect("it is read");
+        let after = export_xvlm(&vision, &xvlm);
+        for (name, tensor) in &after {
+            let expected = if [missing, mis_shaped].contains(&name.as_str()) {
+                &before
+            } else {
+                &all
+            };
+            assert_eq!(*tensor, expected[name], "{name}");
+        }
+        assert_eq!(report.missing, [missing]);
+        let wrong = MisShaped {
+            name: mis_shaped.to_owned(),
+            file: vec![2],
+            model: all[mis_shaped].shape.clone(),
+        };
+        assert_eq!(report.mis_shaped, [wrong]);
+        assert_eq!(report.unexpected, ["head.bias"]);
+        assert!(!report.is_complete());
+        let text = report.to_string();
+        for line in [
+            format!("missing {missing}"),
+            format!(
+                "mis-shaped {mis_shaped}: [2] in the file, {:?} in the model",
+                all[mis_shaped].shape
+            ),
+            "unexpected head.bias".to_owned(),
+        ] {
+            assert!(
+                text.lines().any(|found| found == line),
+                "{line} is in {text}"
+            );
+        }
     }
 }
 
 #[test]
 fn golden_weights_keep_parameters_trained_or_frozen() {
     let _guard = random_numbers();
-    let case = Case::named("xvlm_vqa");
-    let file = open(&Case::named("xvlm_vqa_checkpoint").file());
-    let device = Device::flex().autodiff();
-    let (vision, xvlm) = fresh(&case, "image_res", "window_size", &device);
-    let (vision, xvlm, _) = load_xvlm(&file, vision.no_grad(), xvlm).expect("it is read");
-    assert_eq!(trainer::count(&vision), 0);
-    assert_eq!(trainer::count(&xvlm), xvlm.num_params());
+    for (case, checkpoint) in Case::with_checkpoint("xvlm_vqa") {
+        let file = open(&checkpoint);
+        let device = Device::flex().autodiff();
+        let (vision, xvlm) = fresh(&case, "image_res", "window_size", &device);
+        let (vision, xvlm, _) = load_xvlm(&file, vision.no_grad(), xvlm).expect("it is read");
+        assert_eq!(trainer::count(&vision), 0);
+        assert_eq!(trainer::count(&xvlm), xvlm.num_params());
+    }
 }
 
 fn fine_branch(case: &Case) -> FineBranch {

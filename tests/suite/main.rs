@@ -23,4 +23,5 @@ mod readme;
 mod runs;
 mod same_data;
 mod slicing;
+mod stopping;
 mod two_branches;

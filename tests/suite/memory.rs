@@ -15,8 +15,8 @@ use burn_frugal::{SegmentWork, watch_segments};
 use config_schema::Config;
 use integration_tests::{Gradients, Silent, newest_weights, random_numbers};
 use serde_json::{Value, json};
-use trainer::memory::{DeviceMemory, Interference, OutOfMemory, Phase, Point};
-use trainer::{Run, TrainError, train};
+use trainer::memory::{DeviceMemory, FaultInjector, OutOfMemory, Phase, Point};
+use trainer::{Dataset, Run, TrainError, train};
 
 use crate::runs::{losses, small};
 use crate::two_branches::BOTH;
@@ -36,11 +36,12 @@ fn start(
     settings: &Config,
     run_dir: &Path,
     resume: bool,
-    interference: &dyn Interference,
+    faults: &dyn FaultInjector,
 ) -> Result<(), TrainError> {
     let run = Run {
         settings,
         config_text: &config_schema::to_toml(settings),
+        open: Dataset::open,
         run_dir,
         resume,
         stop_after: None,
@@ -49,7 +50,7 @@ fn start(
         device: &Device::flex(),
         device_name: "cpu",
         memory: DeviceMemory {
-            interference: Some(interference),
+            faults: Some(faults),
             ..DeviceMemory::default()
         },
     };
@@ -78,11 +79,20 @@ impl Place {
     }
 }
 
+fn out_of_memory(phase: Phase) -> OutOfMemory {
+    OutOfMemory {
+        phase: Some(phase),
+        wanted: None,
+        budget: None,
+    }
+}
+
 /// Makes the `k`-th places fail that a run passes, and notes all of them.
 #[derive(Clone)]
 struct Failing {
     fails: Vec<usize>,
-    how: fn(&Place) -> Box<dyn Any + Send>,
+    /// What a backend panics with there. Without it, a point is above the budget.
+    how: Option<fn() -> Box<dyn Any + Send>>,
     passed: Arc<Mutex<Vec<Place>>>,
 }
 
@@ -90,25 +100,25 @@ impl Failing {
     fn at(fails: &[usize]) -> Self {
         Self {
             fails: fails.to_vec(),
-            how: |place| match place {
-                Place::Point(point) => Box::new(OutOfMemory {
-                    phase: Some(point.phase),
-                    wanted: None,
-                    budget: None,
-                }),
-                Place::Segment(_) => Box::new("can't allocate buffer of size: 64".to_owned()),
-            },
+            how: None,
             passed: Arc::default(),
         }
     }
 
-    fn pass(&self, place: &Place) {
+    fn pass(&self, place: &Place) -> Result<(), OutOfMemory> {
         let mut passed = self.passed.lock().expect("no thread panics in here");
         passed.push(place.clone());
         let index = passed.len() - 1;
         drop(passed);
-        if self.fails.contains(&index) {
-            resume_unwind((self.how)(place));
+        if !self.fails.contains(&index) {
+            return Ok(());
+        }
+        match (self.how, place) {
+            (Some(how), _) => resume_unwind(how()),
+            (None, Place::Point(point)) => Err(out_of_memory(point.phase)),
+            (None, Place::Segment(_)) => {
+                resume_unwind(Box::new("can't allocate buffer of size: 64".to_owned()))
+            }
         }
     }
 
@@ -129,17 +139,19 @@ impl Failing {
     }
 }
 
-impl Interference for Failing {
-    fn at(&self, point: &Point) {
-        self.pass(&Place::Point(point.clone()));
+impl FaultInjector for Failing {
+    fn at(&self, point: &Point) -> Result<(), OutOfMemory> {
+        self.pass(&Place::Point(point.clone()))
     }
 }
 
 /// Says which micro-batches there are.
 struct Sliced<'a>(&'a Slices);
 
-impl Interference for Sliced<'_> {
-    fn at(&self, _point: &Point) {}
+impl FaultInjector for Sliced<'_> {
+    fn at(&self, _point: &Point) -> Result<(), OutOfMemory> {
+        Ok(())
+    }
 
     fn micro_batch(&self, step: usize, start: usize, _planned: usize) -> usize {
         let slices = &self.0[&step];
@@ -217,7 +229,11 @@ fn check(settings: &Config, fails: &[usize], undisturbed: &mut Undisturbed) -> V
     let run_dir = folder.path().join("run");
     let failing = Failing::at(fails);
     let within = failing.clone();
-    let watch = watch_segments(move |work| within.pass(&Place::Segment(work)));
+    let watch = watch_segments(move |work| {
+        within
+            .pass(&Place::Segment(work))
+            .expect("a segment fails by a panic");
+    });
     start(settings, &run_dir, false, &failing).expect("it ends well");
     drop(watch);
     let passed = failing.passed();
@@ -383,15 +399,16 @@ struct NothingTwice {
     most: Mutex<usize>,
 }
 
-impl Interference for NothingTwice {
-    fn at(&self, point: &Point) {
+impl FaultInjector for NothingTwice {
+    fn at(&self, point: &Point) -> Result<(), OutOfMemory> {
         let mut most = self.most.lock().expect("no thread panics in here");
         *most = point.step.max(*most);
         let again = point.step < *most;
         drop(most);
         if again {
-            resume_unwind((Failing::at(&[]).how)(&Place::Point(point.clone())));
+            return Err(out_of_memory(point.phase));
         }
+        Ok(())
     }
 }
 
@@ -432,7 +449,7 @@ fn a_device_that_failed_is_told_apart_and_a_new_process_goes_on() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let run_dir = folder.path().join("run");
         let failing = Failing {
-            how: |_| Box::new("The device is poisoned\nCaused by:\n  a trap".to_owned()),
+            how: Some(|| Box::new("The device is poisoned\nCaused by:\n  a trap".to_owned())),
             ..Failing::at(&[index])
         };
         let error = start(&settings, &run_dir, false, &failing).expect_err("it cannot go on");
@@ -451,7 +468,7 @@ fn a_bug_is_not_taken_for_want_of_memory() {
     let settings = settings(&[]);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let failing = Failing {
-        how: |_| Box::new("a bug"),
+        how: Some(|| Box::new("a bug")),
         ..Failing::at(&[4])
     };
     drop(start(

@@ -55,7 +55,7 @@ impl Fixture {
         Self {
             model: Vqa::init(&config, &device).valid(),
             batch: upload(Sight::Images),
-            blind: upload(Sight::Blind),
+            blind: upload(Sight::ZeroedImage),
         }
     }
 

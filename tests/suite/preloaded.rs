@@ -7,13 +7,13 @@ use config_schema::Config;
 use data_pipeline::Loader;
 use trainer::host::{Data, HostBudget, HostNeeds, HostPlan};
 use trainer::plan::{WorstCase, least, plan};
-use trainer::{TrainError, training_loader, validation_loader};
+use trainer::{Dataset, TrainError, training_loader, validation_loader};
 
 use crate::runs::small;
 
 fn opened(sets: &[&str]) -> (Config, Data) {
     let settings = small(sets);
-    let data = Data::open::<Vqa>(&settings).expect("shapes");
+    let data = Data::open::<Vqa>(&settings, Dataset::open).expect("shapes");
     (settings, data)
 }
 
@@ -107,6 +107,34 @@ fn as_many_images_as_fit_are_kept_and_fewer_never_fail() {
             "the rest does not fit"
         );
     }
+}
+
+/// On the CPU training may go on in smaller micro-batches, which is what lets `true` keep everything.
+#[test]
+fn auto_keeps_everything_where_true_does() {
+    let images = "dataset.shapes_train_images=400";
+    let preloading = |how: &str| opened(&[images, how]);
+    let (settings, data) = preloading("data_loading.preload_data=\"auto\"");
+    let (stated, _) = preloading("data_loading.preload_data=true");
+    let worst = || WorstCase::of(&data.encoder, data.dataset.train.samples());
+    let peak = plan::<Vqa>(&settings, &worst())
+        .expect("a model")
+        .peak_bytes;
+    let whole = HostNeeds::of(&settings, &data).plan(None).total_bytes;
+    let alone = least::<Vqa>(&settings, &worst()).expect("a model");
+    assert!(alone < peak, "smaller micro-batches take less");
+    let checked = |settings: &Config, bytes: u64| {
+        let budget = Some(HostBudget::Shared(bytes));
+        HostNeeds::of(settings, &data).checked::<Vqa>(settings, &worst, budget)
+    };
+    for bytes in [alone + whole, (alone + peak) / 2 + whole, peak + whole] {
+        let everything = checked(&stated, bytes).expect("it fits");
+        let kept = checked(&settings, bytes).expect("it fits");
+        assert_eq!((kept.preloaded_images, kept), (kept.images, everything));
+    }
+    assert!(checked(&stated, alone + whole - 1).is_err());
+    let fewer = checked(&settings, alone + whole - 1).expect("what fits");
+    assert!(fewer.preloaded_images < fewer.images, "{fewer:?}");
 }
 
 #[track_caller]

@@ -14,7 +14,7 @@ use model_api::Model;
 use tempfile::TempDir;
 use toy_model::Toy;
 use trainer::memory::DeviceMemory;
-use trainer::{Checkpoints, Observer, Run, Summary, TrainError, train};
+use trainer::{Checkpoints, Dataset, Observer, Run, Summary, TrainError, train};
 
 use crate::two_branches::BOTH;
 
@@ -73,6 +73,7 @@ pub fn start_watched<M: Model>(
     let run = Run {
         settings,
         config_text: &config_schema::to_toml(settings),
+        open: Dataset::open,
         run_dir,
         resume,
         stop_after,

@@ -33,12 +33,61 @@ pub type Difference = String;
 /// Gradients or weights by parameter path.
 pub type Gradients = BTreeMap<String, TensorData>;
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden")
+/// Kinds of cases. A case is of the kind whose name, of all that its own begins with, is the longest.
+const KINDS: &[&str] = &[
+    "aoa",
+    "ban_bcnet",
+    "ban_biattention",
+    "ban_classifier",
+    "ban_counter",
+    "ban_fcnet",
+    "ban_fusion",
+    "ban_question_embedding",
+    "ban_word_embedding",
+    "fine_branch",
+    "fusion",
+    "grad_accum",
+    "image",
+    "lr_cfr",
+    "lr_xvlm",
+    "optim_adamax",
+    "optim_adamw",
+    "optim_adamw_xvlm",
+    "optim_clip",
+    "optim_grad_scaler",
+    "optim_xvlm_groups",
+    "tokenizer",
+    "vqa_metric",
+    "vqa_targets",
+    "xvlm_bert",
+    "xvlm_bert_decoder",
+    "xvlm_pretrain_checkpoint",
+    "xvlm_pretrain_import",
+    "xvlm_swin",
+    "xvlm_swin_interp",
+    "xvlm_vqa",
+    "xvlm_vqa_checkpoint",
+];
+
+/// The folder of the cases: `AOA_GOLDEN`, or the one in this repository.
+pub fn golden_folder() -> PathBuf {
+    match std::env::var_os("AOA_GOLDEN") {
+        Some(folder) => folder.into(),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden"),
+    }
+}
+
+fn kind(name: &str) -> &'static str {
+    let kinds = KINDS.iter().filter(|kind| {
+        let rest = name.strip_prefix(**kind);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    });
+    let longest = kinds.max_by_key(|kind| kind.len());
+    longest.unwrap_or_else(|| panic!("the golden case {name} is of no known kind"))
 }
 
 fn index() -> Vec<Value> {
-    let text = fs::read_to_string(folder().join("index.json")).expect("tests/golden/index.json");
+    let text = fs::read_to_string(golden_folder().join("index.json")).expect("the golden index");
     let index: Value = serde_json::from_str(&text).expect("the golden index is JSON");
     index["cases"]
         .as_array()
@@ -47,38 +96,43 @@ fn index() -> Vec<Value> {
 }
 
 impl Case {
-    /// Every case in the folder whose name begins with `prefix`; there is at least one.
-    pub fn all(prefix: &str) -> Vec<Self> {
-        let entries = index().into_iter().filter(|entry| {
-            entry["name"]
-                .as_str()
-                .is_some_and(|n| n.starts_with(prefix))
-        });
+    /// Every case of a kind. There is at least one, but in a folder of one's own: then a line says that there is none.
+    #[expect(clippy::print_stderr, reason = "says what is not tested")]
+    pub fn all(of: &str) -> Vec<Self> {
+        assert!(KINDS.contains(&of), "{of} is no kind of golden cases");
+        let named = |entry: &Value| entry["name"].as_str().map(kind);
+        let entries = index().into_iter();
+        let entries = entries.filter(|entry| named(entry) == Some(of));
         let cases: Vec<_> = entries.map(Self::load).collect();
-        assert!(!cases.is_empty(), "no golden case begins with {prefix}");
+        if cases.is_empty() {
+            assert!(std::env::var_os("AOA_GOLDEN").is_some(), "no case of {of}");
+            eprintln!("skipped: the folder that AOA_GOLDEN names has no case of the kind {of}");
+        }
         cases
     }
 
     /// The same cases twice, with either form of attention.
-    pub fn in_both_forms(prefix: &str) -> impl Iterator<Item = (Self, Checkpointing)> {
+    pub fn in_both_forms(kind: &str) -> impl Iterator<Item = (Self, Checkpointing)> {
         let cases = [false, true].map(|memory_efficient_attention| {
             let form = Checkpointing {
                 memory_efficient_attention,
                 ..Checkpointing::default()
             };
-            Self::all(prefix).into_iter().map(move |case| (case, form))
+            Self::all(kind).into_iter().map(move |case| (case, form))
         });
         cases.into_iter().flatten()
     }
 
-    /// The case of that name.
-    pub fn named(name: &str) -> Self {
-        let entry = index().into_iter().find(|entry| entry["name"] == name);
-        Self::load(entry.unwrap_or_else(|| panic!("no golden case {name}")))
+    /// Every case of a kind whose weights lie in a PyTorch checkpoint as well, with that file.
+    pub fn with_checkpoint(of: &str) -> impl Iterator<Item = (Self, PathBuf)> {
+        Self::all(of).into_iter().filter_map(|case| {
+            let file = golden_folder().join(case.entry["checkpoint"].as_str()?);
+            Some((case, file))
+        })
     }
 
     fn load(entry: Value) -> Self {
-        let file = folder().join(entry["file"].as_str().expect("a case names its file"));
+        let file = golden_folder().join(entry["file"].as_str().expect("a case names its file"));
         let bytes = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         Self {
             name: entry["name"]
@@ -88,11 +142,6 @@ impl Case {
             bytes,
             entry,
         }
-    }
-
-    /// Its file.
-    pub fn file(&self) -> PathBuf {
-        folder().join(self.entry["file"].as_str().expect("a case names its file"))
     }
 
     /// Names that the case lists under `key`.

@@ -10,7 +10,9 @@ mod memory;
 mod runs;
 mod sizes;
 
-pub use golden::{Case, Difference, Gradients, LoadWeights, gradient_of, gradients_by_path};
+pub use golden::{
+    Case, Difference, Gradients, LoadWeights, golden_folder, gradient_of, gradients_by_path,
+};
 pub use memory::{Comparison, compare, configuration};
 pub use runs::{Silent, newest_weights, random_numbers};
 pub use sizes::{bert_config, fine_branch_config};

@@ -127,20 +127,17 @@ fn by_itself(name: &str, args: &[String]) -> Outcome {
     let status = peer::benchmark(name, args).status();
     match status {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(failure(format!("the benchmark ended with {status}"))),
-        Err(error) => Err(failure(format!("cannot start the benchmark: {error}"))),
+        Ok(status) => Err(Failure::because(format!(
+            "the benchmark ended with {status}"
+        ))),
+        Err(error) => Err(Failure::because(format!(
+            "cannot start the benchmark: {error}"
+        ))),
     }
 }
 
 impl Python {
     fn peer(self) -> Option<Peer> {
         Peer::find(self.python)
-    }
-}
-
-fn failure(message: String) -> Failure {
-    Failure {
-        code: 1,
-        step: Some(message),
     }
 }

@@ -17,6 +17,16 @@ pub struct Failure {
 
 pub type Outcome = Result<(), Failure>;
 
+impl Failure {
+    /// A failure for a reason, with exit code 1.
+    pub fn because(reason: impl Into<String>) -> Self {
+        Self {
+            code: 1,
+            step: Some(reason.into()),
+        }
+    }
+}
+
 /// Cargo feature for the device of this machine; says which and why.
 pub fn feature_for_this_machine() -> &'static str {
     match probe(None, &CudaEnvironment::default()).map(|found| found.driver) {

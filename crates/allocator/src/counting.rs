@@ -32,6 +32,14 @@ pub fn live_bytes() -> usize {
     COUNTS.live.load(Relaxed)
 }
 
+/// Live bytes that certainly fit into so many bytes of address space.
+///
+/// mimalloc maps blocks in pages, one kind for each size and thread, and keeps what is freed. Runs of training were measured to
+/// map up to twice their live bytes.
+pub fn live_bytes_within(address_space: u64) -> u64 {
+    address_space / 2
+}
+
 /// The most live bytes since the last call, or since the program began.
 pub fn take_peak() -> usize {
     let peak = COUNTS.peak.swap(live_bytes(), Relaxed);

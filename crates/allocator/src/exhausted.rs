@@ -20,7 +20,7 @@ pub(crate) fn exhausted(bytes: usize, live: usize) {
     text.push(", and the program holds ");
     text.mebibytes(live);
     text.push(
-        "\n  help: raise the limit of address space (`ulimit -v`) or of the control group; or need less with \
+        "\n  help: raise the limit of address space (`ulimit -v`), of data (`ulimit -d`) or of the control group; or need less with \
          `data_loading.preload_data=false`, fewer `memory_optimization.num_workers` and a smaller `prefetch_factor`, or a \
          `--memory-budget` below the limit\n",
     );

@@ -16,8 +16,10 @@
 
 mod counting;
 mod exhausted;
+#[cfg(target_os = "linux")]
+mod limited;
 
-pub use counting::{count_allocations, live_bytes, take_peak};
+pub use counting::{count_allocations, live_bytes, live_bytes_within, take_peak};
 pub use exhausted::EXIT_CODE;
 
 use libmimalloc_sys::{mi_option_set, mi_option_t, mi_process_info};

@@ -12,29 +12,18 @@ use clap_complete::Shell;
 use clap_complete::engine::ArgValueCompleter;
 
 use crate::completion;
+use crate::exit_codes;
 
 pub use derive::DeriveArgs;
 pub use import::ImportArgs;
 
 /// Train and use a visual-question-answering model on whatever device there is.
 #[derive(Debug, Parser)]
-#[command(name = "aoa", version, after_help = EXIT_CODES)]
+#[command(name = "aoa", version, after_help = exit_codes::help())]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
 }
-
-const EXIT_CODES: &str = "\
-Exit codes:
-  0    done
-  2    wrong arguments or configuration
-  3    the data set, an image or a file of weights cannot be read
-  4    the device is not available, or no preset fits it
-  5    a run directory or checkpoint cannot be read or written
-  6    training diverged
-  7    not even the smallest micro-batch fits into the memory budget, or a plan does not
-  8    the device failed, and again after the program had started itself anew
-  130  stopped by a signal: Ctrl-C, TERM, HUP or USR2; a checkpoint was saved";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -154,7 +143,7 @@ pub struct EvalArgs {
 pub struct AskArgs {
     /// The question
     pub question: String,
-    /// PNG or JPEG file
+    /// Image: a PNG, JPEG, WebP, GIF, BMP or TIFF file
     #[arg(long, value_name = "FILE")]
     pub image: PathBuf,
     /// Run directory [default: the newest under runs/]

@@ -1,5 +1,7 @@
 //! Stated budgets that cannot be meant.
 
+use config_schema::DeviceMemory;
+
 use crate::failure::{BadBudget, Failure};
 use crate::output;
 use crate::progress::gibibytes;
@@ -17,32 +19,52 @@ pub fn check(settings: &Settings) -> Result<(), Failure> {
     let Some(budget) = stated(settings)? else {
         return Ok(());
     };
-    match settings.device_memory {
-        Some(memory) if budget > memory => Err(Failure::Budget {
+    let (memory, device) = match settings.device_memory {
+        Some(memory) => (memory, settings.device.to_string()),
+        None => (
+            DeviceMemory::MORE_THAN_ANY_MACHINE,
+            "any machine".to_owned(),
+        ),
+    };
+    if budget > memory {
+        return Err(Failure::Budget {
             budget: text(settings),
-            why: BadBudget::TooLarge {
-                device: settings.device.to_string(),
-                memory,
-            },
-        }),
-        _ => Ok(()),
+            why: BadBudget::TooLarge { device, memory },
+        });
     }
+    Ok(())
 }
 
-/// As [`check`] for a plan, which may be made for another machine: more than the device here has is a warning.
+/// As [`check`] for a plan, which may be made for another machine: more than the device here has is a warning, and where there
+/// is none, more than the smallest card that the preset is for.
 ///
 /// # Errors
 ///
 /// With a budget that no run fits into.
 pub fn check_plan(settings: &Settings) -> Result<(), Failure> {
-    if let (Some(budget), Some(memory)) = (stated(settings)?, settings.device_memory)
-        && budget > memory
-    {
+    let Some(budget) = stated(settings)? else {
+        return Ok(());
+    };
+    let here = settings.device_memory;
+    let (memory, end) = match (here, settings.planned_memory()) {
+        (Some(memory), _) => (
+            memory,
+            format!(
+                "{} has here; `aoa train` refuses it on this machine",
+                settings.device
+            ),
+        ),
+        (None, (Some(smallest), whose)) => (smallest.total, format!("{whose} has")),
+        (None, (None, _)) => (
+            DeviceMemory::MORE_THAN_ANY_MACHINE,
+            "any machine has".to_owned(),
+        ),
+    };
+    if budget > memory {
         output::note(format!(
-            "warning: {} is more than the {} that {} has here; `aoa train` refuses it on this machine",
+            "warning: {} is more than the {} that {end}",
             text(settings),
-            gibibytes(memory),
-            settings.device
+            gibibytes(memory)
         ));
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! Why a command failed, as a person should read it.
 
+use std::borrow::Cow;
 use std::error::Error;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +23,8 @@ use trainer::TrainError;
 use trainer::derive::DeriveError;
 use weight_files::WeightFileError;
 
+use crate::output;
+use crate::printable::printable;
 use crate::progress::gibibytes;
 use crate::settings::unicode;
 
@@ -262,7 +265,7 @@ impl Failure {
 
     /// Message, place and cure, for a terminal.
     pub fn render(&self) -> String {
-        let styled = io::stderr().is_terminal();
+        let styled = output::has_colours(&io::stderr());
         if let Self::Configuration(errors) = self {
             return errors
                 .errors
@@ -368,7 +371,7 @@ pub fn render_finding(finding: &Finding) -> String {
     }
     let source = finding.span.as_ref().map(|_| &*finding.source);
     let report = placed(diagnostic, source, finding.span.clone());
-    graphical(&report, io::stdout().is_terminal())
+    graphical(&report, output::has_colours(&io::stdout()))
 }
 
 fn located(error: &ConfigError) -> Report {
@@ -394,17 +397,20 @@ fn placed(
 }
 
 fn graphical(report: &Report, styled: bool) -> String {
-    let theme = match (styled, unicode()) {
-        (true, true) => GraphicalTheme::unicode(),
-        (true, false) => GraphicalTheme::ascii(),
-        (false, _) => GraphicalTheme::none(),
+    let render = |theme| {
+        let mut text = String::new();
+        let handler = GraphicalReportHandler::new_themed(theme);
+        match handler.render_report(&mut text, report.as_ref()) {
+            Ok(()) => text,
+            Err(_) => report.to_string(),
+        }
     };
-    let mut text = String::new();
-    let rendered =
-        GraphicalReportHandler::new_themed(theme).render_report(&mut text, report.as_ref());
-    if rendered.is_err() {
-        report.to_string()
-    } else {
-        text
+    let plain = render(GraphicalTheme::none());
+    match printable(&plain) {
+        // Without style, since nothing tells the style of the message from what a file contains.
+        Cow::Owned(escaped) => escaped,
+        Cow::Borrowed(_) if !styled => plain,
+        Cow::Borrowed(_) if unicode() => render(GraphicalTheme::unicode()),
+        Cow::Borrowed(_) => render(GraphicalTheme::ascii()),
     }
 }

@@ -42,9 +42,10 @@ fn watch(requests: &[Request], asked: impl Fn(Request) + Send + 'static) -> Resu
 
 #[expect(
     clippy::exit,
-    reason = "a second interruption must not wait for what the first one waits for"
+    reason = "an interruption that has nothing to save, and a second one, must not wait"
 )]
-fn quit() -> ! {
+/// Ends the program at once.
+pub fn quit() -> ! {
     std::process::exit(i32::from(INTERRUPTED))
 }
 

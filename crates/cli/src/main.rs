@@ -6,10 +6,12 @@ mod bar;
 mod budget;
 mod commands;
 mod completion;
+mod exit_codes;
 mod failure;
 mod found;
 mod interrupt;
 mod output;
+mod printable;
 mod progress;
 mod restart;
 mod run_folder;
@@ -27,7 +29,10 @@ fn main() -> ExitCode {
     completion::answer();
     allocator::keep_freed_memory();
     interrupt::report_file_size_limit();
-    let args = args::Args::parse();
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return output::usage(&error),
+    };
     match threads::guarded(|| commands::run(args.command)) {
         Ok(_) if output::lost() => ExitCode::FAILURE,
         Ok(code) => code,

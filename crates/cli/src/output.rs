@@ -1,11 +1,16 @@
-//! The only place that prints: data on standard output, everything else on standard error.
+//! The only place that prints: data on standard output, everything else on standard error. What comes from files and
+//! arguments is escaped where a terminal would obey it.
 
-use std::io::{self, Write};
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::printable::{self, printable};
+use crate::settings::variable;
 
 /// Whether some data could not be written.
 static LOST: AtomicBool = AtomicBool::new(false);
@@ -15,12 +20,21 @@ static UNREAD: AtomicBool = AtomicBool::new(false);
 
 /// Prints a line of data. A reader that has gone away is no reason to fail.
 pub fn line(text: impl AsRef<str>) {
-    data(format!("{}\n", text.as_ref()));
+    data(format!("{}\n", printable(text.as_ref())));
 }
 
-/// Prints text of data as it is.
+/// Prints the text of a file: as it is, but for a terminal.
 pub fn text(text: impl AsRef<str>) {
-    data(text);
+    if io::stdout().is_terminal() {
+        data(&*printable(text.as_ref()));
+    } else {
+        data(text);
+    }
+}
+
+/// Prints a message on standard output that [`crate::failure`] has rendered, with what is foreign escaped.
+pub fn rendered(text: impl AsRef<str>) {
+    data(format!("{}\n", text.as_ref()));
 }
 
 fn data(text: impl AsRef<str>) {
@@ -49,17 +63,44 @@ pub fn closed() -> bool {
 /// Prints a value as one line of JSON.
 pub fn json(value: &impl Serialize) {
     match serde_json::to_string(value) {
-        Ok(text) => line(text),
+        Ok(text) => data(format!("{}\n", printable::json(&text))),
         Err(error) => note(format!("warning: cannot write JSON: {error}")),
     }
 }
 
 /// Prints a line for a person.
 pub fn note(text: impl AsRef<str>) {
-    let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
+    let _ = writeln!(io::stderr().lock(), "{}", printable(text.as_ref()));
 }
 
 /// Prints why the command failed and what to do about it.
 pub fn failure(failure: &Failure) {
-    note(failure.render());
+    let _ = writeln!(io::stderr().lock(), "{}", failure.render());
+}
+
+/// Prints what is wrong with the arguments, or the help that they ask for, and gives the exit code.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    let strange = |argument: std::ffi::OsString| {
+        let argument = argument.to_string_lossy();
+        printable(&argument) != argument
+    };
+    if error.use_stderr() && env::args_os().any(strange) {
+        // Without style, since nothing tells the style of the message from what an argument contains.
+        note(error.render().to_string().trim_end());
+    } else {
+        let _ = error.print();
+    }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Whether a stream shows colours: it is a terminal that has them, and the environment does not ask for none
+/// (<https://no-color.org>).
+pub fn has_colours(stream: &impl IsTerminal) -> bool {
+    let unwanted = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+    is_animated(stream) && !unwanted
+}
+
+/// Whether a stream is a terminal that can draw a line again.
+pub fn is_animated(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && !console::is_dumb()
 }

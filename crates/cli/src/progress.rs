@@ -1,8 +1,8 @@
 //! Shows a run while it goes on.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 
+use config_schema::count;
 use model_api::Pretrained;
 use trainer::memory::Bytes;
 use trainer::plan::SegmentChoice;
@@ -15,7 +15,7 @@ use crate::output;
 pub fn observer(json: bool) -> Box<dyn Observer> {
     if json {
         Box::new(JsonLines)
-    } else if std::io::stderr().is_terminal() {
+    } else if output::is_animated(&std::io::stderr()) {
         Box::new(Bar::new())
     } else {
         Box::new(PlainLines::default())
@@ -165,9 +165,13 @@ impl Position {
                     .map(|bytes| format!("; memory budget {}", Bytes(bytes)))
                     .unwrap_or_default();
                 format!(
-                    "{dataset}: {train} training, {validation} validation and {test} test samples; {vocabulary} words, \
-                     {answers} answers\n{parameters} parameters on {device}; effective batch {effective_batch} in \
-                     micro-batches of {micro_batch}{budget}; {total_steps} steps{from}\nrun directory {}",
+                    "{dataset}: {train} training, {validation} validation and {}; {}, {}\n{} on {device}; effective batch \
+                     {effective_batch} in micro-batches of {micro_batch}{budget}; {}{from}\nrun directory {}",
+                    count(*test, "test sample"),
+                    count(*vocabulary, "word"),
+                    count(*answers, "answer"),
+                    count(*parameters, "parameter"),
+                    count(*total_steps, "step"),
                     run_dir.display()
                 )
             }
@@ -197,8 +201,9 @@ impl Position {
                     format!(", {name} alone {accuracy}")
                 });
                 format!(
-                    "step {step}: {split} accuracy {}{alone} on {samples} samples",
-                    percent(*accuracy)
+                    "step {step}: {split} accuracy {}{alone} on {}",
+                    percent(*accuracy),
+                    count(*samples, "sample")
                 )
             }
             Event::MicroBatch {
@@ -227,7 +232,10 @@ impl Position {
             Event::QuestionOnly { total_steps } => {
                 self.total_steps = *total_steps;
                 self.first_step = 0;
-                format!("question-only baseline: {total_steps} steps with the image zeroed")
+                format!(
+                    "question-only baseline: {} with the image zeroed",
+                    count(*total_steps, "step")
+                )
             }
             Event::Finished => "the run is finished already: nothing is trained again".to_owned(),
             Event::Summary(summary) => describe_summary(summary),
@@ -251,12 +259,12 @@ impl Position {
 
 /// How many images are kept in host memory, in words.
 fn preloaded(images: usize, of: usize, bytes: usize) -> String {
-    let count = if images == of {
-        format!("all {of} images")
-    } else {
-        format!("as many of {of} images as fit, {images}")
+    let which = match of {
+        1 if images == of => "the image".to_owned(),
+        _ if images == of => format!("all {of} images"),
+        _ => format!("as many of {} as fit, {images}", count(of, "image")),
     };
-    format!("preloaded {count}: {} of host memory", Bytes(bytes as u64))
+    format!("preloaded {which}: {} of host memory", Bytes(bytes as u64))
 }
 
 /// What was chosen of `checkpoint_segment`, in words.
@@ -302,9 +310,9 @@ fn describe_summary(summary: &Summary) -> String {
     let unmeasured = summary.question_only_unmeasured.as_ref();
     let because = unmeasured.map_or_else(String::new, |cause| format!(": {cause}"));
     let steps = format!(
-        "{}/{} steps in {}",
+        "{}/{} in {}",
         summary.steps,
-        summary.total_steps,
+        count(summary.total_steps, "step"),
         duration(summary.train_seconds)
     );
     if let Some(unmeasured) = &summary.test_unmeasured {
@@ -349,9 +357,14 @@ pub fn percent(share: f64) -> String {
     }
 }
 
-/// Bytes in GiB.
+/// Bytes in GiB, or in TiB where those are many.
 pub fn gibibytes(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+    let gibibytes = bytes as f64 / f64::from(1 << 30);
+    if gibibytes < 10_240.0 {
+        format!("{gibibytes:.1} GiB")
+    } else {
+        format!("{:.1} TiB", gibibytes / 1024.0)
+    }
 }
 
 fn duration(seconds: f64) -> String {

@@ -10,7 +10,7 @@ use config_schema::{
     preset_summaries, presets, record, resolve, resolve_record, stated_preset,
 };
 use gpu_probe::{
-    Candidate, ChooseError, CudaDevice, CudaEnvironment, DeviceRequest, Driver, Inventory,
+    Candidate, ChooseError, CudaDevice, CudaEnvironment, DeviceRequest, Driver, Host, Inventory,
     choose_preset, probe,
 };
 use trainer::memory::Capacity;
@@ -36,6 +36,8 @@ pub struct Settings {
     pub device_memory: Option<u64>,
     /// Bytes of host memory that this process may still take. None where they cannot be read.
     pub host_memory: Option<u64>,
+    /// The command that sets the limit which `host_memory` follows from, where one does.
+    pub host_limit: Option<&'static str>,
     /// Why nothing can be computed on `device`.
     problem: Option<ChooseError>,
     /// What the environment's list of GPUs has that takes no effect.
@@ -119,7 +121,7 @@ impl Settings {
             why,
             problem,
         } = found;
-        let host_memory = inventory.host.usable_memory.as_result().ok().copied();
+        let (host_memory, host_limit) = host_memory(&inventory.host).unzip();
         let device_memory = match (device, &card) {
             (Device::Cpu, _) => host_memory,
             (_, card) => card.as_ref().map(|card| card.memory.total),
@@ -135,6 +137,7 @@ impl Settings {
             card,
             device_memory,
             host_memory,
+            host_limit: host_limit.flatten(),
             problem,
             ignored,
         }
@@ -145,6 +148,31 @@ impl Settings {
         let total = self.device_memory?;
         let free = self.card.as_ref().map_or(total, |card| card.memory.free);
         Some(Capacity { total, free })
+    }
+
+    /// Memory of the device that would train, or of the smallest card that the preset is for where there is no GPU; and which
+    /// that is.
+    pub fn planned_memory(&self) -> (Option<Capacity>, String) {
+        let memory = self.capacity();
+        if let Some(card) = &self.card {
+            return (memory, card.place());
+        }
+        let least = self.resolved.config.preset.min_device_memory.bytes();
+        if least.is_some() {
+            return (
+                least.map(Capacity::from),
+                "the smallest card that the preset is for".to_owned(),
+            );
+        }
+        let whose = match (self.device, memory) {
+            (Device::Cpu, Some(_)) => match self.host_limit {
+                Some(command) => format!("the host under `{command}`"),
+                None => "the host".to_owned(),
+            },
+            (Device::Cpu, None) => "the host, which cannot be read".to_owned(),
+            _ => "the device, which cannot be read".to_owned(),
+        };
+        (memory, whose)
     }
 
     /// The settings of a process that can compute on the device. Where CUDA would show this process another device, the program
@@ -198,6 +226,19 @@ impl Settings {
         let configured = self.resolved.warnings.iter().map(ToString::to_string);
         configured.chain(own).chain(taken).collect()
     }
+}
+
+/// Bytes of the host that this process may still use, and the command that limits them, if it is one that limits what is
+/// mapped. Blocks cannot fill all that such a limit leaves.
+fn host_memory(host: &Host) -> Option<(u64, Option<&'static str>)> {
+    let usable = host.usable_memory.as_result().ok().copied()?;
+    let limit = host.address_space.as_result().ok().copied().flatten();
+    let within = limit.map(|limit| {
+        let bytes = allocator::live_bytes_within(limit.headroom());
+        (bytes, Some(limit.kind.command()))
+    });
+    let least = within.filter(|(bytes, _)| *bytes < usable);
+    Some(least.unwrap_or((usable, None)))
 }
 
 /// The libnvidia-ml that was named, or that the environment configures; `None` for the system's.

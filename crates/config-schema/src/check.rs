@@ -113,6 +113,17 @@ impl Check<'_> {
                 self.name_of_a_key(text, span)
             }
             Kind::Text { format } => match formatted(format.as_deref(), text) {
+                Ok(()) if self.is_beyond_any_machine(text) => {
+                    let problem = Problem::OutOfRange {
+                        key: self.key.path.clone(),
+                        value: format!("\"{text}\""),
+                        expected: format!(
+                            "less than {}",
+                            DeviceMemory::of(DeviceMemory::MORE_THAN_ANY_MACHINE)
+                        ),
+                    };
+                    self.fail(span, problem, Some(self.key.doc.clone()))
+                }
                 Ok(()) => Some(json!(text)),
                 Err(MalformedValue { expected, .. }) => {
                     let problem = Problem::Malformed {
@@ -193,6 +204,13 @@ impl Check<'_> {
             expected: kind.to_string(),
         };
         self.fail(span, problem, Some(self.key.doc.clone()))
+    }
+
+    /// Whether the key says what a machine has, and the amount is more than any has. A budget is compared with the machine.
+    fn is_beyond_any_machine(&self, text: &str) -> bool {
+        let bytes = || text.parse::<DeviceMemory>().ok()?.bytes();
+        self.key.path.starts_with("preset.min_")
+            && bytes().is_some_and(|bytes| bytes >= DeviceMemory::MORE_THAN_ANY_MACHINE)
     }
 
     fn fail(&mut self, span: Range<usize>, problem: Problem, help: Option<String>) -> Option<Json> {

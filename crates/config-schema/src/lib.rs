@@ -38,6 +38,7 @@
 mod check;
 mod compare;
 mod config;
+mod count;
 mod error;
 mod generated;
 mod guide;
@@ -63,6 +64,7 @@ mod yaml;
 
 pub use compare::{Column, Comparison, compare};
 pub use config::Config;
+pub use count::count;
 pub use error::{ConfigError, ConfigErrors, MAX_DEPTH, MAX_ERRORS, MAX_TEXT_BYTES, Problem};
 pub use generated::{GENERATE, GeneratedFile, generated_files, schema_text};
 pub use guide::guide;

@@ -109,6 +109,9 @@ impl DeviceMemory {
     pub(crate) const FORMAT: &str = "device-memory";
     const FORM: &str = "\"\" or a number with a unit (B, KiB, MiB, GiB, TiB, kB, MB, GB, TB) such as \"22GiB\", at most \"1EiB\"";
 
+    /// More bytes than any machine has: a process on 64-bit hardware can address no more.
+    pub const MORE_THAN_ANY_MACHINE: u64 = 1 << 47;
+
     /// This many bytes, at most an exbibyte.
     pub fn of(bytes: u64) -> Self {
         Self(Some(bytes.min(bytesize::EIB)))
@@ -146,6 +149,8 @@ impl fmt::Display for DeviceMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(bytes) = self.0 else { return Ok(()) };
         let units = [
+            (bytesize::PIB, "PiB"),
+            (bytesize::TIB, "TiB"),
             (bytesize::GIB, "GiB"),
             (bytesize::MIB, "MiB"),
             (bytesize::KIB, "KiB"),

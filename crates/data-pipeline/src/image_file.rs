@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::check::Stamp;
+use crate::check::{Glance, Stamp};
 use crate::error::DataError;
 use crate::files;
 use crate::image::{ExifOrientation, ImageHeader, ImageWarning, RgbImage};
@@ -19,7 +19,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
 
 /// Whether an image is there, and whole as far as its header and its end say so. Where the end is missing, decoding tells
 /// whether pixels are missing, too.
-pub(crate) fn glance(path: &Path) -> Result<Stamp, DataError> {
+pub(crate) fn glance(path: &Path) -> Result<Glance, DataError> {
     let failed = files::failed(path);
     let (mut file, length) = files::named(path)?;
     if length > files::LARGEST_IMAGE as u64 {
@@ -36,8 +36,8 @@ pub(crate) fn glance(path: &Path) -> Result<Stamp, DataError> {
         });
     }
     let ends = ends(&mut file, length).map_err(&failed)?;
-    let warnings = ImageHeader::of_file(path)?.warnings;
-    if warnings.contains(&ImageWarning::NoEndMarker) {
+    let oddities = ImageHeader::of_file(path)?.warnings;
+    if oddities.contains(&ImageWarning::NoEndMarker) {
         RgbImage::decode(&read(path)?, ExifOrientation::Ignore).map_err(|source| {
             DataError::Image {
                 image: path.display().to_string(),
@@ -45,7 +45,10 @@ pub(crate) fn glance(path: &Path) -> Result<Stamp, DataError> {
             }
         })?;
     }
-    Ok(Stamp { length, ends })
+    Ok(Glance {
+        stamp: Stamp { length, ends },
+        oddities,
+    })
 }
 
 /// A checksum of the first and the last bytes.

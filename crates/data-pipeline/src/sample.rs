@@ -1,7 +1,7 @@
 use serde_json::{Map, Value};
 
 use crate::answers::{AnswerNormalisation, ReadingFacts, Votes};
-use crate::check::Stamp;
+use crate::check::Glance;
 use crate::error::DataError;
 use crate::inputs::{Inputs, RegionShape, Regions};
 
@@ -117,12 +117,12 @@ pub trait Source: Send + Sync {
     fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError>;
 
     /// Looks at an image as far as little reading goes: whether its file is there, is a regular one, and begins and ends as
-    /// images do. An image of which that cannot be told is decoded. Gives what tells its bytes from others; nothing where the
+    /// images do. An image of which that cannot be told is decoded. Nothing where the
     /// data set has no files.
     ///
     /// # Errors
     /// When the image cannot be read, naming it.
-    fn glance(&self, _image: usize) -> Result<Option<Stamp>, DataError> {
+    fn glance(&self, _image: usize) -> Result<Option<Glance>, DataError> {
         Ok(None)
     }
 

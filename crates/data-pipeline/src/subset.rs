@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crate::answers::ReadingFacts;
-use crate::check::Stamp;
+use crate::check::Glance;
 use crate::error::DataError;
 use crate::inputs::{Inputs, RegionShape, Regions};
 use crate::sample::{Sample, Source};
@@ -87,7 +87,7 @@ impl Source for Subset {
         self.whole.encoded_image(self.image(image))
     }
 
-    fn glance(&self, image: usize) -> Result<Option<Stamp>, DataError> {
+    fn glance(&self, image: usize) -> Result<Option<Glance>, DataError> {
         self.whole.glance(self.image(image))
     }
 

@@ -1,4 +1,6 @@
 //! Image files of every kind: each decodes to its reference, made with Pillow, or is refused by name.
+//!
+//! `AOA_CASES=DIR cargo test -p data-pipeline --test image_cases` walks the cases of another folder as well.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +18,13 @@ struct Case {
     reference: Option<String>,
     #[serde(default)]
     tolerance: f64,
+    /// In words; whether the file may be refused.
+    #[serde(default)]
+    right: String,
 }
+
+#[path = "support/cases.rs"]
+mod walked;
 
 fn path(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -101,21 +109,48 @@ fn every_file_has_the_pixels_of_its_reference_or_is_refused_by_name() {
         match decoded {
             Err(error) => wrong.push(format!("{}: refused: {error}", case.file)),
             Ok(Decoded { image, .. }) => {
-                if (image.width, image.height) != (expected.width, expected.height) {
-                    wrong.push(format!("{}: {} x {}", case.file, image.width, image.height));
-                    continue;
-                }
                 // libjpeg-turbo decoded the references of JPEGs, so nothing may differ.
                 let jpeg = file(&case.file).starts_with(&[0xff, 0xd8]);
                 let tolerance = if jpeg { 0.0 } else { case.tolerance };
-                let pairs = image.pixels.iter().zip(&expected.pixels);
-                let sum: u64 = pairs.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-                let mean = sum as f64 / expected.pixels.len() as f64;
-                if mean > tolerance {
-                    wrong.push(format!("{}: mean difference {mean:.3}", case.file));
-                }
+                wrong.extend(
+                    unlike(&image, &expected, tolerance)
+                        .map(|what| format!("{}: {what}", case.file)),
+                );
             }
         }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What makes an image another than its reference.
+fn unlike(image: &RgbImage, expected: &RgbImage, tolerance: f64) -> Option<String> {
+    if (image.width, image.height) != (expected.width, expected.height) {
+        return Some(format!("{} x {}", image.width, image.height));
+    }
+    let pairs = image.pixels.iter().zip(&expected.pixels);
+    let sum: u64 = pairs.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    let mean = sum as f64 / expected.pixels.len() as f64;
+    (mean > tolerance).then(|| format!("mean difference {mean:.3}"))
+}
+
+/// Those of another folder, where there is one: the pixels of the reference, or refused where the case says that it may be.
+#[test]
+fn cases_of_another_folder_are_as_they_say() {
+    let (folder, _) = walked::folder("images");
+    let of_images = |part: &str| !["text", "weights", "pickle", "yaml"].contains(&part);
+    let mut wrong = Vec::new();
+    for case in walked::read::<Case>(&folder, of_images) {
+        let read = |file: &str| fs::read(folder.join(file)).expect("a file of the case");
+        let verdict = match (decode(&read(&case.file)), &case.reference) {
+            (Err(_), _) if case.right.contains("refus") => None,
+            (Err(error), _) => Some(format!("refused: {error}")),
+            (Ok(_), None) => Some("decoded".to_owned()),
+            (Ok(decoded), Some(reference)) => {
+                let expected = decode(&read(reference)).expect("a PNG").image;
+                unlike(&decoded.image, &expected, case.tolerance)
+            }
+        };
+        wrong.extend(verdict.map(|what| format!("{}: {what}", case.file)));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -55,7 +55,7 @@ fn a_built_vocabulary_has_the_words_by_count_then_alphabet() {
         ]
     );
     let none = WordPiece::build(&[sample("?!", &[])], WordPieceForm::Xvlm).expect_err("no word");
-    assert_eq!(none.to_string(), "1 training samples hold no word");
+    assert_eq!(none.to_string(), "1 training sample holds no word");
 }
 
 #[test]

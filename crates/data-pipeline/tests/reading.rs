@@ -214,34 +214,76 @@ fn blank_votes_count_and_are_counted() {
         &[r#"["red", "red", "red", "", " ", "a"]"#, "[\"blue\", \"\"]"],
         &[&[("red", 833)], &[("blue", 1000)]],
     );
-    assert_eq!((read.blank_answers, read.only_blank), (4, 0));
+    assert_eq!((read.blank_answers, read.none_right), (4, 0));
     let note = read.notes().join("\n");
     assert!(note.contains("4 answers are blank"), "{note}");
+}
 
-    // Nothing could be learned from this one.
-    let root = data_set(lines(&["[\"\", \"\"]"]));
-    let error = Folder::open(root.path(), Split::Train, HOLD_OUT).expect_err("no answer");
-    assert!(
-        error
-            .to_string()
-            .contains("line 1: expected an answer that is not blank"),
-        "{error}"
-    );
-    fs::write(
-        root.path().join("test.jsonl"),
-        lines(&["[\"\", \"\"]", "[\"red\"]"]),
-    )
-    .expect("a file");
-    let test = Folder::open(root.path(), Split::Test, HOLD_OUT).expect("questions");
+/// Answers of which none is right, however that is written.
+const NONE_RIGHT: [&str; 6] = [
+    "[\"\", \" \"]",
+    "\"\"",
+    r#"["a", "the", "a"]"#,
+    r#"{"red": 0, "blue": 0.0}"#,
+    r#"{"": 1}"#,
+    r#"["", "", "", "", "", "", "", "", "", ""]"#,
+];
+
+#[test]
+fn questions_without_a_right_answer_are_counted_and_no_part_of_training() {
+    for none in NONE_RIGHT {
+        let root = data_set(lines(&[none, "[\"red\"]", none]).replacen("a.png", "b.png", 1));
+        let train = open(&root);
+        assert_eq!(
+            (train.samples().len(), train.image_count()),
+            (1, 1),
+            "{none}"
+        );
+        assert!(
+            train.image_name(0).ends_with("a.png") && train.sample_place(0).ends_with("line 2")
+        );
+        let warnings = facts(&train).warnings().join("\n");
+        let expected = "train.jsonl`: 2 questions have no right answer, because every answer is blank or has the score 0; \
+            training leaves 2 out";
+        assert!(warnings.ends_with(expected), "{none}: {warnings}");
+
+        // It is trained as if the lines were not there.
+        let edited = data_set(lines(&["[\"red\"]"]));
+        assert_eq!(fingerprint(&train), fingerprint(&open(&edited)));
+
+        // Elsewhere the questions stay, and no answer to them is right.
+        for split in [Split::Validation, Split::Test] {
+            let path = root.path().join(format!("{}.jsonl", split.name()));
+            fs::write(path, lines(&[none, "[\"red\"]"])).expect("a file");
+            let source = Folder::open(root.path(), split, HOLD_OUT).expect("questions");
+            assert_eq!(source.samples().len(), 2);
+            assert_eq!((facts(&source).none_right, facts(&source).left_out), (1, 0));
+            assert!(source.samples()[0].answers.is_empty() && source.has_answers());
+            let warnings = facts(&source).warnings().join("\n");
+            assert!(warnings.ends_with(
+                "1 question has no right answer, because every answer is blank or has the score 0"
+            ));
+        }
+    }
+    let root = data_set(lines(&NONE_RIGHT));
+    let error = Folder::open(root.path(), Split::Train, HOLD_OUT).expect_err("nothing to learn");
+    assert_eq!(error.to_string(), "6 training samples hold no right answer");
+}
+
+/// A held-out part keeps them, as a validation split of its own does.
+#[test]
+fn held_out_questions_without_a_right_answer_stay() {
+    let each = lines(&["[\"red\"]", "[\"\"]"]);
+    let root = data_set(format!("{each}{}", each.replace("a.png", "b.png")));
+    fs::remove_file(root.path().join("validation.jsonl")).expect("a file");
+    let validation = Folder::open(root.path(), Split::Validation, HOLD_OUT).expect("a part");
     assert_eq!(
-        (facts(&test).only_blank, test.samples()[0].answers.len()),
-        (1, 0)
+        (open(&root).samples().len(), validation.samples().len()),
+        (1, 2)
     );
-    assert!(
-        facts(&test)
-            .warnings()
-            .join("\n")
-            .contains("1 question has only blank answers")
+    assert_eq!(
+        (facts(&open(&root)).none_right, facts(&open(&root)).left_out),
+        (2, 1)
     );
 }
 
@@ -249,7 +291,7 @@ fn blank_votes_count_and_are_counted() {
 fn an_answer_is_a_word_or_a_number_in_a_list_or_alone() {
     check(
         VQA,
-        &["\"red\"", "2", "[2, -3, 2.5, 2.0]", "\"\\u7ea2\""],
+        &["\"red\"", "2", "[2, -3, 2.5, \"2\"]", "\"\\u7ea2\""],
         &[
             &[("red", 1000)],
             &[("2", 1000)],

@@ -154,9 +154,9 @@ fn answers_are_counted_by_sample_and_need_a_score() {
 fn nothing_to_build_a_list_from_is_an_error() {
     let empty = [sample("?", &[("yes", 0.0)])];
     let words = Vocabulary::build(&Questions(empty.to_vec())).expect_err("no word");
-    assert_eq!(words.to_string(), "1 training samples hold no word");
+    assert_eq!(words.to_string(), "1 training sample holds no word");
     let answers = AnswerList::build(&empty).expect_err("no answer");
-    assert_eq!(answers.to_string(), "1 training samples hold no answer");
+    assert_eq!(answers.to_string(), "1 training sample holds no answer");
 }
 
 #[test]

@@ -104,15 +104,15 @@ pub enum ChooseError {
         /// Each GPU and the reason.
         gpus: Vec<String>,
     },
-    /// The GPU is smaller than every preset.
+    /// The GPU, or the MIG instance of one, is smaller than every preset.
     #[error(
         "no preset fits: {gpu} has {}, and the smallest preset, \"{smallest}\", needs {}",
         gib(*device_memory), gib(*needed)
     )]
     NoPresetFits {
-        /// Name of the GPU.
+        /// Name of the GPU, or which MIG instance of which GPU it is.
         gpu: String,
-        /// Bytes of device memory it has.
+        /// Bytes of device memory it has; those of the instance, where it is one.
         device_memory: u64,
         /// The preset that needs least.
         smallest: String,
@@ -201,7 +201,7 @@ pub fn choose_preset(
         described,
         remarks,
     } = chosen;
-    let (preset, needed) = largest_that_fits(candidates, &device.name, device.memory.total)?;
+    let (preset, needed) = largest_that_fits(candidates, &device)?;
     let fits = format!(
         "\"{preset}\" is the largest preset that fits (needs {})",
         gib(needed)
@@ -228,9 +228,9 @@ fn cpu(candidates: &[Candidate], why: &str) -> Result<Choice, ChooseError> {
 /// The name of the candidate and the bytes it needs.
 fn largest_that_fits<'a>(
     candidates: &'a [Candidate],
-    gpu: &str,
-    device_memory: u64,
+    device: &CudaDevice,
 ) -> Result<(&'a str, u64), ChooseError> {
+    let device_memory = device.memory.total;
     let mut by_need: Vec<_> = candidates
         .iter()
         .filter_map(|candidate| Some((candidate.name.as_str(), candidate.min_device_memory?)))
@@ -246,7 +246,10 @@ fn largest_that_fits<'a>(
         .min_by_key(|(_, needed)| *needed)
         .ok_or(ChooseError::NoGpuPreset)?;
     Err(ChooseError::NoPresetFits {
-        gpu: gpu.to_owned(),
+        gpu: match device.instance {
+            None => device.name.clone(),
+            Some(_) => format!("{} ({})", device.place(), device.name),
+        },
         device_memory,
         smallest: smallest.into(),
         needed,

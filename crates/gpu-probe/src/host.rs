@@ -36,7 +36,8 @@ pub struct Host {
     pub available_memory: Reading<u64>,
     /// The control group that leaves this process the least; `None` where none limits memory.
     pub cgroup: Reading<Option<CgroupLimit>>,
-    /// The limit of this process's address space (`ulimit -v`); `None` where there is none.
+    /// The limit of what this process maps: of its address space (`ulimit -v`) or of its data (`ulimit -d`), whichever leaves
+    /// less; `None` where there is neither.
     pub address_space: Reading<Option<AddressSpace>>,
     /// The least of `available_memory` and what `cgroup` and `address_space` leave.
     pub usable_memory: Reading<u64>,
@@ -80,9 +81,11 @@ impl Host {
     }
 }
 
-/// A limit of the address space of this process, in bytes.
+/// A limit of what this process maps, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct AddressSpace {
+    /// Which limit it is.
+    pub kind: LimitKind,
     /// Most bytes that it may map.
     pub limit: u64,
     /// Bytes that it maps, whether it uses them or not.
@@ -95,26 +98,73 @@ impl AddressSpace {
         self.limit.saturating_sub(self.mapped)
     }
 
-    /// `None` where nothing limits it, or the kernel does not say.
+    /// The limit that leaves less. `None` where nothing limits it, or the kernel does not say.
     fn read(proc: &Path) -> Result<Option<Self>, String> {
         let limits = proc.join("self/limits");
         let Some(text) = if_exists(&limits)? else {
             return Ok(None);
         };
-        // `Max address space         unlimited            unlimited            bytes`: the soft limit comes first.
-        let row = text
-            .lines()
-            .find_map(|line| line.strip_prefix("Max address space"));
-        let soft = row.and_then(|row| row.split_whitespace().next());
-        let limit = match soft {
-            None | Some("unlimited") => return Ok(None),
-            Some(bytes) => number(bytes, &limits)?,
+        let mut tightest: Option<Self> = None;
+        for kind in LimitKind::ALL {
+            let Some(limit) = kind.soft_limit(&text, &limits)? else {
+                continue;
+            };
+            let mapped = kind.mapped(proc)?;
+            let limit = Self {
+                kind,
+                limit,
+                mapped,
+            };
+            if tightest.is_none_or(|least| limit.headroom() < least.headroom()) {
+                tightest = Some(limit);
+            }
+        }
+        Ok(tightest)
+    }
+}
+
+/// What a limit of mapped bytes counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitKind {
+    /// All that is mapped, `RLIMIT_AS`.
+    AddressSpace,
+    /// What is mapped to be written by this process alone, `RLIMIT_DATA`.
+    Data,
+}
+
+impl LimitKind {
+    const ALL: [Self; 2] = [Self::AddressSpace, Self::Data];
+
+    /// The command of a shell that sets the limit.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::AddressSpace => "ulimit -v",
+            Self::Data => "ulimit -d",
+        }
+    }
+
+    /// `Max address space         unlimited            unlimited            bytes`: the soft limit comes first.
+    fn soft_limit(self, text: &str, path: &Path) -> Result<Option<u64>, String> {
+        let name = match self {
+            Self::AddressSpace => "Max address space",
+            Self::Data => "Max data size",
+        };
+        let row = text.lines().find_map(|line| line.strip_prefix(name));
+        match row.and_then(|row| row.split_whitespace().next()) {
+            None | Some("unlimited") => Ok(None),
+            Some(bytes) => number(bytes, path).map(Some),
+        }
+    }
+
+    fn mapped(self, proc: &Path) -> Result<u64, String> {
+        let name = match self {
+            Self::AddressSpace => "VmSize",
+            Self::Data => "VmData",
         };
         let status = proc.join("self/status");
-        let mapped = meminfo_bytes(&read_text(&status)?, "VmSize");
-        let mapped =
-            mapped.ok_or_else(|| format!("{} has no readable VmSize", status.display()))?;
-        Ok(Some(Self { limit, mapped }))
+        let mapped = meminfo_bytes(&read_text(&status)?, name);
+        mapped.ok_or_else(|| format!("{} has no readable {name}", status.display()))
     }
 }
 

@@ -41,7 +41,7 @@ pub use cgroup::CgroupLimit;
 pub use choose::{Candidate, Choice, ChooseError, DeviceRequest, choose_preset};
 pub use cuda_device::CudaDevice;
 pub use gpu::{Gpu, Memory, Mig, MigInstance, Process, Utilization, Version};
-pub use host::{AddressSpace, Host, HostRoots};
+pub use host::{AddressSpace, Host, HostRoots, LimitKind};
 pub use inventory::{Driver, Inventory, ProbeError, probe};
 pub use nvml::GpuSampler;
 pub use pick::choose_device;

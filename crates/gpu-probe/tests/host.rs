@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use gpu_probe::{CgroupLimit, Host, HostRoots, Reading};
+use gpu_probe::{CgroupLimit, Host, HostRoots, LimitKind, Reading};
 use tempfile::TempDir;
 
 const MIB: u64 = 1 << 20;
@@ -200,6 +200,51 @@ fn a_limit_of_the_address_space_bounds_what_is_usable() {
     ];
     let (_root, host) = read(&unreadable);
     assert!(host.usable_memory.as_result().is_err(), "{host:?}");
+}
+
+#[test]
+fn the_limit_that_leaves_less_counts() {
+    const STATUS: &str = "VmSize:\t  307200 kB\nVmData:\t  102400 kB\n";
+    for (what, space, data, usable, kind) in [
+        (
+            "data alone, 500 MiB of which 100 are mapped",
+            "unlimited",
+            "524288000",
+            400,
+            LimitKind::Data,
+        ),
+        (
+            "a larger limit of data",
+            "524288000",
+            "629145600",
+            200,
+            LimitKind::AddressSpace,
+        ),
+        (
+            "a smaller limit of data that leaves more",
+            "734003200",
+            "629145600",
+            400,
+            LimitKind::AddressSpace,
+        ),
+        (
+            "a smaller limit of data that leaves less",
+            "1048576000",
+            "629145600",
+            500,
+            LimitKind::Data,
+        ),
+    ] {
+        let limits = limits(space) + &format!("Max data size  {data}  unlimited  bytes\n");
+        let files = [
+            ("proc/self/limits", limits.as_str()),
+            ("proc/self/status", STATUS),
+        ];
+        check(what, &files, usable, None);
+        let (_root, host) = read(&[("proc/meminfo", MEMINFO), files[0], files[1]]);
+        let tightest = host.address_space.as_result().unwrap().unwrap();
+        assert_eq!(tightest.kind, kind, "{what}");
+    }
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub enum Sight {
     Images,
     /// One image of zeros for all samples, in which nothing was found: what is then answered right, the question alone
     /// gives away.
-    Blind,
+    ZeroedImage,
 }
 
 impl DeviceBatch {
@@ -82,14 +82,14 @@ impl DeviceBatch {
                 batch.unique_images(),
                 batch.image_of.iter().map(|&row| row as i64).collect(),
             ),
-            Sight::Blind => (1, vec![0; samples]),
+            Sight::ZeroedImage => (1, vec![0; samples]),
         };
         let images = encoder.inputs.images.then(|| match sight {
             Sight::Images => {
                 let bytes = TensorData::new(batch.images.clone(), [shown, size, size, 3]);
                 normalise(bytes, device)
             }
-            Sight::Blind => Tensor::zeros([1, 3, size, size], device),
+            Sight::ZeroedImage => Tensor::zeros([1, 3, size, size], device),
         });
         let regions = batch.regions.as_ref().map(|found| {
             let rows = |values: &[f32], width| {
@@ -98,7 +98,7 @@ impl DeviceBatch {
                     Sight::Images => {
                         Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
                     }
-                    Sight::Blind => Tensor::zeros(shape, device),
+                    Sight::ZeroedImage => Tensor::zeros(shape, device),
                 }
             };
             Regions {
@@ -108,7 +108,7 @@ impl DeviceBatch {
         });
         let statistical_words = batch.statistical_words.as_ref().map(|words| match sight {
             Sight::Images => table(&words.ids, words.width, device),
-            Sight::Blind => Tensor::zeros([1, words.width], device),
+            Sight::ZeroedImage => Tensor::zeros([1, words.width], device),
         });
         let mut targets = vec![0.0_f32; samples * answers];
         for (row, answered) in batch.targets.iter().enumerate() {

@@ -14,7 +14,7 @@ use data_pipeline::{
 use model_api::Model;
 use serde::{Deserialize, Serialize};
 
-use crate::randomness::{Purpose, seed};
+use crate::randomness::{Stream, seed};
 
 /// The three splits of a data set.
 #[derive(Clone)]
@@ -26,6 +26,13 @@ pub struct Dataset {
     /// Reported.
     pub test: Arc<dyn Source>,
 }
+
+/// Opens the data set of a run from its configuration. Equal configurations give equal data sets.
+///
+/// # Errors
+///
+/// When the data set is not there or not valid.
+pub type OpenDataset = fn(&Config) -> Result<Dataset, DataError>;
 
 /// [`fingerprint`] of each split: what a run saves to know its data set again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,10 +60,32 @@ impl Dataset {
     ///
     /// When it is not there or not valid, or when a split lacks an input of the training split's.
     pub fn open(settings: &Config) -> Result<Self, DataError> {
+        DataError::all(Self::splits(settings)).and_then(Self::of)
+    }
+
+    /// Of splits for training, validation and test.
+    ///
+    /// # Errors
+    ///
+    /// When one lacks an input of the training split's.
+    pub fn of([train, validation, test]: [Arc<dyn Source>; 3]) -> Result<Self, DataError> {
+        let inputs = train.inputs();
+        inputs.check(validation.as_ref())?;
+        inputs.check(test.as_ref())?;
+        Ok(Self {
+            train,
+            validation,
+            test,
+        })
+    }
+
+    /// Opens each split of the data set that the configuration names, training, validation and test, or says what is wrong
+    /// with it.
+    pub fn splits(settings: &Config) -> [Result<Arc<dyn Source>, DataError>; 3] {
         let keys = &settings.dataset;
         let hold_out = HoldOut {
             fraction: keys.validation_fraction,
-            seed: seed(settings.training.seed, Purpose::HoldOut, 0, 0),
+            seed: seed(settings.training.seed, Stream::HoldOut, 0, 0),
         };
         let root = Path::new(&keys.root);
         let reading = match keys.name {
@@ -102,15 +131,7 @@ impl Dataset {
                 }
             })
         };
-        let dataset = Self {
-            train: split(Split::Train)?,
-            validation: split(Split::Validation)?,
-            test: split(Split::Test)?,
-        };
-        let inputs = dataset.train.inputs();
-        inputs.check(dataset.validation.as_ref())?;
-        inputs.check(dataset.test.as_ref())?;
-        Ok(dataset)
+        [Split::Train, Split::Validation, Split::Test].map(split)
     }
 
     /// The data of a split.
@@ -228,7 +249,7 @@ pub fn evaluation_loader(
 
 /// How the training split is loaded.
 pub(crate) fn training_batches(settings: &Config, limit: u64) -> LoaderConfig {
-    let key = seed(settings.training.seed, Purpose::Order, 0, 0);
+    let key = seed(settings.training.seed, Stream::Order, 0, 0);
     let shuffle = if settings.data_loading.streaming {
         Order::Buffered {
             seed: key,

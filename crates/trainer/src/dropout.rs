@@ -5,7 +5,7 @@ use burn_frugal::RowKeys;
 use data_pipeline::Batch;
 use model_api::{DropoutKeys, Sight};
 
-use crate::randomness::{Purpose, seed};
+use crate::randomness::{Stream, seed};
 
 /// Keys of the samples, images and right answers of a micro-batch in a step: of the run's seed, the step, and which sample,
 /// image or right answer it is. Which micro-batch it is in plays no part.
@@ -16,19 +16,19 @@ pub fn dropout_keys(
     step: usize,
     device: &Device,
 ) -> DropoutKeys {
-    let key = |purpose, index| seed(run_seed, purpose, step as u64, index as u64) as u32;
+    let key = |stream, index| seed(run_seed, stream, step as u64, index as u64) as u32;
     let samples = batch.samples.iter();
-    let samples = samples.map(|&sample| key(Purpose::Dropout, sample));
+    let samples = samples.map(|&sample| key(Stream::Dropout, sample));
     let images = match sight {
         Sight::Images => batch.image_ids.clone(),
-        Sight::Blind => vec![0],
+        Sight::ZeroedImage => vec![0],
     };
     let images = images.into_iter();
-    let images = images.map(|image| key(Purpose::ImageDropout, image));
+    let images = images.map(|image| key(Stream::ImageDropout, image));
     let answers = batch.samples.iter().zip(&batch.weights);
     let answers = answers.flat_map(|(&sample, right)| {
         let answers = right.iter();
-        answers.map(move |&(answer, _)| key(Purpose::AnswerDropout, sample << 32 | answer))
+        answers.map(move |&(answer, _)| key(Stream::AnswerDropout, sample << 32 | answer))
     });
     DropoutKeys {
         samples: RowKeys::new(samples.collect(), device),

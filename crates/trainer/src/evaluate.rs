@@ -7,7 +7,8 @@ use data_pipeline::{Batch, Encoder, Loader};
 use model_api::{DeviceBatch, Model, ModelOutput, Sight};
 
 use crate::error::TrainError;
-use crate::memory::{Failure, Phase, Point, Sizing, attempt};
+use crate::memory::{DeviceFailure, Phase, Point, catch_failure};
+use crate::scheduler::{MicroBatchScheduler, Scheduler};
 
 /// Accuracy on a split.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,68 +21,98 @@ pub struct Accuracy {
     pub samples: usize,
 }
 
-/// Scores the model's most probable answer for every sample of a split.
+/// An evaluation on a split, as far as it has come.
 ///
-/// A sample's score is its soft target for that answer; a right answer that is not in the answer list
-/// counts as missed. Where memory runs out, the same samples are taken again in smaller micro-batches.
-///
-/// # Errors
-///
-/// When the data cannot be read, and when not even one sample fits.
-pub(crate) fn evaluate<M: Model>(
-    model: &M,
-    loader: &Loader,
-    encoder: &Encoder,
-    sight: Sight,
-    sizing: &mut Sizing,
-) -> Result<Accuracy, TrainError> {
-    let model = model.valid();
-    let device = sizing.device.clone().inner();
-    let mut total = Scores::default();
-    let mut samples = 0;
-    for batch in loader.epoch(0, 0)? {
-        let batch = batch?;
+/// A sample's score is its soft target for the model's most probable answer; a right answer that is not in the answer list
+/// counts as missed.
+#[derive(Default)]
+pub(crate) struct Evaluation {
+    batches: usize,
+    samples: usize,
+    scores: Scores,
+}
+
+impl Evaluation {
+    /// Goes on to the end of the split, or until `interrupted` says so before a batch; the next call then goes on from there.
+    /// Returns whether the end was reached. Where memory runs out, the same samples are taken again in smaller micro-batches.
+    ///
+    /// # Errors
+    ///
+    /// When the data cannot be read, and when not even one sample fits.
+    pub(crate) fn go_on<M: Model>(
+        &mut self,
+        model: &M,
+        loader: &Loader,
+        encoder: &Encoder,
+        sight: Sight,
+        scheduler: &mut MicroBatchScheduler,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<bool, TrainError> {
+        let model = model.valid();
+        for batch in loader.epoch(0, self.batches)? {
+            if interrupted() {
+                return Ok(false);
+            }
+            let batch = batch?;
+            self.score(&model, &batch, encoder, sight, scheduler)?;
+            self.batches += 1;
+            self.samples += batch.len();
+            scheduler.step_ended();
+        }
+        Ok(true)
+    }
+
+    fn score<M: Model>(
+        &mut self,
+        model: &M,
+        batch: &Batch,
+        encoder: &Encoder,
+        sight: Sight,
+        scheduler: &mut MicroBatchScheduler,
+    ) -> Result<(), TrainError> {
+        let device = scheduler.device.clone().inner();
         let mut done = 0;
         while done < batch.len() {
-            let round = sizing.begin(batch.len(), done, 1)?;
-            let slice = done..batch.len().min(done + round.size);
+            let round = scheduler.next(batch.len(), done)?;
+            let slice = done..batch.len().min(done + round.slicing.micro_batch);
             let part = batch.slice(slice.clone());
             let point = Point {
                 phase: Phase::Evaluation,
-                step: sizing.step,
-                samples: samples + slice.start..samples + slice.end,
+                step: scheduler.step,
+                samples: self.samples + slice.start..self.samples + slice.end,
                 group: None,
             };
-            let scored = attempt(|| {
+            let scored = catch_failure(|| {
                 let output = model.answer(DeviceBatch::upload(&part, encoder, sight, &device));
                 let scores = Scores::of(&part, output)?;
-                sizing.watch.border(&point);
+                scheduler.watch.phase_end(&point)?;
                 Ok(scores)
             });
+            let slices = std::slice::from_ref(&slice);
             match scored {
                 Ok(scores) => {
-                    total.add(&scores);
+                    self.scores.add(&scores);
+                    scheduler.round_ended(round, slices);
                     done = slice.end;
-                    if slice.len() == round.size {
-                        sizing.ended(round);
-                    }
                 }
-                Err(failure) => sizing.failed(failure, slice.len(), 1)?,
+                Err(failure) => scheduler.failed(failure, slices)?,
             }
         }
-        samples += batch.len();
-        sizing.controller.step_ended();
+        Ok(())
     }
-    let mean = |score: f64| score / samples.max(1) as f64;
-    Ok(Accuracy {
-        accuracy: mean(total.fused),
-        branches: total
-            .branches
-            .into_iter()
-            .map(|(name, score)| (name, mean(score)))
-            .collect(),
-        samples,
-    })
+
+    /// The accuracy on what was evaluated so far.
+    pub(crate) fn accuracy(&self) -> Accuracy {
+        let mean = |score: f64| score / self.samples.max(1) as f64;
+        let branches = self.scores.branches.iter();
+        Accuracy {
+            accuracy: mean(self.scores.fused),
+            branches: branches
+                .map(|(name, score)| (*name, mean(*score)))
+                .collect(),
+            samples: self.samples,
+        }
+    }
 }
 
 /// Sums of the scores of samples: of the model and of each of its branches by itself.
@@ -92,11 +123,11 @@ struct Scores {
 }
 
 impl Scores {
-    fn of(batch: &Batch, output: ModelOutput) -> Result<Self, Failure> {
+    fn of(batch: &Batch, output: ModelOutput) -> Result<Self, DeviceFailure> {
         let branches = output.branches.into_iter();
         let branches = branches
             .map(|(name, probabilities)| Ok((name, total_score(batch, probabilities)?)))
-            .collect::<Result<_, Failure>>()?;
+            .collect::<Result<_, DeviceFailure>>()?;
         Ok(Self {
             fused: total_score(batch, output.probabilities)?,
             branches,
@@ -112,11 +143,11 @@ impl Scores {
 }
 
 /// Sum over the samples of the target of the most probable answer; `probabilities` is `[batch, answers]`.
-fn total_score(batch: &Batch, probabilities: Tensor<2>) -> Result<f64, Failure> {
+fn total_score(batch: &Batch, probabilities: Tensor<2>) -> Result<f64, DeviceFailure> {
     let chosen = probabilities
         .argmax(1)
         .try_into_data()
-        .map_err(|error| Failure::of_error(&error.to_string()))?;
+        .map_err(|error| DeviceFailure::of_error(&error.to_string()))?;
     let scores = batch
         .targets
         .iter()

@@ -77,10 +77,11 @@ pub enum Event {
         loss: f64,
         /// Global gradient norm before clipping.
         gradient_norm: f64,
-        /// Learning rate of the fine group.
+        /// Learning rate of the first parameter group.
         lr: f64,
-        /// Learning rate of the X-VLM group.
-        xvlm_lr: f64,
+        /// Learning rates of the other groups, each as `<group>_lr`.
+        #[serde(flatten)]
+        other_rates: BTreeMap<String, f64>,
         /// Samples a second.
         samples_per_second: f64,
         /// The most device memory in use since the last report, in bytes; absent where unknown.

@@ -26,7 +26,6 @@ mod error;
 mod evaluate;
 mod event;
 pub mod fit;
-mod gradient;
 pub mod host;
 mod json_lines;
 pub mod memory;
@@ -37,8 +36,11 @@ mod parameters;
 pub mod plan;
 pub mod products;
 pub mod randomness;
+mod rendezvous;
 mod run_dir;
+mod scheduler;
 mod start;
+mod step;
 mod steps;
 mod stopwatch;
 mod trained;
@@ -48,20 +50,22 @@ mod window;
 
 pub use checkpoint::{Best, Checkpoints, Rejected, RunState, Sums, Verified};
 pub use dataset::{
-    Dataset, Fingerprints, evaluation_loader, training_encoder, training_loader, validation_loader,
+    Dataset, Fingerprints, OpenDataset, evaluation_loader, training_encoder, training_loader,
+    validation_loader,
 };
 pub use dropout::dropout_keys;
 pub use durable::write as write_whole;
 pub use error::TrainError;
 pub use evaluate::Accuracy;
 pub use event::{Event, Observer, Purpose, Summary};
-pub use gradient::{EffectiveGradient, Slicing, effective_gradient};
 pub use optimizers::{Optimizers, Update};
 pub use pace::Pace;
 pub use parameters::{count, materialize};
 pub use run_dir::{
     CONFIG, changed_splits, newest_run, read_config, require_same_data, write_fingerprints,
 };
+pub use scheduler::Slicing;
+pub use step::{EffectiveGradient, effective_gradient};
 pub use steps::Steps;
 pub use trained::{Answer, Trained};
 pub use training::{Run, preflight, train};

@@ -1,6 +1,7 @@
 //! The optimizers of a run: one for each parameter group.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 use burn::module::{ModuleVisitor, Param, ParamGroup};
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
@@ -68,17 +69,24 @@ impl Optimizers {
         gradients: GradientsParams,
         at: Progress,
     ) -> (M, Update) {
-        self.step_watched(model, gradients, at, |_| ())
+        let updated = self.try_step(model, gradients, at, |_| Ok::<_, Infallible>(()));
+        let Ok(updated) = updated;
+        updated
     }
 
-    /// [`step`](Self::step) that calls `updated` after each group. Where it panics, model and state are half-updated.
-    pub(crate) fn step_watched<M: Model>(
+    /// [`step`](Self::step) that calls `group_ended` after each group. Where that fails or panics, model and state are
+    /// half-updated.
+    ///
+    /// # Errors
+    ///
+    /// When `group_ended` fails.
+    pub(crate) fn try_step<M: Model, E>(
         &mut self,
         mut model: M,
         gradients: GradientsParams,
         at: Progress,
-        updated: impl Fn(&'static str),
-    ) -> (M, Update) {
+        group_ended: impl Fn(&'static str) -> Result<(), E>,
+    ) -> Result<(M, Update), E> {
         let rates: Vec<_> = self
             .groups
             .iter()
@@ -86,16 +94,16 @@ impl Optimizers {
             .collect();
         let (gradients, norm) = clip_by_global_norm(&model, gradients, self.clip_norm);
         if !norm.0.is_finite() {
-            return (model, Update { norm, rates });
+            return Ok((model, Update { norm, rates }));
         }
         let mut parts = split_by_group(&model, gradients);
         for (group, (_, rate)) in self.groups.iter_mut().zip(&rates) {
             if let Some(part) = parts.remove(group.name) {
                 model = group.optimizer.step(*rate, model, part);
-                updated(group.name);
+                group_ended(group.name)?;
             }
         }
-        (model, Update { norm, rates })
+        Ok((model, Update { norm, rates }))
     }
 
     /// State of every group's optimizer.

@@ -6,7 +6,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 /// What a random number is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
-pub enum Purpose {
+pub enum Stream {
     /// Drawing the model's first weights.
     Weights = 1,
     /// Dropout in what is computed once a sample.
@@ -21,16 +21,16 @@ pub enum Purpose {
     AnswerDropout = 6,
 }
 
-/// Seed of one use of randomness: the key (run seed, purpose, step or epoch, index) is the key of a ChaCha8
+/// Seed of one use of randomness: the key (run seed, stream, step or epoch, index) is the key of a ChaCha8
 /// generator, whose first number is the seed.
 ///
 /// Nothing is carried from one use to the next, so replaying a micro-batch, rebuilding a segment in the
 /// backward pass and resuming a run need no saved generator state.
-pub fn seed(run_seed: u64, purpose: Purpose, step: u64, index: u64) -> u64 {
+pub fn seed(run_seed: u64, stream: Stream, step: u64, index: u64) -> u64 {
     let mut key = [0; 32];
     for (bytes, part) in key
         .chunks_exact_mut(8)
-        .zip([run_seed, purpose as u64, step, index])
+        .zip([run_seed, stream as u64, step, index])
     {
         bytes.copy_from_slice(&part.to_le_bytes());
     }
@@ -47,17 +47,17 @@ mod tests {
     fn every_part_of_the_key_changes_the_seed() {
         let mut seen = HashSet::new();
         for run_seed in [0, 1, u64::MAX] {
-            for purpose in [
-                Purpose::Weights,
-                Purpose::Dropout,
-                Purpose::Order,
-                Purpose::HoldOut,
-                Purpose::ImageDropout,
-                Purpose::AnswerDropout,
+            for stream in [
+                Stream::Weights,
+                Stream::Dropout,
+                Stream::Order,
+                Stream::HoldOut,
+                Stream::ImageDropout,
+                Stream::AnswerDropout,
             ] {
                 for step in 0..20 {
                     for index in 0..20 {
-                        assert!(seen.insert(seed(run_seed, purpose, step, index)));
+                        assert!(seen.insert(seed(run_seed, stream, step, index)));
                     }
                 }
             }
@@ -67,8 +67,8 @@ mod tests {
     #[test]
     fn the_same_key_gives_the_same_seed() {
         assert_eq!(
-            seed(7, Purpose::Dropout, 3, 5),
-            seed(7, Purpose::Dropout, 3, 5)
+            seed(7, Stream::Dropout, 3, 5),
+            seed(7, Stream::Dropout, 3, 5)
         );
     }
 }

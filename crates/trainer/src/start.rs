@@ -10,7 +10,7 @@ use model_api::{Model, Pretrained};
 
 use crate::error::TrainError;
 use crate::parameters::{materialize, with_ids_of_paths};
-use crate::randomness::{Purpose, seed};
+use crate::randomness::{Stream, seed};
 use crate::run_dir::{RunDir, Sealed};
 
 /// All weights of the model.
@@ -20,7 +20,7 @@ const REPORT: &str = "start.json";
 
 /// A model with its first weights, which depend on the run's seed alone.
 pub(crate) fn fresh<M: Model>(settings: &Config, config: &M::Config, device: &Device) -> M {
-    device.seed(seed(settings.training.seed, Purpose::Weights, 0, 0));
+    device.seed(seed(settings.training.seed, Stream::Weights, 0, 0));
     let model = with_ids_of_paths(M::init(config, device)).carried_out(settings);
     materialize(&model);
     model

@@ -4,18 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use config_schema::Config;
+use config_schema::{Config, count};
 use data_pipeline::{DataError, Encoder, Split};
 use model_api::{DeviceBatch, Model, Sight};
 
 use crate::checkpoint::{Checkpoints, Rejected};
 use crate::dataset::{Dataset, evaluation_loader};
 use crate::error::TrainError;
-use crate::evaluate::{Accuracy, evaluate};
+use crate::evaluate::{Accuracy, Evaluation};
 use crate::event::{Observer, Purpose};
-use crate::memory::{Controller, Sizing, Watch};
-
+use crate::memory::{Controller, Watch};
 use crate::run_dir::{Blueprint, read_blueprint};
+use crate::scheduler::MicroBatchScheduler;
 use crate::training::evaluation_limits;
 
 /// Most unknown words that a sentence names.
@@ -88,24 +88,23 @@ impl<M: Model> Trained<M> {
         }
         let loader = evaluation_loader(settings, source, self.encoder.clone())?;
         let limits = evaluation_limits(settings, None);
-        evaluate(
-            &self.model,
-            &loader,
-            &self.encoder,
-            Sight::Images,
-            &mut Sizing {
-                watch: &Watch::new(&self.device, None, None, None),
-                device: &self.device,
-                limits,
-                controller: &mut Controller::new(limits, None),
-                purpose: Purpose::Evaluation,
-                step: self.step,
-                report: &mut |event| {
-                    observer.observe(&event);
-                    Ok(())
-                },
+        let mut scheduler = MicroBatchScheduler {
+            watch: &Watch::new(&self.device, None, None, None),
+            device: &self.device,
+            limits,
+            controller: &mut Controller::new(limits, None),
+            purpose: Purpose::Evaluation,
+            parallel: 1,
+            step: self.step,
+            report: &mut |event| {
+                observer.observe(&event);
+                Ok(())
             },
-        )
+        };
+        let (mut evaluation, sight) = (Evaluation::default(), Sight::Images);
+        let (model, encoder) = (&self.model, &self.encoder);
+        evaluation.go_on(model, &loader, encoder, sight, &mut scheduler, &|| false)?;
+        Ok(evaluation.accuracy())
     }
 
     /// What the model cannot make out of a question, in a sentence for the user: most of its words, or its end. Nothing
@@ -121,16 +120,16 @@ impl<M: Model> Trained<M> {
                 .map(|(word, _)| format!("`{word}`"))
                 .collect();
             return Some(format!(
-                "{} of {} words of the question did not occur in training, such as {}; the answers may mean nothing",
+                "{} of {} of the question did not occur in training, such as {}; the answers may mean nothing",
                 unknown.len(),
-                words.len(),
+                count(words.len(), "word"),
                 named.join(", ")
             ));
         }
         (words.len() > limit).then(|| {
             format!(
-                "the question has {} words, and the model reads the first {limit}",
-                words.len()
+                "the question has {}, and the model reads the first {limit}",
+                count(words.len(), "word")
             )
         })
     }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use config_schema::{Config, OnBadSample};
+use config_schema::{Config, OnBadSample, count};
 use data_pipeline::{
-    Check, DataError, DataReport, Depth, Encoder, Fault, Faults, SharedImages, Source, Split,
-    Subset, check,
+    Check, DataError, DataReport, Depth, Encoder, Fault, Faults, OddImage, SharedImages, Source,
+    Split, Subset, check,
 };
 use model_api::Model;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,8 @@ pub struct Usable {
     pub dataset: Dataset,
     /// What is left out.
     pub skipped: Skipped,
+    /// Images that are used although their files are odd.
+    pub odd: Vec<OddImage>,
     /// Images that splits have in common.
     pub shared: Vec<SharedImages>,
 }
@@ -137,12 +139,10 @@ impl Skipped {
                 named.push(format!("{} more", files.len() - named.len()));
             }
             (!samples.is_empty()).then(|| {
-                let samples = match samples.len() {
-                    1 => "1 sample is".to_owned(),
-                    samples => format!("{samples} samples are"),
-                };
+                let verb = if samples.len() == 1 { "is" } else { "are" };
                 format!(
-                    "{samples} left out of the {} split, since these files cannot be used: {}; all of them are in {SKIPPED}",
+                    "{} {verb} left out of the {} split, since these files cannot be used: {}; all of them are in {SKIPPED}",
+                    count(samples.len(), "sample"),
                     split.name(),
                     named.join(", ")
                 )
@@ -226,6 +226,7 @@ pub fn usable<M: Model>(
         return Ok(Usable {
             dataset,
             skipped,
+            odd: checked.odd,
             shared: checked.shared,
         });
     }
@@ -240,6 +241,7 @@ pub fn usable<M: Model>(
     Ok(Usable {
         dataset: skipped.leave_out(whole),
         skipped,
+        odd: checked.odd,
         shared: checked.shared,
     })
 }

@@ -11,7 +11,7 @@ pub(crate) struct Window {
     sums: Sums,
     /// Samples of this process.
     samples: usize,
-    rates: Vec<f64>,
+    rates: Vec<(&'static str, f64)>,
 }
 
 impl Window {
@@ -34,7 +34,7 @@ impl Window {
         self.sums.loss += loss;
         self.sums.gradient_norm += update.norm.0;
         self.samples += samples;
-        self.rates = update.rates.iter().map(|(_, rate)| *rate).collect();
+        self.rates.clone_from(&update.rates);
     }
 
     pub(crate) fn report(&self, state: &RunState, memory_bytes: Option<u64>) -> Event {
@@ -44,8 +44,13 @@ impl Window {
             epoch: state.epoch,
             loss: self.sums.loss / steps,
             gradient_norm: self.sums.gradient_norm / steps,
-            lr: self.rates.first().copied().unwrap_or_default(),
-            xvlm_lr: self.rates.get(1).copied().unwrap_or_default(),
+            lr: self.rates.first().map_or(0.0, |(_, rate)| *rate),
+            other_rates: self
+                .rates
+                .iter()
+                .skip(1)
+                .map(|(group, rate)| (format!("{group}_lr"), *rate))
+                .collect(),
             samples_per_second: self.samples as f64 / self.clock.seconds().max(f64::EPSILON),
             memory_bytes,
         }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::failure;
 use super::small_model::{Moments, Program, temporary_folder};
 use crate::steps::{Failure, Outcome};
 
@@ -59,7 +58,7 @@ type Files = BTreeMap<OsString, Vec<u8>>;
 pub fn run(kills: &Kills) -> Outcome {
     let aoa = Program::find(kills.aoa.as_deref())?;
     let folder = temporary_folder("aoa-kills");
-    fs::create_dir_all(&folder).map_err(|error| failure(error.to_string()))?;
+    fs::create_dir_all(&folder).map_err(|error| Failure::because(error.to_string()))?;
     let Seen {
         kills: [starting, running],
         runs,
@@ -75,7 +74,7 @@ pub fn run(kills: &Kills) -> Outcome {
         let _ = fs::remove_dir_all(&folder);
         return Ok(());
     }
-    Err(failure(different.join("\n")))
+    Err(Failure::because(different.join("\n")))
 }
 
 impl Kills {
@@ -83,7 +82,7 @@ impl Kills {
         let whole = folder.join("whole");
         let ended = self.start(aoa, &whole)?.wait();
         if !ended.is_ok_and(|status| status.success()) {
-            return Err(failure("the undisturbed run failed".to_owned()));
+            return Err(Failure::because("the undisturbed run failed".to_owned()));
         }
         let expected = newest_files(&whole)?;
         let mut seen = Seen::default();
@@ -124,12 +123,14 @@ impl Kills {
                 // One that has ended cannot be killed any more.
                 let _ = child.kill();
             }
-            let status = child.wait().map_err(|error| failure(error.to_string()))?;
+            let status = child
+                .wait()
+                .map_err(|error| Failure::because(error.to_string()))?;
             if status.success() {
                 return Ok(());
             }
             if status.code().is_some() {
-                return Err(failure(format!("a process ended with {status}")));
+                return Err(Failure::because(format!("a process ended with {status}")));
             }
             let begun = run_dir.join("seal.json").exists();
             seen.kills[usize::from(begun)] += 1;
@@ -146,7 +147,7 @@ impl Kills {
         let sets = [&sets, self.set.as_slice()].concat();
         let budget = ["--memory-budget".to_owned(), self.memory_budget.clone()];
         let started = aoa.train(run_dir, &sets, &budget).spawn();
-        started.map_err(|error| failure(format!("cannot start the program: {error}")))
+        started.map_err(|error| Failure::because(format!("cannot start the program: {error}")))
     }
 }
 
@@ -168,5 +169,5 @@ fn newest_files(run_dir: &Path) -> Result<Files, Failure> {
         }
         Ok::<_, std::io::Error>(files)
     };
-    read().map_err(|error| failure(format!("{}: {error}", run_dir.display())))
+    read().map_err(|error| Failure::because(format!("{}: {error}", run_dir.display())))
 }

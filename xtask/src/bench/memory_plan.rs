@@ -6,7 +6,6 @@ use std::process::Stdio;
 
 use serde::Deserialize;
 
-use super::failure;
 use super::peer::benchmark;
 use crate::steps::{Failure, Outcome};
 
@@ -120,7 +119,7 @@ pub fn run() -> Outcome {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/memory-plan.md");
     std::fs::create_dir_all(path.with_file_name(""))
         .and_then(|()| std::fs::write(&path, text))
-        .map_err(|error| failure(format!("cannot write {}: {error}", path.display())))
+        .map_err(|error| Failure::because(format!("cannot write {}: {error}", path.display())))
 }
 
 fn document(rows: &str, errors: &mut [f64]) -> String {
@@ -157,12 +156,12 @@ fn report(preset: &str, micro_batch: usize, sets: &[&str]) -> Result<Report, Fai
     let output = benchmark("memory_plan", &arguments.collect::<Vec<_>>())
         .stderr(Stdio::inherit())
         .output()
-        .map_err(|error| failure(format!("cannot start the benchmark: {error}")))?;
+        .map_err(|error| Failure::because(format!("cannot start the benchmark: {error}")))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().last().unwrap_or_default();
     serde_json::from_str(last).map_err(|error| {
         let status = output.status;
-        failure(format!(
+        Failure::because(format!(
             "no report of {preset} {sets:?} ({status}): {error}"
         ))
     })

@@ -6,7 +6,6 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use clap::ValueEnum;
 
-use super::failure;
 use super::peer::{Peer, benchmark};
 use crate::steps::{Failure, Outcome};
 
@@ -139,7 +138,7 @@ impl Server {
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = piped
             .spawn()
-            .map_err(|error| failure(format!("cannot start {who}: {error}")))?;
+            .map_err(|error| Failure::because(format!("cannot start {who}: {error}")))?;
         let (Some(requests), Some(answers)) = (process.stdin.take(), process.stdout.take()) else {
             unreachable!("both were asked for")
         };
@@ -156,10 +155,12 @@ impl Server {
         let mut answer = String::new();
         writeln!(self.requests, "{part}")
             .and_then(|()| self.answers.read_line(&mut answer))
-            .map_err(|error| failure(format!("{}: {part}: {error}", self.who)))?;
+            .map_err(|error| Failure::because(format!("{}: {part}: {error}", self.who)))?;
         serde_json::from_str::<serde_json::Value>(&answer)
             .ok()
             .and_then(|answer| answer["seconds"].as_f64())
-            .ok_or_else(|| failure(format!("{} did not time {part}: {answer:?}", self.who)))
+            .ok_or_else(|| {
+                Failure::because(format!("{} did not time {part}: {answer:?}", self.who))
+            })
     }
 }

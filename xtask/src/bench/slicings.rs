@@ -10,7 +10,6 @@ use clap::Args;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::failure;
 use super::small_model::{Moments, Program, temporary_folder};
 use crate::steps::{Failure, Outcome};
 
@@ -133,9 +132,11 @@ impl Slicings {
             self.kill(program, run_dir, &sets, &arguments)?;
         }
         let ended = program.train(run_dir, &sets, &arguments).status();
-        let ended = ended.map_err(|error| failure(error.to_string()))?;
+        let ended = ended.map_err(|error| Failure::because(error.to_string()))?;
         if !ended.success() {
-            return Err(failure(format!("the run `{slicing}` ended with {ended}")));
+            return Err(Failure::because(format!(
+                "the run `{slicing}` ended with {ended}"
+            )));
         }
         let metrics: Vec<Metric> = lines(&run_dir.join("metrics.jsonl"))?;
         let losses = metrics.into_iter().filter_map(|metric| match metric {
@@ -161,12 +162,12 @@ impl Slicings {
             let mut child = program
                 .train(run_dir, sets, arguments)
                 .spawn()
-                .map_err(|error| failure(error.to_string()))?;
+                .map_err(|error| Failure::because(error.to_string()))?;
             let part = self.steps / (KILLS + 1);
             let steps = part * kill + (moments.next() * part as f64 / 2.0) as usize;
             while steps_of(run_dir) < steps {
                 if let Ok(Some(status)) = child.try_wait() {
-                    return Err(failure(format!("a process ended with {status}")));
+                    return Err(Failure::because(format!("a process ended with {status}")));
                 }
                 thread::sleep(Duration::from_millis(20));
             }
@@ -184,7 +185,7 @@ fn steps_of(run_dir: &Path) -> usize {
 }
 
 fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Failure> {
-    let unreadable = |error: String| failure(format!("{}: {error}", path.display()));
+    let unreadable = |error: String| Failure::because(format!("{}: {error}", path.display()));
     let text = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
     let values = text.lines().map(serde_json::from_str);
     let values: Result<_, _> = values.collect();

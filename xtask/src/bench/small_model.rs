@@ -6,7 +6,6 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::failure;
 use crate::steps::{Failure, cargo_path};
 
 /// The model, and little beside it that a memory budget binds.
@@ -111,9 +110,9 @@ fn build() -> Result<PathBuf, Failure> {
         .args(arguments.map(OsString::from))
         .stderr(Stdio::inherit())
         .output()
-        .map_err(|error| failure(format!("cannot start cargo: {error}")))?;
+        .map_err(|error| Failure::because(format!("cannot start cargo: {error}")))?;
     let lines = output.stdout.split(|&byte| byte == b'\n');
     let built = lines.filter_map(|line| serde_json::from_slice::<Built>(line).ok());
     let executable = built.filter_map(|built| built.executable).next_back();
-    executable.ok_or_else(|| failure("the program was not built".to_owned()))
+    executable.ok_or_else(|| Failure::because("the program was not built".to_owned()))
 }

@@ -5,7 +5,6 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::failure;
 use super::peer::{Peer, benchmark};
 use crate::steps::{Failure, Outcome};
 
@@ -53,9 +52,9 @@ pub fn run(peer: Option<&Peer>, micro_batch: usize, steps: usize) -> Outcome {
     }
     print_measures(&ours, theirs);
     match theirs {
-        Some(theirs) if theirs.parameters != ours.parameters => {
-            Err(failure("the models differ in their parameters".to_owned()))
-        }
+        Some(theirs) if theirs.parameters != ours.parameters => Err(Failure::because(
+            "the models differ in their parameters".to_owned(),
+        )),
         _ => Ok(()),
     }
 }
@@ -106,11 +105,11 @@ fn report(who: &str, command: &mut Command) -> Result<Report, Failure> {
     let output = command
         .stderr(Stdio::inherit())
         .output()
-        .map_err(|error| failure(format!("cannot start {who}: {error}")))?;
+        .map_err(|error| Failure::because(format!("cannot start {who}: {error}")))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().last().unwrap_or_default();
     serde_json::from_str(last).map_err(|error| {
         let status = output.status;
-        failure(format!("{who} gave no report ({status}): {error}"))
+        Failure::because(format!("{who} gave no report ({status}): {error}"))
     })
 }

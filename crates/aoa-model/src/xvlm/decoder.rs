@@ -2,9 +2,9 @@
 
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{LayerNorm, Linear};
-use burn::tensor::activation::{gelu, log_softmax};
+use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
-use burn_frugal::{Checkpointing, RowKeys, project};
+use burn_frugal::{Checkpointing, RowKeys, gelu, project};
 
 use super::bert::{Bert, BertConfig, Context, Tokens, layer_norm, linear};
 

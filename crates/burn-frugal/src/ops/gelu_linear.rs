@@ -5,9 +5,11 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Dispatch, backend_extension};
+use burn::backend::{Autodiff, Dispatch, backend_extension};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
+
+use super::gelu::Gelu;
 
 /// `linear(gelu(x))`, with the exact GELU (Hendrycks and Gimpel, 2016): `[.., input]` to `[.., output]`.
 ///
@@ -32,10 +34,10 @@ pub fn gelu_linear<const D: usize>(x: Tensor<D>, linear: &Linear) -> Tensor<D> {
     Capture,
     Autodiff
 )]
-pub(crate) trait GeluLinear: Backend {
+pub(crate) trait GeluLinear: Gelu {
     /// `x`: `[.., input]`; `weight`: `[input, output]`.
     fn gelu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::linear(Self::gelu(x), weight, None)
+        Self::linear(Self::exact_gelu(x), weight, None)
     }
 }
 
@@ -57,7 +59,7 @@ impl<B: GeluLinear, C: CheckpointStrategy> GeluLinear for Autodiff<B, C> {
 #[derive(Debug)]
 struct Recorded;
 
-impl<B: Backend> Backward<B, 2> for Recorded {
+impl<B: Gelu> Backward<B, 2> for Recorded {
     type State = (FloatTensor<B>, FloatTensor<B>);
 
     fn backward(
@@ -70,12 +72,12 @@ impl<B: Backend> Backward<B, 2> for Recorded {
         let (x, weight) = ops.state;
         let [for_x, for_weight] = ops.parents;
         if let Some(node) = for_weight {
-            let own = B::linear_weight_backward(B::gelu(x.clone()), gradient.clone());
+            let own = B::linear_weight_backward(B::exact_gelu(x.clone()), gradient.clone());
             gradients.register::<B>(node.id, own);
         }
         if let Some(node) = for_x {
             let gradient = B::linear_x_backward(weight, gradient);
-            gradients.register::<B>(node.id, B::gelu_backward(x, gradient));
+            gradients.register::<B>(node.id, B::exact_gelu_backward(x, gradient));
         }
     }
 }

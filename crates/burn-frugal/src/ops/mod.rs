@@ -18,6 +18,9 @@ macro_rules! on_plain_backends {
 
 mod attention;
 mod dropout;
+#[cfg(feature = "flex")]
+mod flex;
+mod gelu;
 mod gelu_linear;
 mod graph_step;
 mod linear;
@@ -25,6 +28,7 @@ mod window_attention;
 
 pub use attention::attention;
 pub(crate) use dropout::{dropout_mask, hash, row_numbers};
+pub use gelu::gelu;
 pub use gelu_linear::gelu_linear;
 pub use graph_step::identity;
 pub(crate) use graph_step::{Gradient, Rule, graph_step};

@@ -49,6 +49,13 @@ impl DeriveArgs {
 /// Bytes with a unit, more than none.
 fn memory(text: &str) -> Result<DeviceMemory, String> {
     match text.parse::<DeviceMemory>() {
+        Ok(memory)
+            if memory
+                .bytes()
+                .is_some_and(|bytes| bytes >= DeviceMemory::MORE_THAN_ANY_MACHINE) =>
+        {
+            Err("more than any machine has".to_owned())
+        }
         Ok(memory) if memory.bytes().is_some_and(|bytes| bytes > 0) => Ok(memory),
         _ => Err(
             "not a number with a unit (MiB, GiB, TiB, MB, GB, TB) such as 16GiB or 16GB".to_owned(),

@@ -6,6 +6,7 @@ use crate::args::{AskArgs, ConfigArgs};
 use crate::commands::{run_dir, warn_of};
 use crate::failure::Failure;
 use crate::output;
+use crate::printable::inline;
 use crate::progress::percent;
 use crate::settings::{of_run, read_bounded};
 
@@ -25,7 +26,8 @@ pub fn run(args: &AskArgs) -> Result<(), Failure> {
     // What cannot be read at all is an error when it is asked about.
     if let Ok(header) = ImageHeader::read(&image) {
         for warning in header.warnings {
-            output::note(format!("warning: `{}` {warning}", args.image.display()));
+            let image = args.image.display().to_string();
+            output::note(format!("warning: `{}` {warning}", inline(&image)));
         }
     }
     let run_dir = run_dir(args.run.as_ref())?;
@@ -50,7 +52,7 @@ pub fn run(args: &AskArgs) -> Result<(), Failure> {
         output::line(format!(
             "{:>8}  {}",
             percent(answer.probability),
-            answer.answer
+            inline(&answer.answer)
         ));
     }
     Ok(())

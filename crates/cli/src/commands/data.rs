@@ -2,11 +2,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use config_schema::Config;
 use data_pipeline::easy_vqa::{self, Fetched};
-use data_pipeline::{Check, Checked, DataError, Depth, Fault, Split, Thresholds, check, folder};
+use data_pipeline::{
+    Check, Checked, DataError, Depth, Fault, Inputs, OddImage, Source, Split, Thresholds, check,
+    folder,
+};
 use trainer::{Dataset, data_report, training_encoder};
 
 use crate::ActiveModel;
@@ -58,12 +62,14 @@ pub fn run(command: &DataCommand) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Looks at the files of all splits.
-fn look(config: &Config, dataset: &Dataset, depth: Depth) -> Result<Checked, Failure> {
-    let splits = [&dataset.train, &dataset.validation, &dataset.test];
+/// Looks at the files of the splits, the training split first.
+fn look(config: &Config, splits: &[Arc<dyn Source>], depth: Depth) -> Result<Checked, Failure> {
+    let asked: Vec<_> = splits.iter().map(|split| (split.as_ref(), depth)).collect();
     let asked = Check {
-        splits: &splits.map(|split| (split.as_ref(), depth)),
-        inputs: dataset.train.inputs(),
+        splits: &asked,
+        inputs: splits
+            .first()
+            .map_or(Inputs::IMAGES, |train| train.inputs()),
         image_size: config.dataset.image_size,
         threads: available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS)),
     };
@@ -73,26 +79,91 @@ fn look(config: &Config, dataset: &Dataset, depth: Depth) -> Result<Checked, Fai
 
 fn check_files(config: &ConfigArgs, json: bool) -> Result<ExitCode, Failure> {
     let config = config.settings()?.resolved.config;
-    let Checked { files, faults, .. } = look(&config, &Dataset::open(&config)?, Depth::Whole)?;
+    let opened = Dataset::splits(&config);
+    // What can be read of the questions tells which files there should be.
+    let splits: Vec<_> = opened.iter().flatten().cloned().collect();
+    let questions = match DataError::all(opened).and_then(Dataset::of) {
+        Ok(_) => Ok(()),
+        Err(error) if splits.is_empty() && error.each().len() == 1 => return Err(error.into()),
+        Err(error) => Err(error),
+    };
+    let checked = look(&config, &splits, Depth::Whole)?;
+    tell_found(questions.err().as_ref(), &checked, json)
+}
+
+/// Prints what is wrong with questions and files, and what is odd.
+fn tell_found(
+    questions: Option<&DataError>,
+    checked: &Checked,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let Checked {
+        files, faults, odd, ..
+    } = checked;
+    let errors = questions.map_or(&[][..], DataError::each);
+    let more = match questions {
+        Some(DataError::Several { more, .. }) => *more,
+        _ => 0,
+    };
     if json {
-        output::json(&serde_json::json!({ "files": files, "faults": faults }));
+        let error = |error: &DataError| serde_json::json!({ "cause": error.in_full(), "cure": error.hint() });
+        let errors: Vec<_> = errors.iter().map(error).collect();
+        output::json(&serde_json::json!({
+            "questions": errors, "more_questions": more, "files": files, "faults": faults, "odd": odd,
+        }));
     } else {
-        for (number, fault) in (1..).zip(&faults) {
+        let mut numbers = 1..;
+        let mut number = || numbers.next().unwrap_or_default();
+        for error in errors {
+            let cure = error
+                .hint()
+                .map_or_else(String::new, |cure| format!("\n   cure: {cure}"));
+            output::line(format!("{}. {}{cure}", number(), error.in_full()));
+        }
+        if more > 0 {
+            output::line(format!("   and {more} more faults of questions"));
+        }
+        for fault in faults {
             let Fault { cause, cure, .. } = fault;
             let (file, places) = (fault.name(), fault.places());
             output::line(format!(
-                "{number}. {file}: {cause}\n   used by {places}\n   cure: {cure}"
+                "{}. {file}: {cause}\n   used by {places}\n   cure: {cure}",
+                number()
             ));
         }
+        for image in odd {
+            output::line(format!("warning: {} {}", image.name(), image.sentence()));
+        }
     }
-    output::note(match faults.len() {
-        0 => format!("all of {files} files can be used"),
-        faults => format!("{faults} of {files} files cannot be used"),
-    });
-    Ok(match faults.len() {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::from(UNUSABLE),
+    if questions.is_some() {
+        output::note(format!(
+            "{} in the questions",
+            counted(errors.len() + more, "fault", "faults")
+        ));
+    }
+    let of_files = counted(*files, "file", "files");
+    match faults.len() {
+        // No question is left that would name a file.
+        0 if *files == 0 && questions.is_some() => {}
+        0 => output::note(format!("all of {of_files} can be used")),
+        faults => output::note(format!("{faults} of {of_files} cannot be used")),
+    }
+    if !odd.is_empty() {
+        output::note(format!(
+            "{} odd but readable",
+            counted(odd.len(), "image is", "images are")
+        ));
+    }
+    Ok(if faults.is_empty() && questions.is_none() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(UNUSABLE)
     })
+}
+
+/// A number with its noun.
+fn counted(number: usize, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
 }
 
 /// Says where a data set is now.
@@ -110,7 +181,8 @@ fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
     let dataset = Dataset::open(&config)?;
     tell_reading(&dataset);
     let encoder = training_encoder::<ActiveModel>(&config, dataset.train.as_ref())?;
-    let checked = look(&config, &dataset, Depth::Glance)?;
+    let splits = [&dataset.train, &dataset.validation, &dataset.test].map(Arc::clone);
+    let checked = look(&config, &splits, Depth::Glance)?;
     let report = data_report::<ActiveModel>(&config, &encoder, &dataset, &checked.shared);
     for figures in &report.splits {
         let name = figures.split;
@@ -139,7 +211,9 @@ fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
             });
             let shares: Vec<_> = shares.collect();
             output::line(format!(
-                "{name}: {samples} samples, {images} images\n  {}",
+                "{name}: {}, {}\n  {}",
+                counted(samples, "sample", "samples"),
+                counted(images, "image", "images"),
                 shares.join(", ")
             ));
         }
@@ -147,14 +221,15 @@ fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
     if !json {
         report.lines().into_iter().for_each(output::line);
     }
-    for warning in report.warnings(&Thresholds::DEFAULT) {
+    let warnings = OddImage::warnings(&checked.odd).into_iter();
+    for warning in warnings.chain(report.warnings(&Thresholds::DEFAULT)) {
         output::note(format!("warning: {warning}"));
     }
     if !checked.faults.is_empty() {
         output::note(format!(
-            "warning: {} of {} files cannot be used; `aoa data check` lists them",
+            "warning: {} of {} cannot be used; `aoa data check` lists them",
             checked.faults.len(),
-            checked.files
+            counted(checked.files, "file", "files")
         ));
     }
     Ok(())
@@ -214,8 +289,8 @@ fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<
         format!("[\n{}\n]\n", lines.join(",\n")).as_bytes(),
     )?;
     output::note(format!(
-        "{} questions about the images in {}",
-        questions.len(),
+        "{} about the images in {}",
+        counted(questions.len(), "question", "questions"),
         to.display()
     ));
     Ok(())
@@ -233,8 +308,9 @@ fn export_folder(config: &ConfigArgs, count: usize, to: &Path) -> Result<(), Fai
     ];
     let questions = folder::write(to, &splits, count)?;
     output::note(format!(
-        "{questions} questions in {0}; train on them with --dataset folder --data-root {0}",
-        to.display()
+        "{1} in {0}; train on them with --dataset folder --data-root {0}",
+        to.display(),
+        counted(questions, "question", "questions")
     ));
     Ok(())
 }

@@ -1,3 +1,4 @@
+use config_schema::count;
 use data_pipeline::Split;
 use trainer::{Dataset, Skipped, Trained, changed_splits, device, usable};
 
@@ -56,8 +57,9 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     } else {
         let accuracy = percent(result.accuracy);
         output::line(format!(
-            "{split} accuracy {accuracy} on {} samples, step {}",
-            result.samples, trained.step
+            "{split} accuracy {accuracy} on {}, step {}",
+            count(result.samples, "sample"),
+            trained.step
         ));
         for (branch, accuracy) in &result.branches {
             output::line(format!(

@@ -17,7 +17,6 @@ use crate::ActiveModel;
 use crate::args::FitArgs;
 use crate::budget;
 use crate::commands::host;
-use crate::commands::plan::device_memory;
 use crate::failure::{DOES_NOT_FIT, Failure};
 use crate::output;
 
@@ -105,7 +104,7 @@ pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
     let mut settings = args.config.settings()?.ready()?;
     budget::check(&settings)?;
     let config = &settings.resolved.config;
-    let data = Data::open::<ActiveModel>(config)?;
+    let data = Data::open::<ActiveModel>(config, trainer::Dataset::open)?;
     let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     if let Some(micro_batch) = args.measure {
         child::measure(&settings, data, &worst, micro_batch)?;
@@ -115,7 +114,7 @@ pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
         output::note(format!("warning: {warning}"));
     }
     let host = host::checked::<ActiveModel>(&settings, config, &data)?;
-    let (memory, _) = device_memory(&settings);
+    let (memory, _) = settings.planned_memory();
     let segments = match budget_of(config, memory) {
         Some(budget) => choose_segment::<ActiveModel>(config, &worst, budget)?,
         None => None,

@@ -10,7 +10,6 @@ use trainer::plan::WorstCase;
 
 use crate::commands::plan::size;
 use crate::output;
-use crate::progress::gibibytes;
 use crate::settings::Settings;
 
 /// Host memory for data, and where it comes from.
@@ -42,7 +41,7 @@ impl Room {
         Self {
             budget: bytes.map(HostBudget::of_free),
             origin: match bytes {
-                Some(bytes) => format!("of the {} of {whose}", gibibytes(bytes)),
+                Some(bytes) => format!("of the {} of {whose}", size(bytes)),
                 None => format!("of {whose}, which cannot be read"),
             },
         }

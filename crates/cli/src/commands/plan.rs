@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use config_schema::{Config, Device};
+use config_schema::Config;
 use gpu_probe::CudaDevice;
 use serde::Serialize;
 use trainer::host::Data;
 use trainer::memory::{Capacity, budget as budget_of};
 use trainer::plan::{
-    PartBytes, Phase, Plan, Saving, SegmentChoice, WorstCase, choose_segment, plan, savings,
+    PartBytes, Plan, PlannedPhase, Saving, SegmentChoice, WorstCase, choose_segment, plan, savings,
     with_segment,
 };
 
@@ -19,7 +19,6 @@ use crate::commands::host::{HostAnswer, Room};
 use crate::failure::{DOES_NOT_FIT, Failure};
 use crate::output;
 use crate::progress::{self, gibibytes};
-use crate::settings::Settings;
 
 /// What a program reads.
 #[derive(Serialize)]
@@ -49,9 +48,9 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
         output::note(format!("warning: {warning}"));
     }
     let config = &settings.resolved.config;
-    let data = Data::open::<ActiveModel>(config)?;
+    let data = Data::open::<ActiveModel>(config, trainer::Dataset::open)?;
     let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
-    let (memory, whose) = device_memory(&settings);
+    let (memory, whose) = settings.planned_memory();
     let budget_bytes = budget_of(config, memory);
     let segments = match budget_bytes {
         Some(budget) => choose_segment::<ActiveModel>(config, &worst, budget)?,
@@ -91,28 +90,6 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-/// Bytes of the device that would train, or of the smallest card that the preset is for where there is no GPU; and which
-/// that is.
-pub(super) fn device_memory(settings: &Settings) -> (Option<Capacity>, String) {
-    let memory = settings.capacity();
-    if let Some(card) = &settings.card {
-        return (memory, card.place());
-    }
-    let least = settings.resolved.config.preset.min_device_memory.bytes();
-    if least.is_some() {
-        return (
-            least.map(Capacity::from),
-            "the smallest card that the preset is for".to_owned(),
-        );
-    }
-    let whose = match (settings.device, memory) {
-        (Device::Cpu, Some(_)) => "the host",
-        (Device::Cpu, None) => "the host, which cannot be read",
-        _ => "the device, which cannot be read",
-    };
-    (memory, whose.to_owned())
-}
-
 /// Where the budget comes from.
 pub(super) fn origin(config: &Config, memory: Option<Capacity>, whose: &str) -> String {
     if config.hardware.memory_budget.bytes().is_some() {
@@ -126,7 +103,7 @@ pub(super) fn origin(config: &Config, memory: Option<Capacity>, whose: &str) -> 
         let [free, total] = [free, total].map(gibibytes);
         return format!("the {free} that are free of the {total} of {whose}");
     }
-    let memory = memory.map_or_else(|| "memory".to_owned(), |memory| gibibytes(memory.total));
+    let memory = memory.map_or_else(|| "memory".to_owned(), |memory| size(memory.total));
     format!("{part} of the {memory} of {whose}")
 }
 
@@ -215,12 +192,12 @@ fn row(name: &str, bytes: u64) {
     output::line(format!("{name:<60} {:>10}", size(bytes)));
 }
 
-fn name(phase: Phase) -> &'static str {
+fn name(phase: PlannedPhase) -> &'static str {
     match phase {
-        Phase::Forward => "forward pass",
-        Phase::Backward => "backward pass",
-        Phase::Update => "update",
-        Phase::Evaluation => "evaluation",
+        PlannedPhase::Forward => "forward pass",
+        PlannedPhase::Backward => "backward pass",
+        PlannedPhase::Update => "update",
+        PlannedPhase::Evaluation => "evaluation",
     }
 }
 

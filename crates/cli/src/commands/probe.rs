@@ -1,5 +1,6 @@
 use std::fmt::Display;
 
+use config_schema::count;
 use gpu_probe::{Driver, Gpu, Host, Mig, MigInstance, Reading, probe};
 
 use crate::args::ProbeArgs;
@@ -74,7 +75,7 @@ fn show_gpu(gpu: &Gpu) {
         Mig::Unsupported => "not supported".to_owned(),
         Mig::Disabled => "off".to_owned(),
         Mig::Enabled { instances } => match instances.as_result() {
-            Ok(instances) => format!("on; {} instances", instances.len()),
+            Ok(instances) => format!("on; {}", count(instances.len(), "instance")),
             Err(reason) => format!("on; instances not available ({reason})"),
         },
     });
@@ -141,6 +142,16 @@ fn show_host(host: &Host) {
         ),
         None => "no limit".to_owned(),
     });
+    if let Reading::Value(None) = &host.address_space {
+        // Hardly anybody sets one.
+    } else {
+        row("mapped", &host.address_space, |limit| {
+            limit.map_or_else(String::new, |limit| {
+                let [mapped, most] = [limit.mapped, limit.limit].map(gibibytes);
+                format!("{mapped} of {most} (`{}`)", limit.kind.command())
+            })
+        });
+    }
     row("cores", &host.cores, ToString::to_string);
 }
 

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use config_schema::{Config, DatasetName, Device, Preload};
-use data_pipeline::{DataError, ReadingFacts, Split, Thresholds, easy_vqa};
+use config_schema::{Config, DatasetName, Device, Preload, count};
+use data_pipeline::{DataError, OddImage, ReadingFacts, Split, Thresholds, easy_vqa};
 use gpu_probe::CudaDevice;
 use model_api::{DataShape, Model};
 use trainer::host::{Counted, Data, HostPlan};
 use trainer::memory::{Bytes, CardMeter, DeviceMemory, OutOfMemory, budget};
 use trainer::plan::{WorstCase, choose_segment, least, plan, with_segment};
 use trainer::{
-    Checkpoints, Dataset, Run, Skipped, Steps, TrainError, data_report, device, preflight, train,
-    usable,
+    Checkpoints, Dataset, Event, Observer, Run, Skipped, Steps, TrainError, data_report, device,
+    preflight, train, usable,
 };
 
 use crate::ActiveModel;
@@ -24,7 +24,7 @@ use crate::commands::data::announce;
 use crate::commands::host;
 use crate::commands::tell_reading;
 use crate::failure::Failure;
-use crate::interrupt::{INTERRUPTED, Request, on_request};
+use crate::interrupt::{INTERRUPTED, Request, on_request, quit};
 use crate::output;
 use crate::progress::{self, Files};
 use crate::restart::restart;
@@ -65,7 +65,10 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         None => RunFolder::claim(config)?,
     };
     let run_dir = folder.path();
-    let mut observer = progress::observer(args.json);
+    let mut observer = Learning {
+        learning: &requests.learning,
+        observer: progress::observer(args.json),
+    };
     let card = card(config, settings.card.as_ref());
     let begun_at = args.stop_after.map(|_| newest_step(run_dir));
     let opened = device::open(device)?;
@@ -73,6 +76,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         &Run {
             settings: config,
             config_text: &resolved.annotated_toml(),
+            open: Dataset::open,
             run_dir,
             resume: args.resume.is_some(),
             stop_after: args.stop_after.map(|steps| steps as usize),
@@ -85,10 +89,10 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
                 free: settings.card.as_ref().map(|card| card.memory.free),
                 host: settings.host_memory,
                 card: card.as_ref(),
-                interference: None,
+                faults: None,
             },
         },
-        observer.as_mut(),
+        &mut observer,
     );
     drop(opened);
     let summary = match trained {
@@ -105,9 +109,11 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         trained => trained?,
     };
     advice::give(resolved, run_dir, &summary.advice)?;
-    let unmeasured = config.evaluation.question_only_epochs > 0
-        && summary.question_only_accuracy.is_none()
-        && summary.question_only_unmeasured.is_none();
+    let untested = summary.test_accuracy.is_none() && summary.test_unmeasured.is_none();
+    let unmeasured = untested
+        || (config.evaluation.question_only_epochs > 0
+            && summary.question_only_accuracy.is_none()
+            && summary.question_only_unmeasured.is_none());
     let unfinished = summary.steps < summary.total_steps || unmeasured;
     let interrupted = unfinished && requests.stop.load(Ordering::Relaxed);
     Ok(if interrupted {
@@ -173,6 +179,7 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let samples = data.dataset.train.samples().len();
     let report = data_report::<ActiveModel>(config, &data.encoder, &data.dataset, &used.shared);
     let mut warnings = used.skipped.warnings();
+    warnings.extend(OddImage::warnings(&used.odd));
     warnings.extend(report.warnings(&Thresholds::DEFAULT));
     if args.json {
         let readings = data.dataset.readings().into_iter();
@@ -212,7 +219,8 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
                 ..
             } = host;
             output::note(format!(
-                "{preloaded_images} of {images} images are to be preloaded"
+                "to be preloaded: {preloaded_images} of {}",
+                count(images, "image")
             ));
         }
     }
@@ -281,22 +289,50 @@ fn fetch_missing(config: &Config) -> Result<(), DataError> {
 struct Requests {
     stop: Arc<AtomicBool>,
     save: Arc<AtomicBool>,
+    /// Whether the run is past its preparations. Before that there is nothing to save, so nothing to wait for.
+    learning: Arc<AtomicBool>,
+}
+
+/// Passes everything on, and takes note of the start.
+struct Learning<'a> {
+    learning: &'a AtomicBool,
+    observer: Box<dyn Observer>,
+}
+
+impl Observer for Learning<'_> {
+    fn checking(&mut self, done: usize, of: usize) {
+        self.observer.checking(done, of);
+    }
+
+    fn observe(&mut self, event: &Event) {
+        if matches!(event, Event::Start { .. }) {
+            self.learning.store(true, Ordering::Relaxed);
+        }
+        self.observer.observe(event);
+    }
+
+    fn tick(&mut self, step: usize) {
+        self.observer.tick(step);
+    }
 }
 
 impl Requests {
     /// Sets the flags as signals come.
     fn watch(&self) -> Result<(), Failure> {
         let (stop, save) = (self.stop.clone(), self.save.clone());
+        let learning = self.learning.clone();
         on_request(move |request| {
+            if request != Request::Save && !learning.load(Ordering::Relaxed) {
+                output::note("stopped before the first step of this process; nothing is lost");
+                quit();
+            }
             let (flag, says) = match request {
                 Request::Stop => (
                     &stop,
-                    "stopping after this step; press again to quit at once",
+                    "saving a checkpoint and stopping; press again to quit at once",
                 ),
-                Request::SaveAndStop => {
-                    (&stop, "saving a checkpoint after this step, and stopping")
-                }
-                Request::Save => (&save, "saving a checkpoint after this step"),
+                Request::SaveAndStop => (&stop, "saving a checkpoint and stopping"),
+                Request::Save => (&save, "saving a checkpoint"),
             };
             if !flag.swap(true, Ordering::Relaxed) {
                 output::note(says);

@@ -3,11 +3,11 @@ use std::path::Path;
 use aoa_model::weights::{
     LoadError, PublishedPart, Report, export_part, load_part, xvlm_vocabulary,
 };
-use config_schema::{Branches, ImageEncoder};
+use config_schema::{Branches, ImageEncoder, count};
 use data_pipeline::Inputs;
 use model_api::{DataShape, Model};
 use serde_json::json;
-use trainer::randomness::{Purpose, seed};
+use trainer::randomness::{Stream, seed};
 use trainer::{TrainError, Trained, device};
 use weight_files::{TensorInfo, WeightFile, write_safetensors};
 
@@ -56,8 +56,8 @@ fn export(run_dir: &Path, to: &Path, part: PartArg) -> Result<(), Failure> {
     let tensors = export_part(part.into(), trained.model())?;
     write_safetensors(to, &tensors)?;
     output::note(format!(
-        "{} tensors of step {} in {}",
-        tensors.len(),
+        "{} of step {} in {}",
+        count(tensors.len(), "tensor"),
         trained.step,
         to.display()
     ));
@@ -78,7 +78,7 @@ fn import(path: &Path, to: &Path, settings: Settings, json: bool) -> Result<(), 
     let parts = ActiveModel::configure(&config, &shape).map_err(TrainError::Model)?;
     let device = device::open(&settings.device)?;
     // What the file does not have is drawn, and drawn again as it was.
-    device.seed(seed(config.training.seed, Purpose::Weights, 0, 0));
+    device.seed(seed(config.training.seed, Stream::Weights, 0, 0));
     let model = <ActiveModel as Model>::init(&parts, &device);
     let (model, report) =
         load_part(&file, PublishedPart::Xvlm, model).map_err(|error| match error {
@@ -160,8 +160,10 @@ fn inspect(path: &Path, json: bool) -> Result<(), Failure> {
         ));
     }
     output::line(format!(
-        "{} tensors, {parameters} parameters, {bytes} bytes; {}",
-        tensors.len(),
+        "{}, {}, {}; {}",
+        count(tensors.len(), "tensor"),
+        count(parameters, "parameter"),
+        count(bytes, "byte"),
         file.format()
     ));
     for (name, what) in file.unread() {

@@ -226,12 +226,12 @@ fn what_a_run_cannot_reach_is_a_warning() {
                 ("train-1.png", "what?", "blue"),
             ][..],
             &[("test-0.png", "what?", "red")][..],
-            "train: 1 of 2 questions (50.00 %) are cut to 9 words; the longest has 19",
+            "train: 1 of 2 questions (50.00 %) is cut to 9 words; the longest has 19",
         ),
         (
             &[("train-0.png", "what?", "a"), ("train-1.png", "what?", "b")],
             &[("test-0.png", "what?", "c")],
-            "test: the answer list has a right answer to 0 of 1 questions, so accuracy can be at most 0.00 %",
+            "test: the answer list has a right answer to 0 of 1 question, so accuracy can be at most 0.00 %",
         ),
         (
             &[
@@ -312,4 +312,148 @@ fn stats_say_that_files_cannot_be_used() {
         "{}",
         stats.stderr
     );
+}
+
+/// Every line, of every split, with what is wrong with files that good lines name.
+#[test]
+fn all_faults_of_questions_are_listed_with_those_of_files() {
+    let place = exported();
+    let read = |split: &str| fs::read_to_string(place.path().join(format!("ds/{split}.jsonl")));
+    let train = read("train").expect("lines");
+    let mut lines: Vec<_> = train.lines().map(str::to_owned).collect();
+    lines[1] = "{\"image\"".to_owned();
+    lines
+        .extend((0..40).map(|_| {
+            r#"{"image": "train-0.png", "question": " ", "answers": ["red"]}"#.to_owned()
+        }));
+    place.file("ds/train.jsonl", lines.join("\n"));
+    place.file("ds/validation.jsonl", "[]");
+    fs::remove_file(place.path().join("ds/images/test-2.png")).expect("an image");
+
+    let checked = place.run(&on_folder(&["data", "check"], &[]));
+    assert_eq!(checked.code, Some(3), "{}", checked.stderr);
+    for expected in [
+        "1. `ds/train.jsonl`, line 2: expected one JSON object a line",
+        "\n41. `ds/train.jsonl`, line 56: expected a question that is not blank",
+        "\n42. `ds/validation.jsonl`, line 1: expected one JSON object a line, found the start of a JSON array",
+        "\n43. ds/images/test-2.png: it is missing",
+    ] {
+        assert!(checked.stdout.contains(expected), "{}", checked.stdout);
+    }
+    for expected in ["42 faults in the questions", "1 of 4 files cannot be used"] {
+        assert!(checked.stderr.contains(expected), "{}", checked.stderr);
+    }
+    let json = place.run(&on_folder(&["data", "check"], &["--json"]));
+    let found: Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(found["questions"].as_array().map(Vec::len), Some(42));
+    assert_eq!(found["faults"].as_array().map(Vec::len), Some(1));
+
+    // A run names the first of them and how many there are.
+    let words = [
+        "the data set has 42 faults",
+        "`ds/train.jsonl`, line 2: expected one JSON object",
+        "and 22 more",
+        "aoa data check",
+    ];
+    place.fails(3, &words, &on_folder(&["train", "--dry-run"], &[]));
+    place.fails(3, &words, &training(&[]));
+}
+
+/// Images whose files are odd and whose pixels are right.
+#[test]
+fn odd_images_are_counted_and_named_and_used() {
+    let place = exported();
+    fs::remove_file(place.path().join("ds/statistical_words.json")).expect("words");
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data-pipeline/tests/images/jpeg");
+    for (image, case) in [
+        ("train-0.png", "no_eoi.jpg"),
+        ("train-1.png", "half_eoi.jpg"),
+        ("train-2.png", "no_eoi.jpg"),
+        ("validation-0.png", "no_eoi.jpg"),
+        ("test-1.png", "stray_bytes_before_the_end.jpg"),
+    ] {
+        let image = place.path().join("ds/images").join(image);
+        fs::copy(cases.join(case), image).expect("an image");
+    }
+    let kinds = [
+        "warning: 4 images have no end marker, and all pixels can be read: `ds/images/train-0.png`, `ds/images/train-1.png`, \
+         `ds/images/train-2.png`, 1 more, which `aoa data check` lists",
+        "warning: 1 image has stray bytes, and all pixels can be read: `ds/images/test-1.png`",
+    ];
+    let checked = place.ok(&on_folder(&["data", "check"], &[]));
+    for file in ["train-0", "train-1", "train-2", "validation-0"] {
+        let line = format!("warning: ds/images/{file}.png has no end marker\n");
+        assert!(checked.stdout.contains(&line), "{}", checked.stdout);
+    }
+    assert!(
+        checked.stdout.contains("test-1.png has "),
+        "{}",
+        checked.stdout
+    );
+    assert!(
+        checked.stderr.contains("5 images are odd but readable"),
+        "{}",
+        checked.stderr
+    );
+    let json = place.ok(&on_folder(&["data", "check"], &["--json"]));
+    let found: Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(found["odd"].as_array().map(Vec::len), Some(5));
+    assert_eq!(found["odd"][0]["oddities"][0], "has no end marker");
+
+    let dry = place.ok(&on_folder(&["train", "--dry-run"], &[]));
+    let stats = place.ok(&on_folder(&["data", "stats"], &[]));
+    let trained = place.ok(&training(&["--stop-after", "1"]));
+    for outcome in [dry, trained] {
+        for kind in kinds {
+            assert!(outcome.stderr.contains(kind), "{kind}: {}", outcome.stderr);
+        }
+    }
+    assert!(stats.stderr.contains(kinds[0]), "{}", stats.stderr);
+    let metrics = fs::read_to_string(place.path().join("run/metrics.jsonl")).expect("metrics");
+    assert!(metrics.contains("4 images have no end marker"), "{metrics}");
+}
+
+/// What has no end, or never begins, does not hang whoever reads it.
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_refused_wherever_a_file_is_read() {
+    for file in [
+        "train.jsonl",
+        "validation.jsonl",
+        "test.jsonl",
+        "statistical_words.json",
+        "images/train-1.png",
+        "images/test-1.png",
+        "features/train-1.png.safetensors",
+    ] {
+        for device in [false, true] {
+            let place = Place::new();
+            place.ok(&[
+                "data", "export", "--preset", "cpu", "--format", "folder", "--count", "4", "--to",
+                "ds",
+            ]);
+            let path = place.path().join("ds").join(file);
+            fs::remove_file(&path).expect("a file");
+            if device {
+                std::os::unix::fs::symlink("/dev/zero", &path).expect("a link");
+            } else {
+                let made = std::process::Command::new("mkfifo").arg(&path).status();
+                assert!(made.is_ok_and(|status| status.success()));
+            }
+            for command in [
+                &["data", "check"][..],
+                &["data", "stats"],
+                &["train", "--dry-run"],
+            ] {
+                let outcome = place.run(&on_folder(command, &["--set", "model.fine_form=cfr"]));
+                let said = format!("{}{}", outcome.stdout, outcome.stderr);
+                let flat: String = said.split_whitespace().collect();
+                let warned = command[1] == "stats" && flat.contains("filescannotbeused");
+                assert!(
+                    warned || (outcome.code == Some(3) && flat.contains("isnotaregularfile")),
+                    "{file}, {command:?}: {said}"
+                );
+            }
+        }
+    }
 }

@@ -15,7 +15,13 @@ fn samples(name: &str) -> PathBuf {
 
 fn import(place: &Place, name: &str, more: &[&str]) -> crate::support::Outcome {
     let source = samples(name);
-    let mut arguments = vec!["data", "import", source.to_str().expect("a path"), "--to", "ds"];
+    let mut arguments = vec![
+        "data",
+        "import",
+        source.to_str().expect("a path"),
+        "--to",
+        "ds",
+    ];
     arguments.extend(more);
     place.ok(&arguments)
 }
@@ -31,17 +37,35 @@ fn an_import_says_what_it_recognised_and_counts_each_split() {
         "test: 3 questions about 2 images (test 3)",
         "images train2014: 3 in ",
     ] {
-        assert!(outcome.stdout.contains(words), "{words}: {}", outcome.stdout);
+        assert!(
+            outcome.stdout.contains(words),
+            "{words}: {}",
+            outcome.stdout
+        );
     }
-    assert!(outcome.stderr.contains("--dataset folder --data-root ds"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("--dataset folder --data-root ds"),
+        "{}",
+        outcome.stderr
+    );
     assert!(!outcome.stderr.contains("missing"), "{}", outcome.stderr);
     let entries: Vec<_> = fs::read_dir(place.path().join("ds")).expect("ds").collect();
     assert_eq!(entries.len(), 4, "no image is copied: {entries:?}");
     place.ok(&["data", "check", "--dataset", "folder", "--data-root", "ds"]);
 
     let source = samples("vqa2");
-    let again = ["data", "import", source.to_str().expect("a path"), "--to", "ds"];
-    place.fails(3, &["ds", "is there already", "name a new or an empty folder"], &again);
+    let again = [
+        "data",
+        "import",
+        source.to_str().expect("a path"),
+        "--to",
+        "ds",
+    ];
+    place.fails(
+        3,
+        &["ds", "is there already", "name a new or an empty folder"],
+        &again,
+    );
     let json = import_json(&place);
     assert_eq!(json["splits"][0]["questions"], 6);
 }

@@ -257,3 +257,62 @@ fn shapes_are_asked_about_in_chinese() {
         "{vocabulary}"
     );
 }
+
+#[test]
+fn questions_without_a_right_answer_are_counted_and_left_out_of_training() {
+    let train = lines(&[
+        PLAIN[0],
+        PLAIN[1],
+        r#""question": "q", "answers": ["", "", " "]"#,
+        r#""question": "q", "answers": {"red": 0}"#,
+        PLAIN[0],
+        PLAIN[1],
+    ]);
+    let warning = "2 questions have no right answer, because every answer is blank or has the score 0; training leaves";
+    for branches in ["fine", "both"] {
+        let place = data_set(train.as_bytes(), lines(&PLAIN[..1]).as_bytes());
+        place.file("ds/validation.jsonl", lines(PLAIN));
+        let branches = format!("model.branches={branches}");
+        let sets = ["--set", &branches, "--set", "xvlm.dropout=0"];
+        let dry = dry_run(&place, &[&sets[..], &["--json"]].concat());
+        assert_eq!(dry.code, Some(0), "{}", dry.stderr);
+        let plan: serde_json::Value = serde_json::from_str(&dry.stdout).expect("JSON");
+        assert_eq!(plan["training_samples"], 4);
+        let trained = place.ok(&[&["train"], SMALL, FOLDER, &sets].concat());
+        for outcome in [dry, trained] {
+            assert!(outcome.stderr.contains(warning), "{}", outcome.stderr);
+        }
+    }
+}
+
+#[test]
+fn answers_that_are_numbers_keep_their_digits() {
+    let train = lines(&[
+        r#""question": "how much?", "answers": 2.50, "question_id": 18446744073709551617"#,
+        r#""question": "how much?", "answers": [1e3], "question_id": 7"#,
+    ]);
+    let place = data_set(train.as_bytes(), lines(&PLAIN[..1]).as_bytes());
+    place.ok(&[
+        &[
+            "data", "export", "--preset", "cpu", "--split", "train", "--to", "out",
+        ],
+        FOLDER,
+        &[
+            "--set",
+            "dataset.answer_normalisation=none",
+            "--set",
+            "dataset.validation_fraction=0.5",
+        ],
+    ]
+    .concat());
+    let text = fs::read_to_string(place.path().join("out/questions.json")).expect("questions");
+    let questions: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let question = &questions[0];
+    // The other one is held out.
+    if question["question_id"] == 7 {
+        assert_eq!(question["answers"], serde_json::json!({ "1e3": 1.0 }));
+    } else {
+        assert_eq!(question["question_id"], "18446744073709551617");
+        assert_eq!(question["answers"], serde_json::json!({ "2.50": 1.0 }));
+    }
+}

@@ -10,7 +10,7 @@ use super::{
     order,
 };
 use crate::{
-    Family, KeyPath, LearningRates,
+    Family, KeyPath, LearningRates, count,
     error::excerpt,
     render,
     resume::decides_the_result,
@@ -187,7 +187,8 @@ fn effective_batch(member: &Member, findings: &mut Findings) {
         ];
         let nearest: Vec<String> = nearest.into_iter().flatten().map(product).collect();
         let help = format!(
-            "no number of micro-batches of {batch_size} samples comes near; {} does",
+            "no number of micro-batches of {} comes near; {} does",
+            count(batch_size, "sample"),
             nearest.join(" or ")
         );
         ([BATCH].as_slice(), help)

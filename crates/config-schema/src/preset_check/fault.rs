@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 
 use super::Rule;
 use crate::{
-    LearningRates, Problem,
+    LearningRates, Problem, count,
     rules::DOES_NOT_DIVIDE,
     source::Source,
     warning::{StatedKey, Warning},
@@ -214,9 +214,9 @@ pub enum Fault {
     },
     /// What a run keeps does not fit into host memory.
     #[error(
-        "`{preset}` keeps {} in host memory, and is for machines with {} of it ({host_of}): up to {waiting} samples wait \
-         in the prefetch queue",
-        .kept.display().iec(), .host.display().iec()
+        "`{preset}` keeps {} in host memory, and is for machines with {} of it ({host_of}): up to {} in the \
+         prefetch queue",
+        .kept.display().iec(), .host.display().iec(), wait(*waiting)
     )]
     QueueTooLarge {
         /// The preset.
@@ -270,9 +270,18 @@ fn rates(lower: &MemberRate, higher: &MemberRate, declared: LearningRates) -> St
         );
     }
     format!(
-        "preset `{}` has smaller micro-batches than `{}` ({} samples against {}), but a higher learning rate: {both}",
-        lower.preset, higher.preset, lower.batch_size, higher.batch_size
+        "preset `{}` has smaller micro-batches than `{}` ({} against {}), but a higher learning rate: {both}",
+        lower.preset,
+        higher.preset,
+        count(lower.batch_size, "sample"),
+        higher.batch_size
     )
+}
+
+/// `1 sample waits`, or `2 samples wait`.
+fn wait(samples: usize) -> String {
+    let verb = if samples == 1 { "waits" } else { "wait" };
+    format!("{} {verb}", count(samples, "sample"))
 }
 
 impl Fault {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::votes::best_score;
+use crate::counted::counted;
 
 /// Examples that a sentence gives.
 const EXAMPLES: usize = 3;
@@ -33,10 +34,10 @@ pub struct ReadingFacts {
     pub scored: usize,
     /// Questions without answers.
     pub unanswered: usize,
-    /// Questions with scores of which none is above 0, as an import may have them.
-    pub no_right_answer: usize,
-    /// Questions of which every answer is blank.
-    pub only_blank: usize,
+    /// Questions without a right answer: every answer is blank, or has the score 0.
+    pub none_right: usize,
+    /// Those of them that training leaves out.
+    pub left_out: usize,
     /// Blank answers and votes. Blank votes count among the annotators.
     pub blank_answers: usize,
     /// Each answer that is written in another way than it counts, with up to 8 such spellings.
@@ -68,9 +69,9 @@ impl ReadingFacts {
         let mut warnings = Vec::new();
         if self.votes() > 0 && self.right_lists > 0 {
             warnings.push(format!(
-                "of the lists of answers, {} are read as votes of annotators, because an answer is repeated in them or in lists \
+                "of the lists of answers, {} read as votes of annotators, because an answer is repeated in them or in lists \
                  as long, and {} as answers that are all right",
-                self.votes(),
+                counted(self.votes(), "is", "are"),
                 self.right_lists
             ));
         }
@@ -84,10 +85,14 @@ impl ReadingFacts {
                 best_score(annotators, annotators)
             ));
         }
-        if self.only_blank > 0 {
+        if self.none_right > 0 {
+            let questions = counted(self.none_right, "question has", "questions have");
+            let left_out = match self.left_out {
+                0 => String::new(),
+                left_out => format!("; training leaves {left_out} out"),
+            };
             warnings.push(format!(
-                "{} only blank answers, so that no answer is right",
-                counted(self.only_blank, "question has", "questions have")
+                "{questions} no right answer, because every answer is blank or has the score 0{left_out}"
             ));
         }
         self.named(warnings)
@@ -129,10 +134,6 @@ impl ReadingFacts {
                 examples.join("; ")
             ));
         }
-        if self.no_right_answer > 0 {
-            let none = counted(self.no_right_answer, "question has", "questions have");
-            notes.push(format!("{none} no answer with a score above 0"));
-        }
         if self.unanswered > 0 {
             let unanswered = counted(self.unanswered, "question has", "questions have");
             notes.push(format!("{unanswered} no answers"));
@@ -158,11 +159,6 @@ impl ReadingFacts {
             .map(|sentence| format!("`{file}`: {sentence}"))
             .collect()
     }
-}
-
-/// A number with its noun and verb.
-fn counted(number: usize, one: &str, more: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { more })
 }
 
 /// A text for a sentence, cut where it is long.

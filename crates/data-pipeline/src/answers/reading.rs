@@ -37,9 +37,12 @@ impl ReadAnswers {
         repeats.then_some(given.len())
     }
 
-    /// Whether it is a list of nothing.
-    pub(crate) fn is_empty_list(&self) -> bool {
-        matches!(self, Self::Given(given) if given.is_empty())
+    /// Whether no answer is given, not even a blank one.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Given(given) => given.is_empty(),
+            Self::Scored(scored) => scored.is_empty(),
+        }
     }
 }
 
@@ -49,7 +52,7 @@ impl AnswerReading {
         self.vote_lengths.contains(&length) || answers.repeating().is_some()
     }
 
-    /// What the answers are worth, each distinct one once; `facts` takes note of how they were read.
+    /// What the answers are worth, each distinct one once; nothing where none is right. `facts` takes note of how they were read.
     pub(crate) fn read(&self, answers: &ReadAnswers, facts: &mut ReadingFacts) -> Vec<Answer> {
         let read = match answers {
             ReadAnswers::Given(given) if self.votes(answers, given.len()) => {
@@ -95,6 +98,9 @@ impl AnswerReading {
                     }
                 }
                 let total: f32 = read.iter().map(|answer| answer.score).sum();
+                if total <= 0.0 {
+                    read.clear();
+                }
                 for answer in &mut read {
                     answer.weight = answer.score / total;
                 }
@@ -102,7 +108,7 @@ impl AnswerReading {
             }
         };
         if read.is_empty() {
-            facts.only_blank += 1;
+            facts.none_right += 1;
         }
         read
     }

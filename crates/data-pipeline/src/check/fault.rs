@@ -1,5 +1,4 @@
 use std::borrow::Cow;
-use std::error::Error;
 use std::fmt::{self, Write};
 
 use serde::Serialize;
@@ -178,15 +177,7 @@ fn cause(error: &DataError) -> String {
             format!("expected {expected} regions x features, as most have, found {found}")
         }
         DataError::Panicked { message, .. } => format!("reading it panicked: {message}"),
-        other => {
-            let mut text = other.to_string();
-            let mut source = other.source();
-            while let Some(error) = source {
-                let _ = write!(text, ": {error}");
-                source = error.source();
-            }
-            text
-        }
+        other => other.in_full(),
     };
     printable(&text).into_owned()
 }

@@ -6,8 +6,9 @@ use crossbeam_channel::unbounded;
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::fault::{Fault, Use};
+use super::odd::OddImage;
 use super::shared::{Seen, SharedImages, shared};
-use super::stamp::Stamp;
+use super::stamp::Glance;
 use crate::error::DataError;
 use crate::image::{ExifOrientation, RgbImage};
 use crate::inputs::{Inputs, RegionShape};
@@ -43,6 +44,8 @@ pub struct Checked {
     pub files: usize,
     /// Those that cannot be used, in the order in which samples use them first.
     pub faults: Vec<Fault>,
+    /// Images that can be used although their files are odd, in the same order.
+    pub odd: Vec<OddImage>,
     /// Images that splits have in common.
     pub shared: Vec<SharedImages>,
 }
@@ -98,11 +101,22 @@ pub fn check(asked: Check, progress: &mut dyn FnMut(usize, usize)) -> Result<Che
         .filter(|(item, _)| item.kind == Kind::Image || !asked.inputs.images)
         .map(|(item, look)| Seen {
             users: &item.users,
-            stamp: look.as_ref().ok().copied().flatten(),
+            stamp: look
+                .as_ref()
+                .ok()
+                .and_then(|glance| Some(glance.as_ref()?.stamp)),
         })
         .collect();
+    let odd = items.iter().zip(&looks).filter_map(|(item, look)| {
+        let oddities = &look.as_ref().ok()?.as_ref()?.oddities;
+        (!oddities.is_empty()).then(|| OddImage {
+            file: item.name.clone(),
+            oddities: oddities.clone(),
+        })
+    });
     Ok(Checked {
         files: items.len(),
+        odd: odd.collect(),
         shared: shared(&sources, &seen),
         faults: faults(&sources, &items, &looks),
     })
@@ -146,7 +160,7 @@ fn items(asked: Check) -> Vec<Item> {
 }
 
 impl Item {
-    fn look(&self, asked: Check) -> Result<Option<Stamp>, DataError> {
+    fn look(&self, asked: Check) -> Result<Option<Glance>, DataError> {
         let (split, image) = self.users[0];
         let (source, _) = asked.splits[split];
         let look = || match (self.kind, asked.inputs.regions) {
@@ -170,19 +184,29 @@ fn image_of(
     image: usize,
     depth: Depth,
     side: usize,
-) -> Result<Option<Stamp>, DataError> {
-    let stamp = source.glance(image)?;
+) -> Result<Option<Glance>, DataError> {
+    let mut glance = source.glance(image)?;
     if depth == Depth::Whole {
         let encoded = source.encoded_image(image)?;
-        // No image fails for being turned.
-        let made = RgbImage::decode(&encoded, ExifOrientation::Ignore)
-            .and_then(|decoded| decoded.image.resize(side, side));
-        made.map_err(|error| DataError::Image {
+        let decode = || {
+            // No image fails for being turned.
+            let decoded = RgbImage::decode(&encoded, ExifOrientation::Ignore)?;
+            decoded.image.resize(side, side)?;
+            Ok(decoded.warnings)
+        };
+        let warnings = decode().map_err(|error| DataError::Image {
             image: source.image_name(image),
             source: error,
         })?;
+        if let Some(glance) = &mut glance {
+            for warning in warnings {
+                if !glance.oddities.contains(&warning) {
+                    glance.oddities.push(warning);
+                }
+            }
+        }
     }
-    Ok(stamp)
+    Ok(glance)
 }
 
 fn regions_of(
@@ -209,7 +233,7 @@ fn regions_of(
 fn faults(
     splits: &[&dyn Source],
     items: &[Item],
-    looks: &[Result<Option<Stamp>, DataError>],
+    looks: &[Result<Option<Glance>, DataError>],
 ) -> Vec<Fault> {
     let broken: Vec<_> = items
         .iter()

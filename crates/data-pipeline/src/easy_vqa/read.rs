@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::NAME;
-use crate::error::DataError;
+use crate::error::{DataError, Errors};
 use crate::files;
 use crate::text::AnswerList;
 
@@ -84,7 +84,16 @@ impl Layout<'_> {
                 }),
             }
         };
-        rows.into_iter().enumerate().map(entry).collect()
+        let mut errors = Errors::default();
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in rows.into_iter().enumerate() {
+            match entry(row) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => errors.add(error),
+            }
+        }
+        errors.none()?;
+        Ok(entries)
     }
 }
 

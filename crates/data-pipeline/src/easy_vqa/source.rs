@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::read::Layout;
-use crate::check::Stamp;
+use crate::check::Glance;
 use crate::error::DataError;
 use crate::hold_out::HoldOut;
 use crate::image_file;
@@ -92,7 +92,7 @@ impl Source for EasyVqa {
         image_file::read(self.path(image)?)
     }
 
-    fn glance(&self, image: usize) -> Result<Option<Stamp>, DataError> {
+    fn glance(&self, image: usize) -> Result<Option<Glance>, DataError> {
         image_file::glance(self.path(image)?).map(Some)
     }
 

@@ -1,11 +1,9 @@
-use std::fmt;
-
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::answers::{ReadAnswers, normalise_answer};
+use crate::json::{Json, Problem, WORD};
 use crate::sample::Answer;
 
 /// Most answers of a question.
@@ -26,37 +24,24 @@ pub(super) struct Line {
     pub(super) fields: Map<String, Value>,
 }
 
-/// The answers of a line and nothing else of it.
-#[derive(Debug, Deserialize)]
-pub(super) struct AnswersAlone {
-    #[serde(default)]
-    pub(super) answers: Option<Answers>,
-}
-
-/// Answers in JSON.
-#[derive(Debug)]
-pub(super) struct Answers(pub(super) ReadAnswers);
-
-impl From<&[Answer]> for Answers {
-    /// What is read again as these answers.
-    fn from(answers: &[Answer]) -> Self {
-        Self(match answers {
-            [only] if (only.score - 1.0).abs() < f32::EPSILON => {
-                // Votes that agree are the one form that is not normalised.
-                let times = if normalise_answer(&only.text) == only.text {
-                    1
-                } else {
-                    AGREED
-                };
-                ReadAnswers::Given(vec![only.text.clone(); times])
-            }
-            several => {
-                let scored = several
-                    .iter()
-                    .map(|answer| (answer.text.clone(), answer.score));
-                ReadAnswers::Scored(scored.collect())
-            }
-        })
+/// What is read again as these answers.
+pub(super) fn written(answers: &[Answer]) -> ReadAnswers {
+    match answers {
+        [only] if (only.score - 1.0).abs() < f32::EPSILON => {
+            // Votes that agree are the one form that is not normalised.
+            let times = if normalise_answer(&only.text) == only.text {
+                1
+            } else {
+                AGREED
+            };
+            ReadAnswers::Given(vec![only.text.clone(); times])
+        }
+        several => {
+            let scored = several
+                .iter()
+                .map(|answer| (answer.text.clone(), answer.score));
+            ReadAnswers::Scored(scored.collect())
+        }
     }
 }
 
@@ -91,64 +76,37 @@ impl Serialize for InOrder<'_> {
     }
 }
 
-impl<'de> Deserialize<'de> for Line {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(LineVisitor)
-    }
-}
-
-struct LineVisitor;
-
-/// Takes the value of a field that a line has once.
-fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
-    place: &mut Option<T>,
-    name: &'static str,
-    map: &mut A,
-) -> Result<(), A::Error> {
-    if place.is_some() {
-        return Err(A::Error::duplicate_field(name));
-    }
-    *place = Some(map.next_value()?);
-    Ok(())
-}
-
-impl<'de> Visitor<'de> for LineVisitor {
-    type Value = Line;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with `image`, `question` and `answers`")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Line, A::Error> {
+impl Line {
+    /// # Errors
+    /// When the value is no line of questions.
+    pub(super) fn read(json: Json) -> Result<Self, Problem> {
         let (mut image, mut question) = (None, None);
-        let (mut answers, mut entities) = (None::<Option<Answers>>, None::<Option<Vec<String>>>);
+        let (mut answers, mut entities) = (None, None);
         let mut fields = Map::new();
-        while let Some(name) = map.next_key::<String>()? {
-            match name.as_str() {
-                "image" => once(&mut image, "image", &mut map)?,
-                "question" => once(&mut question, "question", &mut map)?,
-                "answers" => once(&mut answers, "answers", &mut map)?,
-                "entities" => once(&mut entities, "entities", &mut map)?,
-                _ if fields.contains_key(&name) => {
-                    return Err(A::Error::custom(format!("duplicate field `{name}`")));
-                }
+        for (name, value) in json.members("an object with `image`, `question` and `answers`")? {
+            match &*name {
+                "image" => image = Some(value.word(WORD)?),
+                "question" => question = Some(value.word(WORD)?),
+                "answers" => answers = Some(read_answers(value)?),
+                "entities" if value.is_null() => {}
+                "entities" => entities = Some(value.words("a list of words or phrases")?),
                 _ => {
-                    fields.insert(name, map.next_value()?);
+                    fields.insert(name.into_owned(), value.value()?);
                 }
             }
         }
         if answers.is_none()
             && let Some(name) = fields.keys().find(|name| means_answers(name))
         {
-            return Err(A::Error::custom(format!(
-                "missing field `answers`, did you mean it by `{name}`?"
-            )));
+            let what = format!("missing field `answers`, did you mean it by `{name}`?");
+            return Err(json.wrong(&what));
         }
-        Ok(Line {
-            image: image.ok_or_else(|| A::Error::missing_field("image"))?,
-            question: question.ok_or_else(|| A::Error::missing_field("question"))?,
-            answers: answers.flatten().map(|Answers(answers)| answers),
-            entities: entities.flatten(),
+        let missing = |name| json.wrong(&format!("missing field `{name}`"));
+        Ok(Self {
+            image: image.ok_or_else(|| missing("image"))?,
+            question: question.ok_or_else(|| missing("question"))?,
+            answers: answers.flatten(),
+            entities,
             fields,
         })
     }
@@ -159,112 +117,55 @@ fn means_answers(name: &str) -> bool {
     strsim::osa_distance(&name.to_lowercase(), "answers") <= 1
 }
 
-impl<'de> Deserialize<'de> for Answers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnswersVisitor).map(Self)
-    }
+/// The answers of a line and nothing else of it; nothing where they cannot be read.
+pub(super) fn answers_alone(text: &str) -> Option<ReadAnswers> {
+    let answers = Json::parse(text).ok()?.find("answers")?;
+    read_answers(answers).ok().flatten()
 }
 
-struct AnswersVisitor;
+/// A list of answers, an object from answer to score, or one answer; nothing where there is null.
+fn read_answers(json: Json) -> Result<Option<ReadAnswers>, Problem> {
+    if json.is_null() {
+        return Ok(None);
+    }
+    if json.is_object() {
+        return scored(json).map(Some);
+    }
+    let Some(elements) = json.elements() else {
+        let one = json.word("a list of answers or an object from answer to score")?;
+        return Ok(Some(ReadAnswers::Given(vec![one])));
+    };
+    let mut given = Vec::new();
+    for element in elements {
+        room_for_more(json, given.len())?;
+        given.push(element.word("an answer in quotation marks, or a number")?);
+    }
+    Ok(Some(ReadAnswers::Given(given)))
+}
 
-fn room_for_more<E: Error>(answers: usize) -> Result<(), E> {
+fn scored(json: Json) -> Result<ReadAnswers, Problem> {
+    let mut scored: Vec<(String, f32)> = Vec::new();
+    for pair in json.pairs() {
+        let (answer, score) = pair?;
+        let answer = answer.trim().to_owned();
+        let score: f32 = score.read()?;
+        if scored.iter().any(|(known, _)| *known == answer) {
+            return Err(json.wrong(&format!("answer `{answer}` has a score already")));
+        }
+        if !(0.0..=1.0).contains(&score) {
+            let what = format!("the score of `{answer}` is {score}: expected 0 to 1");
+            return Err(json.wrong(&what));
+        }
+        room_for_more(json, scored.len())?;
+        scored.push((answer, score));
+    }
+    Ok(ReadAnswers::Scored(scored))
+}
+
+fn room_for_more(json: Json, answers: usize) -> Result<(), Problem> {
     if answers < MAX_ANSWERS {
         Ok(())
     } else {
-        Err(E::custom(format!(
-            "a question has at most {MAX_ANSWERS} answers"
-        )))
+        Err(json.wrong(&format!("a question has at most {MAX_ANSWERS} answers")))
     }
-}
-
-/// One answer: a word, or a number as it is written.
-struct Word(String);
-
-impl<'de> Deserialize<'de> for Word {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WordVisitor).map(Self)
-    }
-}
-
-struct WordVisitor;
-
-impl Visitor<'_> for WordVisitor {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an answer in quotation marks, or a number")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
-        Ok(text.to_owned())
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<String, E> {
-        Ok(number.to_string())
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<String, E> {
-        Ok(number.to_string())
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<String, E> {
-        Ok(number.to_string())
-    }
-}
-
-impl<'de> Visitor<'de> for AnswersVisitor {
-    type Value = ReadAnswers;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of answers or an object from answer to score")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<ReadAnswers, E> {
-        WordVisitor.visit_str(text).map(one)
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<ReadAnswers, E> {
-        WordVisitor.visit_u64(number).map(one)
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<ReadAnswers, E> {
-        WordVisitor.visit_i64(number).map(one)
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<ReadAnswers, E> {
-        WordVisitor.visit_f64(number).map(one)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ReadAnswers, A::Error> {
-        let mut given = Vec::new();
-        while let Some(Word(answer)) = list.next_element()? {
-            room_for_more(given.len())?;
-            given.push(answer);
-        }
-        Ok(ReadAnswers::Given(given))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ReadAnswers, A::Error> {
-        let mut scored: Vec<(String, f32)> = Vec::new();
-        while let Some((answer, score)) = map.next_entry::<String, f32>()? {
-            let answer = answer.trim().to_owned();
-            if scored.iter().any(|(known, _)| *known == answer) {
-                return Err(A::Error::custom(format!(
-                    "answer `{answer}` has a score already"
-                )));
-            }
-            if !(0.0..=1.0).contains(&score) {
-                return Err(A::Error::custom(format!(
-                    "the score of `{answer}` is {score}: expected 0 to 1"
-                )));
-            }
-            room_for_more(scored.len())?;
-            scored.push((answer, score));
-        }
-        Ok(ReadAnswers::Scored(scored))
-    }
-}
-
-fn one(answer: String) -> ReadAnswers {
-    ReadAnswers::Given(vec![answer])
 }

@@ -1,18 +1,22 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path};
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::{Map, Value};
 
-use super::line::{AnswersAlone, Line};
+use super::line::{Line, answers_alone};
 use super::manifest::{LineReading, Manifest};
 use super::{Layout, NAME, features};
 use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
 use crate::check::{Fault, Faults};
-use crate::error::{ARRAY, DataError};
+use crate::error::{ARRAY, DataError, Errors};
 use crate::files;
 use crate::inputs::{Inputs, RegionShape, most_tokens};
+use crate::json::Json;
 use crate::sample::{Answer, Sample, Split};
+
+/// What a line has that begins an object and does not end it.
+const OPEN_OBJECT: &str = "the start of an object that goes on";
 
 /// Most characters of a line that a message repeats.
 const LONGEST_QUOTE: usize = 300;
@@ -46,83 +50,63 @@ pub(super) fn read(
         return Err(missing(layout, &layout.images()));
     }
     let path = layout.questions(split);
-    let mut samples = Vec::new();
-    let mut images = Vec::new();
-    let mut positions = HashMap::new();
-    let mut with_entities = None;
-    let mut lines = Vec::new();
-    let mut given = Given {
+    if !files::is_file(&path)? {
+        return Err(missing(layout, &path));
+    }
+    let mut questions = Questions {
+        path: &path,
         split,
         reading,
         imported: manifest.is_some(),
         with_answers: None,
+        with_entities: None,
+        positions: HashMap::new(),
+        images: Vec::new(),
+        samples: Vec::new(),
+        lines: Vec::new(),
         facts: ReadingFacts {
             file: path.clone(),
             ..ReadingFacts::default()
         },
     };
-    if !files::is_file(&path)? {
-        return Err(missing(layout, &path));
-    }
+    let mut errors = Errors::default();
     for line in files::lines(&path)? {
-        let (number, text) = line?;
-        let text = text.as_str();
-        if text.trim().is_empty() {
-            given.facts.blank_lines += 1;
+        let read = line.and_then(|(number, text)| questions.line(number, &text));
+        let Err(error) = read else {
             continue;
+        };
+        let ends = ends_reading(&error, questions.is_empty() && errors.is_empty());
+        errors.add(error);
+        if ends {
+            break;
         }
-        let line = Place {
-            path: &path,
-            number,
-        };
-        let Line {
-            image,
-            question,
-            answers,
-            entities,
-            mut fields,
-        } = line.parse(text)?;
-        let own = match manifest {
-            Some(_) => LineReading::take(&mut fields)
-                .map_err(|expected| line.unexpected(expected, text))?,
-            None => LineReading::default(),
-        };
-        let position = if let Some(known) = positions.get(&image) {
-            *known
-        } else {
-            positions.insert(image.clone(), images.len());
-            images.push(image);
-            images.len() - 1
-        };
-        if *with_entities.get_or_insert(entities.is_some()) != entities.is_some() {
-            let expected = "`entities` on all lines or on none";
-            return Err(line.unexpected(expected, text));
-        }
-        let answers = given.answers(&line, answers, &own, text)?;
-        given.note_fields(&fields);
-        lines.push(number);
-        samples.push(Sample {
-            image: position,
-            question,
-            answers,
-            entities: entities.unwrap_or_default(),
-            fields,
-        });
     }
-    given.facts.questions = samples.len();
-    if samples.is_empty() {
+    let Questions {
+        samples,
+        images,
+        lines,
+        with_entities,
+        mut facts,
+        ..
+    } = questions;
+    facts.questions = samples.len();
+    if samples.is_empty() && errors.is_empty() {
         return Err(DataError::EmptyList { path });
     }
-    if let Some(error) = match manifest {
-        Some(manifest) => manifest.missing_folder(layout.0, &images)?,
-        None => None,
-    } {
+    if let Some(manifest) = manifest
+        && let Some(error) = manifest.missing_folder(layout.0, &images)?
+    {
         if !has_features {
             return Err(error);
         }
         has_images = false;
     }
-    let statistical_words = statistical_words(layout, &images)?;
+    let statistical_words = statistical_words(layout, &images);
+    let statistical_words = statistical_words.unwrap_or_else(|error| {
+        errors.add(error);
+        None
+    });
+    errors.none()?;
     let regions = has_features
         .then(|| regions(layout, &images))
         .transpose()?
@@ -143,23 +127,90 @@ pub(super) fn read(
         statistical_words,
         inputs,
         lines,
-        facts: given.facts,
+        facts,
     })
 }
 
-/// What a file gives as answers, and beside the fields that are read.
-struct Given<'a> {
+/// Whether nothing more is read of a file. `first`: whether this is its first line.
+fn ends_reading(error: &DataError, first: bool) -> bool {
+    match error {
+        // A file of another form: all of its lines would be wrong.
+        DataError::NotOneALine { found, .. } => first && [ARRAY, OPEN_OBJECT].contains(found),
+        DataError::Json { .. } | DataError::Line { .. } | DataError::NotUtf8 { .. } => false,
+        _ => true,
+    }
+}
+
+/// What was read of a file of questions.
+struct Questions<'a> {
+    path: &'a Path,
     split: Split,
     reading: &'a AnswerReading,
-    /// Whether the lines come from an import, where a question may have no answer that is right.
+    /// Whether the lines come from an import, where none of a question's answers may be in the published list.
     imported: bool,
     /// Whether the lines so far have answers.
     with_answers: Option<bool>,
+    /// Whether the lines so far have entities.
+    with_entities: Option<bool>,
+    positions: HashMap<String, usize>,
+    images: Vec<String>,
+    samples: Vec<Sample>,
+    lines: Vec<usize>,
     facts: ReadingFacts,
 }
 
-impl Given<'_> {
-    /// The answers of a line, none where the split has none.
+impl Questions<'_> {
+    fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// Reads the line with that number.
+    fn line(&mut self, number: usize, text: &str) -> Result<(), DataError> {
+        if text.trim().is_empty() {
+            self.facts.blank_lines += 1;
+            return Ok(());
+        }
+        let line = Place {
+            path: self.path,
+            number,
+        };
+        let Line {
+            image,
+            question,
+            answers,
+            entities,
+            mut fields,
+        } = line.parse(text)?;
+        let own = if self.imported {
+            LineReading::take(&mut fields).map_err(|expected| line.unexpected(expected, text))?
+        } else {
+            LineReading::default()
+        };
+        if *self.with_entities.get_or_insert(entities.is_some()) != entities.is_some() {
+            let expected = "`entities` on all lines or on none";
+            return Err(line.unexpected(expected, text));
+        }
+        let answers = self.answers(&line, answers, &own, text)?;
+        self.note_fields(&fields);
+        let position = if let Some(known) = self.positions.get(&image) {
+            *known
+        } else {
+            self.positions.insert(image.clone(), self.images.len());
+            self.images.push(image);
+            self.images.len() - 1
+        };
+        self.lines.push(number);
+        self.samples.push(Sample {
+            image: position,
+            question,
+            answers,
+            entities: entities.unwrap_or_default(),
+            fields,
+        });
+        Ok(())
+    }
+
+    /// The answers of a line; none where the split has none, or no answer is right.
     fn answers(
         &mut self,
         line: &Place,
@@ -167,7 +218,11 @@ impl Given<'_> {
         own: &LineReading,
         text: &str,
     ) -> Result<Vec<Answer>, DataError> {
-        let answers = answers.filter(|answers| !answers.is_empty_list());
+        let given = |answers: &ReadAnswers| {
+            let scored = matches!(answers, ReadAnswers::Scored(_));
+            !answers.is_empty() || (self.imported && scored)
+        };
+        let answers = answers.filter(given);
         if self.split != Split::Test && answers.is_none() {
             return Err(line.unexpected("`answers`, which only `test.jsonl` may lack", text));
         }
@@ -178,16 +233,6 @@ impl Given<'_> {
             self.facts.unanswered += 1;
             return Ok(Vec::new());
         };
-        if let ReadAnswers::Scored(scored) = &answers
-            && !scored.iter().any(|(_, score)| *score > 0.0)
-        {
-            if self.imported {
-                self.facts.scored += 1;
-                self.facts.no_right_answer += 1;
-                return Ok(Vec::new());
-            }
-            return Err(line.unexpected("an answer with a score above 0", text));
-        }
         let as_written;
         let reading = if own.as_written() {
             as_written = own.reading(self.reading);
@@ -198,9 +243,6 @@ impl Given<'_> {
         let mut answers = reading.read(&answers, &mut self.facts);
         own.weigh(&mut answers, reading.normalisation)
             .map_err(|expected| line.unexpected(expected, text))?;
-        if self.split == Split::Train && answers.is_empty() && !self.imported {
-            return Err(line.unexpected("an answer that is not blank", text));
-        }
         Ok(answers)
     }
 
@@ -224,10 +266,12 @@ pub(super) fn vote_lengths(layout: &Layout) -> BTreeSet<usize> {
     let lines = files
         .iter()
         .filter_map(|file| files::lines(file).ok())
-        .flat_map(|lines| lines.map_while(Result::ok));
-    let alone = lines.filter_map(|(_, text)| serde_json::from_str::<AnswersAlone>(&text).ok());
-    alone
-        .filter_map(|line| line.answers?.0.repeating())
+        .flat_map(|lines| {
+            lines.take_while(|line| !line.as_ref().is_err_and(|error| ends_reading(error, false)))
+        })
+        .flatten();
+    lines
+        .filter_map(|(_, text)| answers_alone(&text)?.repeating())
         .collect()
 }
 
@@ -283,17 +327,29 @@ fn statistical_words(
     if !files::is_file(&path)? {
         return Ok(None);
     }
-    let mut by_image: BTreeMap<String, Vec<String>> =
-        serde_json::from_str(&files::text(&path, files::LARGEST_JSON)?)
-            .map_err(|error| DataError::json(&path, &error))?;
-    let of = |image: &String| {
-        by_image.remove(image).ok_or_else(|| DataError::Content {
-            path: path.clone(),
-            expected: format!("words for image `{image}`"),
-            found: "none".to_owned(),
-        })
-    };
-    images.iter().map(of).collect::<Result<_, _>>().map(Some)
+    let text = files::text(&path, files::LARGEST_JSON)?;
+    let json = Json::parse(&text).map_err(|error| DataError::json(&path, &error))?;
+    let members = json.members("an object from image to words");
+    let mut by_image = HashMap::new();
+    for (image, words) in members.map_err(|problem| problem.within(&path, &text))? {
+        let words = words.words("a list of words or phrases");
+        let words = words.map_err(|problem| problem.within(&path, &text))?;
+        by_image.insert(image, words);
+    }
+    let mut errors = Errors::default();
+    let mut words = Vec::with_capacity(images.len());
+    for image in images {
+        match by_image.remove(image.as_str()) {
+            Some(of_image) => words.push(of_image),
+            None => errors.add(DataError::Content {
+                path: path.clone(),
+                expected: format!("words for image `{image}`"),
+                found: "none".to_owned(),
+            }),
+        }
+    }
+    errors.none()?;
+    Ok(Some(words))
 }
 
 /// The beginning of a long text, for messages.
@@ -322,8 +378,8 @@ impl Place<'_> {
     }
 
     fn parse(&self, text: &str) -> Result<Line, DataError> {
-        let line: Line =
-            serde_json::from_str(text).map_err(|error| self.not_a_line(text, &error))?;
+        let json = Json::parse(text).map_err(|error| self.not_a_line(text, &error))?;
+        let line = Line::read(json).map_err(|problem| problem.on_line(self.path, self.number))?;
         if line.question.trim().is_empty() {
             return Err(self.unexpected("a question that is not blank", text));
         }
@@ -339,7 +395,7 @@ impl Place<'_> {
     fn not_a_line(&self, text: &str, error: &serde_json::Error) -> DataError {
         let found = match text.trim_start().chars().next() {
             Some('[') => ARRAY,
-            Some('{') if error.is_eof() => "the start of an object that goes on",
+            Some('{') if error.is_eof() => OPEN_OBJECT,
             // The parser has no category of its own for this.
             Some('{') if error.to_string().starts_with("trailing characters") => {
                 "something behind an object"

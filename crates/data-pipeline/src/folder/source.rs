@@ -1,10 +1,11 @@
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::manifest::Manifest;
 use super::read::{self, Part};
 use super::{Layout, features};
 use crate::answers::{AnswerNormalisation, AnswerReading, ReadingFacts};
-use crate::check::Stamp;
+use crate::check::Glance;
 use crate::error::DataError;
 use crate::files;
 use crate::hold_out::HoldOut;
@@ -24,7 +25,7 @@ use crate::sample::{Sample, Source, Split};
 /// ```
 ///
 /// `answers` is a list, read as [`AnswerReading`] says, or an object from answer to score, or one answer; an answer is a
-/// word or a number. Only `test.jsonl` may be without. Any further field stays with its [`Sample`]. `entities`, a list of words or phrases, stands on every
+/// word or a number, which keeps its digits. A training question without a right answer is left out. Only `test.jsonl` may be without. Any further field stays with its [`Sample`]. `entities`, a list of words or phrases, stands on every
 /// line or on none. The boxes are left, top, right and bottom edge, width and height, as parts of the image's.
 #[derive(Debug)]
 pub struct Folder {
@@ -108,12 +109,38 @@ impl Folder {
             facts,
             manifest,
         };
-        if own_validation || questions == Split::Test {
-            return Ok(whole);
+        let part = if own_validation || questions == Split::Test {
+            whole
+        } else {
+            let all = (0..whole.images.len()).collect();
+            let images = hold_out.divide(all, questions, layout.questions(part))?;
+            whole.only(&images)
+        };
+        match split {
+            // Published data sets train on such questions, too: none of the listed answers is right.
+            Split::Train if part.manifest.is_none() => part.with_right_answers(),
+            Split::Train | Split::Validation | Split::Test => Ok(part),
         }
-        let all = (0..whole.images.len()).collect();
-        let images = hold_out.divide(all, questions, layout.questions(part))?;
-        Ok(whole.only(&images))
+    }
+
+    /// Without the samples that have no right answer, from which nothing is learned.
+    fn with_right_answers(mut self) -> Result<Self, DataError> {
+        let all = self.samples.len();
+        let kept = self.samples.into_iter().zip(self.lines);
+        let kept = kept.filter(|(sample, _)| !sample.answers.is_empty());
+        (self.samples, self.lines) = kept.unzip();
+        self.facts.left_out = all - self.samples.len();
+        match (self.facts.left_out, self.samples.len()) {
+            (0, _) => Ok(self),
+            (_, 0) => Err(DataError::NothingToList {
+                what: "right answer",
+                samples: all,
+            }),
+            _ => {
+                let images: BTreeSet<_> = self.samples.iter().map(|sample| sample.image).collect();
+                Ok(self.only(&images.into_iter().collect::<Vec<_>>()))
+            }
+        }
     }
 
     /// The part about the given images, in rising order.
@@ -191,7 +218,7 @@ impl Source for Folder {
         image_file::read(&self.image_path(self.name(image)?))
     }
 
-    fn glance(&self, image: usize) -> Result<Option<Stamp>, DataError> {
+    fn glance(&self, image: usize) -> Result<Option<Glance>, DataError> {
         image_file::glance(&self.image_path(self.name(image)?)).map(Some)
     }
 

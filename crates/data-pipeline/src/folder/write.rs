@@ -6,7 +6,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
 
 use super::Layout;
-use super::line::{Answers, Line};
+use super::line::{Line, written};
 use crate::answers::ReadAnswers;
 use crate::error::DataError;
 use crate::inputs::{BOX_SIZE, RegionShape, Regions};
@@ -67,7 +67,7 @@ pub fn write(
                 answers: match sample.answers.as_slice() {
                     // Blank answers, where others have some.
                     [] => answered.then(|| ReadAnswers::Given(vec![String::new()])),
-                    answers => Some(Answers::from(answers).0),
+                    answers => Some(written(answers)),
                 },
                 entities: inputs.entities.map(|_| sample.entities.clone()),
                 fields: sample.fields.clone(),

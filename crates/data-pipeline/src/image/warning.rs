@@ -1,5 +1,7 @@
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 /// Something odd about an image file that leaves no doubt about its pixels.
 ///
 /// [`Display`](fmt::Display) completes a sentence about the file: "has no end marker".
@@ -44,14 +46,21 @@ impl fmt::Display for ImageWarning {
     }
 }
 
+/// As the words of [`Display`](fmt::Display).
+impl Serialize for ImageWarning {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl ImageWarning {
-    /// What kind of oddity it is, without the details: for counting over a data set.
+    /// What kind of oddity it is, without the details, to count it over a data set: "2 images have no end marker".
     pub fn kind(&self) -> &'static str {
         match self {
             Self::NoEndMarker => "no end marker",
             Self::StrayBytes { .. } => "stray bytes",
             Self::UnreadableExif => "damaged EXIF data",
-            Self::UnknownColourTransform { .. } => "unknown colour transform",
+            Self::UnknownColourTransform { .. } => "an unknown colour transform",
         }
     }
 }

@@ -1,9 +1,10 @@
 use rayon::ThreadPool;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::config::Preload;
 use super::image::LoadedImage;
 use super::prepare::in_use;
+use crate::check::{Fault, Faults, Use};
 use crate::encoder::Encoder;
 use crate::error::DataError;
 use crate::inputs::{BOX_SIZE, Regions};
@@ -32,8 +33,8 @@ impl Store {
     /// [`Preload::Nothing`].
     ///
     /// # Errors
-    /// Of an image that cannot be read, if there is one; when all are to be kept and the limit is reached before; when
-    /// the threads cannot be started or the system has no memory for the list.
+    /// All images that cannot be read, from the first of them on, also those that would not be kept; when all are to be
+    /// kept and the limit is reached before; when the threads cannot be started or the system has no memory for the list.
     pub(super) fn load(reading: Reading, preload: Preload) -> Result<Option<Self>, DataError> {
         let (limit, all) = match preload {
             Preload::Nothing => return Ok(None),
@@ -54,7 +55,8 @@ impl Store {
                 Some(left) => {
                     let fit = usize::try_from(left / most).unwrap_or(usize::MAX).max(1);
                     let block = (BLOCK * threads).min(images - kept.len()).min(fit);
-                    reading.block(&pool, kept.len()..kept.len() + block)?
+                    let block = reading.block(&pool, kept.len()..kept.len() + block);
+                    block.map_err(|error| reading.broken(&pool, kept.len(), error))?
                 }
             };
             let before = kept.len();
@@ -109,6 +111,29 @@ impl Reading<'_> {
                 .map(|image| self.one(image))
                 .collect()
         })
+    }
+
+    /// What is wrong with all images from one on, the first error given.
+    fn broken(self, pool: &ThreadPool, from: usize, first: DataError) -> DataError {
+        let files = self.source.image_count();
+        let fault = |image: usize| {
+            let error = LoadedImage::load(self.source, self.encoder, image, false).err()?;
+            let used_by = Use::of_image(self.source, image);
+            Some(Fault::of(
+                self.source.image_name(image),
+                &error,
+                vec![used_by],
+            ))
+        };
+        let images = (from..files).into_par_iter().with_max_len(1);
+        let faults: Vec<_> = pool.install(|| images.filter_map(fault).collect());
+        if faults.is_empty() {
+            return first;
+        }
+        DataError::BadFiles {
+            faults: Faults(faults),
+            files,
+        }
     }
 
     pub(super) fn one(self, image: usize) -> Result<LoadedImage, DataError> {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::text::TextReport;
 use super::thresholds::Thresholds;
 use crate::check::SharedImages;
+use crate::counted::counted;
 use crate::encoder::Encoder;
 use crate::sample::{Source, Split};
 
@@ -83,7 +84,8 @@ impl DataReport {
             0 => String::new(),
             once => format!(", {once} of them in one training sample only"),
         };
-        let mut lines = vec![format!("answer list: {} answers{once}", self.answers)];
+        let answers = counted(self.answers, "answer", "answers");
+        let mut lines = vec![format!("answer list: {answers}{once}")];
         lines.extend(self.splits.iter().map(SplitReport::line));
         lines
     }
@@ -94,9 +96,9 @@ impl DataReport {
         let once = part(self.answers_once, self.answers);
         if once > limits.once {
             warnings.push(format!(
-                "{} of {} answers occur in one training sample only ({}): a model cannot learn what they look like",
-                self.answers_once,
-                self.answers,
+                "{} {} in one training sample only ({}): a model cannot learn what such answers look like",
+                of(self.answers_once, self.answers, "answer"),
+                if self.answers_once == 1 { "occurs" } else { "occur" },
                 percent(once)
             ));
         }
@@ -158,10 +160,10 @@ impl SplitReport {
             )
         });
         format!(
-            "{}: {} questions about {} images; {accuracy}{}",
+            "{}: {} about {}; {accuracy}{}",
             self.split,
-            self.samples,
-            self.images,
+            counted(self.samples, "question", "questions"),
+            counted(self.images, "image", "images"),
             questions.collect::<String>()
         )
     }
@@ -173,9 +175,8 @@ impl SplitReport {
             && reachable < limits.reachable
         {
             warnings.push(format!(
-                "{split}: the answer list has a right answer to {} of {} questions, so accuracy can be at most {}",
-                self.reachable,
-                self.answered,
+                "{split}: the answer list has a right answer to {}, so accuracy can be at most {}",
+                of(self.reachable, self.answered, "question"),
                 percent(highest)
             ));
         }
@@ -183,11 +184,11 @@ impl SplitReport {
             let cut = part(text.cut, self.samples);
             if cut > limits.cut {
                 warnings.push(format!(
-                    "{split}: {} of {} questions ({}) are cut to {} {}; the longest has {}: raise \
+                    "{split}: {} ({}) {} cut to {} {}; the longest has {}: raise \
                      `dataset.max_question_tokens`",
-                    text.cut,
-                    self.samples,
+                    of(text.cut, self.samples, "question"),
                     percent(cut),
+                    if text.cut == 1 { "is" } else { "are" },
                     text.limit,
                     text.form,
                     text.longest
@@ -204,10 +205,7 @@ impl SplitReport {
         }
         for (other, shared) in &self.shared_images {
             if shared.images > limits.shared_images {
-                let images = match shared.images {
-                    1 => "1 image is",
-                    _ => &format!("{} images are", shared.images),
-                };
+                let images = counted(shared.images, "image is", "images are");
                 warnings.push(format!(
                     "{split}: {images} in the {other} split, too, for example `{}`",
                     crate::check::printable(&shared.example)
@@ -216,6 +214,12 @@ impl SplitReport {
         }
         warnings
     }
+}
+
+/// Some of all things of a kind: `1 of 3 answers`.
+fn of(some: usize, all: usize, noun: &str) -> String {
+    let plural = if all == 1 { "" } else { "s" };
+    format!("{some} of {all} {noun}{plural}")
 }
 
 fn part(some: usize, all: usize) -> f64 {

@@ -8,6 +8,7 @@ use super::wordpiece::WRITTEN;
 use super::words::WordList;
 use crate::error::DataError;
 use crate::files;
+use crate::json::Json;
 
 /// The tokens of `vocab.txt`, or of `tokenizer.json` where the path ends in `.json`.
 pub(super) fn read(path: &Path) -> Result<WordList, DataError> {
@@ -20,7 +21,10 @@ pub(super) fn read(path: &Path) -> Result<WordList, DataError> {
     if path.extension().is_none_or(|ending| ending != "json") {
         return WordList::from_lines(&text, path);
     }
-    let json = serde_json::from_str(&text).map_err(|error| DataError::json(path, &error))?;
+    let json = Json::parse(&text).map_err(|error| DataError::json(path, &error))?;
+    let json = json
+        .value()
+        .map_err(|problem| problem.within(path, &text))?;
     WordList::from_words(tokens(&TokenizerJson { path, json })?, path)
 }
 

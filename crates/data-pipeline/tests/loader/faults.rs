@@ -46,18 +46,37 @@ fn an_error_comes_in_place_of_its_batch_and_ends_the_epoch() {
     }
 }
 
+/// All of them, so that they can be repaired at once; more than are listed are counted.
 #[test]
-fn preloading_reports_errors_and_panics_at_once() {
-    for panics in [false, true] {
-        let source = failing(9, panics);
-        let encoder = source.encoder();
-        let config = LoaderConfig {
-            preload: Preload::ALL,
-            ..config()
-        };
-        let error = Loader::new(Arc::new(source), encoder, config).err();
-        let text = error.expect("image 9").to_string();
-        assert_eq!(text, "samples 27, 28 and 29");
+fn preloading_names_every_image_that_cannot_be_read() {
+    for limit in [u64::MAX, 1 << 20] {
+        for preload in [Preload::All { limit }, Preload::UpTo { limit }] {
+            for panics in [false, true] {
+                let source = Numbers::reading(90, 30, move |image| match (image, panics) {
+                    (4 | 9 | 29, false) => Ok(Numbers::png(image)[..70].to_vec()),
+                    (4 | 9 | 29, true) => panic!("image {image} is cursed"),
+                    _ => Ok(Numbers::png(image)),
+                });
+                let encoder = source.encoder();
+                let config = LoaderConfig {
+                    preload,
+                    ..config()
+                };
+                let error = Loader::new(Arc::new(source), encoder, config).err();
+                let text = error.expect("three images").to_string();
+                let lines: Vec<_> = text.lines().collect();
+                assert_eq!(lines[0], "3 of 30 files of the data set cannot be used");
+                for (line, (image, samples)) in lines[1..].iter().zip([
+                    (4, "(samples 12, 13 and 14)"),
+                    (9, "(samples 27, 28 and 29)"),
+                    (29, "(samples 87, 88 and 89)"),
+                ]) {
+                    let name = format!("  `numbers/{image}.png`: ");
+                    assert!(line.starts_with(&name) && line.ends_with(samples), "{text}");
+                }
+                assert_eq!(lines.len(), 4, "{text}");
+            }
+        }
     }
 }
 
@@ -136,7 +155,7 @@ fn settings_and_samples_are_checked() {
     );
     let mut fewer = Numbers::new(9, 3);
     fewer.images = 2;
-    let expected = "sample 6 names image 2, but there are 2 images";
+    let expected = "sample 6 names image 2 of 2 images";
     check(fewer, config(), expected);
 }
 

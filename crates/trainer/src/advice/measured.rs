@@ -9,7 +9,7 @@ use crate::memory::{Controller, Forecast};
 
 /// What a run measured of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
+pub struct MeasuredRun {
     /// Bytes that it might use; absent without a budget.
     pub budget_bytes: Option<u64>,
     /// The most bytes in use in each phase that the budget binds; none where memory cannot be measured.
@@ -26,7 +26,7 @@ pub struct Measured {
     pub waiting: Option<f64>,
 }
 
-impl Measured {
+impl MeasuredRun {
     /// Whether the process took no step, so that all of it was measured before.
     pub fn is_empty(&self) -> bool {
         self.phase_peak_bytes.is_empty() && self.timed_steps == 0

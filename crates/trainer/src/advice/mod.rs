@@ -8,7 +8,7 @@ mod measured;
 mod rules;
 
 pub(crate) use measured::Tally;
-pub use measured::{Measured, Sizes};
+pub use measured::{MeasuredRun, Sizes};
 pub use rules::{Advice, advise};
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use config_schema::{Config, Decision};
 use serde::{Deserialize, Serialize};
 
-use super::measured::Measured;
+use super::measured::MeasuredRun;
 use crate::derive::micro_batch;
-use crate::memory::{Bytes, TARGET};
+use crate::memory::{Bytes, PLANNED_PEAK};
 
 /// A part of the time that steps wait for samples from which more workers are worth their host memory.
 const WORTH_MORE_WORKERS: f64 = 0.05;
@@ -22,11 +22,11 @@ pub struct Advice {
     /// What was found, a sentence each.
     pub findings: Vec<String>,
     /// What it rests on.
-    pub measured: Measured,
+    pub measured: MeasuredRun,
 }
 
 /// Advises on the settings of a run from what it measured, on a machine with so many cores.
-pub fn advise(settings: &Config, measured: Measured, cores: Option<usize>) -> Advice {
+pub fn advise(settings: &Config, measured: MeasuredRun, cores: Option<usize>) -> Advice {
     let mut advice = Advice {
         changes: Vec::new(),
         findings: Vec::new(),
@@ -91,7 +91,7 @@ impl Advice {
         let effective = settings.effective_batch();
         let configured = settings.training.batch_size;
         let sizes = &self.measured.training;
-        let room = TARGET * budget as f64;
+        let room = PLANNED_PEAK * budget as f64;
         let fits = |size: usize, expected: u64| {
             let kept = size <= sizes.micro_batch && !lowered;
             (kept || expected as f64 <= room) && sizes.ran_out_at.is_none_or(|most| size < most)
@@ -148,14 +148,14 @@ impl Advice {
         let advised = advised.and_then(|one| one.value.as_u64()).unwrap_or(0) as usize;
         let expected = sizes.expected_peak_bytes.get(&advised).copied();
         let follows = settings.evaluation.batch_size == 0 && advised > size;
-        if follows && expected.is_some_and(|bytes| bytes as f64 > TARGET * budget as f64) {
+        if follows && expected.is_some_and(|bytes| bytes as f64 > PLANNED_PEAK * budget as f64) {
             let reason = "evaluation has no room for more";
             self.changes.push(Decision::new(key, size, reason));
         }
     }
 
     fn on_workers(&mut self, settings: &Config, cores: Option<usize>) {
-        let Measured {
+        let MeasuredRun {
             timed_steps,
             waiting,
             ..

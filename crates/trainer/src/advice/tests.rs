@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use config_schema::{Config, Layers, presets, resolve};
 use serde_json::{Value, json};
 
-use super::{Advice, Measured, Sizes, advise};
+use super::{Advice, MeasuredRun, Sizes, advise};
 
 const GIB: u64 = 1 << 30;
 
@@ -29,8 +29,8 @@ fn sizes(micro_batch: usize, ran_out_at: Option<usize>) -> Sizes {
 }
 
 /// A run in micro-batches of 8 whose steps hardly waited.
-fn measured(budget_gib: u64) -> Measured {
-    Measured {
+fn measured(budget_gib: u64) -> MeasuredRun {
+    MeasuredRun {
         budget_bytes: Some(budget_gib * GIB),
         phase_peak_bytes: BTreeMap::from(
             [("forward", 10), ("backward", 12)].map(|(phase, gib)| (phase.to_owned(), gib * GIB)),
@@ -44,7 +44,7 @@ fn measured(budget_gib: u64) -> Measured {
 }
 
 #[track_caller]
-fn check(settings: &Config, measured: Measured, changes: &Value, words: &[&str]) -> Advice {
+fn check(settings: &Config, measured: MeasuredRun, changes: &Value, words: &[&str]) -> Advice {
     let advice = advise(settings, measured, Some(16));
     let found = advice.changes.iter();
     let found: Value = found
@@ -111,7 +111,7 @@ fn the_effective_batch_is_kept_whatever_it_is() {
 fn what_ran_out_gets_smaller_micro_batches() {
     let fixed = settings(&["memory_optimization.dynamic_batch_size=false"]);
     // Over its budget: that is no fault of the budget.
-    let over = Measured {
+    let over = MeasuredRun {
         ran_out: 1,
         training: sizes(4, Some(8)),
         ..measured(11)
@@ -119,7 +119,7 @@ fn what_ran_out_gets_smaller_micro_batches() {
     let words = ["memory ran out with larger ones than 4"];
     check(&fixed, over, &micro_batches(4), &words);
     // Below its budget: others need more of the card.
-    let refused = Measured {
+    let refused = MeasuredRun {
         ran_out: 1,
         training: sizes(4, Some(8)),
         ..measured(13)
@@ -138,7 +138,7 @@ fn what_ran_out_gets_smaller_micro_batches() {
     let stated = settings(&["hardware.memory_budget=13GiB"]);
     check(&stated, refused, &micro_batches(4), &[]);
     // Not even one sample beside what others have: one is all that can be said.
-    let worst = Measured {
+    let worst = MeasuredRun {
         ran_out: 3,
         training: sizes(1, Some(2)),
         ..measured(13)
@@ -153,7 +153,7 @@ fn what_ran_out_gets_smaller_micro_batches() {
 
 #[test]
 fn a_size_that_the_budget_kept_down_is_configured_so() {
-    let kept_down = Measured {
+    let kept_down = MeasuredRun {
         training: sizes(3, None),
         ..measured(8)
     };
@@ -161,7 +161,7 @@ fn a_size_that_the_budget_kept_down_is_configured_so() {
     check(&settings(&[]), kept_down.clone(), &micro_batches(2), &words);
     // Where the size is fixed, it was kept without running out.
     let fixed = settings(&["memory_optimization.dynamic_batch_size=false"]);
-    let kept = Measured {
+    let kept = MeasuredRun {
         training: sizes(8, None),
         ..kept_down
     };
@@ -181,7 +181,7 @@ fn evaluation_stays_within_its_memory() {
         "evaluation.batch_size=8",
     ]);
     check(&own, large, &micro_batches(16), &[]);
-    let ran_out = Measured {
+    let ran_out = MeasuredRun {
         evaluation: sizes(4, Some(8)),
         ..measured(13)
     };
@@ -190,7 +190,7 @@ fn evaluation_stays_within_its_memory() {
 
 #[test]
 fn steps_that_wait_get_more_workers() {
-    let waiting = |part: f64| Measured {
+    let waiting = |part: f64| MeasuredRun {
         waiting: Some(part),
         ..measured(13)
     };
@@ -216,7 +216,7 @@ fn steps_that_wait_get_more_workers() {
         &json!({}),
         &["no cores for more workers"],
     );
-    let few = Measured {
+    let few = MeasuredRun {
         timed_steps: 9,
         ..waiting(0.5)
     };
@@ -225,7 +225,7 @@ fn steps_that_wait_get_more_workers() {
 
 #[test]
 fn nothing_is_advised_that_was_not_measured() {
-    let unknown = Measured {
+    let unknown = MeasuredRun {
         budget_bytes: None,
         waiting: None,
         ..measured(22)

@@ -5,19 +5,19 @@ use std::ops::Range;
 
 use burn::tensor::Device;
 use config_schema::Config;
-use model_api::Model;
+use model_api::{DeviceBatch, Model};
 use serde::{Deserialize, Serialize};
 
-use super::meeting::Meeting;
 use crate::device::{self, is_cpu};
 use crate::error::TrainError;
-use crate::gradient::{Accumulation, Slicing};
-use crate::memory::{Failure, Phase, Point, Usage, Watch, attempt, out_of_memory};
+use crate::memory::{DeviceFailure, Phase, Point, Usage, Watch, catch_failure};
 use crate::optim::Progress;
 use crate::optimizers::Optimizers;
 use crate::plan::WorstCase;
 use crate::products::keep_thread_buffers;
+use crate::scheduler::{FixedSizes, Slicing, out_of_memory};
 use crate::start;
+use crate::step::{EffectiveBatch, Step, Stepped};
 
 /// What training took with micro-batches of one size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,29 +82,52 @@ pub fn measure<M: Model>(
     }
     let autodiff = device.clone().autodiff();
     let mut optimizers = Optimizers::of::<M>(settings);
-    let mut steps = Steps {
-        worst,
-        device: &autodiff,
-        watch: &watch,
-        taken: 0,
-    };
     let micro_batch = settings.training.batch_size;
     let parallel = settings.parallel_micro_batches();
     let samples = settings.effective_batch().min(2 * parallel * micro_batch);
-    let slicing = |micro_batch| Slicing {
-        micro_batch,
-        parallel,
-    };
 
-    let model = attempt(|| Ok(start::fresh::<M>(settings, &config, &autodiff)));
-    let model = model.or_else(give_up)?;
+    let model = catch_failure(|| Ok(start::fresh::<M>(settings, &config, &autodiff)));
+    let mut model = model.or_else(give_up)?;
     watch.note(Phase::Storage);
-    let model = steps.step(model, &mut optimizers, 1, slicing(1))?;
-    let model = steps.step(model, &mut optimizers, samples, slicing(micro_batch))?;
-    steps.evaluate(&model, settings.evaluation_batch_size())?;
+    let steps = [(1, 1), (samples, micro_batch)];
+    for (taken, (samples, micro_batch)) in steps.into_iter().enumerate() {
+        let step = Step {
+            watch: &watch,
+            device: &autodiff,
+            at: Progress {
+                step: taken,
+                total_steps: steps.len(),
+                epoch: 0,
+            },
+        };
+        let batch = Largest {
+            worst,
+            device: &autodiff,
+            samples,
+        };
+        // In a run, micro-batches that are computed at the same time hold the most at the same time sooner or later.
+        let mut sizes = FixedSizes {
+            slicing: Slicing {
+                micro_batch,
+                parallel,
+            },
+            in_step: true,
+        };
+        model = match step.take(model, &mut optimizers, &batch, &mut sizes)? {
+            Stepped::Done { model, .. } => model,
+            Stepped::Lost(cause) => return Err(TrainError::DoesNotFit { cause }),
+        };
+    }
+    let evaluated = Point {
+        phase: Phase::Evaluation,
+        step: steps.len(),
+        samples: 0..settings.evaluation_batch_size(),
+        group: None,
+    };
+    evaluate(&model, worst, device, &watch, &evaluated)?;
 
     let sizes = [micro_batch, settings.evaluation_batch_size()];
-    let sample = watch.sample(steps.taken, sizes).ok_or_else(unmeasured)?;
+    let sample = watch.sample(steps.len(), sizes).ok_or_else(unmeasured)?;
     let mut phases = sample.phase_peak_bytes;
     phases.remove(Phase::Storage.name());
     let Usage { live_bytes, .. } = before;
@@ -120,99 +143,43 @@ pub fn measure<M: Model>(
     })
 }
 
-/// Takes steps and evaluates.
-struct Steps<'a> {
+/// The largest samples that a run can meet.
+struct Largest<'a> {
     worst: &'a WorstCase,
     device: &'a Device,
-    watch: &'a Watch<'a>,
-    taken: usize,
+    samples: usize,
 }
 
-impl Steps<'_> {
-    /// One update of so many samples.
-    fn step<M: Model>(
-        &mut self,
-        model: M,
-        optimizers: &mut Optimizers,
-        samples: usize,
-        slicing: Slicing,
-    ) -> Result<M, TrainError> {
-        let mut sum = Accumulation::new(samples);
-        let backward_ended = |slice: &Range<usize>| self.border(Phase::Backward, slice, None);
-        while !sum.is_whole() {
-            let round = sum.round(slicing);
-            let meeting = Meeting::of(round.len());
-            let losses = |model: &M, slice: Range<usize>| {
-                let guest = meeting.expect();
-                let batch = self.worst.batch(slice.len(), self.device);
-                self.border(Phase::Load, &slice, None);
-                let losses = model.losses(batch);
-                self.border(Phase::Forward, &slice, None);
-                // Where each keeps most: in a run they are there at the same time sooner or later.
-                guest.arrive();
-                losses
-            };
-            let added = sum.compute(&model, &round, &losses, &backward_ended);
-            let added = added.and_then(|shares| {
-                attempt(|| {
-                    sum.add(&model, shares);
-                    self.border(Phase::Accumulation, &(0..sum.done()), None);
-                    Ok(())
-                })
-            });
-            added.or_else(give_up)?;
-        }
-        let total = sum.finish();
-        let at = Progress {
-            step: self.taken,
-            total_steps: 2,
-            epoch: 0,
-        };
-        let updated = attempt(|| {
-            Ok(
-                optimizers.step_watched(model, total.gradients, at, |group| {
-                    self.border(Phase::Update, &(0..samples), Some(group));
-                }),
-            )
-        });
-        let (model, update) = updated.or_else(give_up)?;
-        self.taken += 1;
-        if update.norm.0.is_finite() {
-            return Ok(model);
-        }
-        // Without a gradient the optimizers have no state, and the measurement would be too low.
-        Err(TrainError::Diverged {
-            step: self.taken,
-            loss: total.loss,
-            norm: update.norm.0,
-        })
+impl EffectiveBatch for Largest<'_> {
+    fn samples(&self) -> usize {
+        self.samples
     }
 
-    /// Answers to so many samples.
-    fn evaluate<M: Model>(&self, model: &M, samples: usize) -> Result<(), TrainError> {
-        let model = model.valid();
-        let device = self.device.clone().inner();
-        let answered = attempt(|| {
-            let output = model.answer(self.worst.batch(samples, &device));
-            let read = output.probabilities.argmax(1).try_into_data();
-            read.map_err(|error| Failure::of_error(&error.to_string()))?;
-            self.border(Phase::Evaluation, &(0..samples), None);
-            Ok(())
-        });
-        answered.or_else(give_up)
-    }
-
-    fn border(&self, phase: Phase, samples: &Range<usize>, group: Option<&'static str>) {
-        self.watch.border(&Point {
-            phase,
-            step: self.taken,
-            samples: samples.clone(),
-            group,
-        });
+    fn upload(&self, slice: &Range<usize>) -> DeviceBatch {
+        self.worst.batch(slice.len(), self.device)
     }
 }
 
-fn give_up<T>(failure: Failure) -> Result<T, TrainError> {
+/// Answers to the largest samples.
+fn evaluate<M: Model>(
+    model: &M,
+    worst: &WorstCase,
+    device: &Device,
+    watch: &Watch,
+    evaluated: &Point,
+) -> Result<(), TrainError> {
+    let model = model.valid();
+    let answered = catch_failure(|| {
+        let output = model.answer(worst.batch(evaluated.samples.len(), device));
+        let read = output.probabilities.argmax(1).try_into_data();
+        read.map_err(|error| DeviceFailure::of_error(&error.to_string()))?;
+        watch.phase_end(evaluated)?;
+        Ok(())
+    });
+    answered.or_else(give_up)
+}
+
+fn give_up<T>(failure: DeviceFailure) -> Result<T, TrainError> {
     let cause = out_of_memory(failure)?;
     Err(TrainError::DoesNotFit { cause })
 }

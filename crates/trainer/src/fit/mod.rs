@@ -8,7 +8,6 @@
 mod batches;
 mod lines;
 mod measure;
-mod meeting;
 
 pub use batches::batch_bytes;
 pub use lines::{Line, Lines};

@@ -4,7 +4,7 @@ use config_schema::Config;
 use data_pipeline::{DataError, Encoder};
 use model_api::Model;
 
-use crate::dataset::{Dataset, training_encoder};
+use crate::dataset::{Dataset, OpenDataset, training_encoder};
 
 /// A data set that was opened, and how a run makes numbers of it.
 #[derive(Clone)]
@@ -18,14 +18,14 @@ pub struct Data {
 }
 
 impl Data {
-    /// Opens the data set that the configuration names, and reads its training split for the encoder.
+    /// Opens a data set and reads its training split for the encoder.
     ///
     /// # Errors
     ///
-    /// As [`Dataset::open`] and [`training_encoder`].
-    pub fn open<M: Model>(settings: &Config) -> Result<Self, DataError> {
+    /// As `open` and [`training_encoder`].
+    pub fn open<M: Model>(settings: &Config, open: OpenDataset) -> Result<Self, DataError> {
         let counted = Counted::begin();
-        Self::of::<M>(settings, Dataset::open(settings)?, counted)
+        Self::of::<M>(settings, open(settings)?, counted)
     }
 
     /// Of a data set that was opened since the count began.

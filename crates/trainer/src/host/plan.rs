@@ -1,6 +1,6 @@
 //! The plan of host memory.
 
-use config_schema::{Config, Preload};
+use config_schema::{Config, Preload, count};
 use data_pipeline::{BOX_SIZE, Encoder, Footprint, ImageSizes};
 use model_api::Model;
 use serde::Serialize;
@@ -241,9 +241,13 @@ impl HostNeeds {
             // No data would make it fit, and training says what does.
             return Ok(self.plan(Some(0)));
         }
+        let everything_fits = all.total_bytes.saturating_add(least) <= shared;
         let training = match self.preload {
-            Preload::Auto => Some(peak(settings)?).filter(|peak| *peak <= shared),
-            Preload::Off | Preload::On => None,
+            // As many images as leave room for the configured micro-batches, but all where smaller ones let all stay.
+            Preload::Auto if !everything_fits => {
+                Some(peak(settings)?).filter(|peak| *peak <= shared)
+            }
+            Preload::Auto | Preload::Off | Preload::On => None,
         };
         let room = shared.saturating_sub(training.unwrap_or(least));
         let plan = self.plan(Some(room));
@@ -275,7 +279,7 @@ impl HostPlan {
         let mut parts = vec![
             ("data set and vocabulary".to_owned(), self.data_bytes),
             (
-                format!("{} preloaded images", self.preloaded_images),
+                count(self.preloaded_images, "preloaded image"),
                 self.preloaded_bytes,
             ),
             ("prefetch queue".to_owned(), self.queue_bytes),

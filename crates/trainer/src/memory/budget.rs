@@ -4,7 +4,7 @@ use std::fmt;
 
 use config_schema::Config;
 
-use super::{CardMeter, Interference};
+use super::{CardMeter, FaultInjector};
 
 /// What is known of a device's memory before a run.
 #[derive(Clone, Copy, Default)]
@@ -17,8 +17,8 @@ pub struct DeviceMemory<'a> {
     pub host: Option<u64>,
     /// Measures the card as a whole, for the log.
     pub card: Option<&'a CardMeter>,
-    /// What a test does to the run.
-    pub interference: Option<&'a dyn Interference>,
+    /// Where a test makes the run fail.
+    pub faults: Option<&'a dyn FaultInjector>,
 }
 
 impl DeviceMemory<'_> {

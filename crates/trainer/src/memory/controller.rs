@@ -2,23 +2,24 @@
 
 use std::fmt;
 
+use config_schema::count;
 use serde::{Deserialize, Serialize};
 
 use super::Bytes;
-use super::cost::{Cost, Forecast, Measured};
+use super::cost::{Cost, Forecast, RoundPeak};
 
 /// Planned peaks stay below this part of the budget; the rest is for what is not the same in every micro-batch.
-pub(crate) const TARGET: f64 = 0.95;
+pub(crate) const PLANNED_PEAK: f64 = 0.95;
 /// A peak that is expected to be lower than this part of the budget lets the size grow. Between the two numbers it stays.
-const ROOM: f64 = 0.90;
+const GROWTH_THRESHOLD: f64 = 0.90;
 /// A peak that is expected to be higher than this part of the budget makes the size shrink.
-const TIGHT: f64 = 0.98;
+const SHRINK_THRESHOLD: f64 = 0.98;
 /// A plan that is too high is lowered by whole units of this part of the budget. A unit is far more than two runs differ by.
-const UNIT: f64 = 1.0 / 16.0;
+const LOWERING_UNIT: f64 = 1.0 / 16.0;
 /// Steps at a size before its peak is compared with the plan.
-const WINDOW: usize = 4;
+const STEPS_BEFORE_COMPARISON: usize = 4;
 /// Memory that no plan knows of counts when it is more than this part of the budget.
-const UNPLANNED: f64 = 1.0 / 32.0;
+const UNPLANNED_THRESHOLD: f64 = 1.0 / 32.0;
 /// Steps before a size is tried again that memory did not suffice for; doubled every time that it does not again.
 const FIRST_REST: usize = 16;
 const LONGEST_REST: usize = 1024;
@@ -83,7 +84,7 @@ pub struct Controller {
     seen: Seen,
     cost: Option<Cost>,
     /// The most that the largest size of this step took. The first time may take more than later ones.
-    latest: Option<Measured>,
+    latest: Option<RoundPeak>,
     /// The smallest size that ran out and has not fitted since.
     ceiling: Option<usize>,
     /// Steps since the size last shrank or went back up.
@@ -187,7 +188,7 @@ impl fmt::Display for Reason {
                 Bytes(*budget)
             ),
             Self::RanOut => f.write_str("memory ran out"),
-            Self::Calm { steps } => write!(f, "memory has sufficed for {steps} steps"),
+            Self::Calm { steps } => write!(f, "memory has sufficed for {}", count(*steps, "step")),
         }
     }
 }
@@ -248,13 +249,13 @@ impl Controller {
         };
         let expected = base.saturating_add(cost.of(self.size));
         let fitting = cost.fitting(target(budget).saturating_sub(base));
-        let (to, reason) = if expected > part(budget, TIGHT) {
+        let (to, reason) = if expected > part(budget, SHRINK_THRESHOLD) {
             let to = fitting.min(self.size);
             if to < self.size {
                 self.shrank();
             }
             (to, Reason::Tight { expected, budget })
-        } else if expected < part(budget, ROOM) {
+        } else if expected < part(budget, GROWTH_THRESHOLD) {
             let to = fitting.min(self.top(limits)).max(self.size);
             let reason = if self.cost.is_none() {
                 let planned = base.saturating_add(cost.of(to));
@@ -286,7 +287,7 @@ impl Controller {
     /// Takes note of a round of micro-batches of `size` that took `bytes` more than were in use before it, `forward` of
     /// them before any backward pass.
     pub fn measured(&mut self, size: usize, bytes: u64, forward: u64) {
-        let new = Measured {
+        let new = RoundPeak {
             size,
             bytes,
             growing: bytes.min(forward.saturating_mul(2)),
@@ -369,15 +370,15 @@ impl Controller {
         self.seen.live = self.seen.live.max(live);
         if self.cost.is_none() {
             let base = live.saturating_add(plan.to_come);
-            if base > plan.base.saturating_add(part(budget, UNPLANNED)) {
+            if base > plan.base.saturating_add(part(budget, UNPLANNED_THRESHOLD)) {
                 plan.base = base;
             }
-        } else if self.seen.taken > 0 && self.seen.peak() > part(budget, TIGHT) {
+        } else if self.seen.taken > 0 && self.seen.peak() > part(budget, SHRINK_THRESHOLD) {
             self.give_up_plan();
-        } else if parallel == 1 && self.seen.steps == WINDOW {
+        } else if parallel == 1 && self.seen.steps == STEPS_BEFORE_COMPARISON {
             let base = plan.base.saturating_sub(self.lowered);
             let planned = base.saturating_add(plan.cost().of(self.size));
-            let unit = part(budget, UNIT).max(1);
+            let unit = part(budget, LOWERING_UNIT).max(1);
             let units = planned.saturating_sub(self.seen.peak()) / unit;
             self.lowered += units * unit;
         }
@@ -448,7 +449,7 @@ impl Controller {
 
 /// Bytes up to which a peak may be planned.
 pub(crate) fn target(budget: u64) -> u64 {
-    part(budget, TARGET)
+    part(budget, PLANNED_PEAK)
 }
 
 fn part(bytes: u64, part: f64) -> u64 {

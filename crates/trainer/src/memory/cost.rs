@@ -22,13 +22,13 @@ pub struct Forecast {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Cost {
-    pub(super) low: Measured,
-    pub(super) high: Measured,
+    pub(super) low: RoundPeak,
+    pub(super) high: RoundPeak,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Measured {
+pub(super) struct RoundPeak {
     pub(super) size: usize,
     pub(super) bytes: u64,
     /// The part of `bytes` that grows with `size`, at most.
@@ -44,7 +44,7 @@ impl Forecast {
         } else {
             most
         };
-        let measured = |size, bytes| Measured {
+        let measured = |size, bytes| RoundPeak {
             size,
             bytes,
             growing,
@@ -57,7 +57,7 @@ impl Forecast {
 
     /// What a size takes when `measured` was the largest so far: beyond it what the plan adds, more in proportion where it was
     /// more than planned. Up to it the plan has nothing to say, and any size may take as much.
-    pub(super) fn beyond(&self, measured: Measured, size: usize) -> u64 {
+    pub(super) fn beyond(&self, measured: RoundPeak, size: usize) -> u64 {
         let planned = self.cost();
         let then = planned.of(measured.size);
         let added = planned.of(size.max(measured.size)).saturating_sub(then);
@@ -66,7 +66,7 @@ impl Forecast {
     }
 
     /// What a smaller size takes by plan, when `new` was measured: more in proportion, where it was more than planned.
-    pub(super) fn below(&self, new: Measured) -> Measured {
+    pub(super) fn below(&self, new: RoundPeak) -> RoundPeak {
         let planned = self.cost();
         let low = planned.low;
         if new.size <= low.size {
@@ -74,14 +74,14 @@ impl Forecast {
         }
         let more = new.bytes as f64 / planned.of(new.size).max(1) as f64;
         let bytes = (low.bytes as f64 * more.max(1.0)) as u64;
-        Measured {
+        RoundPeak {
             bytes: bytes.min(new.bytes),
             ..low
         }
     }
 }
 
-impl Measured {
+impl RoundPeak {
     /// The larger of two measurements at one size.
     pub(super) fn or_more(self, other: Self) -> Self {
         Self {
@@ -128,7 +128,7 @@ impl Cost {
     }
 
     /// The cost with one more measurement. It never says less than what was measured at the sizes that it keeps.
-    pub(super) fn with(self, new: Measured) -> Self {
+    pub(super) fn with(self, new: RoundPeak) -> Self {
         let Self { mut low, mut high } = self;
         if new.size > high.size || new.bytes > self.of(new.size) && new.size > low.size {
             high = new;
@@ -147,7 +147,7 @@ impl Cost {
     /// The cost after a step whose largest size took `latest` at the most: what it took before does not count any more, the
     /// first time may have taken more. With `rested`, neither does what a larger size took, as far as it was more than the
     /// part that grows explains: that may have passed, too.
-    pub(super) fn renew(&mut self, latest: Measured, rested: bool) {
+    pub(super) fn renew(&mut self, latest: RoundPeak, rested: bool) {
         let Self { low, high } = self;
         if latest.size == high.size {
             *high = latest;

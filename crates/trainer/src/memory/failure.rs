@@ -1,14 +1,14 @@
 //! What a failure of the device means.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
 
 use thiserror::Error;
 
 use super::{Bytes, Phase};
 
-/// More memory was needed than the budget has. Panics of this type unwind from where it is noticed to where the work
-/// is done again in smaller parts.
+/// More memory was needed than there is or than the budget has. The work may fit in smaller parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{}", self.describe())]
 pub struct OutOfMemory {
@@ -38,7 +38,7 @@ impl OutOfMemory {
 
 /// Why some work on the device failed.
 #[derive(Debug)]
-pub enum Failure {
+pub enum DeviceFailure {
     /// Memory ran out. The same work may fit in smaller parts.
     OutOfMemory(OutOfMemory),
     /// The device is of no use to this process any more.
@@ -75,13 +75,9 @@ const POISONED: [&str; 5] = [
     "device lost",
 ];
 
-impl Failure {
+impl DeviceFailure {
     /// What a panic means.
     pub fn of_panic(payload: Box<dyn Any + Send>) -> Self {
-        let payload = match payload.downcast::<OutOfMemory>() {
-            Ok(out_of_memory) => return Self::OutOfMemory(*out_of_memory),
-            Err(other) => other,
-        };
         let text = payload
             .downcast_ref::<String>()
             .map(String::as_str)
@@ -127,6 +123,24 @@ impl Failure {
     }
 }
 
+impl From<OutOfMemory> for DeviceFailure {
+    fn from(out_of_memory: OutOfMemory) -> Self {
+        Self::OutOfMemory(out_of_memory)
+    }
+}
+
+/// Does work on the device and tells what its failure means: backends panic. The work must leave nothing half-done behind
+/// that is used again.
+///
+/// # Errors
+///
+/// When the work fails, panics, or the backend reports an error.
+pub(crate) fn catch_failure<T>(
+    work: impl FnOnce() -> Result<T, DeviceFailure>,
+) -> Result<T, DeviceFailure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(DeviceFailure::of_panic(panic)))
+}
+
 fn unmeasured() -> OutOfMemory {
     OutOfMemory {
         phase: None,
@@ -160,11 +174,11 @@ mod tests {
         Other,
     }
 
-    fn kind(failure: &Failure) -> Kind {
+    fn kind(failure: &DeviceFailure) -> Kind {
         match failure {
-            Failure::OutOfMemory(_) => Kind::OutOfMemory,
-            Failure::Poisoned { .. } => Kind::Poisoned,
-            Failure::Other(_) => Kind::Other,
+            DeviceFailure::OutOfMemory(_) => Kind::OutOfMemory,
+            DeviceFailure::Poisoned { .. } => Kind::Poisoned,
+            DeviceFailure::Other(_) => Kind::Other,
         }
     }
 
@@ -174,9 +188,17 @@ mod tests {
             Kind::Other => Kind::Poisoned,
             known => known,
         };
-        assert_eq!(kind(&Failure::of_error(message)), of_error, "{message}");
+        assert_eq!(
+            kind(&DeviceFailure::of_error(message)),
+            of_error,
+            "{message}"
+        );
         let payload: Box<dyn Any + Send> = Box::new(message.to_owned());
-        assert_eq!(kind(&Failure::of_panic(payload)), expected, "{message}");
+        assert_eq!(
+            kind(&DeviceFailure::of_panic(payload)),
+            expected,
+            "{message}"
+        );
     }
 
     #[test]
@@ -218,21 +240,17 @@ mod tests {
             wanted: Some(12 << 20),
             budget: Some(10 << 20),
         };
-        let Failure::OutOfMemory(found) = Failure::of_panic(Box::new(ours)) else {
-            panic!("it is recognised");
-        };
-        assert_eq!(found, ours);
         assert_eq!(
-            found.to_string(),
+            ours.to_string(),
             "out of memory (backward): 12.0 MiB in use, the budget is 10.0 MiB"
         );
 
         let literal = catch_unwind(|| panic!("can't allocate buffer of size: 7"));
         assert_eq!(
-            kind(&Failure::of_panic(literal.unwrap_err())),
+            kind(&DeviceFailure::of_panic(literal.unwrap_err())),
             Kind::OutOfMemory
         );
-        let Failure::Other(payload) = Failure::of_panic(Box::new(17_u8)) else {
+        let DeviceFailure::Other(payload) = DeviceFailure::of_panic(Box::new(17_u8)) else {
             panic!("a number means nothing");
         };
         assert_eq!(payload.downcast_ref(), Some(&17_u8), "the panic as it was");
@@ -245,7 +263,7 @@ mod tests {
             let output = Command::new("sh").args(["-c", script]).output();
             let output = output.expect("a shell");
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-            Failure::of_process(output.status, &stderr).map(|failure| kind(&failure))
+            DeviceFailure::of_process(output.status, &stderr).map(|failure| kind(&failure))
         };
         assert_eq!(end("exit 0"), None);
         assert_eq!(end("kill -KILL $$"), Some(Kind::OutOfMemory));

@@ -58,15 +58,3 @@ pub struct Point {
     /// The parameter group that was updated.
     pub group: Option<&'static str>,
 }
-
-/// What tests do to a run, to see what it does when memory runs out.
-pub trait Interference: Sync {
-    /// Called at every point. Where it panics, the work up to that point has failed.
-    fn at(&self, point: &Point);
-
-    /// Samples of the micro-batch of `step` that begins at sample `start`, instead of those planned.
-    fn micro_batch(&self, step: usize, start: usize, planned: usize) -> usize {
-        let _ = (step, start);
-        planned
-    }
-}

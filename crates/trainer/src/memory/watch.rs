@@ -1,13 +1,12 @@
 //! Looks at the memory of a run, phase by phase.
 
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Device;
 
 use super::meter::{self, Meter, Usage};
-use super::{CardMeter, Interference, MemorySample, OutOfMemory, Phase, Point};
+use super::{CardMeter, FaultInjector, MemorySample, OutOfMemory, Phase, Point};
 
 /// What phases together made a pool hold, beside the peaks of the phases.
 const RESERVED: &str = "reserved";
@@ -17,7 +16,7 @@ pub(crate) struct Watch<'a> {
     meter: Box<dyn Meter>,
     card: Option<&'a CardMeter>,
     budget: Option<u64>,
-    interference: Option<&'a dyn Interference>,
+    faults: Option<&'a dyn FaultInjector>,
     seen: Mutex<Seen>,
 }
 
@@ -44,7 +43,7 @@ impl<'a> Watch<'a> {
         device: &Device,
         card: Option<&'a CardMeter>,
         budget: Option<u64>,
-        interference: Option<&'a dyn Interference>,
+        faults: Option<&'a dyn FaultInjector>,
     ) -> Self {
         let meter = meter::of_device(device);
         meter.take();
@@ -52,7 +51,7 @@ impl<'a> Watch<'a> {
             meter,
             card,
             budget,
-            interference,
+            faults,
             seen: Mutex::default(),
         }
     }
@@ -64,32 +63,29 @@ impl<'a> Watch<'a> {
     /// Takes note of the memory that the phase before a point took, which was the last to end. With micro-batches side by
     /// side the phases overlap, and a peak is noted for the one that ends next.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// With [`OutOfMemory`] when the peak is above the budget.
-    pub(crate) fn border(&self, point: &Point) {
+    /// When the peak is above the budget.
+    pub(crate) fn phase_end(&self, point: &Point) -> Result<(), OutOfMemory> {
         let usage = self.note(point.phase);
-        if let Some(interference) = self.interference {
-            interference.at(point);
+        if let Some(faults) = self.faults {
+            faults.at(point)?;
         }
         let bound = usage.map(|usage| self.meter.bound(usage));
-        if let (Some(bound), Some(budget)) = (bound, self.budget)
-            && bound > budget
-        {
-            // Not a bug, so nothing is printed, which `panic_any` would do.
-            resume_unwind(Box::new(OutOfMemory {
+        match (bound, self.budget) {
+            (Some(bound), Some(budget)) if bound > budget => Err(OutOfMemory {
                 phase: Some(point.phase),
                 wanted: Some(bound),
                 budget: Some(budget),
-            }));
+            }),
+            _ => Ok(()),
         }
     }
 
     /// Samples of the micro-batch of `step` that begins at sample `start`: those planned, but in a test that wants others.
     pub(crate) fn micro_batch(&self, step: usize, start: usize, planned: usize) -> usize {
-        self.interference.map_or(planned, |interference| {
-            interference.micro_batch(step, start, planned)
-        })
+        self.faults
+            .map_or(planned, |faults| faults.micro_batch(step, start, planned))
     }
 
     /// Takes note of the memory since the last look, as that of a phase.

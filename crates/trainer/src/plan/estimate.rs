@@ -16,7 +16,7 @@ use crate::products::thread_buffers_bytes;
 /// What a run does when its memory is at its most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Phase {
+pub enum PlannedPhase {
     /// The forward pass of a micro-batch in training.
     Forward,
     /// Its backward pass.
@@ -31,7 +31,7 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PhasePeak {
     /// When.
-    pub phase: Phase,
+    pub phase: PlannedPhase,
     /// The most bytes at any time of it.
     pub bytes: u64,
     /// The part of the model at work then, and what it does.
@@ -53,7 +53,7 @@ pub struct Plan {
     /// The most bytes at any time.
     pub peak_bytes: u64,
     /// When that is.
-    pub worst_phase: Phase,
+    pub worst_phase: PlannedPhase,
     /// The most of every phase.
     pub phases: Vec<PhasePeak>,
     /// Samples of a micro-batch.
@@ -115,22 +115,22 @@ pub fn plan<M: Model>(settings: &Config, worst: &WorstCase) -> Result<Plan, Trai
     let kept: u64 = whole.profile.between.values().sum();
     let phases = vec![
         PhasePeak {
-            phase: Phase::Forward,
+            phase: PlannedPhase::Forward,
             bytes: of_pass(whole.profile.forward),
             at: place(&whole.recording, whole.profile.forward),
         },
         PhasePeak {
-            phase: Phase::Backward,
+            phase: PlannedPhase::Backward,
             bytes: of_pass(whole.profile.backward),
             at: place(&whole.recording, whole.profile.backward),
         },
         PhasePeak {
-            phase: Phase::Update,
+            phase: PlannedPhase::Update,
             bytes: updating + gradients,
             at: "in place".to_owned(),
         },
         PhasePeak {
-            phase: Phase::Evaluation,
+            phase: PlannedPhase::Evaluation,
             bytes: answering.held()
                 + whole.optimizer_state()
                 + thread_buffer_bytes

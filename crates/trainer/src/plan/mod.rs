@@ -13,7 +13,7 @@ mod segment;
 mod translate;
 mod worst_case;
 
-pub use estimate::{PartBytes, Phase, PhasePeak, Plan, Saving, least, plan, savings};
+pub use estimate::{PartBytes, PhasePeak, Plan, PlannedPhase, Saving, least, plan, savings};
 pub use forecast::{evaluation_forecast, training_forecast};
 pub use segment::{SegmentChoice, choose_segment, with_segment};
 pub use worst_case::WorstCase;

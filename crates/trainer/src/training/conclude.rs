@@ -9,13 +9,12 @@ use data_pipeline::{DataError, accuracy_of_constant, majority_answer};
 use model_api::{Model, Sight};
 
 use super::finished::earlier;
-use super::step::Stepped;
 use super::trainer::{Learned, Trainer};
 use crate::advice::advise;
 use crate::checkpoint::RunState;
 use crate::dataset::evaluation_loader;
 use crate::error::TrainError;
-use crate::evaluate::Accuracy;
+use crate::evaluate::{Accuracy, Evaluation};
 use crate::event::{Event, Summary};
 use crate::memory::Phase;
 
@@ -67,12 +66,16 @@ impl<M: Model> Trainer<'_, M> {
             summary.test_unmeasured = Some(unmeasured);
         } else if let Some(model) = model {
             let best = self.load_best(model)?;
+            let tested = self.test(&best, Sight::Images, state)?;
+            drop(best);
+            let Some(tested) = tested else {
+                return self.end(summary);
+            };
             let Accuracy {
                 accuracy,
                 branches,
                 samples,
-            } = self.test(&best, Sight::Images, state)?;
-            drop(best);
+            } = tested;
             self.reporter.report(&Event::Evaluation {
                 step: state.step,
                 split: "test",
@@ -95,6 +98,10 @@ impl<M: Model> Trainer<'_, M> {
                 Err(error) => return Err(error),
             }
         }
+        self.end(summary)
+    }
+
+    fn end(&mut self, summary: Summary) -> Result<Summary, TrainError> {
         self.reporter
             .report(&Event::Summary(Box::new(summary.clone())))?;
         self.reporter.run_dir.write_summary(&summary)?;
@@ -112,16 +119,24 @@ impl<M: Model> Trainer<'_, M> {
         Ok(model)
     }
 
-    /// Evaluates on the test split, of which nothing stays in memory.
+    /// Evaluates on the test split, of which nothing stays in memory. None where the run was stopped meanwhile.
     fn test(
         &mut self,
         model: &M,
         sight: Sight,
         state: &mut RunState,
-    ) -> Result<Accuracy, TrainError> {
+    ) -> Result<Option<Accuracy>, TrainError> {
         let (split, encoder) = (self.dataset.test.clone(), self.encoder.clone());
         let loader = evaluation_loader(self.run.settings, split, encoder)?;
-        self.evaluate(model, &loader, sight, state)
+        let mut evaluation = Evaluation::default();
+        while !self.evaluate(&mut evaluation, model, &loader, sight, state)? {
+            // All there is to save was saved after the last step.
+            self.run.save.store(false, Ordering::Relaxed);
+            if self.stop_requested() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(evaluation.accuracy()))
     }
 
     /// Test accuracy of a model that was trained without ever seeing an image.
@@ -144,7 +159,9 @@ impl<M: Model> Trainer<'_, M> {
         })?;
         let mut state = RunState::start(state.micro_batches.clone());
         let model = loop {
-            match self.learn_blind(config, &mut state)? {
+            let (model, mut optimizers) = self.fresh(config);
+            let model = self.pretrained(model)?;
+            match self.learn(model, &mut optimizers, &mut state, Sight::ZeroedImage)? {
                 Learned::Ended { whole: false, .. } => return Ok(None),
                 Learned::Ended { model, .. } => break model,
                 Learned::Lost(cause) => {
@@ -158,41 +175,7 @@ impl<M: Model> Trainer<'_, M> {
                 }
             }
         };
-        let accuracy = self.test(&model, Sight::Blind, &mut state)?;
-        Ok(Some(accuracy.accuracy))
-    }
-
-    /// Trains a fresh model with the image zeroed.
-    fn learn_blind(
-        &mut self,
-        config: &M::Config,
-        state: &mut RunState,
-    ) -> Result<Learned<M>, TrainError> {
-        let (model, mut optimizers) = self.fresh(config);
-        let mut model = self.pretrained(model)?;
-        while state.step < self.steps.total {
-            for batch in self.training.epoch(state.epoch as u64, 0)? {
-                if state.step == self.steps.total {
-                    break;
-                }
-                if self.run.stop.load(Ordering::Relaxed) {
-                    return Ok(Learned::Ended {
-                        model,
-                        whole: false,
-                    });
-                }
-                match self.step(model, &mut optimizers, &batch?, state, Sight::Blind)? {
-                    Stepped::Done { model: updated, .. } => model = updated,
-                    Stepped::Lost(cause) => {
-                        self.lose(state.step, cause)?;
-                        return Ok(Learned::Lost(cause));
-                    }
-                }
-                state.step += 1;
-                self.reporter.tick(state.step);
-            }
-            state.epoch += 1;
-        }
-        Ok(Learned::Ended { model, whole: true })
+        let tested = self.test(&model, Sight::ZeroedImage, &mut state)?;
+        Ok(tested.map(|tested| tested.accuracy))
     }
 }

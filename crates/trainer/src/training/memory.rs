@@ -5,14 +5,15 @@ use config_schema::Config;
 use model_api::Model;
 
 use super::run::Run;
-use crate::advice::{Measured, Sizes, Tally};
+use crate::advice::{MeasuredRun, Sizes, Tally};
 use crate::device::is_cpu;
 use crate::error::TrainError;
 use crate::event::{Event, Purpose};
 use crate::host::HostPlan;
-use crate::memory::{Controller, Forecast, Limits, MicroBatches, Phase, Sizing, Watch, budget};
+use crate::memory::{Controller, Forecast, Limits, MicroBatches, Phase, Watch, budget};
 use crate::plan::{WorstCase, evaluation_forecast, training_forecast};
 use crate::products::keep_thread_buffers;
+use crate::scheduler::MicroBatchScheduler;
 
 /// The watch over a run's memory, and what binds the sizes of its micro-batches.
 pub(super) struct RunMemory<'a> {
@@ -35,7 +36,7 @@ impl<'a> RunMemory<'a> {
             keep_thread_buffers();
         }
         Self {
-            watch: Watch::new(run.device, memory.card, budget, memory.interference),
+            watch: Watch::new(run.device, memory.card, budget, memory.faults),
             settings,
             data_bytes: if on_cpu { host.total_bytes } else { 0 },
             training: Limits {
@@ -119,7 +120,7 @@ impl<'a> RunMemory<'a> {
         worst: &dyn Fn() -> WorstCase,
         ran_out: usize,
         tally: &Tally,
-    ) -> Measured {
+    ) -> MeasuredRun {
         let (settings, budget_bytes) = (self.settings, self.watch.budget());
         let most = self.watch.most().into_iter();
         let phase_peak_bytes = most
@@ -137,7 +138,7 @@ impl<'a> RunMemory<'a> {
         let (training, evaluation) = plans.unwrap_or_default();
         // What planning took is no part of the run.
         self.watch.note(Phase::Storage);
-        Measured {
+        MeasuredRun {
             budget_bytes,
             phase_peak_bytes,
             ran_out,
@@ -148,25 +149,29 @@ impl<'a> RunMemory<'a> {
         }
     }
 
-    /// The sizing of micro-batches for a purpose.
-    pub(super) fn sizing<'b>(
+    /// The scheduler of micro-batches for a purpose.
+    pub(super) fn scheduler<'b>(
         &'b self,
         purpose: Purpose,
         sizes: &'b mut MicroBatches,
         device: &'b Device,
         step: usize,
         report: &'b mut dyn FnMut(Event) -> Result<(), TrainError>,
-    ) -> Sizing<'b> {
-        let (limits, controller) = match purpose {
-            Purpose::Training => (self.training, &mut sizes.training),
-            Purpose::Evaluation => (self.evaluation, &mut sizes.evaluation),
+    ) -> MicroBatchScheduler<'b> {
+        let (limits, controller, parallel) = match purpose {
+            Purpose::Training => {
+                let parallel = self.settings.parallel_micro_batches();
+                (self.training, &mut sizes.training, parallel)
+            }
+            Purpose::Evaluation => (self.evaluation, &mut sizes.evaluation, 1),
         };
-        Sizing {
+        MicroBatchScheduler {
             watch: &self.watch,
             device,
             limits,
             controller,
             purpose,
+            parallel,
             step,
             report,
         }

@@ -1,17 +1,19 @@
-//! The training loop.
+//! A run: [`train`] leads it from its settings to its summary, `trainer` loops over its steps.
 
+mod announce;
 mod conclude;
-mod data;
 mod finished;
 mod memory;
 mod preflight;
+mod recover;
 mod reporter;
 mod run;
 mod segment;
-mod step;
 mod told;
+mod train;
 mod trainer;
 
 pub(crate) use memory::evaluation_limits;
 pub use preflight::preflight;
-pub use run::{Run, train};
+pub use run::Run;
+pub use train::train;

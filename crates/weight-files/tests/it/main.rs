@@ -2,6 +2,7 @@
 
 mod archive;
 mod beside;
+mod cases;
 mod foreign;
 mod formats;
 mod hostile;

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::ops::dropout::RowDropout;
 
-use super::steps;
+use super::tiles;
 use super::tiles::{Gradients, Inputs, Kernel, at, concatenate, range};
 
 /// Numbers that are summed side by side: as many as the compiler still keeps in vector registers.
@@ -92,7 +92,7 @@ impl Kernel for Flex {
 
     fn weights(mut products: FloatTensor<Self>, tile: &Inputs<Self>) -> FloatTensor<Self> {
         if products.dtype() != DType::F32 {
-            return steps::weights(products, tile);
+            return tiles::weights(products, tile);
         }
         let [batch, heads, queries, keys] = tile.dims();
         let scale = tile.scale() as f32;
@@ -131,7 +131,7 @@ impl Kernel for Flex {
         mut gradient: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         if gradient.dtype() != DType::F32 {
-            return steps::through_softmax::<Self>(weights, dropped, gradient);
+            return tiles::through_softmax::<Self>(weights, dropped, gradient);
         }
         let [.., columns] = weights.shape().dims::<4>();
         let rows = gradient.storage_mut::<f32>().chunks_exact_mut(columns);

@@ -8,7 +8,7 @@ mod captured;
 #[cfg(feature = "flex")]
 mod flex;
 mod operation;
-mod steps;
+mod periods;
 #[cfg(test)]
 mod tests;
 mod tiles;

@@ -6,7 +6,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Slice;
 
-use super::steps;
+use super::periods::{add_by_period, sum_by_period};
 use crate::ops::dropout::RowDropout;
 
 /// Most attention weights of a block of small rows: as many as lie in the first caches of a core with what they are made
@@ -65,7 +65,7 @@ pub(crate) trait Kernel: Backend {
 
     /// Attention weights from the products of queries and keys, `[batch, heads, queries, keys]`.
     fn weights(products: FloatTensor<Self>, tile: &Inputs<Self>) -> FloatTensor<Self> {
-        steps::weights(products, tile)
+        weights(products, tile)
     }
 
     /// Weights of which some are dropped.
@@ -84,8 +84,30 @@ pub(crate) trait Kernel: Backend {
         dropped: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        steps::through_softmax::<Self>(weights, dropped, gradient)
+        through_softmax::<Self>(weights, dropped, gradient)
     }
+}
+
+/// [`Kernel::weights`] by operations that every backend has.
+pub(super) fn weights<B: Kernel>(products: FloatTensor<B>, tile: &Inputs<B>) -> FloatTensor<B> {
+    let scores = B::float_mul_scalar(products, tile.scale().into());
+    let scores = add_by_period::<B>(scores, &tile.bias);
+    let scores = match &tile.mask {
+        Some(mask) => add_by_period::<B>(scores, mask),
+        None => scores,
+    };
+    B::softmax(scores, 3)
+}
+
+/// [`Kernel::through_softmax`] by operations that every backend has.
+pub(super) fn through_softmax<B: Backend>(
+    weights: FloatTensor<B>,
+    dropped: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let products = B::float_mul(dropped, gradient);
+    let sums = B::float_sum_dim(products.clone(), 3);
+    B::float_sub(products, B::float_mul(weights, sums))
 }
 
 impl<B: Kernel> Inputs<B> {
@@ -127,10 +149,7 @@ impl<B: Kernel> Inputs<B> {
             let for_weights = B::float_matmul(gradient, B::float_transpose(tile.value.clone()));
             let for_scores = B::through_softmax(weights, dropped, for_weights);
             if trains_bias {
-                bias.push(steps::sum_by_period::<B>(
-                    for_scores.clone(),
-                    &tile.bias.shape(),
-                ));
+                bias.push(sum_by_period::<B>(for_scores.clone(), &tile.bias.shape()));
             }
             query.push(B::float_matmul(for_scores.clone(), tile.key));
             let for_key = B::float_matmul(B::float_transpose(for_scores), tile.query);

@@ -11,7 +11,7 @@ use config_schema::{Config, Device};
 use serde::{Deserialize, Serialize};
 use trainer::fit::{Measured, batch_bytes, measure as take_steps, with_micro_batch};
 use trainer::host::Data;
-use trainer::memory::Failure as Cause;
+use trainer::memory::DeviceFailure as Cause;
 use trainer::plan::WorstCase;
 use trainer::{TrainError, device, training_loader, validation_loader};
 
@@ -152,11 +152,34 @@ fn end(status: ExitStatus, cause: &Cause, stderr: &str) -> String {
         Cause::Poisoned { .. } => "the device failed",
         Cause::Other(_) => "it died",
     };
-    let last = stderr.lines().rfind(|line| !line.trim().is_empty());
-    match last {
-        Some(last) => format!("{meaning} ({status}): {}", last.trim()),
+    match last_words(stderr) {
+        Some(said) => format!("{meaning} ({status}): {said}"),
         None => format!("{meaning} ({status})"),
     }
+}
+
+/// The last message of a process, in one line, without the help below it.
+fn last_words(stderr: &str) -> Option<String> {
+    /// How a message begins, as failures and the end without memory are printed.
+    const BEGINS: [&str; 3] = ["x ", "× ", "error: "];
+    let lines: Vec<&str> = stderr.lines().map(str::trim).collect();
+    let begins = |line: &&str| BEGINS.iter().any(|begin| line.starts_with(begin));
+    let Some(first) = lines.iter().rposition(begins) else {
+        let last = lines.iter().rfind(|line| !line.is_empty());
+        return last.map(|last| (*last).to_owned());
+    };
+    let message = lines[first..].iter();
+    let message = message.take_while(|line| !line.is_empty() && !line.starts_with("help:"));
+    let marks = |c: char| "x×|│ ".contains(c);
+    let parts: Vec<&str> = message
+        .map(|line| line.strip_prefix("error: ").unwrap_or(line))
+        .map(|line| {
+            line.split_once(' ')
+                .filter(|(mark, _)| mark.chars().all(marks))
+                .map_or(line, |(_, rest)| rest.trim())
+        })
+        .collect();
+    Some(parts.join(" "))
 }
 
 /// The assignment of a length of segments.
@@ -228,5 +251,20 @@ mod tests {
                 .replace(" (core dumped)", "")
         );
         assert!(said(11, "").starts_with("it died (signal: 11"));
+        let refused = "error: out of memory: the system refused 9.0 MiB, and the program holds 2.0 MiB\n  help: raise the \
+                       limit of address space (`ulimit -v`)\n";
+        assert_eq!(
+            said(7 << 8, refused),
+            "out of memory (exit status: 7): out of memory: the system refused 9.0 MiB, and the program holds 2.0 MiB"
+        );
+        for mark in ["x", "×"] {
+            let failure = format!(
+                "warning: a note\n  {mark} training does not fit:\n  | too large\n  help: make it\n        smaller\n\n"
+            );
+            assert_eq!(
+                said(7 << 8, &failure),
+                "out of memory (exit status: 7): training does not fit: too large"
+            );
+        }
     }
 }

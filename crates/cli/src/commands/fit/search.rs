@@ -8,7 +8,7 @@ use trainer::plan::{SegmentChoice, WorstCase, plan};
 use super::{Answer, Limit, Size, child};
 use crate::ActiveModel;
 use crate::args::FitArgs;
-use crate::commands::plan::{device_memory, origin};
+use crate::commands::plan::origin;
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::Settings;
@@ -131,7 +131,7 @@ impl<'a> Search<'a> {
     ) -> Result<Answer, Failure> {
         let config = &self.settings.resolved.config;
         let micro_batch = config.training.batch_size;
-        let (memory, whose) = device_memory(self.settings);
+        let (memory, whose) = self.settings.planned_memory();
         let budget_bytes = budget(config, memory);
         let program_bytes = first.map(|first| first.program_bytes);
         let measured = [first, second].into_iter().flatten();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use config_schema::preset_check::{
     CheckedPreset, Demand, Finding, PresetCheck, PresetFile, Rule, Verdict, rules_page,
 };
-use config_schema::{Config, Preload, presets};
+use config_schema::{Config, Preload, count, presets};
 use serde::Serialize;
 use trainer::TrainError;
 use trainer::host::{Data, HostNeeds};
@@ -126,7 +126,7 @@ fn demand(config: &Config, with_plan: bool) -> Demand {
 }
 
 fn measure(config: &Config, with_plan: bool, demand: &mut Demand) -> Result<(), TrainError> {
-    let data = Data::open::<ActiveModel>(config)?;
+    let data = Data::open::<ActiveModel>(config, trainer::Dataset::open)?;
     // What compression saves depends on the images, and a preset is for any.
     let mut uncompressed = config.clone();
     uncompressed.data_loading.use_compression = false;
@@ -154,7 +154,7 @@ fn show(verdict: &Verdict, with_plan: bool) {
         }
     }
     for finding in &verdict.findings {
-        output::line(render_finding(finding));
+        output::rendered(render_finding(finding));
     }
     let Verdict { presets, rules, .. } = verdict;
     let warnings = verdict
@@ -166,19 +166,16 @@ fn show(verdict: &Verdict, with_plan: bool) {
         (verdict.findings.len() - warnings, "finding"),
         (warnings, "warning"),
     ];
-    let counted = |(count, noun): (usize, &str)| match count {
-        0 => None,
-        1 => Some(format!("1 {noun}")),
-        count => Some(format!("{count} {noun}s")),
-    };
+    let counted = |(number, noun)| (number > 0).then(|| count(number, noun));
     let counts: Vec<String> = counts.into_iter().filter_map(counted).collect();
     let found = match &counts[..] {
         [] => "nothing found".to_owned(),
         counts => counts.join(", "),
     };
     output::line(format!(
-        "checked {} presets by {rules} rules: {found}",
-        presets.len()
+        "checked {} by {}: {found}",
+        count(presets.len(), "preset"),
+        count(*rules, "rule")
     ));
 }
 

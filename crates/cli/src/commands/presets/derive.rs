@@ -26,7 +26,7 @@ pub fn run(args: &DeriveArgs) -> Result<(), Failure> {
         ..Layers::preset(ANY_PRESET)
     };
     let settings = resolve(&layers, &presets::lookup)?.config;
-    let data = Data::open::<ActiveModel>(&settings)?;
+    let data = Data::open::<ActiveModel>(&settings, trainer::Dataset::open)?;
     let (card, here) = card(args, HostDemand::of(&settings, &data))?;
     let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     let derived = derive(&card, &layers.sets, &mut |config| {

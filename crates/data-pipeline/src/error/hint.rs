@@ -1,0 +1,117 @@
+use super::{ARRAY, DataError};
+
+/// Cures of several errors that are named.
+const MOST_HINTS: usize = 3;
+
+impl DataError {
+    /// What to do about the error, where there is something to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::MissingDataSet {
+                data_set: "folder", ..
+            } => Some(
+                "`dataset.root` names the data set's own folder; docs/own-data.md describes what lies in it"
+                    .to_owned(),
+            ),
+            Self::MissingDataSet { data_set, .. } => {
+                Some(format!("get it with `aoa data fetch {data_set}`"))
+            }
+            Self::IncompleteDataSet {
+                data_set, folder, ..
+            } => Some(format!(
+                "remove `{}`, then `aoa data fetch {data_set}`",
+                folder.display()
+            )),
+            Self::UnknownAnswer {
+                suggestion: Some(suggestion),
+                ..
+            } => Some(format!("did you mean `{suggestion}`?")),
+            Self::PaddingNotFirst { .. } => {
+                Some("padding is masked by its id, which must be 0: the first line of `vocab.txt`".to_owned())
+            }
+            Self::MissingToken { .. } | Self::TokenizerKind { .. } => Some(
+                "use `vocab.txt` or `tokenizer.json` of an uncased BERT, such as `bert-base-uncased`"
+                    .to_owned(),
+            ),
+            Self::MissingVocabulary { .. } => {
+                Some("`xvlm.vocabulary` names a `vocab.txt` or `tokenizer.json`".to_owned())
+            }
+            Self::Occupied { .. } => Some("name a new folder, or an empty one".to_owned()),
+            Self::BadFiles { .. } => Some(
+                "repair these files, or remove their lines; `aoa data check` lists all that are broken, with the cure of \
+                 each; `dataset.on_bad_sample = \"skip\"` leaves their samples out"
+                    .to_owned(),
+            ),
+            Self::Several { errors, .. } => {
+                let mut hints = vec!["`aoa data check` lists all of them".to_owned()];
+                for hint in errors.iter().filter_map(Self::hint) {
+                    if hints.len() <= MOST_HINTS && !hints.contains(&hint) {
+                        hints.push(hint);
+                    }
+                }
+                Some(hints.join("; "))
+            }
+            Self::TooManyBad { limit, .. } => Some(format!(
+                "`dataset.max_bad_fraction = {limit}` allows no more: repair the files, or raise it; `aoa data check` lists \
+                 all of them"
+            )),
+            Self::InUse { source, .. } => source.hint(),
+            Self::NothingToHoldOut { .. } => Some(
+                "give the data set a validation split of its own, or at least two training images, of which \
+                 `dataset.validation_fraction` is held out"
+                    .to_owned(),
+            ),
+            Self::MissingInput { .. } => {
+                Some("give every split the inputs that the training split has".to_owned())
+            }
+            Self::AnswerTooLong { .. } => Some(
+                "shorten it in the data set, or do without the coarse branch: `model.branches = \"fine\"`"
+                    .to_owned(),
+            ),
+            Self::SameAnswers { .. } => Some("write them alike in the data set".to_owned()),
+            Self::UnwritableAnswers { .. } => Some(
+                "let `xvlm.vocabulary` name a vocabulary that has tokens for their language, or be empty: it is then built \
+                 from the data set"
+                    .to_owned(),
+            ),
+            Self::NotUtf8 { path, .. } => Some(format!(
+                "convert the file; if it is Chinese in GBK: `iconv -f GB18030 -t UTF-8 {} > NEW_FILE`",
+                path.display()
+            )),
+            Self::OtherEncoding { path, encoding } => Some(format!(
+                "convert the file: `iconv -f {encoding} -t UTF-8 {} > NEW_FILE`",
+                path.display()
+            )),
+            Self::Foreign { kind, .. } => kind.cure().map(str::to_owned),
+            Self::ZeroBytes { .. } => Some("copy or download the file again".to_owned()),
+            Self::NotOneALine { found: ARRAY, path, .. } => Some(format!(
+                "write each element on a line of its own: `jq -c '.[]' {} > NEW_FILE`",
+                path.display()
+            )),
+            Self::NotOneALine { path, .. } => Some(format!(
+                "write each object on a line of its own: `jq -c . {} > NEW_FILE`",
+                path.display()
+            )),
+            Self::NoAnswers { .. } => {
+                Some("give each question of the split `answers`, or choose another split".to_owned())
+            }
+            Self::Program { .. } => {
+                Some("install Python 3 with pip, or name another Python program".to_owned())
+            }
+            Self::PreloadLimit { .. } => Some(
+                "set `data_loading.preload_data` to \"auto\", which keeps what fits, or to false; or keep more in the same memory \
+                 with `data_loading.use_compression=true`"
+                    .to_owned(),
+            ),
+            Self::Threads { .. } => Some(
+                "lower `memory_optimization.num_workers`, or raise the limits of address space (`ulimit -v`) and processes \
+                 (`ulimit -u`)"
+                    .to_owned(),
+            ),
+            Self::Pip { .. } => Some(
+                "check that this Python has pip and that pip reaches a package index".to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! A data set of the user's own: reading, everything that can be wrong with it, and writing.
+
+mod faults;
+mod read;
+mod support;
+mod write;

@@ -1,0 +1,19 @@
+//! What tests do to a run, to see what it does when memory runs out.
+
+use super::{OutOfMemory, Point};
+
+/// Makes a run fail where a test wants it to.
+pub trait FaultInjector: Sync {
+    /// Called at every point. Where it panics, the work up to that point has failed as a backend fails.
+    ///
+    /// # Errors
+    ///
+    /// Where memory is to run out.
+    fn at(&self, point: &Point) -> Result<(), OutOfMemory>;
+
+    /// Samples of the micro-batch of `step` that begins at sample `start`, instead of those planned.
+    fn micro_batch(&self, step: usize, start: usize, planned: usize) -> usize {
+        let _ = (step, start);
+        planned
+    }
+}
