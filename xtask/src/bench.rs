@@ -34,6 +34,12 @@ pub enum Bench {
     MemoryCost,
     /// Decode and resize JPEGs, in images a second
     Decode(Decode),
+    /// Import VQA v2 at full size from files that are made up, and measure time and peak memory
+    Import {
+        /// Folder to leave the made-up files in [default: none]
+        #[arg(long, value_name = "DIR")]
+        keep: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -105,6 +111,7 @@ pub fn run(bench: Bench) -> Outcome {
         Bench::Slicings(slicings) => slicings::run(&slicings),
         Bench::Kills(kills) => kills::run(&kills),
         Bench::MemoryCost => by_itself("memory_cost", &[]),
+        Bench::Import { keep } => by_itself("import", keep.as_slice()),
         Bench::Decode(Decode { python }) => by_itself(
             "decode",
             python

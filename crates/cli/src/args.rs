@@ -1,6 +1,7 @@
 //! Command-line arguments.
 
 mod derive;
+mod import;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::completion;
 use crate::exit_codes;
 
 pub use derive::DeriveArgs;
+pub use import::ImportArgs;
 
 /// Train and use a visual-question-answering model on whatever device there is.
 #[derive(Debug, Parser)]
@@ -353,6 +355,11 @@ pub enum DataCommand {
         #[arg(long, default_value = "python3", value_name = "PROGRAM")]
         python: String,
     },
+    /// Turn the official files of data sets into a folder to train on, without copying images
+    ///
+    /// Recognises the files by their content. Images stay where they are. Exit code 3 where files cannot be read; nothing is
+    /// written then.
+    Import(ImportArgs),
     /// Decode every image and read every file of features, and list all that cannot be used
     ///
     /// Exit code 3 where there are any.

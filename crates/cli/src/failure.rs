@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use aoa_model::weights::{NoSuchPart, PublishedPart};
 use config_schema::preset_check::Finding;
 use config_schema::{ConfigError, ConfigErrors, FixedKey, Source};
+use data_import::ImportError;
 use data_pipeline::DataError;
 use gpu_probe::{ChooseError, ProbeError, SamplerError};
 use miette::{
@@ -108,6 +109,9 @@ pub enum Failure {
     /// The data set cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Official files cannot be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// A run cannot start, go on or be read.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -229,6 +233,7 @@ impl Failure {
             | Self::Exists { .. }
             | Self::NotAFile { .. } => 2,
             Self::Data(error) if is_memory(error) => DOES_NOT_FIT,
+            Self::Import(_) => 3,
             Self::Data(_) | Self::File { .. } | Self::Weights(_) | Self::Incomplete { .. } => 3,
             Self::Choice(_)
             | Self::NoCard(_)
@@ -312,6 +317,7 @@ impl Failure {
                 Some(format!("start it with {name}={value}"))
             }
             Self::Sampler(error) => Some(error.hint().to_owned()),
+            Self::Import(error) => error.hint(),
             Self::Data(error) | Self::Train(TrainError::Data(error)) => error.hint(),
             Self::Train(TrainError::DataFailed { run_dir, .. }) => Some(format!(
                 "repair or replace what failed, then go on with `aoa train --resume {}`",

@@ -141,8 +141,11 @@ impl DeviceBatch {
 
 impl RightAnswers {
     fn upload(batch: &Batch, device: &Device) -> Self {
+        // Where no answer to any question is in the list, one that weighs nothing: a tensor has a row at least.
+        let none = batch.weights.iter().all(Vec::is_empty);
+        let nothing = (none && !batch.weights.is_empty()).then_some((0, 0, 0.0));
         let each = || {
-            batch
+            let listed = batch
                 .weights
                 .iter()
                 .enumerate()
@@ -150,7 +153,8 @@ impl RightAnswers {
                     right
                         .iter()
                         .map(move |&(answer, weight)| (sample, answer, weight))
-                })
+                });
+            listed.chain(nothing)
         };
         let ids = |ids: Vec<i64>| {
             let shape = [ids.len()];

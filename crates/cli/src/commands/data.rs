@@ -15,7 +15,7 @@ use trainer::{Dataset, data_report, training_encoder};
 
 use crate::ActiveModel;
 use crate::args::{ConfigArgs, DataCommand, ExportFormat, FetchName};
-use crate::commands::tell_reading;
+use crate::commands::{import, tell_reading};
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::Files;
@@ -42,6 +42,7 @@ pub fn run(command: &DataCommand) -> Result<ExitCode, Failure> {
         } => {
             announce(&easy_vqa::fetch(data_root, python)?);
         }
+        DataCommand::Import(args) => import::run(args)?,
         DataCommand::Stats { config, json } => stats(config, *json)?,
         DataCommand::Export {
             config,

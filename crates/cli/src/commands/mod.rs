@@ -7,6 +7,7 @@ mod data;
 mod eval;
 mod fit;
 mod host;
+mod import;
 mod monitor;
 mod plan;
 mod presets;

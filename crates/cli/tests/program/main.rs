@@ -5,6 +5,7 @@ mod bad_input;
 mod cards;
 mod completions;
 mod data_check;
+mod data_import;
 mod data_sets;
 mod derive;
 mod devices;

@@ -2,6 +2,7 @@
 
 mod features;
 mod line;
+mod manifest;
 mod read;
 mod source;
 mod write;

@@ -5,6 +5,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::{Map, Value};
 
 use super::line::{Line, answers_alone};
+use super::manifest::{LineReading, Manifest};
 use super::{Layout, NAME, features};
 use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
 use crate::check::{Fault, Faults};
@@ -38,11 +39,12 @@ pub(super) fn read(
     layout: &Layout,
     split: Split,
     reading: &AnswerReading,
+    manifest: Option<&Manifest>,
 ) -> Result<Part, DataError> {
     if !files::is_folder(layout.0)? {
         return Err(missing(layout, layout.0));
     }
-    let has_images = files::is_folder(&layout.images())?;
+    let mut has_images = manifest.is_some() || files::is_folder(&layout.images())?;
     let has_features = files::is_folder(&layout.features())?;
     if !has_images && !has_features {
         return Err(missing(layout, &layout.images()));
@@ -55,6 +57,7 @@ pub(super) fn read(
         path: &path,
         split,
         reading,
+        imported: manifest.is_some(),
         with_answers: None,
         with_entities: None,
         positions: HashMap::new(),
@@ -89,6 +92,14 @@ pub(super) fn read(
     facts.questions = samples.len();
     if samples.is_empty() && errors.is_empty() {
         return Err(DataError::EmptyList { path });
+    }
+    if let Some(manifest) = manifest
+        && let Some(error) = manifest.missing_folder(layout.0, &images)?
+    {
+        if !has_features {
+            return Err(error);
+        }
+        has_images = false;
     }
     let statistical_words = statistical_words(layout, &images);
     let statistical_words = statistical_words.unwrap_or_else(|error| {
@@ -135,6 +146,8 @@ struct Questions<'a> {
     path: &'a Path,
     split: Split,
     reading: &'a AnswerReading,
+    /// Whether the lines come from an import, where none of a question's answers may be in the published list.
+    imported: bool,
     /// Whether the lines so far have answers.
     with_answers: Option<bool>,
     /// Whether the lines so far have entities.
@@ -166,13 +179,18 @@ impl Questions<'_> {
             question,
             answers,
             entities,
-            fields,
+            mut fields,
         } = line.parse(text)?;
+        let own = if self.imported {
+            LineReading::take(&mut fields).map_err(|expected| line.unexpected(expected, text))?
+        } else {
+            LineReading::default()
+        };
         if *self.with_entities.get_or_insert(entities.is_some()) != entities.is_some() {
             let expected = "`entities` on all lines or on none";
             return Err(line.unexpected(expected, text));
         }
-        let answers = self.answers(&line, answers, text)?;
+        let answers = self.answers(&line, answers, &own, text)?;
         self.note_fields(&fields);
         let position = if let Some(known) = self.positions.get(&image) {
             *known
@@ -197,9 +215,14 @@ impl Questions<'_> {
         &mut self,
         line: &Place,
         answers: Option<ReadAnswers>,
+        own: &LineReading,
         text: &str,
     ) -> Result<Vec<Answer>, DataError> {
-        let answers = answers.filter(|answers| !answers.is_empty());
+        let given = |answers: &ReadAnswers| {
+            let scored = matches!(answers, ReadAnswers::Scored(_));
+            !answers.is_empty() || (self.imported && scored)
+        };
+        let answers = answers.filter(given);
         if self.split != Split::Test && answers.is_none() {
             return Err(line.unexpected("`answers`, which only `test.jsonl` may lack", text));
         }
@@ -210,7 +233,17 @@ impl Questions<'_> {
             self.facts.unanswered += 1;
             return Ok(Vec::new());
         };
-        Ok(self.reading.read(&answers, &mut self.facts))
+        let as_written;
+        let reading = if own.as_written() {
+            as_written = own.reading(self.reading);
+            &as_written
+        } else {
+            self.reading
+        };
+        let mut answers = reading.read(&answers, &mut self.facts);
+        own.weigh(&mut answers, reading.normalisation)
+            .map_err(|expected| line.unexpected(expected, text))?;
+        Ok(answers)
     }
 
     fn note_fields(&mut self, fields: &Map<String, Value>) {

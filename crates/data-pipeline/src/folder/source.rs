@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::manifest::Manifest;
 use super::read::{self, Part};
 use super::{Layout, features};
 use crate::answers::{AnswerNormalisation, AnswerReading, ReadingFacts};
@@ -39,6 +40,8 @@ pub struct Folder {
     statistical_words: Vec<Vec<String>>,
     inputs: Inputs,
     facts: ReadingFacts,
+    /// What `aoa data import` wrote beside the questions.
+    manifest: Option<Manifest>,
 }
 
 impl Folder {
@@ -58,7 +61,11 @@ impl Folder {
     pub fn reading_of(root: &Path, normalisation: AnswerNormalisation) -> AnswerReading {
         AnswerReading {
             normalisation,
-            vote_lengths: read::vote_lengths(&Layout(root)),
+            vote_lengths: match Manifest::read(root) {
+                Ok(Some(manifest)) => manifest.vote_lengths,
+                // What is wrong with a manifest, opening the folder says.
+                _ => read::vote_lengths(&Layout(root)),
+            },
         }
     }
 
@@ -74,8 +81,11 @@ impl Folder {
     ) -> Result<Self, DataError> {
         hold_out.check()?;
         let layout = Layout(root);
+        let manifest = Manifest::read(root)?;
         let own_validation = files::is_file(&layout.questions(Split::Validation))?;
-        let part = match split {
+        let stands_for = |manifest: &Manifest| manifest.stands_for(split);
+        let questions = manifest.as_ref().map_or(split, stands_for);
+        let part = match questions {
             Split::Validation if !own_validation => Split::Train,
             part => part,
         };
@@ -86,7 +96,7 @@ impl Folder {
             inputs,
             lines,
             facts,
-        } = read::read(&layout, part, reading)?;
+        } = read::read(&layout, part, reading, manifest.as_ref())?;
         let whole = Self {
             root: root.to_owned(),
             split,
@@ -97,17 +107,19 @@ impl Folder {
             statistical_words: statistical_words.unwrap_or_default(),
             inputs,
             facts,
+            manifest,
         };
-        let part = if own_validation || split == Split::Test {
+        let part = if own_validation || questions == Split::Test {
             whole
         } else {
             let all = (0..whole.images.len()).collect();
-            let images = hold_out.divide(all, split, layout.questions(part))?;
+            let images = hold_out.divide(all, questions, layout.questions(part))?;
             whole.only(&images)
         };
         match split {
-            Split::Train => part.with_right_answers(),
-            Split::Validation | Split::Test => Ok(part),
+            // Published data sets train on such questions, too: none of the listed answers is right.
+            Split::Train if part.manifest.is_none() => part.with_right_answers(),
+            Split::Train | Split::Validation | Split::Test => Ok(part),
         }
     }
 
@@ -162,6 +174,15 @@ impl Folder {
         }
     }
 
+    /// Where an image of this name lies.
+    fn image_path(&self, name: &str) -> PathBuf {
+        let elsewhere = self
+            .manifest
+            .as_ref()
+            .and_then(|manifest| manifest.image(name));
+        elsewhere.unwrap_or_else(|| Layout(&self.root).image(name))
+    }
+
     /// Name of an image that there is.
     fn name(&self, image: usize) -> Result<&str, DataError> {
         let name = self.images.get(image).map(String::as_str);
@@ -194,11 +215,11 @@ impl Source for Folder {
     }
 
     fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError> {
-        image_file::read(&Layout(&self.root).image(self.name(image)?))
+        image_file::read(&self.image_path(self.name(image)?))
     }
 
     fn glance(&self, image: usize) -> Result<Option<Glance>, DataError> {
-        image_file::glance(&Layout(&self.root).image(self.name(image)?)).map(Some)
+        image_file::glance(&self.image_path(self.name(image)?)).map(Some)
     }
 
     fn glance_regions(&self, image: usize) -> Result<Option<RegionShape>, DataError> {
@@ -209,7 +230,7 @@ impl Source for Folder {
         let layout = Layout(&self.root);
         let path = |name| {
             if self.inputs.images {
-                layout.image(name)
+                self.image_path(name)
             } else {
                 layout.features_of(name)
             }

@@ -1,0 +1,542 @@
+//! The import: recognise, choose, read, write.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use serde::Serialize;
+
+use crate::error::{ImportError, Place};
+use crate::format::Format;
+use crate::images::{self, Bases};
+use crate::layouts::{self, ImageWords, Job, Layout, Part, Split, Words};
+use crate::mix::{self, Chosen, Mix, Recipe};
+use crate::record::Style;
+use crate::sniff::{self, Kind, Sniffed};
+use crate::write::{Images, Lines, Staging};
+
+/// Name of the file that says where the images are.
+pub const MANIFEST: &str = "folder.json";
+
+/// Version of the manifest.
+const VERSION: u32 = 1;
+
+/// Most files of no layout that a note names.
+const MOST_UNKNOWN: usize = 6;
+
+/// What to import.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Folders with the files of data sets, or the files themselves.
+    pub sources: Vec<PathBuf>,
+    /// The folder to write; new or empty.
+    pub to: PathBuf,
+    /// Layouts to read, where files could be meant for several; none to recognise them.
+    pub formats: Vec<Format>,
+    /// Folders of images, where they do not lie beside the files. With the name of a folder of images, such as
+    /// `train2014`, for those alone.
+    pub images: Vec<(Option<String>, PathBuf)>,
+    /// Parts of each split; none for those the layout has there.
+    pub train: Vec<String>,
+    /// Parts to validate on.
+    pub validation: Vec<String>,
+    /// Parts to report.
+    pub test: Vec<String>,
+    /// A published mix of parts.
+    pub recipe: Option<Recipe>,
+    /// Fields of the source that are not kept with the questions.
+    pub leave_out: Vec<String>,
+}
+
+/// How far an import is, in bytes of the files that it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes read.
+    pub done: u64,
+    /// Bytes that there are to read.
+    pub total: u64,
+}
+
+/// What was imported.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Every data set that was recognised.
+    pub data_sets: Vec<DataSet>,
+    /// Every split that was written.
+    pub splits: Vec<SplitReport>,
+    /// Where the images are, by the name of their folder.
+    pub images: Vec<ImageFolder>,
+    /// What else a user should know.
+    pub notes: Vec<String>,
+}
+
+/// A data set that was recognised.
+#[derive(Debug, Clone, Serialize)]
+pub struct DataSet {
+    /// Name of its layout.
+    pub format: &'static str,
+    /// Its parts, whether they are read or not.
+    pub parts: Vec<PartFiles>,
+}
+
+/// A part of a data set that was recognised.
+#[derive(Debug, Clone, Serialize)]
+pub struct PartFiles {
+    /// Its name, as options take it.
+    pub name: String,
+    /// What is read for it.
+    pub files: Vec<PathBuf>,
+}
+
+/// A split that was written.
+#[derive(Debug, Clone, Serialize)]
+pub struct SplitReport {
+    /// Its name.
+    pub split: &'static str,
+    /// Its parts in order, each with the number of its questions.
+    pub parts: Vec<(String, usize)>,
+    /// Questions.
+    pub questions: usize,
+    /// Images that they are about.
+    pub images: usize,
+}
+
+/// A folder of images.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImageFolder {
+    /// What lines call it.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Images that questions are about.
+    pub images: usize,
+    /// How many of these are not there.
+    pub missing: usize,
+}
+
+/// What the manifest says; its reader is in `data-pipeline`.
+#[derive(Serialize)]
+struct Manifest<'a> {
+    version: u32,
+    images: BTreeMap<&'a str, &'a str>,
+    vote_lengths: &'a BTreeSet<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<&'static str>,
+    imported: &'a [DataSet],
+}
+
+/// What a split was made of.
+struct Written {
+    report: SplitReport,
+    images: Images,
+    style: Style,
+    words: Vec<ImageWords>,
+}
+
+/// Imports data sets into a folder. `observe` is told how far it is, from another thread, about ten times a second.
+///
+/// # Errors
+/// When files are not recognised or could be meant for several layouts, a file is not what its layout says, a part is
+/// asked for that is not there, or the folder cannot be written. Nothing is written then.
+pub fn import(
+    request: &Request,
+    observe: &(dyn Fn(Progress) + Sync),
+) -> Result<Report, ImportError> {
+    let staging = Staging::begin(&request.to)?;
+    let meter = AtomicU64::new(0);
+    let files = sniff::all(&request.sources)?;
+    let formats = recognise(request, &files)?;
+    let bases = Bases::new(&request.sources, &request.images)?;
+    let layouts = formats
+        .iter()
+        .map(|format| layouts::layout(*format, &files, &bases, &meter))
+        .collect::<Result<Vec<_>, _>>()?;
+    let asked = [&request.train, &request.validation, &request.test];
+    let mix = mix::choose(&layouts, asked.map(Vec::as_slice), request.recipe)?;
+
+    meter.store(0, Ordering::Relaxed);
+    let total = bytes(&layouts, &mix, &files);
+    let written = watched(&meter, total, observe, || {
+        splits(request, &staging, &layouts, &mix, &meter)
+    })?;
+    let mut report = finish(&staging, &layouts, &bases, &written)?;
+    staging.publish()?;
+    report.folder.clone_from(&request.to);
+    report.notes.extend(unread(&layouts, &mix, &files));
+    Ok(report)
+}
+
+/// Parts and files that are there and were not read.
+fn unread(layouts: &[Box<dyn Layout>], mix: &Mix, files: &[Sniffed]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut parts = Vec::new();
+    for (layout, of) in layouts.iter().enumerate() {
+        for (part, about) in of.parts().iter().enumerate() {
+            let chosen = Chosen { layout, part };
+            let read = mix
+                .iter()
+                .flatten()
+                .any(|one| mix::overlap(layouts, *one, chosen));
+            if !read && about.within.is_none() {
+                parts.push(mix::part_name(layouts, chosen));
+            }
+        }
+    }
+    if !parts.is_empty() {
+        notes.push(format!(
+            "not read: {}; `--train`, `--validation` and `--test` name parts",
+            parts.join(", ")
+        ));
+    }
+    let unknown: Vec<String> = files
+        .iter()
+        .filter(|file| file.kind == Kind::Other)
+        .take(MOST_UNKNOWN)
+        .map(|file| format!("`{}` ({})", file.path.display(), file.description()))
+        .collect();
+    if !unknown.is_empty() {
+        notes.push(format!("files that no layout has: {}", unknown.join(", ")));
+    }
+    notes
+}
+
+/// The layouts that are to be read.
+fn recognise(request: &Request, files: &[Sniffed]) -> Result<Vec<Format>, ImportError> {
+    let found = layouts::formats(files);
+    let names = |formats: &[Format]| {
+        let names: Vec<_> = formats.iter().map(|format| format.name()).collect();
+        names.join(", ")
+    };
+    if !request.formats.is_empty() {
+        let mut wanted = request.formats.clone();
+        // Questions without annotations are recognised as VQA v2; the layout of OK-VQA says what is missing.
+        let questions = files.iter().any(|file| file.kind == Kind::VqaQuestions);
+        let missing = wanted
+            .iter()
+            .find(|format| !found.contains(format) && !(**format == Format::OkVqa && questions));
+        if let Some(missing) = missing {
+            return Err(unrecognised(&format!("files of {missing}"), files));
+        }
+        wanted.sort();
+        wanted.dedup();
+        return Ok(wanted);
+    }
+    if found.is_empty() {
+        return Err(unrecognised("files of a layout that is known", files));
+    }
+    // Several sources are meant as a mix; several layouts in one folder may be an accident.
+    for source in &request.sources {
+        let within: Vec<Sniffed> = files
+            .iter()
+            .filter(|file| file.path.starts_with(source))
+            .cloned()
+            .collect();
+        let within = layouts::formats(&within);
+        if within.len() > 1 {
+            return Err(ImportError::choice(
+                format!(
+                    "`{}` has files of several layouts: {}",
+                    source.display(),
+                    names(&within)
+                ),
+                format!(
+                    "say which is meant with `--format`, for example `--format {}`; repeat it to mix them",
+                    within[0]
+                ),
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// There are no files of a layout: what there is instead.
+fn unrecognised(wanted: &str, files: &[Sniffed]) -> ImportError {
+    if files.iter().any(|file| file.kind == Kind::Visual7wPointing) {
+        return ImportError::choice(
+            "the pointing questions of Visual7W are answered with boxes, which is not read",
+            "take the telling questions, `dataset_v7w_telling.json`",
+        );
+    }
+    let seen: Vec<String> = files
+        .iter()
+        .take(12)
+        .map(|file| format!("`{}`: {}", file.path.display(), file.description()))
+        .collect();
+    let more = files.len().saturating_sub(seen.len());
+    let seen = match (seen.len(), more) {
+        (0, _) => "no file that ends with .json is there".to_owned(),
+        (_, 0) => format!("found {}", seen.join("; ")),
+        (_, more) => format!("found {}; and {more} more", seen.join("; ")),
+    };
+    ImportError::choice(
+        format!("there are no {wanted}; {seen}"),
+        "unpack the archives as they were downloaded, and name their folder; docs/real-data.md has the files of each layout",
+    )
+}
+
+/// Bytes that will be read.
+fn bytes(layouts: &[Box<dyn Layout>], mix: &Mix, files: &[Sniffed]) -> u64 {
+    let paths = mix
+        .iter()
+        .flatten()
+        .flat_map(|chosen| layouts[chosen.layout].parts()[chosen.part].files.iter());
+    let size = |path: &PathBuf| {
+        files
+            .iter()
+            .find(|file| file.path == *path)
+            .map(|file| file.bytes)
+    };
+    paths.filter_map(size).sum()
+}
+
+/// Does the work while a thread tells how far it is.
+fn watched<T: Send>(
+    meter: &AtomicU64,
+    total: u64,
+    observe: &(dyn Fn(Progress) + Sync),
+    work: impl FnOnce() -> T + Send,
+) -> T {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let done = meter.load(Ordering::Relaxed).min(total);
+                observe(Progress { done, total });
+                thread::park_timeout(std::time::Duration::from_millis(100));
+            }
+            observe(Progress { done: total, total });
+        });
+        let result = work();
+        over.store(true, Ordering::Relaxed);
+        watcher.thread().unpark();
+        result
+    })
+}
+
+/// Writes all splits, each in a thread of its own.
+fn splits(
+    request: &Request,
+    staging: &Staging,
+    layouts: &[Box<dyn Layout>],
+    mix: &Mix,
+    meter: &AtomicU64,
+) -> Result<Vec<Written>, ImportError> {
+    let style = Style {
+        leave_out: request.leave_out.iter().cloned().collect(),
+        weights: request.recipe == Some(Recipe::Xvlm),
+        vote_lengths: BTreeSet::new(),
+    };
+    thread::scope(|scope| {
+        let style = &style;
+        let threads: Vec<_> = Split::ALL
+            .into_iter()
+            .zip(mix)
+            .filter(|(_, parts)| !parts.is_empty())
+            .map(|(split, parts)| {
+                scope.spawn(move || {
+                    write_split(split, parts, staging, layouts, style.clone(), meter)
+                })
+            })
+            .collect();
+        // All are waited for, so that none writes on behind an error of another.
+        let results: Vec<_> = threads
+            .into_iter()
+            .map(thread::ScopedJoinHandle::join)
+            .collect();
+        results
+            .into_iter()
+            .map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+fn write_split(
+    split: Split,
+    parts: &[Chosen],
+    staging: &Staging,
+    layouts: &[Box<dyn Layout>],
+    mut style: Style,
+    meter: &AtomicU64,
+) -> Result<Written, ImportError> {
+    let mut lines = Lines::create(staging.path(&format!("{}.jsonl", split.name())), split)?;
+    let mut read = Vec::new();
+    let mut words = Vec::new();
+    let entities = layouts.iter().any(|layout| layout.has_entities());
+    for chosen in parts {
+        let layout = &layouts[chosen.layout];
+        let about = &layout.parts()[chosen.part];
+        let name = mix::part_name(layouts, *chosen);
+        let stated = (parts.len() > 1).then_some(name.as_str());
+        let before = lines.questions;
+        let without_entities = entities && !layout.has_entities();
+        let mut rest = String::new();
+        let mut sink = |record: &crate::record::Record<'_>| {
+            let mut record = *record;
+            if without_entities {
+                rest.clear();
+                rest.push_str(record.rest);
+                rest.push_str(",\"entities\":[]");
+                record.rest = &rest;
+            }
+            lines.add(&record, chosen.layout as u8, stated, &about.files[0])
+        };
+        layout.read(
+            chosen.part,
+            &mut Job {
+                style: &mut style,
+                meter,
+                sink: &mut sink,
+            },
+        )?;
+        let questions = lines.questions - before;
+        if questions == 0 {
+            return Err(ImportError::content(
+                &about.files[0],
+                Place::File,
+                format!("the part {} has no questions", about.name),
+                "download the file again, or leave the part out",
+            ));
+        }
+        read.push((name, questions));
+        words.extend(layout.words(chosen.part, meter)?);
+    }
+    let (questions, images) = lines.finish()?;
+    let report = SplitReport {
+        split: split.name(),
+        parts: read,
+        questions,
+        images: images.values().map(|used| used.names.len()).sum(),
+    };
+    Ok(Written {
+        report,
+        images,
+        style,
+        words,
+    })
+}
+
+/// Writes what all splits share. The report, but for the folder's name.
+fn finish(
+    staging: &Staging,
+    layouts: &[Box<dyn Layout>],
+    bases: &Bases,
+    written: &[Written],
+) -> Result<Report, ImportError> {
+    let mut notes: Vec<String> = layouts.iter().flat_map(|layout| layout.notes()).collect();
+    let mut used = Images::new();
+    for (folder, images) in written.iter().flat_map(|split| &split.images) {
+        let all = used.entry(folder.clone()).or_default();
+        if all.first.is_empty() {
+            all.first.clone_from(&images.first);
+        }
+        all.names.extend(images.names.iter().cloned());
+    }
+    words(staging, written, &used)?;
+    let mut folders = Vec::new();
+    let mut names: Vec<_> = used.iter().collect();
+    names.sort_by_key(|(name, _)| *name);
+    for (name, used) in names {
+        let below: Vec<String> = layouts
+            .iter()
+            .flat_map(|layout| layout.below(name))
+            .collect();
+        let found = bases.locate(name, &below, &used.first)?;
+        let path = found.unwrap_or_else(|| bases.first().unwrap_or(Path::new("")).join(&below[0]));
+        let path = std::path::absolute(&path).map_err(ImportError::io(&path))?;
+        let missing = images::missing(&path, &used.names)?;
+        if missing > 0 {
+            notes.push(format!(
+                "{missing} of {} images are not in `{}`; where they lie elsewhere, say so with `--images {name}=DIR`",
+                used.names.len(),
+                path.display()
+            ));
+        }
+        folders.push(ImageFolder {
+            name: name.clone(),
+            path,
+            images: used.names.len(),
+            missing,
+        });
+    }
+    let has = |split: Split| written.iter().any(|one| one.report.split == split.name());
+    if !has(Split::Test) {
+        notes.push(
+            "there is no test split: the validation questions are reported as test, too".to_owned(),
+        );
+    }
+    if !has(Split::Validation) {
+        notes.push("there is no validation split: a part of the training images is held out (`dataset.validation_fraction`)".to_owned());
+    }
+    let files = |part: &Part| PartFiles {
+        name: part.name.clone(),
+        files: part.files.clone(),
+    };
+    let data_sets = layouts.iter().map(|layout| DataSet {
+        format: layout.format().name(),
+        parts: layout.parts().iter().map(files).collect(),
+    });
+    let data_sets: Vec<DataSet> = data_sets.collect();
+    let vote_lengths = written
+        .iter()
+        .flat_map(|split| split.style.vote_lengths.iter().copied());
+    let mut places = BTreeMap::new();
+    for folder in &folders {
+        let path = folder.path.to_str().ok_or_else(|| {
+            ImportError::choice(
+                format!("the name of `{}` is no Unicode text", folder.path.display()),
+                "rename the folder",
+            )
+        })?;
+        places.insert(folder.name.as_str(), path);
+    }
+    let manifest = Manifest {
+        version: VERSION,
+        images: places,
+        vote_lengths: &vote_lengths.collect(),
+        test: (!has(Split::Test)).then_some(Split::Validation.name()),
+        imported: &data_sets,
+    };
+    let text = serde_json::to_string_pretty(&manifest).expect("texts and numbers are JSON");
+    staging.file(MANIFEST, format!("{text}\n").as_bytes())?;
+    Ok(Report {
+        folder: PathBuf::new(),
+        data_sets,
+        splits: written.iter().map(|split| split.report.clone()).collect(),
+        images: folders,
+        notes,
+    })
+}
+
+/// Writes the words of images. Where a data set has some, every image of the folder has a list.
+fn words(staging: &Staging, written: &[Written], used: &Images) -> Result<(), ImportError> {
+    let all: Vec<&ImageWords> = written.iter().flat_map(|split| &split.words).collect();
+    let lists: [(&str, Vec<&Words>); 2] = [
+        (
+            "statistical_words.json",
+            all.iter().map(|words| &words.statistical).collect(),
+        ),
+        (
+            "attribute_words.json",
+            all.iter().map(|words| &words.attributes).collect(),
+        ),
+    ];
+    for (name, lists) in lists {
+        if lists.iter().all(|words| words.is_empty()) {
+            continue;
+        }
+        let mut by_image: BTreeMap<String, &[String]> = BTreeMap::new();
+        for (folder, images) in used {
+            for image in &images.names {
+                let image = format!("{folder}/{image}");
+                let words = lists.iter().find_map(|words| words.get(&image));
+                by_image.insert(image, words.map_or(&[], Vec::as_slice));
+            }
+        }
+        let text = serde_json::to_string(&by_image).expect("texts are JSON");
+        staging.file(name, text.as_bytes())?;
+    }
+    Ok(())
+}

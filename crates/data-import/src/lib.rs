@@ -1,0 +1,41 @@
+//! Official files of VQA data sets to the project's folder format.
+//!
+//! [`import`] recognises the layout of published files by their content, puts their parts into the splits train, validation
+//! and test, and writes one JSON line a question. Images stay where they are: the manifest [`MANIFEST`] says where. Files
+//! are read as a stream, so that memory depends on the number of questions and not on the size of the files. The folder is
+//! written whole or not at all.
+//!
+//! ```no_run
+//! use data_import::{Request, import};
+//!
+//! let request = Request {
+//!     sources: vec!["downloads/vqa2".into()],
+//!     to: "data/vqa2".into(),
+//!     ..Request::default()
+//! };
+//! let report = import(&request, &|progress| println!("{} bytes", progress.done))?;
+//! for split in report.splits {
+//!     println!("{}: {} questions", split.split, split.questions);
+//! }
+//! # Ok::<(), data_import::ImportError>(())
+//! ```
+
+mod error;
+mod format;
+mod images;
+mod import;
+mod json;
+mod layouts;
+mod mix;
+mod pickle;
+mod record;
+mod sniff;
+mod write;
+
+pub use error::{ImportError, Place};
+pub use format::Format;
+pub use import::{
+    DataSet, ImageFolder, MANIFEST, PartFiles, Progress, Report, Request, SplitReport, import,
+};
+pub use layouts::Split;
+pub use mix::Recipe;
