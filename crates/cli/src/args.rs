@@ -2,6 +2,7 @@
 
 mod derive;
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub struct Args {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
+  1    anything else, such as an output that cannot be written
   2    wrong arguments or configuration
   3    the data set, an image or a file of weights cannot be read
   4    the device is not available, or no preset fits it
@@ -38,7 +40,7 @@ Exit codes:
 pub enum Command {
     /// Train a model
     Train(TrainArgs),
-    /// Evaluate the best checkpoint of a run
+    /// Evaluate the best checkpoint of a run, or another one
     Eval(EvalArgs),
     /// Ask a trained model a question about an image
     Ask(AskArgs),
@@ -140,6 +142,9 @@ pub struct EvalArgs {
     /// Part of the data set
     #[arg(long, default_value = "test")]
     pub split: SplitArg,
+    /// Take the checkpoint of this step [default: the best one]
+    #[arg(long, value_name = "STEP")]
+    pub step: Option<usize>,
     /// Folder that holds the data sets [default: as in the run]
     #[arg(long, value_name = "DIR")]
     pub data_root: Option<String>,
@@ -158,9 +163,12 @@ pub struct AskArgs {
     /// Run directory [default: the newest under runs/]
     #[arg(long, value_name = "RUN_DIR")]
     pub run: Option<PathBuf>,
+    /// Take the checkpoint of this step [default: the best one]
+    #[arg(long, value_name = "STEP")]
+    pub step: Option<usize>,
     /// Answers to show
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    pub top: usize,
+    #[arg(long, default_value = "5", value_name = "N")]
+    pub top: NonZero<usize>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -411,6 +419,9 @@ pub enum WeightsCommand {
     Export {
         /// Run directory [default: the newest under runs/]
         run_dir: Option<PathBuf>,
+        /// Take the checkpoint of this step [default: the best one]
+        #[arg(long, value_name = "STEP")]
+        step: Option<usize>,
         /// Safetensors file to write
         #[arg(long, value_name = "FILE")]
         to: PathBuf,

@@ -14,6 +14,7 @@ mod progress;
 mod restart;
 mod run_folder;
 mod settings;
+mod staging;
 mod threads;
 
 use std::process::ExitCode;
@@ -27,7 +28,10 @@ fn main() -> ExitCode {
     completion::answer();
     allocator::keep_freed_memory();
     interrupt::report_file_size_limit();
-    let args = args::Args::parse();
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(message) => return output::usage(&message),
+    };
     match threads::guarded(|| commands::run(args.command)) {
         Ok(_) if output::lost() => ExitCode::FAILURE,
         Ok(code) => code,

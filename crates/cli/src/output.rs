@@ -1,6 +1,7 @@
 //! The only place that prints: data on standard output, everything else on standard error.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
@@ -33,6 +34,17 @@ fn data(text: impl AsRef<str>) {
         UNREAD.store(true, Ordering::Relaxed);
     } else if !LOST.swap(true, Ordering::Relaxed) {
         note(format!("cannot write to standard output: {error}"));
+    }
+}
+
+/// Prints what clap has to say: help and version are data, a wrong argument is not.
+pub fn usage(message: &clap::Error) -> ExitCode {
+    match message.print() {
+        Err(error) if !message.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+            note(format!("cannot write to standard output: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2)),
     }
 }
 

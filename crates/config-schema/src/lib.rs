@@ -68,6 +68,7 @@ pub use generated::{GENERATE, GeneratedFile, generated_files, schema_text};
 pub use guide::guide;
 pub use import::{Became, Import, ImportedKey, import_yaml};
 pub use overlay::{Decision, differences, overlay_toml, value};
+pub use overrides::unread_variables;
 pub use presets::{PresetSummary, preset_summaries};
 pub use provenance::{Layered, Provenance};
 pub use record::{record, resolve_record};

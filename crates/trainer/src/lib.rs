@@ -38,6 +38,7 @@ pub mod plan;
 pub mod products;
 pub mod randomness;
 mod run_dir;
+mod run_files;
 mod start;
 mod steps;
 mod stopwatch;
@@ -46,7 +47,7 @@ mod training;
 mod usable;
 mod window;
 
-pub use checkpoint::{Best, Checkpoints, Rejected, RunState, Sums, Verified};
+pub use checkpoint::{Best, Checkpoints, Flaw, Rejected, RunState, Sums, Verified, Weights};
 pub use dataset::{
     Dataset, Fingerprints, evaluation_loader, training_encoder, training_loader, validation_loader,
 };
@@ -60,8 +61,9 @@ pub use optimizers::{Optimizers, Update};
 pub use pace::Pace;
 pub use parameters::{count, materialize};
 pub use run_dir::{
-    CONFIG, changed_splits, newest_run, read_config, require_same_data, write_fingerprints,
+    RunDir, changed_splits, newest_run, read_config, require_same_data, write_fingerprints,
 };
+pub use run_files::{ADVICE, CONFIG};
 pub use steps::Steps;
 pub use trained::{Answer, Trained};
 pub use training::{Run, preflight, train};

@@ -27,7 +27,7 @@ pub use controller::{Controller, Limits, MicroBatches, Move, Reason};
 pub(crate) use controller::{TARGET, target};
 pub use cost::Forecast;
 pub use failure::{Failure, OutOfMemory};
-pub use log::{MEMORY, MemorySample};
+pub use log::MemorySample;
 pub use meter::{HostMeter, Meter, PoolMeter, Usage};
 pub use phase::{Interference, Phase, Point};
 pub(crate) use sizing::{Sizing, out_of_memory};

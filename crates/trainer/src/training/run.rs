@@ -25,8 +25,9 @@ use crate::run_dir::{
     Blueprint, RunDir, check_run_dir, has_begun, read_blueprint, require_same_data,
     write_fingerprints,
 };
+use crate::run_files::SKIPPED;
 use crate::start;
-use crate::usable::{SKIPPED, Skipped, Usable, usable};
+use crate::usable::{Skipped, Usable, usable};
 
 /// A run to start or to continue.
 #[derive(Debug)]
@@ -112,6 +113,7 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
         (model, trainer.start_state()?)
     };
     trainer.checkpoints.prepare()?;
+    trainer.prune(&state)?;
     trainer.report_start(&model, &state)?;
     trainer.report_data(&data)?;
     trainer.report_preloaded()?;
