@@ -32,7 +32,7 @@ impl Staging {
         let made = fs::create_dir_all(to);
         let within =
             made.and_then(|()| tempfile::Builder::new().prefix(".partial-").tempdir_in(to));
-        let folder = within.map_err(|source| staging.failed(to, source))?;
+        let folder = within.map_err(|source| failed(to, source))?;
         staging.folder = Some(folder);
         Ok(staging)
     }
@@ -49,9 +49,9 @@ impl Staging {
     /// When the file system refuses.
     pub fn publish(mut self) -> Result<(), Failure> {
         let entries = fs::read_dir(self.path()).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        for entry in entries.map_err(|source| self.failed(&self.to, source))? {
+        for entry in entries.map_err(|source| failed(&self.to, source))? {
             let place = self.to.join(entry.file_name());
-            fs::rename(entry.path(), &place).map_err(|source| self.failed(&place, source))?;
+            fs::rename(entry.path(), &place).map_err(|source| failed(&place, source))?;
         }
         self.made = false;
         Ok(())
@@ -62,16 +62,9 @@ impl Staging {
         match error {
             DataError::Io { path, source } if path.starts_with(self.path()) => {
                 let name = path.strip_prefix(self.path()).unwrap_or(&path);
-                self.failed(&self.to.join(name), source)
+                failed(&self.to.join(name), source)
             }
             other => other.into(),
-        }
-    }
-
-    fn failed(&self, path: &Path, source: io::Error) -> Failure {
-        Failure::Write {
-            path: path.to_owned(),
-            source,
         }
     }
 }
@@ -86,17 +79,21 @@ impl Drop for Staging {
     }
 }
 
+fn failed(path: &Path, source: io::Error) -> Failure {
+    Failure::Write {
+        path: path.to_owned(),
+        source,
+    }
+}
+
 /// Something that lies in a folder; nothing where there is no folder.
 pub fn first_entry(folder: &Path) -> Result<Option<PathBuf>, Failure> {
-    let failed = |source| Failure::Write {
-        path: folder.to_owned(),
-        source,
-    };
     match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         entries => {
-            let first = entries.map_err(failed)?.next().transpose();
-            Ok(first.map_err(failed)?.map(|entry| entry.path()))
+            let first = entries.map_err(|source| failed(folder, source))?.next();
+            let first = first.transpose().map_err(|source| failed(folder, source))?;
+            Ok(first.map(|entry| entry.path()))
         }
     }
 }
