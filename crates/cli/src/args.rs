@@ -3,6 +3,7 @@
 mod derive;
 mod import;
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub struct Args {
 pub enum Command {
     /// Train a model
     Train(TrainArgs),
-    /// Evaluate the best checkpoint of a run
+    /// Evaluate the best checkpoint of a run, or another one
     Eval(EvalArgs),
     /// Ask a trained model a question about an image
     Ask(AskArgs),
@@ -132,6 +133,9 @@ pub struct EvalArgs {
     /// Part of the data set
     #[arg(long, default_value = "test")]
     pub split: SplitArg,
+    /// Take the checkpoint of this step [default: the best one]
+    #[arg(long, value_name = "STEP")]
+    pub step: Option<usize>,
     /// Folder that holds the data sets [default: as in the run]
     #[arg(long, value_name = "DIR")]
     pub data_root: Option<String>,
@@ -150,9 +154,12 @@ pub struct AskArgs {
     /// Run directory [default: the newest under runs/]
     #[arg(long, value_name = "RUN_DIR")]
     pub run: Option<PathBuf>,
+    /// Take the checkpoint of this step [default: the best one]
+    #[arg(long, value_name = "STEP")]
+    pub step: Option<usize>,
     /// Answers to show
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    pub top: usize,
+    #[arg(long, default_value = "5", value_name = "N")]
+    pub top: NonZero<usize>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -411,6 +418,9 @@ pub enum WeightsCommand {
     Export {
         /// Run directory [default: the newest under runs/]
         run_dir: Option<PathBuf>,
+        /// Take the checkpoint of this step [default: the best one]
+        #[arg(long, value_name = "STEP")]
+        step: Option<usize>,
         /// Safetensors file to write
         #[arg(long, value_name = "FILE")]
         to: PathBuf,

@@ -319,11 +319,7 @@ impl Failure {
             Self::Sampler(error) => Some(error.hint().to_owned()),
             Self::Import(error) => error.hint(),
             Self::Data(error) | Self::Train(TrainError::Data(error)) => error.hint(),
-            Self::Train(TrainError::DataFailed { run_dir, .. }) => Some(format!(
-                "repair or replace what failed, then go on with `aoa train --resume {}`",
-                run_dir.display()
-            )),
-            Self::Train(error) => error.help().map(str::to_owned),
+            Self::Train(error) => error.help(),
             Self::Incomplete { .. } => Some(
                 "nothing was written; see what is missing and mis-shaped: a checkpoint of X-VLM wants the sizes of the [xvlm] \
                  section to be those of the file, and a fine branch cannot be imported"

@@ -16,6 +16,7 @@ mod progress;
 mod restart;
 mod run_folder;
 mod settings;
+mod staging;
 mod threads;
 
 use std::process::ExitCode;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     interrupt::report_file_size_limit();
     let args = match args::Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return output::usage(&error),
+        Err(message) => return output::usage(&message),
     };
     match threads::guarded(|| commands::run(args.command)) {
         Ok(_) if output::lost() => ExitCode::FAILURE,

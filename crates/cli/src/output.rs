@@ -87,8 +87,12 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && env::args_os().any(strange) {
         // Without style, since nothing tells the style of the message from what an argument contains.
         note(error.render().to_string().trim_end());
-    } else {
-        let _ = error.print();
+    } else if let Err(lost) = error.print()
+        && !error.use_stderr()
+        && lost.kind() != io::ErrorKind::BrokenPipe
+    {
+        note(format!("cannot write to standard output: {lost}"));
+        return ExitCode::FAILURE;
     }
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }

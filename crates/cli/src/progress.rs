@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use config_schema::count;
+use file_kind::quoted;
 use model_api::Pretrained;
 use trainer::memory::Bytes;
 use trainer::plan::SegmentChoice;
@@ -332,7 +333,7 @@ fn describe_summary(summary: &Summary) -> String {
         return format!("{steps}\n{unmeasured}");
     }
     if summary.test_accuracy.is_none() {
-        let run_dir = summary.run_dir.display();
+        let run_dir = quoted(&summary.run_dir);
         return format!("{steps}\nstopped; go on with `aoa train --resume {run_dir}`");
     }
     let alone = each_branch(&summary.branch_accuracy, |name, accuracy| {

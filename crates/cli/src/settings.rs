@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use config_schema::{
     Device, Hardware, Layers, MAX_TEXT_BYTES, Resolved, Source, fixed_differences,
-    preset_summaries, presets, record, resolve, resolve_record, stated_preset,
+    preset_summaries, presets, record, resolve, resolve_record, stated_preset, unread_variables,
 };
 use gpu_probe::{
     Candidate, ChooseError, CudaDevice, CudaEnvironment, DeviceRequest, Driver, Host, Inventory,
@@ -224,7 +224,11 @@ impl Settings {
             .iter()
             .map(|why| format!("CUDA_VISIBLE_DEVICES: {why}"));
         let configured = self.resolved.warnings.iter().map(ToString::to_string);
-        configured.chain(own).chain(taken).collect()
+        let variables = environment();
+        let unread = unread_variables(&variables).into_iter().map(|name| {
+            format!("environment variable {name} is not read: a key is set by AOA_SECTION__KEY, with two underscores between them")
+        });
+        configured.chain(own).chain(taken).chain(unread).collect()
     }
 }
 

@@ -73,6 +73,7 @@ pub use generated::{GENERATE, GeneratedFile, generated_files, schema_text};
 pub use guide::guide;
 pub use import::{Became, Import, ImportedKey, import_yaml, import_yaml_for};
 pub use overlay::{Decision, differences, overlay_toml, value};
+pub use overrides::unread_variables;
 pub use provenance::Provenance;
 pub use record::{record, resolve_record};
 pub use render::{default_toml, to_toml};

@@ -33,7 +33,8 @@ pub fn run(args: &AskArgs) -> Result<(), Failure> {
     let run_dir = run_dir(args.run.as_ref())?;
     let settings = of_run(&run_dir, &ConfigArgs::default())?.ready()?;
     let device = device::open(&settings.device)?;
-    let trained = Trained::<ActiveModel>::open(&run_dir, &settings.resolved.config, &device)?;
+    let trained =
+        Trained::<ActiveModel>::open_at(&run_dir, args.step, &settings.resolved.config, &device)?;
     warn_of(&trained.rejected);
     if let Some(doubts) = trained.doubts(&args.question) {
         output::note(format!("warning: {doubts}"));
@@ -42,7 +43,7 @@ pub fn run(args: &AskArgs) -> Result<(), Failure> {
         &image,
         &args.image.display().to_string(),
         &args.question,
-        args.top,
+        args.top.get(),
     )?;
     if args.json {
         output::json(&answers);

@@ -11,6 +11,7 @@ use data_pipeline::{
     Check, Checked, DataError, Depth, Fault, Inputs, OddImage, Source, Split, Thresholds, check,
     folder,
 };
+use file_kind::quoted;
 use trainer::{Dataset, data_report, training_encoder};
 
 use crate::ActiveModel;
@@ -19,6 +20,7 @@ use crate::commands::{import, tell_reading};
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::Files;
+use crate::staging::{Staging, first_entry};
 
 /// Endings of exported pictures, PNG and JPEG.
 const ENDINGS: [&str; 2] = ["png", "jpg"];
@@ -249,22 +251,20 @@ fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<
     if let Some(path) = paths.find(|path| path.symlink_metadata().is_ok()) {
         return Err(DataError::Occupied { path }.into());
     }
-    let write = |path: &Path, content: &[u8]| {
-        fs::write(path, content).map_err(|source| Failure::File {
-            path: path.to_owned(),
+    let staging = Staging::of(to)?;
+    let write = |name: &str, content: &[u8]| {
+        let written = fs::write(staging.path().join(name), content);
+        written.map_err(|source| Failure::Write {
+            path: to.join(name),
             source,
         })
     };
-    fs::create_dir_all(to).map_err(|source| Failure::File {
-        path: to.to_owned(),
-        source,
-    })?;
     let mut questions = Vec::new();
     for image in images {
         let encoded = source.encoded_image(image)?;
         let extension = ENDINGS[usize::from(encoded.starts_with(&[0xff, 0xd8]))];
         let file = format!("{image}.{extension}");
-        write(&to.join(&file), &encoded)?;
+        write(&file, &encoded)?;
         let about = source
             .samples()
             .iter()
@@ -284,10 +284,9 @@ fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<
         .iter()
         .map(|question| format!("  {question}"))
         .collect();
-    write(
-        &to.join(QUESTIONS),
-        format!("[\n{}\n]\n", lines.join(",\n")).as_bytes(),
-    )?;
+    let text = format!("[\n{}\n]\n", lines.join(",\n"));
+    write(QUESTIONS, text.as_bytes())?;
+    staging.publish()?;
     output::note(format!(
         "{} about the images in {}",
         counted(questions.len(), "question", "questions"),
@@ -306,11 +305,18 @@ fn export_folder(config: &ConfigArgs, count: usize, to: &Path) -> Result<(), Fai
         (Split::Validation, dataset.validation.as_ref()),
         (Split::Test, dataset.test.as_ref()),
     ];
-    let questions = folder::write(to, &splits, count)?;
+    if let Some(path) = first_entry(to)? {
+        return Err(DataError::Occupied { path }.into());
+    }
+    let staging = Staging::of(to)?;
+    let questions = folder::write(staging.path(), &splits, count);
+    let questions = questions.map_err(|error| staging.write_error(error))?;
+    staging.publish()?;
     output::note(format!(
-        "{1} in {0}; train on them with --dataset folder --data-root {0}",
+        "{} in {}; train on them with `--dataset folder --data-root {}`",
+        counted(questions, "question", "questions"),
         to.display(),
-        counted(questions, "question", "questions")
+        quoted(to)
     ));
     Ok(())
 }

@@ -22,7 +22,7 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     .ready()?;
     let config = &settings.resolved.config;
     let device = device::open(&settings.device)?;
-    let trained = Trained::<ActiveModel>::open(&run_dir, config, &device)?;
+    let trained = Trained::<ActiveModel>::open_at(&run_dir, args.step, config, &device)?;
     warn_of(&trained.rejected);
     let dataset = Dataset::open(config)?;
     tell_reading(&dataset);

@@ -56,7 +56,7 @@ fn run_dir(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
     if let Some(named) = named {
         return Ok(named.clone());
     }
-    let newest = trainer::newest_run(Path::new("runs")).ok_or(Failure::NoRun)?;
+    let newest = trainer::newest_run(Path::new("runs"))?.ok_or(Failure::NoRun)?;
     output::note(format!("using the newest run, {}", newest.display()));
     Ok(newest)
 }
@@ -105,10 +105,6 @@ fn tell_reading(dataset: &Dataset) {
 /// Says which checkpoints were passed over, and why.
 fn warn_of(rejected: &[trainer::Rejected]) {
     for one in rejected {
-        output::note(format!(
-            "warning: passed over the checkpoint {}: {}",
-            one.path.display(),
-            one.reason
-        ));
+        output::note(format!("warning: passed over the checkpoint {one}"));
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use aoa_model::weights::{
@@ -9,7 +10,7 @@ use model_api::{DataShape, Model};
 use serde_json::json;
 use trainer::randomness::{Stream, seed};
 use trainer::{TrainError, Trained, device};
-use weight_files::{TensorInfo, WeightFile, write_safetensors};
+use weight_files::{Fault, TensorBytes, TensorInfo, WeightFile, write_safetensors};
 
 use crate::ActiveModel;
 use crate::args::{ConfigArgs, PartArg, WeightsCommand};
@@ -23,12 +24,13 @@ pub fn run(command: &WeightsCommand) -> Result<(), Failure> {
         WeightsCommand::Inspect { file, json } => inspect(file, *json),
         WeightsCommand::Export {
             run_dir: named,
+            step,
             to,
             force,
             part,
         } => {
             may_write(to, *force)?;
-            export(&run_dir(named.as_ref())?, to, *part)
+            export(&run_dir(named.as_ref())?, *step, to, *part)
         }
         WeightsCommand::Import {
             file,
@@ -48,13 +50,14 @@ pub fn run(command: &WeightsCommand) -> Result<(), Failure> {
     }
 }
 
-fn export(run_dir: &Path, to: &Path, part: PartArg) -> Result<(), Failure> {
+fn export(run_dir: &Path, step: Option<usize>, to: &Path, part: PartArg) -> Result<(), Failure> {
     let settings = of_run(run_dir, &ConfigArgs::default())?.ready()?;
     let device = device::open(&settings.device)?;
-    let trained = Trained::<ActiveModel>::open(run_dir, &settings.resolved.config, &device)?;
+    let trained =
+        Trained::<ActiveModel>::open_at(run_dir, step, &settings.resolved.config, &device)?;
     warn_of(&trained.rejected);
     let tensors = export_part(part.into(), trained.model())?;
-    write_safetensors(to, &tensors)?;
+    write(to, &tensors)?;
     output::note(format!(
         "{} of step {} in {}",
         count(tensors.len(), "tensor"),
@@ -95,8 +98,19 @@ fn import(path: &Path, to: &Path, settings: Settings, json: bool) -> Result<(), 
             path: path.to_owned(),
         });
     }
-    write_safetensors(to, &export_part(PublishedPart::Xvlm, &model)?)?;
-    Ok(())
+    write(to, &export_part(PublishedPart::Xvlm, &model)?)
+}
+
+/// Writes a file of weights; that it cannot be written says nothing of weights that were read.
+fn write(to: &Path, tensors: &BTreeMap<String, TensorBytes>) -> Result<(), Failure> {
+    write_safetensors(to, tensors).map_err(|error| match error.fault {
+        Fault::Io(source) => Failure::Write {
+            path: error.path,
+            source,
+        },
+        Fault::NotAFile => Failure::NotAFile { path: error.path },
+        _ => Failure::Weights(error),
+    })
 }
 
 fn as_json(report: &Report) -> serde_json::Value {

@@ -9,7 +9,7 @@ use super::manifest::{LineReading, Manifest};
 use super::{Layout, NAME, features};
 use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
 use crate::check::{Fault, Faults};
-use crate::error::{ARRAY, DataError, Errors};
+use crate::error::{ARRAY, CUT, DataError, Errors};
 use crate::files;
 use crate::inputs::{Inputs, RegionShape, most_tokens};
 use crate::json::Json;
@@ -315,6 +315,7 @@ fn regions(layout: &Layout, images: &[String]) -> Result<Option<RegionShape>, Da
     Err(DataError::BadFiles {
         faults: Faults(faults),
         files,
+        begun: false,
     })
 }
 
@@ -398,6 +399,7 @@ impl Place<'_> {
     fn not_a_line(&self, text: &str, error: &serde_json::Error) -> DataError {
         let found = match text.trim_start().chars().next() {
             Some('[') => ARRAY,
+            Some('{') if error.is_eof() && self.is_last() => CUT,
             Some('{') if error.is_eof() => OPEN_OBJECT,
             // The parser has no category of its own for this.
             Some('{') if error.to_string().starts_with("trailing characters") => {
@@ -414,5 +416,13 @@ impl Place<'_> {
             line: self.number,
             found,
         }
+    }
+
+    /// Whether nothing but blank lines follows.
+    fn is_last(&self) -> bool {
+        files::lines(self.path).is_ok_and(|lines| {
+            let mut rest = lines.skip(self.number);
+            rest.all(|line| line.is_ok_and(|(_, text)| text.trim().is_empty()))
+        })
     }
 }
