@@ -11,7 +11,7 @@ use config_schema::{
 };
 use gpu_probe::{
     Candidate, ChooseError, CudaDevice, CudaEnvironment, DeviceRequest, Driver, Host, Inventory,
-    choose_preset, probe,
+    choose_preset,
 };
 use trainer::memory::Capacity;
 use weight_files::FileKind;
@@ -20,6 +20,7 @@ use crate::args::ConfigArgs;
 use crate::failure::Failure;
 use crate::found::{Found, device_for, place, taken};
 use crate::restart::restart_with;
+use crate::wiring::Wiring;
 
 /// What a command works with.
 #[derive(Debug)]
@@ -46,12 +47,12 @@ pub struct Settings {
 
 impl ConfigArgs {
     /// Resolves the configuration and decides on preset and device.
-    pub fn settings(&self) -> Result<Settings, Failure> {
+    pub fn settings<W: Wiring>(&self) -> Result<Settings, Failure> {
         let mut layers = self.layers()?;
         // The probe may itself be configured (`hardware`), so the layers are resolved once without its answer.
         let first = resolve(&layers, &lookup)?;
         let hardware = &first.config.hardware;
-        let inventory = probe(configured_library(hardware), &cuda_environment())?;
+        let inventory = W::probe(configured_library(hardware), &cuda_environment())?;
         if stated_preset(&layers).is_some() {
             let mut found = device_for(&first, &inventory);
             found.why = format!("you named the preset, and {}", found.why);
@@ -261,7 +262,7 @@ pub fn configured_library(hardware: &Hardware) -> Option<&Path> {
 }
 
 /// The configuration of a run that exists, with what is set on top of it, which must not make it another run.
-pub fn of_run(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings, Failure> {
+pub fn of_run<W: Wiring>(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings, Failure> {
     let own = Layers {
         user: Some(run_record(run_dir)?),
         fallback_preset: "cpu".to_owned(),
@@ -283,7 +284,7 @@ pub fn of_run(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings, Failure> 
             fixed,
         });
     }
-    let inventory = probe(
+    let inventory = W::probe(
         configured_library(&resolved.config.hardware),
         &cuda_environment(),
     )?;

@@ -13,12 +13,12 @@ use trainer::memory::budget as budget_of;
 use trainer::plan::{SegmentChoice, WorstCase, choose_segment, with_segment};
 
 use self::search::Search;
-use crate::ActiveModel;
 use crate::args::FitArgs;
 use crate::budget;
 use crate::commands::host;
 use crate::failure::{DOES_NOT_FIT, Failure};
 use crate::output;
+use crate::wiring::Wiring;
 
 /// What a program reads.
 #[derive(Debug, Serialize)]
@@ -100,30 +100,30 @@ enum Size {
     },
 }
 
-pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
-    let mut settings = args.config.settings()?.ready()?;
+pub fn run<W: Wiring>(args: &FitArgs) -> Result<ExitCode, Failure> {
+    let mut settings = args.config.settings::<W>()?.ready()?;
     budget::check(&settings)?;
     let config = &settings.resolved.config;
-    let data = Data::open::<ActiveModel>(config, trainer::Dataset::open)?;
+    let data = Data::open::<W::Model>(config, W::open_dataset)?;
     let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     if let Some(micro_batch) = args.measure {
-        child::measure(&settings, data, &worst, micro_batch)?;
+        child::measure::<W>(&settings, data, &worst, micro_batch)?;
         return Ok(ExitCode::SUCCESS);
     }
     for warning in settings.warnings() {
         output::note(format!("warning: {warning}"));
     }
-    let host = host::checked::<ActiveModel>(&settings, config, &data)?;
+    let host = host::checked::<W::Model>(&settings, config, &data)?;
     let (memory, _) = settings.planned_memory();
     let segments = match budget_of(config, memory) {
-        Some(budget) => choose_segment::<ActiveModel>(config, &worst, budget)?,
+        Some(budget) => choose_segment::<W::Model>(config, &worst, budget)?,
         None => None,
     };
     if let Some(choice) = &segments {
         settings.resolved.config = with_segment(config, choice.checkpoint_segment);
     }
     let search = Search::new(args, &settings, &worst);
-    let mut answer = search.run(segments)?;
+    let mut answer = search.run::<W>(segments)?;
     answer.host = Some(host);
     if args.json {
         output::json(&answer);

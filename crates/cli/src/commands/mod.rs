@@ -27,22 +27,23 @@ use crate::args::Command;
 use crate::completion;
 use crate::failure::Failure;
 use crate::output;
+use crate::wiring::Wiring;
 
 /// Runs a subcommand.
-pub fn run(command: Command) -> Result<ExitCode, Failure> {
+pub fn run<W: Wiring>(command: Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Train(args) => return train::run(&args),
-        Command::Plan(args) => return plan::run(&args),
-        Command::Presets { command } => return presets::run(&command),
-        Command::Fit(args) => return fit::run(&args),
-        Command::Data { command } => return data::run(&command),
-        Command::Eval(args) => eval::run(&args)?,
-        Command::Ask(args) => ask::run(&args)?,
-        Command::Probe(args) => probe::run(&args)?,
-        Command::Monitor(args) => monitor::run(&args)?,
+        Command::Train(args) => return train::run::<W>(&args),
+        Command::Plan(args) => return plan::run::<W>(&args),
+        Command::Presets { command } => return presets::run::<W>(&command),
+        Command::Fit(args) => return fit::run::<W>(&args),
+        Command::Data { command } => return data::run::<W>(&command),
+        Command::Eval(args) => eval::run::<W>(&args)?,
+        Command::Ask(args) => ask::run::<W>(&args)?,
+        Command::Probe(args) => probe::run::<W>(&args)?,
+        Command::Monitor(args) => monitor::run::<W>(&args)?,
         Command::Runs { command } => runs::run(&command)?,
-        Command::Config { command } => config::run(&command)?,
-        Command::Weights { command } => weights::run(&command)?,
+        Command::Config { command } => config::run::<W>(&command)?,
+        Command::Weights { command } => weights::run::<W>(&command)?,
         Command::Completions { shell } => {
             let script = completion::script(shell);
             output::text(script.map_err(Failure::Completions)?);

@@ -3,7 +3,7 @@ mod csv;
 use std::path::Path;
 use std::sync::mpsc;
 
-use gpu_probe::{Driver, GpuProcess, GpuSample, GpuSampler, Inventory, probe};
+use gpu_probe::{Driver, GpuProcess, GpuSample, GpuSampler, Inventory};
 use serde::Serialize;
 use trainer::Pace;
 
@@ -14,6 +14,7 @@ use crate::interrupt::on_interrupt;
 use crate::output;
 use crate::progress::gibibytes;
 use crate::settings::{cuda_environment, nvml_library};
+use crate::wiring::Wiring;
 
 /// In place of a value that a card does not give.
 const NOT_AVAILABLE: &str = "n/a";
@@ -30,7 +31,7 @@ struct Timed<'a> {
 }
 
 /// An interruption is the ordinary end.
-pub fn run(args: &MonitorArgs) -> Result<(), Failure> {
+pub fn run<W: Wiring>(args: &MonitorArgs) -> Result<(), Failure> {
     let (interrupt, interrupted) = mpsc::channel();
     on_interrupt(move || {
         // The receiver is gone only when the program ends anyway.
@@ -39,7 +40,7 @@ pub fn run(args: &MonitorArgs) -> Result<(), Failure> {
     let library = nvml_library(args.nvml_library.as_deref())?;
     let mut sampler = GpuSampler::open(library.as_deref(), &args.gpu)?;
     let mut csv = args.csv.as_deref().map(CsvFile::open).transpose()?;
-    let hidden = hidden(&probe(library.as_deref(), &cuda_environment())?);
+    let hidden = hidden(&W::probe(library.as_deref(), &cuda_environment())?);
     let readings = if args.once { Some(1) } else { args.count };
 
     let mut pace = Pace::start(args.interval);

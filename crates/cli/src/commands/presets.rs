@@ -13,14 +13,15 @@ use crate::failure::Failure;
 use crate::output;
 use crate::progress::gibibytes;
 use crate::settings::preset;
+use crate::wiring::Wiring;
 
-pub fn run(command: &PresetsCommand) -> Result<ExitCode, Failure> {
+pub fn run<W: Wiring>(command: &PresetsCommand) -> Result<ExitCode, Failure> {
     match command {
         PresetsCommand::List { json } => list(*json)?,
         PresetsCommand::Show { name } => output::text(preset(name)?.text),
-        PresetsCommand::Check(args) => return check::run(args),
+        PresetsCommand::Check(args) => return check::run::<W>(args),
         PresetsCommand::Rules => check::rules(),
-        PresetsCommand::Derive(args) => derive::run(args)?,
+        PresetsCommand::Derive(args) => derive::run::<W>(args)?,
         PresetsCommand::Diff { presets, show } => diff::run(presets, show)?,
         PresetsCommand::Guide { lang } => output::text(guide(match lang {
             LanguageArg::En => Language::En,

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use aoa_model::Vqa;
 use aoa_model::weights::{
     LoadError, PublishedPart, Report, export_part, load_part, xvlm_vocabulary,
 };
@@ -12,14 +13,14 @@ use trainer::randomness::{Stream, seed};
 use trainer::{TrainError, Trained, device};
 use weight_files::{Fault, TensorBytes, TensorInfo, WeightFile, write_safetensors};
 
-use crate::ActiveModel;
 use crate::args::{ConfigArgs, PartArg, WeightsCommand};
 use crate::commands::{may_write, run_dir, warn_of};
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::{Settings, of_run};
+use crate::wiring::Wiring;
 
-pub fn run(command: &WeightsCommand) -> Result<(), Failure> {
+pub fn run<W: Wiring>(command: &WeightsCommand) -> Result<(), Failure> {
     match command {
         WeightsCommand::Inspect { file, json } => inspect(file, *json),
         WeightsCommand::Export {
@@ -30,7 +31,7 @@ pub fn run(command: &WeightsCommand) -> Result<(), Failure> {
             part,
         } => {
             may_write(to, *force)?;
-            export(&run_dir(named.as_ref())?, *step, to, *part)
+            export::<W>(&run_dir(named.as_ref())?, *step, to, *part)
         }
         WeightsCommand::Import {
             file,
@@ -42,21 +43,25 @@ pub fn run(command: &WeightsCommand) -> Result<(), Failure> {
         } => {
             may_write(to, *force)?;
             let settings = match run {
-                Some(run) => of_run(run, &ConfigArgs::default())?,
-                None => config.settings()?,
+                Some(run) => of_run::<W>(run, &ConfigArgs::default())?,
+                None => config.settings::<W>()?,
             };
             import(file, to, settings.ready()?, *json)
         }
     }
 }
 
-fn export(run_dir: &Path, step: Option<usize>, to: &Path, part: PartArg) -> Result<(), Failure> {
-    let settings = of_run(run_dir, &ConfigArgs::default())?.ready()?;
+fn export<W: Wiring>(
+    run_dir: &Path,
+    step: Option<usize>,
+    to: &Path,
+    part: PartArg,
+) -> Result<(), Failure> {
+    let settings = of_run::<W>(run_dir, &ConfigArgs::default())?.ready()?;
     let device = device::open(&settings.device)?;
-    let trained =
-        Trained::<ActiveModel>::open_at(run_dir, step, &settings.resolved.config, &device)?;
+    let trained = Trained::<W::Model>::open_at(run_dir, step, &settings.resolved.config, &device)?;
     warn_of(&trained.rejected);
-    let tensors = export_part(part.into(), trained.model())?;
+    let tensors = W::published(trained.model(), part.into())?;
     write(to, &tensors)?;
     output::note(format!(
         "{} of step {} in {}",
@@ -78,11 +83,11 @@ fn import(path: &Path, to: &Path, settings: Settings, json: bool) -> Result<(), 
         word_pieces: Some(xvlm_vocabulary(&file).unwrap_or(1)),
         inputs: Inputs::IMAGES,
     };
-    let parts = ActiveModel::configure(&config, &shape).map_err(TrainError::Model)?;
+    let parts = Vqa::configure(&config, &shape).map_err(TrainError::Model)?;
     let device = device::open(&settings.device)?;
     // What the file does not have is drawn, and drawn again as it was.
     device.seed(seed(config.training.seed, Stream::Weights, 0, 0));
-    let model = <ActiveModel as Model>::init(&parts, &device);
+    let model = <Vqa as Model>::init(&parts, &device);
     let (model, report) =
         load_part(&file, PublishedPart::Xvlm, model).map_err(|error| match error {
             LoadError::NoSuchPart(error) => Failure::Part(error),
