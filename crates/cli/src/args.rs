@@ -1,5 +1,6 @@
 //! Command-line arguments.
 
+mod config;
 mod derive;
 mod import;
 
@@ -13,9 +14,10 @@ use clap_complete::Shell;
 use clap_complete::engine::ArgValueCompleter;
 use config_schema::DeviceMemory;
 
-use crate::completion;
+use crate::candidates;
 use crate::exit_codes;
 
+pub use config::ConfigArgs;
 pub use derive::DeriveArgs;
 pub use import::ImportArgs;
 
@@ -73,29 +75,6 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
-}
-
-/// What makes up the configuration, from the lowest layer to the highest.
-#[derive(Debug, Clone, Default, ClapArgs)]
-pub struct ConfigArgs {
-    /// Preset, by name or as the path of a TOML file [default: the one for the device]
-    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completion::preset))]
-    pub preset: Option<String>,
-    /// Configuration file on top of the preset
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Single value on top of all files, as section.key=value; may be repeated
-    #[arg(long, value_name = "SECTION.KEY=VALUE", add = ArgValueCompleter::new(completion::assignment))]
-    pub set: Vec<String>,
-    /// Data set; short for --set dataset.name=NAME
-    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completion::dataset))]
-    pub dataset: Option<String>,
-    /// Folder that holds the data sets; short for --set dataset.root=DIR
-    #[arg(long, value_name = "DIR")]
-    pub data_root: Option<String>,
-    /// Device memory that a run may use, such as 12GiB; sets `hardware.memory_budget`
-    #[arg(long, value_name = "SIZE")]
-    pub memory_budget: Option<String>,
 }
 
 #[expect(
@@ -240,7 +219,7 @@ pub enum PresetsCommand {
     /// Print a preset's file
     Show {
         /// Preset, by name or as the path of a TOML file
-        #[arg(add = ArgValueCompleter::new(completion::preset))]
+        #[arg(add = ArgValueCompleter::new(candidates::preset))]
         name: String,
     },
     /// Check presets by themselves and beside one another
@@ -257,7 +236,7 @@ pub enum PresetsCommand {
     /// Compare presets: the keys in which they differ, with value, origin and effect
     Diff {
         /// Presets, by name or as paths of TOML files; effects are those against the first
-        #[arg(required = true, num_args = 2.., value_name = "PRESET", add = ArgValueCompleter::new(completion::preset))]
+        #[arg(required = true, num_args = 2.., value_name = "PRESET", add = ArgValueCompleter::new(candidates::preset))]
         presets: Vec<String>,
         #[command(flatten)]
         show: DiffArgs,

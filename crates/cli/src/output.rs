@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::printable::{self, printable};
-use crate::settings::variable;
 
 /// Whether some data could not be written.
 static LOST: AtomicBool = AtomicBool::new(false);
@@ -95,16 +94,4 @@ pub fn usage(error: &clap::Error) -> ExitCode {
         return ExitCode::FAILURE;
     }
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
-}
-
-/// Whether a stream shows colours: it is a terminal that has them, and the environment does not ask for none
-/// (<https://no-color.org>).
-pub fn has_colours(stream: &impl IsTerminal) -> bool {
-    let unwanted = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
-    is_animated(stream) && !unwanted
-}
-
-/// Whether a stream is a terminal that can draw a line again.
-pub fn is_animated(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal() && !console::is_dumb()
 }

@@ -6,17 +6,18 @@ use config_schema::count;
 use file_kind::quoted;
 use model_api::Pretrained;
 use trainer::memory::Bytes;
-use trainer::plan::SegmentChoice;
 use trainer::{Event, Observer, Purpose, Summary};
 
 use crate::bar::{Figure, LineBar};
+use crate::figures::{duration, percent, segments};
 use crate::output;
+use crate::terminal;
 
 /// The observer for how the program is used: JSON lines, a progress bar, or plain lines without a terminal.
 pub fn observer(json: bool) -> Box<dyn Observer> {
     if json {
         Box::new(JsonLines)
-    } else if output::is_animated(&std::io::stderr()) {
+    } else if terminal::is_animated(&std::io::stderr()) {
         Box::new(Bar::new())
     } else {
         Box::new(PlainLines::default())
@@ -281,16 +282,6 @@ fn preloaded(images: usize, of: usize, bytes: usize) -> String {
     format!("preloaded {which}: {} of host memory", Bytes(bytes as u64))
 }
 
-/// What was chosen of `checkpoint_segment`, in words.
-pub fn segments(choice: &SegmentChoice) -> String {
-    format!(
-        "checkpoint_segment {}: a peak of {} is planned, and the budget is {}",
-        choice.checkpoint_segment,
-        Bytes(choice.planned_bytes),
-        Bytes(choice.budget_bytes)
-    )
-}
-
 /// What became of published weights.
 pub fn weights_taken(Pretrained { path, report }: &Pretrained) -> String {
     format!("weights of {}: {report}", path.display())
@@ -358,41 +349,4 @@ fn each_branch(
         .map(|(name, accuracy)| phrase(name.as_ref(), percent(*accuracy)))
         .collect();
     phrases.concat()
-}
-
-/// A share as a percentage.
-pub fn percent(share: f64) -> String {
-    let text = format!("{:.2} %", 100.0 * share);
-    // A share of nothing, or one that rounds to it, may have a sign.
-    if text == "-0.00 %" {
-        "0.00 %".to_owned()
-    } else {
-        text
-    }
-}
-
-/// Bytes in GiB, or in TiB where those are many.
-pub fn gibibytes(bytes: u64) -> String {
-    let gibibytes = bytes as f64 / f64::from(1 << 30);
-    if gibibytes < 10_240.0 {
-        format!("{gibibytes:.1} GiB")
-    } else {
-        format!("{:.1} TiB", gibibytes / 1024.0)
-    }
-}
-
-fn duration(seconds: f64) -> String {
-    indicatif::HumanDuration(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
-        .to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent;
-
-    #[test]
-    fn nothing_has_no_sign() {
-        let shown = [0.0, -0.0, -1e-9, -0.001, 0.5].map(percent);
-        assert_eq!(shown, ["0.00 %", "0.00 %", "0.00 %", "-0.10 %", "50.00 %"]);
-    }
 }

@@ -2,11 +2,11 @@ use data_pipeline::{ImageHeader, tokenize};
 use trainer::{Trained, device};
 
 use crate::args::{AskArgs, ConfigArgs};
-use crate::commands::{run_dir, warn_of};
+use crate::commands::common::{run_dir, warn_of};
 use crate::failure::Failure;
+use crate::figures::percent;
 use crate::output;
 use crate::printable::inline;
-use crate::progress::percent;
 use crate::settings::{of_run, read_bounded};
 use crate::wiring::Wiring;
 

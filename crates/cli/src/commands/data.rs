@@ -15,7 +15,8 @@ use file_kind::quoted;
 use trainer::{Dataset, data_report, training_encoder};
 
 use crate::args::{ConfigArgs, DataCommand, ExportFormat, FetchName};
-use crate::commands::{import, tell_reading};
+use crate::commands::common::tell_reading;
+use crate::commands::import;
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::Files;

@@ -3,10 +3,11 @@ use data_pipeline::Split;
 use trainer::{Skipped, Trained, changed_splits, device, usable};
 
 use crate::args::{ConfigArgs, EvalArgs};
-use crate::commands::{run_dir, tell_reading, warn_of};
+use crate::commands::common::{run_dir, tell_reading, warn_of};
 use crate::failure::Failure;
+use crate::figures::percent;
 use crate::output;
-use crate::progress::{self, Files, percent};
+use crate::progress::{self, Files};
 use crate::settings::of_run;
 use crate::wiring::Wiring;
 

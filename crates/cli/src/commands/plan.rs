@@ -16,8 +16,8 @@ use crate::args::PlanArgs;
 use crate::budget;
 use crate::commands::host::{HostAnswer, Room};
 use crate::failure::{DOES_NOT_FIT, Failure};
+use crate::figures::{self, gibibytes, size};
 use crate::output;
-use crate::progress::{self, gibibytes};
 use crate::wiring::Wiring;
 
 /// What a program reads.
@@ -114,7 +114,7 @@ fn show(answer: &Answer) {
         answer.preset, plan.micro_batch, plan.evaluation_batch
     ));
     if let Some(choice) = &answer.segments {
-        output::line(progress::segments(choice));
+        output::line(figures::segments(choice));
     }
     row("parameters and constants", plan.parameter_bytes);
     parts(&plan.parameters);
@@ -198,14 +198,5 @@ fn name(phase: PlannedPhase) -> &'static str {
         PlannedPhase::Backward => "backward pass",
         PlannedPhase::Update => "update",
         PlannedPhase::Evaluation => "evaluation",
-    }
-}
-
-/// Bytes in GiB, or in MiB where those are few.
-pub(super) fn size(bytes: u64) -> String {
-    if bytes >= 1 << 30 {
-        gibibytes(bytes)
-    } else {
-        format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
     }
 }

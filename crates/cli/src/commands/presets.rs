@@ -10,8 +10,8 @@ use config_schema::{Language, guide, preset_summaries};
 
 use crate::args::{LanguageArg, PresetsCommand};
 use crate::failure::Failure;
+use crate::figures::gibibytes;
 use crate::output;
-use crate::progress::gibibytes;
 use crate::settings::preset;
 use crate::wiring::Wiring;
 

@@ -4,10 +4,11 @@ use config_schema::count;
 use gpu_probe::{Driver, Gpu, Host, Mig, MigInstance, Reading};
 
 use crate::args::ProbeArgs;
+use crate::environment::cuda_environment;
 use crate::failure::Failure;
+use crate::figures::gibibytes;
 use crate::output;
-use crate::progress::gibibytes;
-use crate::settings::{cuda_environment, nvml_library};
+use crate::settings::nvml_library;
 use crate::wiring::Wiring;
 
 pub fn run<W: Wiring>(args: &ProbeArgs) -> Result<(), Failure> {

@@ -19,9 +19,9 @@ use trainer::{
 use crate::advice;
 use crate::args::TrainArgs;
 use crate::budget;
+use crate::commands::common::tell_reading;
 use crate::commands::data::announce;
 use crate::commands::host;
-use crate::commands::tell_reading;
 use crate::failure::Failure;
 use crate::interrupt::{INTERRUPTED, Request, on_request, quit};
 use crate::output;

@@ -14,7 +14,7 @@ use trainer::{TrainError, Trained, device};
 use weight_files::{Fault, TensorBytes, TensorInfo, WeightFile, write_safetensors};
 
 use crate::args::{ConfigArgs, PartArg, WeightsCommand};
-use crate::commands::{may_write, run_dir, warn_of};
+use crate::commands::common::{may_write, run_dir, warn_of};
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::{Settings, of_run};

@@ -5,7 +5,8 @@ use trainer::fit::{Lines, Measured, with_micro_batch};
 use trainer::memory::budget;
 use trainer::plan::{SegmentChoice, WorstCase, plan};
 
-use super::{Answer, Limit, Size, child};
+use super::answer::{Answer, Limit, Size};
+use super::child;
 use crate::args::FitArgs;
 use crate::commands::plan::origin;
 use crate::failure::Failure;

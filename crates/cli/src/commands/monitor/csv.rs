@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::Timed;
+use super::timed::Timed;
 use crate::failure::Failure;
 
 const HEADER: &str = "seconds,index,name,uuid,lost,memory_used_bytes,memory_total_bytes,gpu_percent,memory_percent,\

@@ -16,8 +16,8 @@ use trainer::plan::{WorstCase, plan};
 use crate::args::PresetsCheckArgs;
 use crate::commands::presets::folder;
 use crate::failure::{Failure, render_finding};
+use crate::figures::gibibytes;
 use crate::output;
-use crate::progress::gibibytes;
 use crate::settings::lookup;
 use crate::wiring::Wiring;
 

@@ -7,11 +7,12 @@ use trainer::host::Data;
 use trainer::plan::{WorstCase, plan};
 
 use crate::args::DeriveArgs;
-use crate::commands::{may_write, write_text};
+use crate::commands::common::{may_write, write_text};
+use crate::environment::cuda_environment;
 use crate::failure::Failure;
 use crate::found::taken;
 use crate::output;
-use crate::settings::{cuda_environment, nvml_library};
+use crate::settings::nvml_library;
 use crate::wiring::Wiring;
 
 /// A preset to ask for the data set and its largest samples; which one makes no difference to them.

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use config_schema::{Became, DeviceMemory, ImportedKey, import_yaml_for};
 
-use crate::commands::{may_write, write_text};
+use crate::commands::common::{may_write, write_text};
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::read_source;
