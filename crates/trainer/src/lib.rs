@@ -40,6 +40,7 @@ mod rendezvous;
 mod run_dir;
 mod run_files;
 mod scheduler;
+mod standing;
 mod start;
 mod step;
 mod steps;

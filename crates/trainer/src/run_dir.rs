@@ -16,9 +16,9 @@ use crate::dataset::{Dataset, Fingerprints, exif_orientation};
 use crate::durable;
 use crate::error::TrainError;
 use crate::run_files::{
-    ANSWERS, CONFIG, DATA, INPUTS, LOCK, METRICS, MODEL, ODD_LOCK, SEAL, SUMMARY, Standing,
-    VOCABULARY, WORD_PIECES, clear, mark, remove,
+    ANSWERS, CONFIG, DATA, INPUTS, LOCK, METRICS, MODEL, SEAL, SUMMARY, VOCABULARY, WORD_PIECES,
 };
+use crate::standing::{ODD_LOCK, Standing, clear, mark, remove};
 
 /// A run directory. While it is open for writing no other process can write to it.
 #[derive(Debug)]

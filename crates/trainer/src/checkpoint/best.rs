@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use model_api::Model;
 use serde::Deserialize;
 
-use super::Checkpoints;
-use super::files::{Files, MODEL, Rejected};
+use super::files::{Files, MODEL};
+use super::rejected::Rejected;
 use super::state::Best;
+use super::store::Checkpoints;
 use crate::error::TrainError;
 use crate::run_dir::read_log;
 use crate::run_files::METRICS;

@@ -1,7 +1,6 @@
 //! Files of a checkpoint, read and checked against its manifest.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use file_kind::read_regular;
 use model_api::Model;
 
 use super::manifest::Manifest;
+use super::rejected::{Flaw, Rejected};
 use super::state::Position;
 use crate::durable;
 use crate::error::TrainError;
@@ -20,51 +20,7 @@ pub(super) const MODEL: &str = "model.bpk";
 pub(super) const STATE: &str = "state.json";
 pub(super) const MANIFEST: &str = "manifest.json";
 
-/// A checkpoint that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejected {
-    /// Its folder.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub reason: String,
-    /// What kind of fault that is.
-    pub flaw: Flaw,
-}
-
-/// Why a checkpoint cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flaw {
-    /// Its folder is not there.
-    Gone,
-    /// The system does not let this process read it; it may be whole.
-    Unreadable,
-    /// It is not what was saved.
-    Damaged,
-}
-
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.reason)
-    }
-}
-
 impl Rejected {
-    pub(crate) fn gone(path: PathBuf) -> Self {
-        Self {
-            path,
-            reason: "it is gone".to_owned(),
-            flaw: Flaw::Gone,
-        }
-    }
-
-    pub(super) fn unreadable(path: PathBuf, error: &io::Error) -> Self {
-        Self {
-            path,
-            reason: error.to_string(),
-            flaw: Flaw::Unreadable,
-        }
-    }
-
     /// Requires that every one of these could be read: what the system does not let this process read is not lost, and nothing
     /// may take its place.
     ///

@@ -1,13 +1,4 @@
-//! Checkpoints: whole or absent, verified when read.
-//!
-//! The folder `step-N` holds what the configuration and the data decide, so equal runs have equal files there. What was
-//! measured lies beside it in `measured-N.json`, which is written first and belongs to the checkpoint.
-
-mod best;
-mod files;
-mod manifest;
-mod record;
-mod state;
+//! The checkpoints of a run on the disk.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,13 +14,11 @@ use crate::error::TrainError;
 use crate::optimizers::Optimizers;
 use crate::run_files::{CHECKPOINTS, STEP};
 
-use files::{Fault, Files, MANIFEST, MODEL, STATE, content};
-use manifest::{FileMark, Manifest};
-use state::json;
-
-pub use best::Weights;
-pub use files::{Flaw, Rejected};
-pub use state::{Best, RunState, Sums};
+use super::files::{Fault, Files, MANIFEST, MODEL, STATE, content};
+use super::manifest::{FileMark, Manifest};
+use super::record;
+use super::rejected::Rejected;
+use super::state::{Best, RunState, json};
 
 const MEASURED: &str = "measured-";
 
@@ -230,7 +219,7 @@ impl Checkpoints {
     }
 
     /// The run directory.
-    fn run_dir(&self) -> &Path {
+    pub(super) fn run_dir(&self) -> &Path {
         self.folder.parent().unwrap_or(Path::new("."))
     }
 
@@ -254,7 +243,7 @@ impl Checkpoints {
     }
 
     /// [`steps`](Self::steps), or that they cannot be read.
-    fn listed(&self) -> Result<BTreeMap<usize, PathBuf>, TrainError> {
+    pub(super) fn listed(&self) -> Result<BTreeMap<usize, PathBuf>, TrainError> {
         let unreadable = |error| TrainError::Unreadable(self.unreadable(&error));
         self.steps().map_err(unreadable)
     }
