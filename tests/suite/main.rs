@@ -3,6 +3,7 @@
 mod bad_data;
 mod card_samples;
 mod checkpointing;
+mod circles;
 mod fine_branch;
 mod golden_aoa;
 mod golden_bert;

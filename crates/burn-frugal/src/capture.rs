@@ -40,7 +40,7 @@ pub fn enter_graph<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     }
 }
 
-/// The module as it is evaluated: without a graph, and dropping nothing out.
+/// The module for evaluation: no autodiff graph, no dropout.
 pub fn valid<M: Module>(module: &M) -> M {
     struct LeaveGraph;
     impl ModuleMapper for LeaveGraph {

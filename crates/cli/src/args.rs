@@ -43,7 +43,7 @@ pub enum Command {
     Fit(FitArgs),
     /// Show the GPUs, their memory and what uses them
     Probe(ProbeArgs),
-    /// Watch the GPUs: a line a second and card, until interrupted
+    /// Watch the GPUs: one line per GPU each second, until interrupted
     Monitor(MonitorArgs),
     /// List, show and check presets
     Presets {
@@ -60,12 +60,12 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Fetch and look at data sets
+    /// Fetch, import, check and export data sets
     Data {
         #[command(subcommand)]
         command: DataCommand,
     },
-    /// Look at files of weights, and turn them into others
+    /// Inspect, export and import weight files
     Weights {
         #[command(subcommand)]
         command: WeightsCommand,
@@ -91,7 +91,7 @@ pub struct TrainArgs {
     /// Continue the run in this run directory
     #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["preset", "config"])]
     pub resume: Option<PathBuf>,
-    /// Stop after this many steps as if interrupted; --resume goes on from there
+    /// Save a checkpoint and stop after this many steps, with exit code 0; --resume goes on from there
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
     pub stop_after: Option<u64>,
     /// Download the data set with pip when it is not there
@@ -222,7 +222,7 @@ pub enum PresetsCommand {
         #[arg(add = ArgValueCompleter::new(candidates::preset))]
         name: String,
     },
-    /// Check presets by themselves and beside one another
+    /// Check presets, alone and against each other
     ///
     /// Exit code 2 where a rule is broken. `aoa presets rules` says what the rules are and why.
     Check(PresetsCheckArgs),
@@ -253,7 +253,7 @@ pub enum PresetsCommand {
     Import {
         /// YAML file
         file: PathBuf,
-        /// Memory of the smallest GPU that the preset is for, such as 24GiB [default: it is for machines without GPU]
+        /// Memory of the smallest GPU that the preset is for, such as 24GiB [default: none, a preset for machines without GPU]
         #[arg(long, value_name = "SIZE", value_parser = derive::memory)]
         vram: Option<DeviceMemory>,
         /// TOML file to write [default: standard output]
@@ -467,11 +467,11 @@ pub enum ExportFormat {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum SplitArg {
-    /// Learned from
+    /// Trains the model
     Train,
-    /// Chooses the best checkpoint
+    /// Selects the best checkpoint
     Validation,
-    /// Reported
+    /// Gives the reported result
     Test,
 }
 

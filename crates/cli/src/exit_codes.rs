@@ -9,7 +9,10 @@ const EXIT_CODES: [(u8, &str); 10] = [
     ),
     (2, "wrong arguments or configuration"),
     (3, "data, an image or weights cannot be read"),
-    (4, "the device is not available, or no preset fits it"),
+    (
+        4,
+        "the device is not available, or no bundled preset fits it",
+    ),
     (
         5,
         "the run directory or a checkpoint cannot be read or written, or was changed",
@@ -17,7 +20,7 @@ const EXIT_CODES: [(u8, &str); 10] = [
     (6, "training diverged"),
     (
         7,
-        "memory does not suffice: for a sample, a plan, `fit`, the data or the program itself",
+        "memory does not suffice: for a sample, a plan, a derived preset, `fit`, the data or the program itself",
     ),
     (8, "the device failed, and again after a restart"),
     (

@@ -48,7 +48,7 @@ pub enum Failure {
     Config {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the file system.
         source: io::Error,
     },
     /// A folder of presets cannot be read.
@@ -56,7 +56,7 @@ pub enum Failure {
     PresetFolder {
         /// The folder.
         path: PathBuf,
-        /// Why not.
+        /// The error of the file system.
         source: io::Error,
     },
     /// What was set on top of a run would make it another one.
@@ -120,7 +120,7 @@ pub enum Failure {
     File {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the file system.
         source: io::Error,
     },
     /// A file that is to be written is there.
@@ -140,7 +140,7 @@ pub enum Failure {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the file system.
         source: io::Error,
     },
     /// A file of weights cannot be read or written.
@@ -169,7 +169,7 @@ pub enum Failure {
     Environment {
         /// The variable and its value.
         variable: (String, String),
-        /// Why not.
+        /// The error of the file system.
         source: io::Error,
     },
     /// The program could not start itself anew.
@@ -230,8 +230,10 @@ impl Failure {
             | Self::Preset { .. }
             | Self::NoQuestion { .. }
             | Self::Budget { .. }
+            | Self::Part(_)
             | Self::Exists { .. }
             | Self::NotAFile { .. } => 2,
+            Self::Data(DataError::Occupied { .. }) => 2,
             Self::Data(error) if is_memory(error) => DOES_NOT_FIT,
             Self::Import(_) => 3,
             Self::Data(_) | Self::File { .. } | Self::Weights(_) | Self::Incomplete { .. } => 3,
@@ -241,12 +243,12 @@ impl Failure {
             | Self::Sampler(_)
             | Self::Environment { .. } => 4,
             Self::Derive(_) | Self::Threads { .. } => DOES_NOT_FIT,
-            Self::NoRun | Self::Part(_) => 5,
+            Self::NoRun => 5,
             Self::Signals(_) | Self::Completions(_) | Self::Write { .. } => 1,
             Self::Restart(_) => 8,
             Self::Measurement { code, .. } => *code,
             Self::Train(error) => match error {
-                TrainError::Model(_) | TrainError::Parallel => 2,
+                TrainError::Model(_) | TrainError::Parallel | TrainError::NeedsRegions => 2,
                 TrainError::Pretrained(error) => match error.fault {
                     PretrainedFault::Settings => 2,
                     PretrainedFault::File => 3,
@@ -288,7 +290,7 @@ impl Failure {
         match self {
             Self::Preset { help, .. } => Some(help.clone()),
             Self::AnotherRun { .. } => Some(
-                "leave these out, in the arguments and in the environment, or start a run of its own"
+                "remove these from the arguments and the environment, or start a new run"
                     .to_owned(),
             ),
             Self::Threads { .. } => Some(
@@ -326,11 +328,11 @@ impl Failure {
                     .to_owned(),
             ),
             Self::Part(NoSuchPart(PublishedPart::Xvlm)) => Some(
-                "a run has it with `model.branches = \"both\"` or \"coarse\", and `model.image_encoder = \"swin\"`"
+                "train with `model.branches = \"both\"` or \"coarse\", and with `model.image_encoder = \"swin\"`, as the GPU presets do"
                     .to_owned(),
             ),
             Self::Part(NoSuchPart(PublishedPart::Fine)) => Some(
-                "a run has it with `model.branches = \"both\"` or \"fine\", and `model.fine_form = \"cfr\"`"
+                "train with `model.branches = \"both\"` or \"fine\", and with `model.fine_form = \"cfr\"`"
                     .to_owned(),
             ),
             Self::Exists { .. } => {

@@ -192,13 +192,13 @@ impl Position {
                 ..
             } => {
                 let purpose = match purpose {
-                    Purpose::Training => "micro-batch",
-                    Purpose::Evaluation => "micro-batch in evaluation",
+                    Purpose::Training => "micro-batches",
+                    Purpose::Evaluation => "micro-batches in evaluation",
                 };
                 let change = if from == to {
-                    "one at a time".to_owned()
+                    "now run one after another".to_owned()
                 } else {
-                    format!("{from} to {to}")
+                    format!("of {to} samples instead of {from}")
                 };
                 format!("step {step}: {purpose} {change}: {cause}")
             }

@@ -26,7 +26,7 @@ use crate::wiring::Wiring;
 pub struct Settings {
     /// The configuration.
     pub resolved: Resolved,
-    /// The device, decided; a GPU by CUDA's ordinal.
+    /// The chosen device; GPUs are numbered by CUDA ordinal.
     pub device: Device,
     /// The GPU that `device` is.
     pub card: Option<CudaDevice>,

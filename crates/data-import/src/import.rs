@@ -397,7 +397,7 @@ fn write_split(
                 &about.files[0],
                 Place::File,
                 format!("the part {} has no questions", about.name),
-                "download the file again, or leave the part out",
+                "download the file again, or name another part; of a small file, no image may fall into `minival`",
             ));
         }
         read.push((name, questions));

@@ -27,7 +27,7 @@ impl Tensor {
 /// A tensor as an operation reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operand {
-    /// Which.
+    /// The tensor.
     pub tensor: TensorId,
     /// Whether the operation is given the last handle of the tensor, so that it may write over it.
     pub consumed: bool,

@@ -35,7 +35,7 @@ pub enum TrainError {
     Image {
         /// What the user called it.
         name: String,
-        /// Why not.
+        /// The error behind it.
         source: ImageError,
     },
     /// The model looks at region features, and there is an image alone.
@@ -52,15 +52,15 @@ pub enum TrainError {
     Device {
         /// What `hardware.device` says.
         wanted: String,
-        /// Why not.
+        /// The reason, as a sentence.
         reason: String,
     },
     /// A file or folder could not be written.
     #[error("cannot write {}", path.display())]
     Write {
-        /// Where.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The error of the file system.
         source: io::Error,
     },
     /// A checkpoint could not be written, and nothing is left of it.
@@ -74,13 +74,13 @@ pub enum TrainError {
         )
     )]
     Unsaved {
-        /// Where.
+        /// Path of the file or folder.
         path: PathBuf,
         /// What it takes, as far as that is known.
         bytes: u64,
         /// The step of the newest whole checkpoint.
         whole: Option<usize>,
-        /// Why not.
+        /// The error of the file system.
         source: io::Error,
     },
     /// A file or folder of a run is not the one any more that the run writes to.
@@ -94,15 +94,15 @@ pub enum TrainError {
     /// A file of a run could not be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// Where.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The error of the file system.
         source: io::Error,
     },
     /// A file of a run does not hold what it should.
     #[error("{} is not valid: {reason}", path.display())]
     Invalid {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
@@ -353,10 +353,10 @@ impl TrainError {
             }
             Self::Pretrained(error) => return error.help.map(str::to_owned),
             Self::DoesNotFit { .. } => {
-                "give it more with `--memory-budget`, or need less with what of this is not set yet: \
-                 `memory_optimization.gradient_checkpointing=true`, `memory_optimization.memory_efficient_attention=true`, a \
-                 smaller `dataset.image_size`, a frozen X-VLM with `training.tune_xvlm=false`, on the CPU fewer samples that wait \
-                 with a smaller `memory_optimization.num_workers`; `aoa plan` says what a switch would save"
+                "raise `--memory-budget`, or set one of these: `memory_optimization.gradient_checkpointing=true`, \
+                 `memory_optimization.memory_efficient_attention=true`, a smaller `dataset.image_size`, \
+                 `training.tune_xvlm=false`, which freezes X-VLM, on the CPU a smaller `memory_optimization.num_workers`; \
+                 `aoa plan` says what each would save"
                     .to_owned()
             }
             Self::HostMemory(refusal) => refusal.help().to_owned(),
@@ -364,8 +364,8 @@ impl TrainError {
                 "go on from the last checkpoint with `--resume RUN_DIR`".to_owned()
             }
             Self::OtherData { .. } => {
-                "a resumed run is the same run: put the data set back as it was, or start a run of its own, also where an \
-                 earlier version of the program began it and read the answers in another way"
+                "put the data set back as it was, or start a new run; a run that an earlier version began, which read answers in \
+                 another way, cannot be resumed"
                     .to_owned()
             }
             Self::RunInUse { .. } => {

@@ -14,7 +14,7 @@ pub struct DeriveArgs {
     /// Memory of the card, such as 16GiB or 16GB [default: the GPU here with the most]
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub vram: Option<DeviceMemory>,
-    /// Memory of the host, which limits what can be preloaded [default: this machine's, without --vram]
+    /// Memory of the host, which limits what can be preloaded [default: this machine's; with --vram, not limited]
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub host_memory: Option<DeviceMemory>,
     /// Data set to plan for
@@ -23,7 +23,7 @@ pub struct DeriveArgs {
     /// Folder that holds the data sets
     #[arg(long, value_name = "DIR")]
     pub data_root: Option<String>,
-    /// File to write instead of standard output, for `--preset` and `--config`
+    /// Output file [default: standard output]; pass it to `--preset` or `--config`
     #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
     /// Replace the file where there is one

@@ -91,11 +91,13 @@ fn check_files<W: Wiring>(config: &ConfigArgs, json: bool) -> Result<ExitCode, F
         Err(error) => Err(error),
     };
     let checked = look(&config, &splits, Depth::Whole)?;
-    tell_found(questions.err().as_ref(), &checked, json)
+    let dataset = config.dataset.name.to_string();
+    tell_found(&dataset, questions.err().as_ref(), &checked, json)
 }
 
 /// Prints what is wrong with questions and files, and what is odd.
 fn tell_found(
+    dataset: &str,
     questions: Option<&DataError>,
     checked: &Checked,
     json: bool,
@@ -148,8 +150,12 @@ fn tell_found(
     match faults.len() {
         // No question is left that would name a file.
         0 if *files == 0 && questions.is_some() => {}
-        0 => output::note(format!("all of {of_files} can be used")),
-        faults => output::note(format!("{faults} of {of_files} cannot be used")),
+        0 if questions.is_some() => output::note(format!(
+            "all of {of_files} of the other splits can be used; files of a split with faults in its questions were not looked \
+             at: repair these first"
+        )),
+        0 => output::note(format!("{dataset}: all of {of_files} can be used")),
+        faults => output::note(format!("{dataset}: {faults} of {of_files} cannot be used")),
     }
     if !odd.is_empty() {
         output::note(format!(

@@ -26,5 +26,6 @@ mod runs;
 #[cfg(unix)]
 mod signals;
 mod support;
+mod swaps;
 mod text_data;
 mod weights;

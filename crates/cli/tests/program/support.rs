@@ -70,7 +70,11 @@ impl Place {
             .stdin(Stdio::null())
             // Whatever cards the tests themselves may use.
             .env_remove("CUDA_VISIBLE_DEVICES")
-            .env_remove("CUDA_DEVICE_ORDER");
+            .env_remove("CUDA_DEVICE_ORDER")
+            // What names data for the tests themselves; the program warns of variables that it does not know.
+            .env_remove("AOA_TEST_DATA")
+            .env_remove("AOA_GOLDEN")
+            .env_remove("AOA_CASES");
         command.envs(self.environment.iter().cloned());
         command
     }

@@ -27,7 +27,7 @@ pub enum Fault {
     /// A file that cannot be read.
     #[error("cannot be read: {reason}")]
     Unreadable {
-        /// Why not.
+        /// The reason, as a sentence.
         reason: String,
     },
     /// A file that is not text.
@@ -43,7 +43,7 @@ pub enum Fault {
         name: String,
     },
     /// Two files of one name.
-    #[error("`{name}` is the name of {other}, too")]
+    #[error("`{name}` and {other} have the same name")]
     NameTwice {
         /// The name.
         name: String,
@@ -172,7 +172,7 @@ pub enum Fault {
     Unbuildable {
         /// The preset.
         preset: String,
-        /// Why not.
+        /// The reason, as a sentence.
         reason: String,
     },
     /// The planned peak is above the budget.

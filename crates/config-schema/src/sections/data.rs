@@ -76,7 +76,7 @@ pub enum OnBadSample {
 pub struct Dataset {
     /// Which data set to train on.
     pub name: DatasetName,
-    /// Folder that holds the data sets, one folder each; for `folder` the data set's own.
+    /// Folder that holds the data sets, one folder each; for `folder`, the data set itself.
     pub root: String,
     /// Width and height, in pixels, to which every image is resized. Time and activation memory grow with its square.
     #[schemars(range(min = 16, max = 4096))]

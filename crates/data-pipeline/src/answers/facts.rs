@@ -111,7 +111,7 @@ impl ReadingFacts {
         }
         if self.blank_answers > 0 {
             notes.push(format!(
-                "{} blank, or blank without marks and articles; as a vote it counts among the annotators",
+                "{} blank after normalisation; a blank vote still counts among the annotators",
                 counted(self.blank_answers, "answer is", "answers are")
             ));
         }

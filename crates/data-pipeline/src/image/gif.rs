@@ -66,7 +66,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
         return Err(ImageError::corrupt(
             GIF,
             bytes,
-            "its frame has another size than stated",
+            "the frame size differs from the header",
         ));
     }
     let mut screen = vec![frame.transparent.unwrap_or(0); width * height];

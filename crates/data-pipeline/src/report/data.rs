@@ -96,7 +96,7 @@ impl DataReport {
         let once = part(self.answers_once, self.answers);
         if once > limits.once {
             warnings.push(format!(
-                "{} {} in one training sample only ({}): a model cannot learn what such answers look like",
+                "{} {} in one training sample only ({}): a model cannot learn an answer from one sample",
                 of(self.answers_once, self.answers, "answer"),
                 if self.answers_once == 1 { "occurs" } else { "occur" },
                 percent(once)
@@ -151,7 +151,7 @@ impl SplitReport {
         };
         let questions = self.questions.iter().map(|text| {
             format!(
-                "; {}: at most {} of {} a question, {} cut, {} unknown",
+                "; {}: longest question {}, limit {}, {} cut, {} unknown",
                 text.form,
                 text.longest,
                 text.limit,

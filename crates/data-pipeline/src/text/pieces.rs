@@ -45,7 +45,7 @@ impl Pieces {
     /// [`Pieces::new`] for the answers of a training split, which an error then has the places of.
     ///
     /// # Errors
-    /// The same.
+    /// When an answer is too long, or two answers share their pieces, with the places of the samples that have them.
     pub fn of_training(
         tokenizer: WordPiece,
         max_pieces: usize,

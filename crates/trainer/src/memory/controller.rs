@@ -129,7 +129,7 @@ pub struct Move {
     pub from: usize,
     /// Samples from now on.
     pub to: usize,
-    /// Why.
+    /// What made the size change.
     pub reason: Reason,
 }
 

@@ -192,7 +192,7 @@ pub(super) fn thread_buffers(settings: &Config) -> u64 {
     }
 }
 
-/// What each switch of the configuration that trades something for memory would save, the largest saving first. Switches
+/// Memory that each unused memory-saving switch would save, largest first. Switches
 /// that are on already, or save nothing, are left out.
 ///
 /// # Errors

@@ -65,7 +65,7 @@ impl<M: Model> Trainer<'_, M> {
             summary.question_only_unmeasured = Some(unmeasured.clone());
             summary.test_unmeasured = Some(unmeasured);
         } else if let Some(model) = model {
-            let best = self.load_best(model)?;
+            let (best, step) = self.load_best(model)?;
             let tested = self.test(&best, Sight::Images, state)?;
             drop(best);
             let Some(tested) = tested else {
@@ -77,7 +77,7 @@ impl<M: Model> Trainer<'_, M> {
                 samples,
             } = tested;
             self.reporter.report(&Event::Evaluation {
-                step: state.step,
+                step,
                 split: "test",
                 accuracy,
                 branches: branches.clone(),
@@ -108,12 +108,14 @@ impl<M: Model> Trainer<'_, M> {
         Ok(summary)
     }
 
-    fn load_best(&mut self, model: M) -> Result<M, TrainError> {
+    /// The best checkpoint, and the step that it was saved at.
+    fn load_best(&mut self, model: M) -> Result<(M, usize), TrainError> {
         let (best, rejected) = self.checkpoints.best()?;
         self.reporter.warn_of(rejected)?;
+        let step = best.step;
         let model = best.load_model(model)?;
         self.memory.watch.note(Phase::Storage);
-        Ok(model)
+        Ok((model, step))
     }
 
     /// Evaluates on the test split, of which nothing stays in memory. None where the run was stopped meanwhile.
