@@ -7,6 +7,7 @@ use std::thread;
 
 use serde::Serialize;
 
+use crate::answers;
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::images::{self, Bases};
@@ -163,6 +164,9 @@ pub fn import(
         splits(request, &staging, &layouts, &mix, &meter)
     })?;
     let mut report = finish(&staging, &layouts, &bases, &written)?;
+    report
+        .notes
+        .extend(answers::write(&staging, &layouts, &files, &request.to)?);
     staging.publish()?;
     report.folder.clone_from(&request.to);
     report.notes.extend(unread(&layouts, &mix, &files));
@@ -197,18 +201,6 @@ fn unread(layouts: &[Box<dyn Layout>], mix: &Mix, files: &[Sniffed]) -> Vec<Stri
         .take(MOST_UNKNOWN)
         .map(|file| format!("`{}` ({})", file.path.display(), file.description()))
         .collect();
-    let used: Vec<&PathBuf> = layouts
-        .iter()
-        .flat_map(|layout| layout.parts())
-        .flat_map(|part| &part.files)
-        .collect();
-    let mut lists = files.iter().filter(|file| file.kind == Kind::Texts);
-    if let Some(list) = lists.find(|list| !used.contains(&&list.path)) {
-        notes.push(format!(
-            "`{}` is a list of texts, and not read: the answers are those of the training questions",
-            list.path.display()
-        ));
-    }
     if !unknown.is_empty() {
         notes.push(format!("files that no layout has: {}", unknown.join(", ")));
     }

@@ -760,3 +760,43 @@ fn images_without_words_have_an_empty_list_and_are_counted() {
     let words: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(words["gqa/2331964.jpg"], serde_json::json!([]));
 }
+
+#[test]
+fn a_published_list_of_answers_is_kept_in_its_order() {
+    let xvlm = [
+        "yes", "no", "2", "yellow", "red", "fall", "autumn", "white", "1", "several", "summer",
+    ];
+    let cfr = ["yes", "no", "yellow", "green", "house"];
+    for (name, expected) in [("xvlm", &xvlm[..]), ("cfr", &cfr)] {
+        let sample = Sample::of(&[name]);
+        let report = sample.import(&[name]).expect("an import");
+        let text = fs::read_to_string(sample.path("imported/answers.json")).expect("answers");
+        let answers: Vec<String> = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(answers, expected);
+        assert!(
+            report
+                .notes
+                .iter()
+                .any(|note| note.contains("answers.file=")),
+            "{:?}",
+            report.notes
+        );
+    }
+    let sample =
+        Sample::of(&["lxmert"]).change("lxmert/trainval_label2ans.json", "\"light\"", "\"sun\"");
+    sample.refused(
+        &sample.request(&["lxmert"]),
+        &["element 1", "`sun` is in the list already"],
+    );
+    let sample = Sample::of(&["lxmert", "xvlm"]);
+    let report = sample.import(&["lxmert", "xvlm"]).expect("a mix");
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|note| note.contains("several lists")),
+        "{:?}",
+        report.notes
+    );
+    assert!(!sample.path("imported/answers.json").exists());
+}

@@ -93,3 +93,29 @@ fn questions_without_a_right_answer_are_trained_on() {
     let metrics = fs::read_to_string(place.path().join("run/metrics.jsonl")).expect("metrics");
     assert!(metrics.contains("\"loss\""), "{metrics}");
 }
+
+#[test]
+fn the_answer_list_is_limited_or_read_from_a_file() {
+    let place = Place::new();
+    import(&place, "xvlm", &[]);
+    let list = |set: &str| {
+        let settings = "train --preset cpu --dataset folder --data-root ds --dry-run --set dataset.validation_fraction=0.4";
+        let mut arguments: Vec<&str> = settings.split_whitespace().collect();
+        if !set.is_empty() {
+            arguments.extend(["--set", set]);
+        }
+        place.ok(&arguments).stderr
+    };
+    for (set, expected) in [
+        ("", "answer list: 6 answers"),
+        ("answers.top=2", "answer list: 2 answers"),
+        ("answers.file=ds/answers.json", "answer list: 11 answers"),
+    ] {
+        let told = list(set);
+        assert!(told.contains(expected), "{set}: {told}");
+    }
+    let settings =
+        "train --preset cpu --dataset folder --data-root ds --dry-run --set answers.min_count=9";
+    let settings: Vec<&str> = settings.split_whitespace().collect();
+    place.fails(3, &["answers.min_count"], &settings);
+}
