@@ -222,11 +222,16 @@ fn a_file_that_cannot_be_used_leaves_no_run_directory() {
 /// A folder may hold files of the names that a run has, as one that never began left them.
 #[test]
 fn only_weights_that_a_run_kept_itself_are_its_start() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    for name in ["start.bpk", "start.json", "vocab.txt"] {
-        fs::write(folder.path().join(name), "of somebody else").expect("a file");
-    }
     let settings = small(&["training.max_steps=1"]);
+    let earlier = tempfile::tempdir().expect("a temporary folder");
+    start::<Vqa>(&settings, earlier.path(), false, None).expect("the run ends well");
+    // What a run left that was killed while it started.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let lock = [earlier.path(), folder.path()].map(|run| run.join(".lock"));
+    fs::copy(&lock[0], &lock[1]).expect("the lock");
+    for name in ["start.bpk", "start.json", "vocab.txt"] {
+        fs::write(folder.path().join(name), "of another start").expect("a file");
+    }
     start::<Vqa>(&settings, folder.path(), false, None).expect("the run ends well");
     let seal = fs::read_to_string(folder.path().join("seal.json")).expect("the seal");
     assert!(

@@ -318,14 +318,12 @@ fn the_newest_checkpoint_knows_the_best() {
     let checkpoints = Checkpoints::of(&run.run_dir());
     let newest = checkpoints.newest().0.expect("a whole checkpoint");
     let known = newest.state.best.expect("it was evaluated");
-    let best = checkpoints.best().0.expect("a whole checkpoint");
-    assert_eq!(best.state.step, known.step);
+    let (best, _) = checkpoints.best().expect("a whole checkpoint");
+    assert_eq!(best.step, known.step);
     fs::remove_dir_all(&best.path).expect("it is removed");
-    let left = checkpoints.best().0.map(|left| left.state.step);
-    assert_eq!(
-        left,
-        (known.step != newest.state.step).then_some(newest.state.step)
-    );
+    let lost = checkpoints.best().expect_err("no other takes its place");
+    let place = best.path.display().to_string();
+    assert!(lost.to_string().contains(&place), "{lost}");
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
-use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::nn::Linear;
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Bool, Device, Tensor};
-use burn_frugal::{RowKeys, dropout, project};
+use burn_frugal::{LayerNorm, RowKeys, dropout, project};
 
 use crate::init::{linear, rectified};
 
@@ -66,7 +66,7 @@ impl BilinearAttentionConfig {
                 .map(|_| Glimpse {
                     words: before_rectifier(),
                     regions: before_rectifier(),
-                    norm: LayerNormConfig::new(self.dim).init(device),
+                    norm: LayerNorm::init(self.dim, LayerNorm::EPSILON, device),
                     output: square(),
                 })
                 .collect(),

@@ -4,6 +4,7 @@
 //!   ([`Checkpointing`]).
 //! - [`attention`] and [`window_attention`] never hold all attention weights, forward or backward.
 //! - [`project`] and [`gelu_linear`] are linear layers whose backward pass keeps and allocates less than Burn's.
+//! - [`LayerNorm`] keeps its input and nothing else for the backward pass.
 //! - [`gelu`] is exact forward and backward on every backend, and runs on all cores of a CPU.
 //! - [`dropout`] draws its mask from keys ([`RowKeys`]), so that a rebuilt segment drops the same numbers.
 //! - [`capture`] lets a forward and backward pass be recorded without being carried out.
@@ -32,5 +33,7 @@ mod segments;
 
 pub use checkpointing::{Checkpointing, Pass, Stack};
 pub use dropout::{RowKeys, dropout};
-pub use ops::{attention, gelu, gelu_linear, identity, project, project_by, window_attention};
+pub use ops::{
+    LayerNorm, attention, gelu, gelu_linear, identity, project, project_by, window_attention,
+};
 pub use segments::{SegmentWatch, SegmentWork, watch_segments};

@@ -7,14 +7,12 @@ use std::path::Path;
 use config_schema::{
     Config, Decision, Layers, Resolved, differences, overlay_toml, presets, resolve,
 };
+use file_kind::quoted;
 use trainer::advice::Advice;
-use trainer::{TrainError, write_whole};
+use trainer::{ADVICE, TrainError, write_whole};
 
 use crate::failure::Failure;
 use crate::output;
-
-/// Name of the overlay in a run directory.
-const FILE: &str = "advice.toml";
 
 /// A run writes to a folder of its own, so the next one does not take this over.
 const NOT_TAKEN_OVER: &str = "logging.run_dir";
@@ -26,7 +24,7 @@ pub fn give(resolved: &Resolved, run_dir: &Path, advice: &Advice) -> Result<(), 
         // What an earlier part of the run was advised stays.
         return Ok(());
     }
-    let path = run_dir.join(FILE);
+    let path = run_dir.join(ADVICE);
     let findings = advice.findings.join("; ");
     let done = if advice.changes.is_empty() {
         remove(&path)
@@ -41,7 +39,7 @@ pub fn give(resolved: &Resolved, run_dir: &Path, advice: &Advice) -> Result<(), 
         output::note(format!(
             "advice for the next run: {}: {findings}\n  use it with `aoa train --config {}`",
             changes.join(", "),
-            path.display()
+            quoted(&path)
         ));
     }
     Ok(())

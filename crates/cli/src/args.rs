@@ -1,8 +1,10 @@
 //! Command-line arguments.
 
+mod config;
 mod derive;
 mod import;
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,10 +12,12 @@ use aoa_model::weights::PublishedPart;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCompleter;
+use config_schema::DeviceMemory;
 
-use crate::completion;
+use crate::candidates;
 use crate::exit_codes;
 
+pub use config::ConfigArgs;
 pub use derive::DeriveArgs;
 pub use import::ImportArgs;
 
@@ -29,7 +33,7 @@ pub struct Args {
 pub enum Command {
     /// Train a model
     Train(TrainArgs),
-    /// Evaluate the best checkpoint of a run
+    /// Evaluate the best checkpoint of a run, or another one
     Eval(EvalArgs),
     /// Ask a trained model a question about an image
     Ask(AskArgs),
@@ -73,29 +77,6 @@ pub enum Command {
     },
 }
 
-/// What makes up the configuration, from the lowest layer to the highest.
-#[derive(Debug, Clone, Default, ClapArgs)]
-pub struct ConfigArgs {
-    /// Preset, by name or as the path of a TOML file [default: the one for the device]
-    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completion::preset))]
-    pub preset: Option<String>,
-    /// Configuration file on top of the preset
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Single value on top of all files, as section.key=value; may be repeated
-    #[arg(long, value_name = "SECTION.KEY=VALUE", add = ArgValueCompleter::new(completion::assignment))]
-    pub set: Vec<String>,
-    /// Data set; short for --set dataset.name=NAME
-    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completion::dataset))]
-    pub dataset: Option<String>,
-    /// Folder that holds the data sets; short for --set dataset.root=DIR
-    #[arg(long, value_name = "DIR")]
-    pub data_root: Option<String>,
-    /// Device memory that a run may use, such as 12GiB; sets `hardware.memory_budget`
-    #[arg(long, value_name = "SIZE")]
-    pub memory_budget: Option<String>,
-}
-
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a flag of the command line"
@@ -131,6 +112,9 @@ pub struct EvalArgs {
     /// Part of the data set
     #[arg(long, default_value = "test")]
     pub split: SplitArg,
+    /// Take the checkpoint of this step [default: the best one]
+    #[arg(long, value_name = "STEP")]
+    pub step: Option<usize>,
     /// Folder that holds the data sets [default: as in the run]
     #[arg(long, value_name = "DIR")]
     pub data_root: Option<String>,
@@ -149,9 +133,12 @@ pub struct AskArgs {
     /// Run directory [default: the newest under runs/]
     #[arg(long, value_name = "RUN_DIR")]
     pub run: Option<PathBuf>,
+    /// Take the checkpoint of this step [default: the best one]
+    #[arg(long, value_name = "STEP")]
+    pub step: Option<usize>,
     /// Answers to show
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    pub top: usize,
+    #[arg(long, default_value = "5", value_name = "N")]
+    pub top: NonZero<usize>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -232,7 +219,7 @@ pub enum PresetsCommand {
     /// Print a preset's file
     Show {
         /// Preset, by name or as the path of a TOML file
-        #[arg(add = ArgValueCompleter::new(completion::preset))]
+        #[arg(add = ArgValueCompleter::new(candidates::preset))]
         name: String,
     },
     /// Check presets by themselves and beside one another
@@ -249,7 +236,7 @@ pub enum PresetsCommand {
     /// Compare presets: the keys in which they differ, with value, origin and effect
     Diff {
         /// Presets, by name or as paths of TOML files; effects are those against the first
-        #[arg(required = true, num_args = 2.., value_name = "PRESET", add = ArgValueCompleter::new(completion::preset))]
+        #[arg(required = true, num_args = 2.., value_name = "PRESET", add = ArgValueCompleter::new(candidates::preset))]
         presets: Vec<String>,
         #[command(flatten)]
         show: DiffArgs,
@@ -266,6 +253,9 @@ pub enum PresetsCommand {
     Import {
         /// YAML file
         file: PathBuf,
+        /// Memory of the smallest GPU that the preset is for, such as 24GiB [default: it is for machines without GPU]
+        #[arg(long, value_name = "SIZE", value_parser = derive::memory)]
+        vram: Option<DeviceMemory>,
         /// TOML file to write [default: standard output]
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
@@ -407,6 +397,9 @@ pub enum WeightsCommand {
     Export {
         /// Run directory [default: the newest under runs/]
         run_dir: Option<PathBuf>,
+        /// Take the checkpoint of this step [default: the best one]
+        #[arg(long, value_name = "STEP")]
+        step: Option<usize>,
         /// Safetensors file to write
         #[arg(long, value_name = "FILE")]
         to: PathBuf,

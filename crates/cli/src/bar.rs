@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use console::Term;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use crate::settings::unicode;
+use crate::terminal::unicode;
 
 /// Columns of a bar that has all the room that it wants, and of one that says anything.
 const BAR: std::ops::RangeInclusive<usize> = 10..=30;

@@ -3,8 +3,8 @@
 use config_schema::DeviceMemory;
 
 use crate::failure::{BadBudget, Failure};
+use crate::figures::gibibytes;
 use crate::output;
-use crate::progress::gibibytes;
 use crate::settings::Settings;
 
 /// Bytes that no run is content with.

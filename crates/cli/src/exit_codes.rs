@@ -17,7 +17,7 @@ const EXIT_CODES: [(u8, &str); 10] = [
     (6, "training diverged"),
     (
         7,
-        "memory does not suffice: for a single sample, for a plan or `fit`, for the data, or for the program itself",
+        "memory does not suffice: for a sample, a plan, `fit`, the data or the program itself",
     ),
     (8, "the device failed, and again after a restart"),
     (

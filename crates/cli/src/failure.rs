@@ -23,10 +23,10 @@ use trainer::TrainError;
 use trainer::derive::DeriveError;
 use weight_files::WeightFileError;
 
-use crate::output;
+use crate::figures::gibibytes;
 use crate::printable::printable;
-use crate::progress::gibibytes;
-use crate::settings::unicode;
+use crate::terminal;
+use crate::terminal::unicode;
 
 /// Exit code where memory is too small: for a plan, for a run, or for the program itself.
 pub const DOES_NOT_FIT: u8 = allocator::EXIT_CODE;
@@ -265,7 +265,7 @@ impl Failure {
 
     /// Message, place and cure, for a terminal.
     pub fn render(&self) -> String {
-        let styled = output::has_colours(&io::stderr());
+        let styled = terminal::has_colours(&io::stderr());
         if let Self::Configuration(errors) = self {
             return errors
                 .errors
@@ -319,11 +319,7 @@ impl Failure {
             Self::Sampler(error) => Some(error.hint().to_owned()),
             Self::Import(error) => error.hint(),
             Self::Data(error) | Self::Train(TrainError::Data(error)) => error.hint(),
-            Self::Train(TrainError::DataFailed { run_dir, .. }) => Some(format!(
-                "repair or replace what failed, then go on with `aoa train --resume {}`",
-                run_dir.display()
-            )),
-            Self::Train(error) => error.help().map(str::to_owned),
+            Self::Train(error) => error.help(),
             Self::Incomplete { .. } => Some(
                 "nothing was written; see what is missing and mis-shaped: a checkpoint of X-VLM wants the sizes of the [xvlm] \
                  section to be those of the file, and a fine branch cannot be imported"
@@ -371,7 +367,7 @@ pub fn render_finding(finding: &Finding) -> String {
     }
     let source = finding.span.as_ref().map(|_| &*finding.source);
     let report = placed(diagnostic, source, finding.span.clone());
-    graphical(&report, output::has_colours(&io::stdout()))
+    graphical(&report, terminal::has_colours(&io::stdout()))
 }
 
 fn located(error: &ConfigError) -> Report {

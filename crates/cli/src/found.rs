@@ -4,7 +4,7 @@ use config_schema::{Config, Device, Resolved};
 use gpu_probe::{ChooseError, CudaDevice, Inventory, Memory, choose_device};
 use trainer::memory::budget;
 
-use crate::progress::gibibytes;
+use crate::figures::gibibytes;
 
 /// The device for a configuration.
 pub struct Found {

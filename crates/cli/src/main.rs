@@ -1,44 +1,25 @@
-//! `aoa`: trains and uses a visual-question-answering model on whatever device there is.
+//! The program `aoa`: the command line around the project's own model, data sets and probe. A fork names its own here; see
+//! docs/forks.md.
 
-mod advice;
-mod args;
-mod bar;
-mod budget;
-mod commands;
-mod completion;
-mod exit_codes;
-mod failure;
-mod found;
-mod interrupt;
-mod output;
-mod printable;
-mod progress;
-mod restart;
-mod run_folder;
-mod settings;
-mod threads;
-
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use clap::Parser;
+use aoa_model::Vqa;
+use aoa_model::weights::{NoSuchPart, PublishedPart, TensorBytes, export_part};
 
-/// The model that this program trains. A fork names its own here; see ARCHITECTURE.md.
-type ActiveModel = aoa_model::Vqa;
+struct Aoa;
+
+impl cli::Wiring for Aoa {
+    type Model = Vqa;
+
+    fn published(
+        model: &Vqa,
+        part: PublishedPart,
+    ) -> Result<BTreeMap<String, TensorBytes>, NoSuchPart> {
+        export_part(part, model)
+    }
+}
 
 fn main() -> ExitCode {
-    completion::answer();
-    allocator::keep_freed_memory();
-    interrupt::report_file_size_limit();
-    let args = match args::Args::try_parse() {
-        Ok(args) => args,
-        Err(error) => return output::usage(&error),
-    };
-    match threads::guarded(|| commands::run(args.command)) {
-        Ok(_) if output::lost() => ExitCode::FAILURE,
-        Ok(code) => code,
-        Err(failure) => {
-            output::failure(&failure);
-            failure.exit_code()
-        }
-    }
+    cli::run::<Aoa>()
 }

@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::printable::{self, printable};
-use crate::settings::variable;
 
 /// Whether some data could not be written.
 static LOST: AtomicBool = AtomicBool::new(false);
@@ -87,20 +86,12 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && env::args_os().any(strange) {
         // Without style, since nothing tells the style of the message from what an argument contains.
         note(error.render().to_string().trim_end());
-    } else {
-        let _ = error.print();
+    } else if let Err(lost) = error.print()
+        && !error.use_stderr()
+        && lost.kind() != io::ErrorKind::BrokenPipe
+    {
+        note(format!("cannot write to standard output: {lost}"));
+        return ExitCode::FAILURE;
     }
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
-}
-
-/// Whether a stream shows colours: it is a terminal that has them, and the environment does not ask for none
-/// (<https://no-color.org>).
-pub fn has_colours(stream: &impl IsTerminal) -> bool {
-    let unwanted = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
-    is_animated(stream) && !unwanted
-}
-
-/// Whether a stream is a terminal that can draw a line again.
-pub fn is_animated(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal() && !console::is_dumb()
 }

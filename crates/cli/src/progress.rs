@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 
 use config_schema::count;
+use file_kind::quoted;
 use model_api::Pretrained;
 use trainer::memory::Bytes;
-use trainer::plan::SegmentChoice;
 use trainer::{Event, Observer, Purpose, Summary};
 
 use crate::bar::{Figure, LineBar};
+use crate::figures::{duration, percent, segments};
 use crate::output;
+use crate::terminal;
 
 /// The observer for how the program is used: JSON lines, a progress bar, or plain lines without a terminal.
 pub fn observer(json: bool) -> Box<dyn Observer> {
     if json {
         Box::new(JsonLines)
-    } else if output::is_animated(&std::io::stderr()) {
+    } else if terminal::is_animated(&std::io::stderr()) {
         Box::new(Bar::new())
     } else {
         Box::new(PlainLines::default())
@@ -138,42 +140,17 @@ impl Position {
     fn describe(&mut self, event: &Event) -> Option<String> {
         Some(match event {
             Event::Start {
-                run_dir,
-                device,
-                dataset,
-                samples: [train, validation, test],
-                vocabulary,
-                answers,
-                parameters,
                 effective_batch,
-                micro_batch,
-                budget_bytes,
                 total_steps,
                 step,
+                ..
             } => {
                 *self = Self {
                     total_steps: *total_steps,
                     first_step: *step,
                     effective_batch: *effective_batch,
                 };
-                let from = if *step == 0 {
-                    String::new()
-                } else {
-                    format!(", going on after step {step}")
-                };
-                let budget = budget_bytes
-                    .map(|bytes| format!("; memory budget {}", Bytes(bytes)))
-                    .unwrap_or_default();
-                format!(
-                    "{dataset}: {train} training, {validation} validation and {}; {}, {}\n{} on {device}; effective batch \
-                     {effective_batch} in micro-batches of {micro_batch}{budget}; {}{from}\nrun directory {}",
-                    count(*test, "test sample"),
-                    count(*vocabulary, "word"),
-                    count(*answers, "answer"),
-                    count(*parameters, "parameter"),
-                    count(*total_steps, "step"),
-                    run_dir.display()
-                )
+                beginning(event)
             }
             Event::Data(report) => report.lines().join("\n"),
             Event::Segments(choice) => segments(choice),
@@ -257,6 +234,44 @@ impl Position {
     }
 }
 
+/// What a run has to work with, in words.
+fn beginning(event: &Event) -> String {
+    let Event::Start {
+        run_dir,
+        device,
+        dataset,
+        samples: [train, validation, test],
+        vocabulary,
+        answers,
+        parameters,
+        effective_batch,
+        micro_batch,
+        budget_bytes,
+        total_steps,
+        step,
+    } = event
+    else {
+        return String::new();
+    };
+    let from = match step {
+        0 => String::new(),
+        step => format!(", going on after step {step}"),
+    };
+    let budget = budget_bytes
+        .map(|bytes| format!("; memory budget {}", Bytes(bytes)))
+        .unwrap_or_default();
+    format!(
+        "{dataset}: {train} training, {validation} validation and {}; {}, {}\n{} on {device}; effective batch \
+         {effective_batch} in micro-batches of {micro_batch}{budget}; {}{from}\nrun directory {}",
+        count(*test, "test sample"),
+        count(*vocabulary, "word"),
+        count(*answers, "answer"),
+        count(*parameters, "parameter"),
+        count(*total_steps, "step"),
+        run_dir.display()
+    )
+}
+
 /// How many images are kept in host memory, in words.
 fn preloaded(images: usize, of: usize, bytes: usize) -> String {
     let which = match of {
@@ -265,16 +280,6 @@ fn preloaded(images: usize, of: usize, bytes: usize) -> String {
         _ => format!("as many of {} as fit, {images}", count(of, "image")),
     };
     format!("preloaded {which}: {} of host memory", Bytes(bytes as u64))
-}
-
-/// What was chosen of `checkpoint_segment`, in words.
-pub fn segments(choice: &SegmentChoice) -> String {
-    format!(
-        "checkpoint_segment {}: a peak of {} is planned, and the budget is {}",
-        choice.checkpoint_segment,
-        Bytes(choice.planned_bytes),
-        Bytes(choice.budget_bytes)
-    )
 }
 
 /// What became of published weights.
@@ -319,7 +324,7 @@ fn describe_summary(summary: &Summary) -> String {
         return format!("{steps}\n{unmeasured}");
     }
     if summary.test_accuracy.is_none() {
-        let run_dir = summary.run_dir.display();
+        let run_dir = quoted(&summary.run_dir);
         return format!("{steps}\nstopped; go on with `aoa train --resume {run_dir}`");
     }
     let alone = each_branch(&summary.branch_accuracy, |name, accuracy| {
@@ -344,41 +349,4 @@ fn each_branch(
         .map(|(name, accuracy)| phrase(name.as_ref(), percent(*accuracy)))
         .collect();
     phrases.concat()
-}
-
-/// A share as a percentage.
-pub fn percent(share: f64) -> String {
-    let text = format!("{:.2} %", 100.0 * share);
-    // A share of nothing, or one that rounds to it, may have a sign.
-    if text == "-0.00 %" {
-        "0.00 %".to_owned()
-    } else {
-        text
-    }
-}
-
-/// Bytes in GiB, or in TiB where those are many.
-pub fn gibibytes(bytes: u64) -> String {
-    let gibibytes = bytes as f64 / f64::from(1 << 30);
-    if gibibytes < 10_240.0 {
-        format!("{gibibytes:.1} GiB")
-    } else {
-        format!("{:.1} TiB", gibibytes / 1024.0)
-    }
-}
-
-fn duration(seconds: f64) -> String {
-    indicatif::HumanDuration(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
-        .to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent;
-
-    #[test]
-    fn nothing_has_no_sign() {
-        let shown = [0.0, -0.0, -1e-9, -0.001, 0.5].map(percent);
-        assert_eq!(shown, ["0.00 %", "0.00 %", "0.00 %", "-0.10 %", "50.00 %"]);
-    }
 }

@@ -5,13 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use config_schema::Config;
-use trainer::TrainError;
+use trainer::{RunDir, TrainError};
 
 /// The folder of runs that nobody named one for.
 const RUNS: &str = "runs";
 
 /// A run directory: one that was named, or `runs/<data set>-<number>` with the first free number, which no other process
-/// gets. Such a folder goes where nothing was written to it.
+/// gets. Such a folder goes where its run did not come to its start.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -71,6 +71,8 @@ impl RunFolder {
 impl Drop for RunFolder {
     fn drop(&mut self) {
         if self.claimed {
+            // Of a run that did not come to its start nothing is worth a number.
+            let _ = RunDir::discard_unbegun(&self.path);
             // Only empty folders go.
             let _ = fs::remove_dir(&self.path);
             let _ = fs::remove_dir(RUNS);

@@ -1,25 +1,25 @@
 //! From arguments, files and environment to a configuration and a device.
 
-use std::env;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use config_schema::{
     Device, Hardware, Layers, MAX_TEXT_BYTES, Resolved, Source, fixed_differences,
-    preset_summaries, presets, record, resolve, resolve_record, stated_preset,
+    preset_summaries, presets, record, resolve, resolve_record, stated_preset, unread_variables,
 };
 use gpu_probe::{
-    Candidate, ChooseError, CudaDevice, CudaEnvironment, DeviceRequest, Driver, Host, Inventory,
-    choose_preset, probe,
+    Candidate, ChooseError, CudaDevice, DeviceRequest, Driver, Host, Inventory, choose_preset,
 };
 use trainer::memory::Capacity;
 use weight_files::FileKind;
 
 use crate::args::ConfigArgs;
+use crate::environment::{cuda_environment, variables};
 use crate::failure::Failure;
 use crate::found::{Found, device_for, place, taken};
 use crate::restart::restart_with;
+use crate::wiring::Wiring;
 
 /// What a command works with.
 #[derive(Debug)]
@@ -46,12 +46,12 @@ pub struct Settings {
 
 impl ConfigArgs {
     /// Resolves the configuration and decides on preset and device.
-    pub fn settings(&self) -> Result<Settings, Failure> {
+    pub fn settings<W: Wiring>(&self) -> Result<Settings, Failure> {
         let mut layers = self.layers()?;
         // The probe may itself be configured (`hardware`), so the layers are resolved once without its answer.
         let first = resolve(&layers, &lookup)?;
         let hardware = &first.config.hardware;
-        let inventory = probe(configured_library(hardware), &cuda_environment())?;
+        let inventory = W::probe(configured_library(hardware), &cuda_environment())?;
         if stated_preset(&layers).is_some() {
             let mut found = device_for(&first, &inventory);
             found.why = format!("you named the preset, and {}", found.why);
@@ -88,7 +88,7 @@ impl ConfigArgs {
             preset: self.preset.clone(),
             fallback_preset: "cpu".to_owned(),
             user: self.config.as_deref().map(read_source).transpose()?,
-            environment: environment(),
+            environment: variables(),
             sets: self.sets(),
         })
     }
@@ -224,7 +224,11 @@ impl Settings {
             .iter()
             .map(|why| format!("CUDA_VISIBLE_DEVICES: {why}"));
         let configured = self.resolved.warnings.iter().map(ToString::to_string);
-        configured.chain(own).chain(taken).collect()
+        let variables = variables();
+        let unread = unread_variables(&variables).into_iter().map(|name| {
+            format!("environment variable {name} is not read: a key is set by AOA_SECTION__KEY, with two underscores between them")
+        });
+        configured.chain(own).chain(taken).chain(unread).collect()
     }
 }
 
@@ -257,14 +261,14 @@ pub fn configured_library(hardware: &Hardware) -> Option<&Path> {
 }
 
 /// The configuration of a run that exists, with what is set on top of it, which must not make it another run.
-pub fn of_run(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings, Failure> {
+pub fn of_run<W: Wiring>(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings, Failure> {
     let own = Layers {
         user: Some(run_record(run_dir)?),
         fallback_preset: "cpu".to_owned(),
         ..Layers::default()
     };
     let asked = Layers {
-        environment: environment(),
+        environment: variables(),
         sets: on_top.sets(),
         ..own.clone()
     };
@@ -279,7 +283,7 @@ pub fn of_run(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings, Failure> 
             fixed,
         });
     }
-    let inventory = probe(
+    let inventory = W::probe(
         configured_library(&resolved.config.hardware),
         &cuda_environment(),
     )?;
@@ -357,39 +361,4 @@ pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         ));
     }
     Ok(bytes)
-}
-
-/// The only reader of the environment. A variable that is not UTF-8 cannot be a configuration key.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one owner of the environment"
-)]
-fn environment() -> Vec<(String, String)> {
-    env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
-}
-
-/// Whether the terminal shows letters beyond ASCII, as the locale says. Without one it is that of C, which has none.
-pub fn unicode() -> bool {
-    let names = ["LC_ALL", "LC_CTYPE", "LANG"];
-    let mut values = names.into_iter().filter_map(variable);
-    let locale = values.find(|value| !value.is_empty());
-    locale.is_some_and(|locale| {
-        let locale = locale.to_lowercase();
-        locale.contains("utf-8") || locale.contains("utf8")
-    })
-}
-
-/// A variable of the environment, with a mark for what is not UTF-8.
-pub fn variable(name: &str) -> Option<String> {
-    env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-}
-
-/// CUDA's variables. A value that is not UTF-8 names no GPU, whatever stands for its bytes.
-pub fn cuda_environment() -> CudaEnvironment {
-    CudaEnvironment {
-        visible_devices: variable("CUDA_VISIBLE_DEVICES"),
-        device_order: variable("CUDA_DEVICE_ORDER"),
-    }
 }

@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::{
-    Resolved, render, schema,
+    render,
+    resolve::Resolved,
+    schema,
     sections::{Language, effect},
     source::Origin,
 };

@@ -2,8 +2,7 @@
 
 use std::{collections::BTreeSet, error::Error, fmt, ops::Range, sync::Arc};
 
-use crate::source::{Origin, Source};
-use crate::warning::StatedKey;
+use crate::source::{Origin, Source, StatedKey};
 
 /// Texts longer than this are not read, in bytes. A configuration has a few kilobytes.
 pub const MAX_TEXT_BYTES: usize = 1 << 20;

@@ -2,7 +2,14 @@
 
 use std::fmt::Write;
 
-use crate::{ConfigErrors, Language, guide, json_schema, preset_check::rules_page, render, schema};
+use crate::{
+    error::ConfigErrors,
+    guide,
+    preset_check::rules_page,
+    render,
+    schema::{self, json_schema},
+    sections::Language,
+};
 
 /// The command that writes the files.
 pub const GENERATE: &str = "cargo xtask docs";

@@ -8,8 +8,12 @@ use std::fmt::Write;
 use serde_json::Value as Json;
 
 use crate::{
-    Comparison, ConfigErrors, Decision, Language, Layers, Resolved, compare, differences,
-    overlay::sections_toml, presets, render, resolve, sections::effect, value,
+    compare::{Comparison, compare},
+    error::ConfigErrors,
+    overlay::{Decision, differences, sections_toml, value},
+    presets, render,
+    resolve::{Layers, Resolved, resolve},
+    sections::{Language, effect},
 };
 use words::{EN, Words, ZH};
 

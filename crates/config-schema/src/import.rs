@@ -17,6 +17,7 @@ use crate::{
     schema::{self, Key, Kind, Section},
     source::{Origin, Source},
     suggest,
+    values::DeviceMemory,
     yaml::{self, Entry, Node, Value},
 };
 use aliases::Meaning;
@@ -74,6 +75,8 @@ const UNSECTIONED: [&str; 4] = ["training", "model", "memory_optimization", "dat
 
 /// A preset has one.
 const DESCRIPTION: &str = "preset.description";
+/// A preset for GPUs has it.
+const CARD: &str = "preset.min_device_memory";
 
 /// The side of an image, and that of a window in its encoder.
 const IMAGE_SIZE: &str = "dataset.image_size";
@@ -85,6 +88,11 @@ const LAST_STAGE: u64 = 32;
 /// Turns YAML into a preset: sections named as here, keys of training and model also at the top level, and keys of X-VLM and
 /// its relatives under their own names.
 pub fn import_yaml(source: Source) -> Import {
+    import_yaml_for(source, DeviceMemory::default())
+}
+
+/// As [`import_yaml`], for GPUs with at least so much memory. What the file itself says of `preset.min_device_memory` comes first.
+pub fn import_yaml_for(source: Source, card: DeviceMemory) -> Import {
     let source = Arc::new(source);
     let mut importer = Importer {
         source: &source,
@@ -128,7 +136,7 @@ pub fn import_yaml(source: Source) -> Import {
         .map(|(statement, _)| statement.clone())
         .collect();
     let preset = resolve::merge([stated], report)
-        .map(|_| preset_toml(&source.name, &statements, published_encoder));
+        .map(|_| preset_toml(&source.name, &statements, published_encoder, card));
     Import { keys, preset }
 }
 
@@ -419,6 +427,7 @@ fn preset_toml(
     name: &str,
     statements: &BTreeMap<&'static str, (Statement, String)>,
     published_encoder: bool,
+    card: DeviceMemory,
 ) -> String {
     let mut decisions = Vec::new();
     if !statements.contains_key(DESCRIPTION) {
@@ -440,6 +449,12 @@ fn preset_toml(
         None => None,
     });
     decisions.extend(stated);
+    if card.bytes().is_some() && !statements.contains_key(CARD) {
+        decisions.insert(
+            1,
+            Decision::new(CARD, card.to_string(), "a GPU with so much"),
+        );
+    }
     let name = render::one_line(name);
     format!("# Imported from {name}.\n{}", sections_toml(&decisions))
 }

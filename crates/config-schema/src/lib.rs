@@ -35,6 +35,7 @@
 //!
 //! The crate reads no files and no environment; it is given text.
 
+mod accumulation;
 mod check;
 mod compare;
 mod config;
@@ -57,7 +58,9 @@ mod rules;
 mod schema;
 mod sections;
 mod source;
+mod stack;
 mod suggest;
+mod summary;
 mod values;
 mod warning;
 mod yaml;
@@ -68,10 +71,10 @@ pub use count::count;
 pub use error::{ConfigError, ConfigErrors, MAX_DEPTH, MAX_ERRORS, MAX_TEXT_BYTES, Problem};
 pub use generated::{GENERATE, GeneratedFile, generated_files, schema_text};
 pub use guide::guide;
-pub use import::{Became, Import, ImportedKey, import_yaml};
+pub use import::{Became, Import, ImportedKey, import_yaml, import_yaml_for};
 pub use overlay::{Decision, differences, overlay_toml, value};
-pub use presets::{PresetSummary, preset_summaries};
-pub use provenance::{Layered, Provenance};
+pub use overrides::unread_variables;
+pub use provenance::Provenance;
 pub use record::{record, resolve_record};
 pub use render::{default_toml, to_toml};
 pub use resolve::{Layers, Resolved, resolve, stated_preset};
@@ -83,6 +86,7 @@ pub use sections::{
     Logging, MAX_UPDATE_FREQ, MemoryOptimization, Model, OnBadSample, Optimizer, OptimizerForm,
     Precision, PrecisionMode, PresetInfo, Schedule, ScheduleKind, ShapesLanguage, Training, Xvlm,
 };
-pub use source::{Origin, Source};
+pub use source::{Layered, Origin, Source, StatedKey};
+pub use summary::{PresetSummary, preset_summaries};
 pub use values::{Device, DeviceMemory, KeyPath, MalformedValue, Preload};
-pub use warning::{StatedKey, Warning};
+pub use warning::Warning;

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
-    Config,
+    accumulation::ACCUMULATION,
+    config::Config,
     render::{comment, one_line, toml_value},
-    rules::ACCUMULATION,
     schema,
 };
 

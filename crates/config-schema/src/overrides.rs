@@ -14,7 +14,21 @@ use crate::{
     suggest,
 };
 
-/// Reads variables named `AOA_SECTION__KEY`; all others are none of the configuration's business.
+/// Begins the name of every variable that is read.
+const PREFIX: &str = "AOA_";
+
+/// The variables that look as if they were read, and are not: they begin with `AOA_` and name no key.
+pub fn unread_variables(variables: &[(String, String)]) -> Vec<&str> {
+    let names = variables.iter().map(|(name, _)| name.as_str());
+    let own = names.filter(|name| {
+        let rest = name.strip_prefix(PREFIX);
+        rest.is_some_and(|rest| !rest.contains("__"))
+    });
+    own.collect()
+}
+
+/// Reads variables named `AOA_SECTION__KEY`. One that misses that name by little is an error; all others are none of the
+/// configuration's business.
 pub(crate) fn read_environment(
     variables: &[(String, String)],
     report: &mut Report,
@@ -22,10 +36,7 @@ pub(crate) fn read_environment(
     let mut statements = Vec::new();
     let mut seen = BTreeSet::new();
     for (variable, value) in variables {
-        let Some((section, name)) = variable
-            .strip_prefix("AOA_")
-            .and_then(|rest| rest.split_once("__"))
-        else {
+        let Some(rest) = variable.strip_prefix(PREFIX) else {
             continue;
         };
         let origin = Origin::Environment {
@@ -37,6 +48,18 @@ pub(crate) fn read_environment(
             0..variable.len(),
             variable.len() + 1..reader.source.text.len(),
         );
+        let Some((section, name)) = rest.split_once("__") else {
+            if let Some(key) = suggest::for_variable(rest) {
+                let (section, name) = (key.section().to_uppercase(), key.name.to_uppercase());
+                let help = format!("did you mean {PREFIX}{section}__{name}? {}", key.doc);
+                let problem = Problem::UnknownKey {
+                    key: excerpt(variable),
+                };
+                reader.found.push(Found::new(name_span, problem).help(help));
+            }
+            reader.finish();
+            continue;
+        };
         let key = reader.key(
             &section.to_lowercase(),
             &name.to_lowercase(),

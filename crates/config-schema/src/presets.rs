@@ -3,9 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use crate::{
-    error::{ConfigError, ConfigErrors, Found, Problem, Report, excerpt},
+    error::{ConfigError, Found, Problem, Report, excerpt},
     layer::{File, Place, read_file},
-    resolve::{Layers, resolve},
     source::Source,
     suggest,
 };
@@ -51,34 +50,6 @@ pub fn lookup(name: &str) -> Option<Source> {
 /// What to say of a name that no preset has: the nearest, and all there are.
 pub fn suggestion(name: &str) -> String {
     suggest::for_choice(name, EMBEDDED.iter().map(|preset| preset.name))
-}
-
-/// What a listing shows of a preset, and what the choice for a device needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PresetSummary {
-    /// Name of the preset.
-    pub name: String,
-    /// `preset.description`.
-    pub description: String,
-    /// `preset.min_device_memory` in bytes; `None` where the preset is not for a GPU.
-    pub min_device_memory: Option<u64>,
-}
-
-/// Summaries of the embedded presets, in their order.
-///
-/// # Errors
-///
-/// If an embedded preset does not resolve, which a test of this crate rules out.
-pub fn preset_summaries() -> Result<Vec<PresetSummary>, ConfigErrors> {
-    let summary = |preset: &Preset| {
-        let config = resolve(&Layers::preset(preset.name), &lookup)?.config;
-        Ok(PresetSummary {
-            name: preset.name.to_owned(),
-            description: config.preset.description,
-            min_device_memory: config.preset.min_device_memory.bytes(),
-        })
-    };
-    EMBEDDED.iter().map(summary).collect()
 }
 
 /// Reads a preset and those it extends, the one that extends none first. `named_at` is where `name` was written.

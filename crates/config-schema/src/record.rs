@@ -2,7 +2,11 @@
 
 use toml_parser::lexer::TokenKind;
 
-use crate::{ConfigErrors, Layers, Resolved, resolve, source::Origin, source::Source};
+use crate::{
+    error::ConfigErrors,
+    resolve::{Layers, Resolved, resolve},
+    source::{Origin, Source},
+};
 
 /// The text that a run recorded, with what runs of earlier versions do not state: their images were decoded without a look
 /// at the orientation. Such a record gets one line more.

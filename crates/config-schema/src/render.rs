@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::{
-    Config, Resolved,
+    config::Config,
     schema::{self, Key},
 };
 
@@ -36,36 +36,6 @@ pub fn to_toml(config: &Config) -> String {
     rows(config, |_| Vec::new())
 }
 
-impl Resolved {
-    /// Every key at its value with its origin as a comment, and the preset as `extends`. Read back as a user file, the
-    /// text gives the same configuration.
-    pub fn annotated_toml(&self) -> String {
-        self.with_extends(|key| self.origin_note(key).into_iter().collect())
-    }
-
-    /// [`annotated_toml`](Self::annotated_toml) with, below each key, what its value overrode: a comment for each lower
-    /// layer that stated the key, the nearest first and the default last.
-    pub fn provenance_toml(&self) -> String {
-        self.with_extends(|key| {
-            let below = self.overridden.get(&key.path).into_iter().flatten();
-            let below = below.filter_map(|layered| {
-                let value = toml_value(&layered.value)?;
-                Some(format!("  overrides {value} ({})", layered.origin))
-            });
-            self.origin_note(key).into_iter().chain(below).collect()
-        })
-    }
-
-    fn origin_note(&self, key: &Key) -> Option<String> {
-        self.origins.get(&key.path).map(ToString::to_string)
-    }
-
-    fn with_extends(&self, notes: impl Fn(&Key) -> Vec<String>) -> String {
-        let extends = toml_value(&Json::from(self.preset.as_str())).unwrap_or_default();
-        format!("extends = {extends}\n\n{}", rows(&self.config, notes))
-    }
-}
-
 /// A key's value as TOML, `None` for a key that does not exist or is not stated.
 pub(crate) fn value_of(config: &Config, path: &str) -> Option<String> {
     let (section, name) = path.split_once('.')?;
@@ -78,7 +48,7 @@ pub(crate) fn values(config: &Config) -> Json {
 }
 
 /// Every key at its value, with the first note behind it and the others on lines of their own.
-fn rows(config: &Config, notes: impl Fn(&Key) -> Vec<String>) -> String {
+pub(crate) fn rows(config: &Config, notes: impl Fn(&Key) -> Vec<String>) -> String {
     let values = values(config);
     let mut text = String::new();
     for section in schema::sections() {

@@ -1,7 +1,8 @@
 //! What may change between two parts of one run.
 
 use crate::{
-    Config, render,
+    config::Config,
+    render,
     schema::{self, Key},
 };
 
@@ -59,7 +60,10 @@ pub fn fixed_differences(run: &Config, asked: &Config) -> Vec<FixedKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Layers, presets, resolve};
+    use crate::{
+        presets,
+        resolve::{Layers, resolve},
+    };
 
     fn with(sets: &[&str]) -> Config {
         let layers = Layers {

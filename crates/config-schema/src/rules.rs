@@ -1,63 +1,16 @@
 //! Rules on several keys.
 
-use std::collections::BTreeMap;
-
 use crate::{
-    Branches, Config, ImageEncoder,
-    error::{ConfigError, Found, Problem, Report},
-    layer::Statement,
+    config::Config,
+    error::{ConfigError, Problem, Report},
     render,
-    resolve::Values,
-    schema,
-    source::Origin,
-    warning::StatedKey,
+    sections::{Branches, ImageEncoder},
+    source::{Origin, StatedKey},
+    stack::Values,
 };
-
-/// Two spellings of one fact: the micro-batches of one optimizer update.
-pub(crate) const ACCUMULATION: [&str; 2] = [
-    "training.update_freq",
-    "memory_optimization.gradient_accumulation_steps",
-];
 
 /// What a number of heads does that does not fit a hidden size.
 pub(crate) const DOES_NOT_DIVIDE: &str = "does not divide";
-
-/// The statement that follows from the one spelling of accumulation that a layer states, or an error if it states both
-/// and they differ. So the highest layer that states either decides both.
-pub(crate) fn derive_accumulation(
-    stated: &BTreeMap<&'static str, Statement>,
-    report: &mut Report,
-) -> Option<Statement> {
-    let [update_freq, steps] = ACCUMULATION;
-    let (from, to) = match (stated.get(update_freq), stated.get(steps)) {
-        (None, None) => return None,
-        (Some(from), None) => (from, steps),
-        (None, Some(from)) => (from, update_freq),
-        (Some(update_freq), Some(steps)) => {
-            if update_freq.value != steps.value {
-                let problem = Problem::AccumulationDiffers {
-                    update_freq: update_freq.value.as_u64().unwrap_or_default(),
-                    update_freq_origin: update_freq.origin.clone(),
-                    steps: steps.value.as_u64().unwrap_or_default(),
-                    steps_origin: steps.origin.clone(),
-                };
-                let (source, span) = steps.place.clone();
-                let help = "state one of the two; the other is derived".to_owned();
-                report.text(&source, vec![Found::new(span, problem).help(help)]);
-            }
-            return None;
-        }
-    };
-    let key = schema::keys().find(|key| key.path == to)?;
-    Some(Statement {
-        key,
-        value: from.value.clone(),
-        origin: Origin::Derived {
-            from: from.key.path.clone(),
-        },
-        place: from.place.clone(),
-    })
-}
 
 /// Applies every rule whose keys are all known.
 pub(crate) fn check(config: &Config, values: &Values, report: &mut Report) {

@@ -5,7 +5,7 @@ use std::{fmt, sync::OnceLock};
 use schemars::generate::SchemaSettings;
 use serde_json::{Value as Json, json};
 
-use crate::Config;
+use crate::config::Config;
 
 /// The mark of a key in the schema from whose value the memory of training follows.
 const TAKES_MEMORY: &str = "x-takes-memory";

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::Value as Json;
 
 /// A text with the name under which errors quote it: a file's path, an environment variable, a flag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +102,33 @@ impl fmt::Display for Origin {
             Self::Recorded { file, line, noted } => write!(f, "{noted}; {file}:{line}"),
         }
     }
+}
+
+/// A key with its value and who decided it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatedKey {
+    /// `section.key`.
+    pub key: String,
+    /// The value, as TOML.
+    pub value: String,
+    /// Who decided it.
+    pub origin: Origin,
+}
+
+/// "`section.key = value` (origin)".
+impl fmt::Display for StatedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{} = {}` ({})", self.key, self.value, self.origin)
+    }
+}
+
+/// A value that a layer gives to a key.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Layered {
+    /// The value.
+    pub value: Json,
+    /// The layer.
+    pub origin: Origin,
 }
 
 #[cfg(test)]

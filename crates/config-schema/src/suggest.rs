@@ -61,6 +61,23 @@ pub(crate) fn similar_keys(section: Option<&str>, name: &str) -> Vec<&'static Ke
     nearest.map(|(_, key)| *key).collect()
 }
 
+/// The key that an environment variable names without the two underscores between section and key, or with a slip.
+pub(crate) fn for_variable(rest: &str) -> Option<&'static Key> {
+    let wanted = normal(rest).replace('_', "");
+    let joined = |key: &Key| key.path.replace(['.', '_'], "");
+    let exact = schema::keys().find(|key| joined(key) == wanted);
+    let near = || {
+        let near = schema::keys().filter_map(|key| {
+            // Of names this long a third would be another word.
+            let distance = distance(&joined(key), &wanted)?;
+            (distance <= 2).then_some((distance, key))
+        });
+        near.min_by_key(|(distance, _)| *distance)
+            .map(|(_, key)| key)
+    };
+    exact.or_else(near)
+}
+
 /// The help for a section that does not exist.
 pub(crate) fn for_section(name: &str) -> Option<String> {
     similar_section(name).or_else(|| for_key(None, name))

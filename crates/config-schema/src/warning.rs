@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::{Config, PrecisionMode, render, source::Origin};
+use crate::{
+    config::Config,
+    render,
+    sections::PrecisionMode,
+    source::{Origin, StatedKey},
+};
 
 /// Values that are accepted but do not do what they seem to.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,24 +18,6 @@ pub struct Warning {
     pub verdict: &'static str,
     /// What happens instead.
     pub reason: &'static str,
-}
-
-/// A key with its value and who decided it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StatedKey {
-    /// `section.key`.
-    pub key: String,
-    /// The value, as TOML.
-    pub value: String,
-    /// Who decided it.
-    pub origin: Origin,
-}
-
-/// "`section.key = value` (origin)".
-impl fmt::Display for StatedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{} = {}` ({})", self.key, self.value, self.origin)
-    }
 }
 
 impl fmt::Display for Warning {

@@ -152,7 +152,7 @@ impl Iterator for Lines {
 }
 
 /// Looked at before it is opened: to open a pipe is to wait for somebody who writes.
-fn open(path: &Path) -> Result<File, DataError> {
+pub(crate) fn open(path: &Path) -> Result<File, DataError> {
     if !fs::metadata(path).map_err(failed(path))?.is_file() {
         return Err(DataError::NotAFile {
             path: path.to_owned(),

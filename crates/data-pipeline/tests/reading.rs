@@ -339,6 +339,12 @@ fn what_is_no_object_a_line_is_said_to_be_so() {
         ),
         (spread, 1, "the start of an object that goes on", "jq -c ."),
         (
+            format!("{object}\n{}\n\n", &object[..object.len() / 2]),
+            2,
+            "the start of an object, and the end of the file",
+            "copy or download it again",
+        ),
+        (
             format!("{object}\n{object} {object}"),
             2,
             "something behind an object",

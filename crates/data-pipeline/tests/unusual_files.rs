@@ -4,10 +4,13 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
-use data_pipeline::{DataError, EasyVqa, Folder, HoldOut, Split, WordPiece, WordPieceForm};
+use data_pipeline::{
+    DataError, EasyVqa, Folder, HoldOut, ImageHeader, Source, Split, WordPiece, WordPieceForm,
+};
 use tempfile::TempDir;
 
 const HOLD_OUT: HoldOut = HoldOut {
@@ -49,6 +52,82 @@ fn devices_and_pipes_are_not_read() {
     let expected = format!("`{}` is not a regular file", pipe.display());
     assert_eq!(folder(root.path()).to_string(), expected);
     assert_eq!(vocabulary(&pipe).to_string(), expected);
+}
+
+/// Puts a pipe, a socket, or a link to a device in the place of a file.
+fn replace(path: &Path, kind: &str) {
+    let _ = fs::remove_file(path);
+    match kind {
+        "pipe" => {
+            let made = Command::new("mkfifo").arg(path).status();
+            assert!(made.is_ok_and(|status| status.success()));
+        }
+        "socket" => drop(UnixListener::bind(path).expect("a socket")),
+        _ => symlink("/dev/zero", path).expect("a link"),
+    }
+}
+
+/// Wherever a file of a data set is opened: reading does not hang, and says which file it is.
+#[test]
+fn no_part_of_a_data_set_is_a_pipe_a_socket_or_a_device() {
+    let line = r#"{"image": "a.png", "question": "q", "answers": ["yes"]}"#;
+    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats/rgb.png");
+    for kind in ["pipe", "socket", "device"] {
+        for (part, split) in [
+            ("train.jsonl", Split::Train),
+            ("validation.jsonl", Split::Validation),
+            // A look at all splits tells how lists are read.
+            ("test.jsonl", Split::Test),
+            ("statistical_words.json", Split::Train),
+            ("images/a.png", Split::Train),
+            ("features/a.png.safetensors", Split::Train),
+        ] {
+            let root = TempDir::new().expect("a folder");
+            for folder in ["images", "features"] {
+                fs::create_dir(root.path().join(folder)).expect("a folder");
+            }
+            if !part.starts_with("features") {
+                fs::remove_dir(root.path().join("features")).expect("a folder");
+            }
+            for file in ["train.jsonl", "validation.jsonl", "test.jsonl"] {
+                fs::write(root.path().join(file), line).expect("a file");
+            }
+            fs::copy(&image, root.path().join("images/a.png")).expect("an image");
+            let path = root.path().join(part);
+            replace(&path, kind);
+            let message = match Folder::open(root.path(), split, HOLD_OUT) {
+                Err(error) => error.to_string(),
+                // Images are opened when they are read.
+                Ok(source) => {
+                    let read = source.encoded_image(0).expect_err("it is none");
+                    let glance = source.glance(0).expect_err("it is none");
+                    let header = ImageHeader::of_file(&path).expect_err("it is none");
+                    assert_eq!(read.to_string(), glance.to_string());
+                    assert_eq!(read.to_string(), header.to_string());
+                    read.to_string()
+                }
+            };
+            let name = format!("`{}`", path.display());
+            assert!(
+                message.contains(&name) && message.contains("not a regular file"),
+                "{kind}, {part}: {message}"
+            );
+        }
+        for part in ["answers.txt", "train/questions.json"] {
+            let root = TempDir::new().expect("a folder");
+            for folder in ["train/images", "test/images"] {
+                fs::create_dir_all(root.path().join(folder)).expect("a folder");
+            }
+            for file in ["answers.txt", "train/questions.json", "test/questions.json"] {
+                fs::write(root.path().join(file), "[]").expect("a file");
+            }
+            let path = root.path().join(part);
+            replace(&path, kind);
+            let error = EasyVqa::open(root.path(), Split::Train, HOLD_OUT).expect_err("it is none");
+            let expected = format!("`{}` is not a regular file", path.display());
+            assert_eq!(error.to_string(), expected);
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Tells what a file is from its first bytes, and what to do about a file that is not what it should be.
+//! Files that users name: what one is by its first bytes, how to read none but regular ones, and how a shell wants its path.
 //!
 //! Readers of images, weights and tables call [`FileKind::of`] where their own format is not found. The answer says what
 //! the file is instead and, through [`FileKind::cure`], how to get the file that was meant. The name of a file is never
@@ -12,10 +12,17 @@
 //! assert_eq!(page.to_string(), "an HTML page, most likely a failed download");
 //! assert_eq!(page.cure(), Some("download the file again"));
 //! ```
+//!
+//! [`read_regular`] refuses pipes and devices instead of waiting for them. [`quoted`] puts a path into a command that a message
+//! suggests.
 
 mod kind;
 mod recognise;
+mod regular;
+mod shell;
 mod tar;
 
 pub use kind::FileKind;
 pub use recognise::LONGEST_START;
+pub use regular::{open_regular, read_regular};
+pub use shell::quoted;

@@ -1,12 +1,10 @@
 //! Memory limits of control groups, v1 and v2.
 
-use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::HostRoots;
-use crate::host::read_text;
+use crate::kernel_files::{HostRoots, if_exists, number, read_text};
 
 /// The memory limit of one control group, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -132,26 +130,4 @@ fn read_limit(folder: PathBuf, files: &Files) -> Result<Option<CgroupLimit>, Str
         current,
         reclaimable,
     }))
-}
-
-/// Text of a kernel file, where there is one.
-pub(crate) fn if_exists(path: &Path) -> Result<Option<String>, String> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Ok(None)
-        }
-        Err(error) => Err(format!("{}: {error}", path.display())),
-    }
-}
-
-/// A number of bytes as a kernel file states it.
-pub(crate) fn number(text: &str, path: &Path) -> Result<u64, String> {
-    text.trim().parse().map_err(|_| {
-        format!(
-            "{}: {:?} is no number of bytes",
-            path.display(),
-            text.trim()
-        )
-    })
 }

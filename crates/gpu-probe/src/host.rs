@@ -1,30 +1,11 @@
-use std::fs;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::available_parallelism;
 
 use serde::Serialize;
 
-use crate::cgroup::{if_exists, number};
+use crate::kernel_files::{HostRoots, if_exists, number, read_text};
 use crate::{CgroupLimit, Reading, cgroup};
-
-/// Where the kernel shows processes and control groups. The defaults are `/proc` and `/sys/fs/cgroup`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostRoots {
-    /// Mount point of procfs.
-    pub proc: PathBuf,
-    /// Mount point of the control groups, unified (v2) or with one folder for each controller (v1).
-    pub cgroup: PathBuf,
-}
-
-impl Default for HostRoots {
-    fn default() -> Self {
-        Self {
-            proc: "/proc".into(),
-            cgroup: "/sys/fs/cgroup".into(),
-        }
-    }
-}
 
 /// Memory, in bytes, and cores of the machine as this process may use them. A system without procfs has no memory
 /// readings.
@@ -166,11 +147,6 @@ impl LimitKind {
         let mapped = meminfo_bytes(&read_text(&status)?, name);
         mapped.ok_or_else(|| format!("{} has no readable {name}", status.display()))
     }
-}
-
-/// Text of a kernel file, or a reason that names it.
-pub(crate) fn read_text(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Lines look like `MemTotal:       32589312 kB`, where kB are KiB.

@@ -1,10 +1,12 @@
-use std::path::{Path, PathBuf};
+//! What a probe finds.
+
+use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::{CudaEnvironment, Gpu, Host, HostRoots, Reading, Version, Visibility, nvml};
+use crate::{Gpu, Host, Reading, Version, Visibility};
 
-/// Everything [`probe`] found.
+/// Everything [`probe`](crate::probe) found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inventory {
     /// The NVIDIA driver and its GPUs.
@@ -46,25 +48,4 @@ pub enum ProbeError {
         /// What the loader said.
         reason: String,
     },
-}
-
-/// Reads the GPUs through NVML and the host memory and cores that this process may use.
-///
-/// `environment` is what the process has of CUDA's variables; it decides which GPUs are marked as hidden.
-///
-/// `nvml_library` replaces the driver's own library, whose place the system's loader knows. As with any shared library,
-/// a name without a slash is looked up where the loader looks, not in the working directory.
-///
-/// # Errors
-///
-/// [`ProbeError::LibraryUnusable`] where `nvml_library` is given and cannot be loaded or is no NVML: what was asked for
-/// by name is never replaced by something else. A library that loads and then finds no driver is [`Driver::Absent`].
-pub fn probe(
-    nvml_library: Option<&Path>,
-    environment: &CudaEnvironment,
-) -> Result<Inventory, ProbeError> {
-    Ok(Inventory {
-        driver: nvml::read_driver(nvml_library, environment)?,
-        host: Host::read(&HostRoots::default()),
-    })
 }

@@ -27,24 +27,30 @@
 
 mod cgroup;
 mod choose;
+mod choose_error;
 mod cuda_device;
 mod gpu;
 mod host;
 mod inventory;
+mod kernel_files;
 mod nvml;
 mod pick;
+mod probe;
 mod reading;
 mod sample;
 mod visible;
 
 pub use cgroup::CgroupLimit;
-pub use choose::{Candidate, Choice, ChooseError, DeviceRequest, choose_preset};
+pub use choose::{Candidate, Choice, DeviceRequest, choose_preset};
+pub use choose_error::ChooseError;
 pub use cuda_device::CudaDevice;
 pub use gpu::{Gpu, Memory, Mig, MigInstance, Process, Utilization, Version};
-pub use host::{AddressSpace, Host, HostRoots, LimitKind};
-pub use inventory::{Driver, Inventory, ProbeError, probe};
+pub use host::{AddressSpace, Host, LimitKind};
+pub use inventory::{Driver, Inventory, ProbeError};
+pub use kernel_files::HostRoots;
 pub use nvml::GpuSampler;
 pub use pick::choose_device;
+pub use probe::probe;
 pub use reading::Reading;
 pub use sample::{GpuProcess, GpuSample, SamplerError};
 pub use visible::{CudaEnvironment, Visibility};

@@ -174,6 +174,26 @@ fn the_largest_preset_that_fits() {
         cuda(0),
         "NVIDIA H100 has 24.0 GiB in MIG instance 0; \"24gb\" is the largest preset that fits (needs 22.0 GiB)",
     );
+    let small = MigInstance {
+        index: 2,
+        name: unread(),
+        uuid: unread(),
+        visible: true,
+        cuda_ordinal: Some(0),
+        memory: memory(10 * GIB),
+    };
+    let mig = Gpu {
+        mig: Reading::Value(Mig::Enabled {
+            instances: Reading::Value(vec![small]),
+        }),
+        ..gpu(1, "NVIDIA H100", 80)
+    };
+    assert_eq!(
+        choose_preset(&with(vec![mig]), &presets(), None)
+            .unwrap_err()
+            .to_string(),
+        "no preset fits: MIG instance 2 of GPU 1 (NVIDIA H100) has 10.0 GiB, and the smallest preset, \"24gb\", needs 22.0 GiB"
+    );
     let nameless = Gpu {
         name: unread(),
         ..gpu(0, "", 24)

@@ -23,7 +23,8 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(PARTIAL)
         .make_in(folder, |path| File::create_new(path))?;
-    file.write_all(content)?;
+    // The file itself, whose errors do not name the temporary path.
+    file.as_file_mut().write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     sync_folder(folder)

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use burn::store::RecordError;
 use data_pipeline::{DataError, ImageError};
+use file_kind::quoted;
 use model_api::{ConfigureError, PretrainedError};
 use thiserror::Error;
 
-use crate::checkpoint::Rejected;
+use crate::checkpoint::{Flaw, Rejected};
 use crate::host::HostRefusal;
 use crate::memory::{Bytes, OutOfMemory};
+use crate::run_files::CONFIG;
 
 /// Why a run could not start or go on.
 #[derive(Debug, Error)]
@@ -125,26 +127,51 @@ pub enum TrainError {
         file: String,
     },
     /// No checkpoint of the run can be used.
-    #[error("{} has no usable checkpoint: {}", run_dir.display(), rejected.join("; "))]
+    #[error("{} has no usable checkpoint: {}", run_dir.display(), listed(rejected))]
     NoCheckpoint {
         /// The run.
         run_dir: PathBuf,
         /// Every checkpoint that there is or was, with what is wrong with it.
-        rejected: Vec<String>,
+        rejected: Vec<Rejected>,
     },
+    /// The checkpoint that is asked for cannot be used, and no other one takes its place.
+    #[error("cannot use the {which}checkpoint {rejected}")]
+    Unusable {
+        /// `best ` or `newest ` where the run decides which it is.
+        which: &'static str,
+        /// The checkpoint.
+        rejected: Rejected,
+        /// The run.
+        run_dir: PathBuf,
+        /// Steps of the checkpoints that can be used, of which there is at least one.
+        others: Vec<usize>,
+    },
+    /// A checkpoint that may be whole cannot be read, and a run does not go on without it.
+    #[error("cannot read the checkpoint {0}")]
+    Unreadable(Rejected),
     /// A new run would overwrite another one.
     #[error("{} already holds a run", path.display())]
     RunExists {
         /// The run directory.
         path: PathBuf,
     },
+    /// A new run would overwrite files that no run wrote.
+    #[error("{} holds files that a run would overwrite: {}", path.display(), files.join(", "))]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+        /// Names of the files.
+        files: Vec<String>,
+    },
     /// The folder is not a run directory.
-    #[error("{} is not a run directory: it has no {file}", path.display())]
+    #[error("{} is not a run directory: it has no {file}{because}", path.display())]
     NotARun {
         /// The folder.
         path: PathBuf,
         /// The file that is missing.
         file: &'static str,
+        /// That there is no folder, in words; nothing where there is one.
+        because: &'static str,
     },
     /// A run to be continued would go on with other data.
     #[error("the {split} split is not the one that {} began with", run_dir.display())]
@@ -201,13 +228,57 @@ fn stopped_after(step: usize) -> String {
     }
 }
 
+/// Checkpoints with what is wrong with each.
+fn listed(rejected: &[Rejected]) -> String {
+    if rejected.is_empty() {
+        return "it has saved none yet".to_owned();
+    }
+    let each: Vec<_> = rejected.iter().map(ToString::to_string).collect();
+    each.join("; ")
+}
+
+/// What to do where a run has no usable checkpoint.
+fn without_checkpoint(run_dir: &Path, rejected: &[Rejected]) -> String {
+    if rejected.is_empty() {
+        return format!(
+            "a run saves its first checkpoint after an epoch, or after `checkpoint.every_steps` steps; where it does not run any \
+             more, go on with `aoa train --resume {}`",
+            quoted(run_dir)
+        );
+    }
+    if rejected.iter().any(|one| one.flaw == Flaw::Unreadable) {
+        return READABLE.to_owned();
+    }
+    format!(
+        "put one back from a copy, or begin a new run with its settings: `aoa train --config {} --set logging.run_dir=NEW_DIR`",
+        quoted(run_dir.join(CONFIG))
+    )
+}
+
+/// What to do where the checkpoint that is asked for cannot be used.
+fn instead_of(which: &str, rejected: &Rejected, run_dir: &Path, others: &[usize]) -> String {
+    let steps: Vec<_> = others.iter().map(ToString::to_string).collect();
+    let other = format!(
+        "`aoa eval {} --step {}` (there are steps {})",
+        quoted(run_dir),
+        steps.last().map_or("STEP", String::as_str),
+        steps.join(", ")
+    );
+    match (rejected.flaw, which) {
+        (Flaw::Unreadable, _) => format!("{READABLE}; or take another one: {other}"),
+        (Flaw::Gone, "") => format!("take another one: {other}"),
+        (Flaw::Gone | Flaw::Damaged, _) => format!(
+            "put it back from a copy; or take another one, which may answer less well: {other}"
+        ),
+    }
+}
+
+/// What to do about a file that is there and that this process may not read.
+const READABLE: &str =
+    "let the user of this process read it, with all that is in it and the folders above it";
+
 impl TrainError {
     pub(crate) fn no_checkpoint(run_dir: &Path, rejected: Vec<Rejected>) -> Self {
-        let line = |one: Rejected| format!("{}: {}", one.path.display(), one.reason);
-        let mut rejected: Vec<_> = rejected.into_iter().map(line).collect();
-        if rejected.is_empty() {
-            rejected.push("there is none".to_owned());
-        }
         Self::NoCheckpoint {
             run_dir: run_dir.to_owned(),
             rejected,
@@ -231,51 +302,86 @@ impl TrainError {
         }
     }
 
-    /// What the user can do about it, where there is something to say.
-    pub fn help(&self) -> Option<&'static str> {
-        match self {
-            Self::RunExists { .. } => {
-                Some("continue it with `--resume RUN_DIR`, or choose another `logging.run_dir`")
+    /// What the user can do about it, where there is something to say. Paths in commands are quoted for a shell.
+    pub fn help(&self) -> Option<String> {
+        let resume = |run_dir: &Path| format!("`aoa train --resume {}`", quoted(run_dir));
+        Some(match self {
+            Self::RunExists { path } => format!(
+                "continue it with {}, or choose another `logging.run_dir`",
+                resume(path)
+            ),
+            Self::Occupied { .. } => {
+                "choose another `logging.run_dir`, or move these files away".to_owned()
             }
-            Self::NeedsRegions => Some(
-                "`aoa eval` measures it on its data set; a run with `model.region_features = false` answers from images",
-            ),
-            Self::Parallel => Some("set `hardware.parallel_micro_batches=1`"),
-            Self::NotARun { .. } => Some(
-                "name a folder that `aoa train` wrote; a run that was killed before it wrote config.toml is started again \
-                 without `--resume`",
-            ),
-            Self::Unsaved { .. } => Some(
-                "make room, or keep fewer checkpoints with `checkpoint.keep_last`; then go on with `--resume RUN_DIR`",
-            ),
-            Self::Moved { .. } => Some(
-                "leave a run directory in place while its run goes on; `--resume RUN_DIR` goes on from what is left of it",
-            ),
-            Self::NoCheckpoint { .. } => {
-                Some("start the run again; its configuration is in config.toml there")
+            Self::NeedsRegions => {
+                "`aoa eval` measures it on its data set; a run with `model.region_features = false` answers from images"
+                    .to_owned()
+            }
+            Self::Parallel => "set `hardware.parallel_micro_batches=1`".to_owned(),
+            Self::NotARun { because: "", .. } => {
+                "name a folder that `aoa train` wrote; a run that was killed before it wrote config.toml is started again without \
+                 `--resume`"
+                    .to_owned()
+            }
+            Self::NotARun { .. } => "name a folder that `aoa train` wrote".to_owned(),
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                READABLE.to_owned()
+            }
+            Self::Unsaved { path, .. } => {
+                let run_dir = path.ancestors().nth(2).unwrap_or(path);
+                format!(
+                    "make room, or keep fewer checkpoints with `checkpoint.keep_last`; then go on with {}",
+                    resume(run_dir)
+                )
+            }
+            Self::Moved { .. } => {
+                "leave a run directory in place while its run goes on; `--resume RUN_DIR` goes on from what is left of it"
+                    .to_owned()
+            }
+            Self::NoCheckpoint { run_dir, rejected } => without_checkpoint(run_dir, rejected),
+            Self::Unusable {
+                which,
+                rejected,
+                run_dir,
+                others,
+            } => instead_of(which, rejected, run_dir, others),
+            Self::Unreadable(_) => {
+                format!("{READABLE}; or move it away to go on from an older one")
             }
             Self::Diverged { .. } => {
-                Some("lower `training.lr` and `training.xvlm_lr`, or lengthen the warm-up")
+                "lower `training.lr` and `training.xvlm_lr`, or lengthen the warm-up".to_owned()
             }
-            Self::Pretrained(error) => error.help,
-            Self::DoesNotFit { .. } => Some(
+            Self::Pretrained(error) => return error.help.map(str::to_owned),
+            Self::DoesNotFit { .. } => {
                 "give it more with `--memory-budget`, or need less with what of this is not set yet: \
                  `memory_optimization.gradient_checkpointing=true`, `memory_optimization.memory_efficient_attention=true`, a \
                  smaller `dataset.image_size`, a frozen X-VLM with `training.tune_xvlm=false`, on the CPU fewer samples that wait \
-                 with a smaller `memory_optimization.num_workers`; `aoa plan` says what a switch would save",
-            ),
-            Self::HostMemory(refusal) => Some(refusal.help()),
+                 with a smaller `memory_optimization.num_workers`; `aoa plan` says what a switch would save"
+                    .to_owned()
+            }
+            Self::HostMemory(refusal) => refusal.help().to_owned(),
             Self::DevicePoisoned { .. } => {
-                Some("go on from the last checkpoint with `--resume RUN_DIR`")
+                "go on from the last checkpoint with `--resume RUN_DIR`".to_owned()
             }
-            Self::OtherData { .. } => Some(
+            Self::OtherData { .. } => {
                 "a resumed run is the same run: put the data set back as it was, or start a run of its own, also where an \
-                 earlier version of the program began it and read the answers in another way",
-            ),
-            Self::RunInUse { .. } => {
-                Some("wait for the other process, or choose another `logging.run_dir`")
+                 earlier version of the program began it and read the answers in another way"
+                    .to_owned()
             }
-            _ => None,
-        }
+            Self::RunInUse { .. } => {
+                "wait for the other process, or choose another `logging.run_dir`".to_owned()
+            }
+            Self::DataFailed {
+                run_dir, source, ..
+            } => {
+                let cure = source.hint().map_or_else(String::new, |hint| format!("{hint}; "));
+                format!(
+                    "{cure}repair or replace what failed, then go on with {}: a run that goes on leaves out only what it left out \
+                     when it began",
+                    resume(run_dir)
+                )
+            }
+            _ => return None,
+        })
     }
 }

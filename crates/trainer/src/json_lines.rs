@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use file_kind::read_regular;
 use serde::Serialize;
 
 use crate::durable;
@@ -46,7 +47,7 @@ impl JsonLines {
 
     /// The lines.
     pub(crate) fn read(&self) -> Result<Vec<u8>, TrainError> {
-        fs::read(&self.path).map_err(|source| TrainError::Read {
+        read_regular(&self.path).map_err(|source| TrainError::Read {
             path: self.path.clone(),
             source,
         })
@@ -110,7 +111,7 @@ fn open(path: &Path) -> io::Result<File> {
             return Err(io::Error::other("it is not a regular file"));
         }
         Ok(_) => {
-            let content = fs::read(path)?;
+            let content = read_regular(path)?;
             let end = content.iter().rposition(|&byte| byte == b'\n');
             Some(end.map_or(0, |end| end as u64 + 1))
         }

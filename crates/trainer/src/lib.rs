@@ -38,7 +38,9 @@ pub mod products;
 pub mod randomness;
 mod rendezvous;
 mod run_dir;
+mod run_files;
 mod scheduler;
+mod standing;
 mod start;
 mod step;
 mod steps;
@@ -48,7 +50,7 @@ mod training;
 mod usable;
 mod window;
 
-pub use checkpoint::{Best, Checkpoints, Rejected, RunState, Sums, Verified};
+pub use checkpoint::{Best, Checkpoints, Flaw, Rejected, RunState, Sums, Verified, Weights};
 pub use dataset::{
     Dataset, Fingerprints, OpenDataset, evaluation_loader, training_encoder, training_loader,
     validation_loader,
@@ -62,8 +64,9 @@ pub use optimizers::{Optimizers, Update};
 pub use pace::Pace;
 pub use parameters::{count, materialize};
 pub use run_dir::{
-    CONFIG, changed_splits, newest_run, read_config, require_same_data, write_fingerprints,
+    RunDir, changed_splits, newest_run, read_config, require_same_data, write_fingerprints,
 };
+pub use run_files::{ADVICE, CONFIG};
 pub use scheduler::Slicing;
 pub use step::{EffectiveGradient, effective_gradient};
 pub use steps::Steps;

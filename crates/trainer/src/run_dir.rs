@@ -8,26 +8,17 @@ use std::sync::Arc;
 
 use config_schema::Config;
 use data_pipeline::{AnswerList, Encoder, Pieces, Split, Vocabulary, WordPiece, WordPieceForm};
+use file_kind::read_regular;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::checkpoint::FOLDER;
 use crate::dataset::{Dataset, Fingerprints, exif_orientation};
 use crate::durable;
 use crate::error::TrainError;
-
-/// The resolved configuration, every value with its origin.
-pub const CONFIG: &str = "config.toml";
-const VOCABULARY: &str = "vocabulary.json";
-const ANSWERS: &str = "answers.json";
-const WORD_PIECES: &str = "vocab.txt";
-const INPUTS: &str = "inputs.json";
-const DATA: &str = "data.json";
-const MODEL: &str = "model.json";
-const SEAL: &str = "seal.json";
-pub(crate) const METRICS: &str = "metrics.jsonl";
-pub(crate) const SUMMARY: &str = "summary.json";
-const LOCK: &str = ".lock";
+use crate::run_files::{
+    ANSWERS, CONFIG, DATA, INPUTS, LOCK, METRICS, MODEL, SEAL, SUMMARY, VOCABULARY, WORD_PIECES,
+};
+use crate::standing::{ODD_LOCK, Standing, clear, mark, remove};
 
 /// A run directory. While it is open for writing no other process can write to it.
 #[derive(Debug)]
@@ -55,27 +46,30 @@ pub struct Blueprint<C> {
 }
 
 impl RunDir {
-    /// Refuses a folder that holds a run already.
+    /// Refuses a folder that holds a run, or files that a run would overwrite.
     ///
     /// # Errors
     ///
-    /// When it does.
+    /// When it does, or cannot be read.
     pub fn require_vacant(path: &Path) -> Result<(), TrainError> {
-        let of_a_run = [CONFIG, SEAL, METRICS, FOLDER];
-        if of_a_run.iter().any(|name| path.join(name).exists()) && !is_torso(path) {
-            return Err(TrainError::RunExists {
+        match Standing::of(path)? {
+            Standing::Vacant | Standing::Stepless => Ok(()),
+            Standing::Run => Err(TrainError::RunExists {
                 path: path.to_owned(),
-            });
+            }),
+            Standing::Foreign(files) => Err(TrainError::Occupied {
+                path: path.to_owned(),
+                files,
+            }),
         }
-        Ok(())
     }
 
-    /// Creates a run directory, or takes over one whose run was killed before it [began](has_begun). It holds a run when its
-    /// [blueprint](Self::write_blueprint) is written.
+    /// Creates a run directory, or takes over one whose run ended before its first step: of that one, the configuration alone is
+    /// left. It holds a run when its [blueprint](Self::write_blueprint) is written.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be written, is in use or holds a run already.
+    /// When the folder cannot be written, is in use, holds a run already, or files that a run would overwrite.
     pub fn create(path: &Path) -> Result<Self, TrainError> {
         Self::require_vacant(path)?;
         let failed = |source| TrainError::Write {
@@ -83,10 +77,31 @@ impl RunDir {
             source,
         };
         fs::create_dir_all(path).map_err(failed)?;
-        let run_dir = Self::open(path)?;
+        let mut run_dir = Self::open(path)?;
         // Another process may have been quicker.
         Self::require_vacant(path)?;
+        mark(&mut run_dir.lock).map_err(failed)?;
+        clear(path)?;
         Ok(run_dir)
+    }
+
+    /// Removes a run directory whose run ended before it told of its start. Any other folder stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// When the folder is in use, or the file system refuses.
+    pub fn discard_unbegun(path: &Path) -> Result<(), TrainError> {
+        let told = fs::metadata(path.join(METRICS)).map_or(0, |log| log.len());
+        if told > 0 || Standing::of(path)? != Standing::Stepless {
+            return Ok(());
+        }
+        let _lock = Self::open(path)?;
+        clear(path)?;
+        remove(path.join(CONFIG))?;
+        remove(path.join(LOCK))?;
+        // Not where somebody else put a file.
+        let _ = fs::remove_dir(path);
+        Ok(())
     }
 
     /// Where it is.
@@ -110,14 +125,7 @@ impl RunDir {
             path: path.to_owned(),
             source,
         };
-        let own = path.join(LOCK);
-        // What a link leads to is not ours, and what is there has no content of ours to remove.
-        if own.symlink_metadata().is_ok_and(|there| !there.is_file()) {
-            return Err(failed(io::Error::other("its .lock is not a regular file")));
-        }
-        let mut options = File::options();
-        let lock = options.write(true).create(true).truncate(false);
-        let lock = lock.open(own).map_err(failed)?;
+        let lock = open_lock(path, true).map_err(failed)?;
         lock_for_one(&lock, path)?;
         let run_dir = Self {
             path: path.to_owned(),
@@ -339,7 +347,7 @@ pub fn require_same_data(run_dir: &Path, dataset: &Dataset) -> Result<(), TrainE
 /// When there is none.
 pub fn read_config(run_dir: &Path) -> Result<String, TrainError> {
     require(run_dir, CONFIG)?;
-    if is_torso(run_dir) {
+    if is_torso(run_dir)? {
         let path = run_dir.join(CONFIG);
         return String::from_utf8(read(&path)?).map_err(|error| invalid(path, &error));
     }
@@ -351,10 +359,24 @@ pub(crate) fn has_begun(run_dir: &Path) -> bool {
     run_dir.join(SEAL).exists()
 }
 
-/// Whether a process was killed in this folder before its run began, so that there is nothing to lose.
-fn is_torso(path: &Path) -> bool {
-    let later = [SEAL, METRICS, FOLDER];
-    path.join(LOCK).exists() && !later.iter().any(|name| path.join(name).exists())
+/// Whether a process ended in this folder before its run [began](has_begun).
+fn is_torso(path: &Path) -> Result<bool, TrainError> {
+    Ok(!has_begun(path) && Standing::of(path)? == Standing::Stepless)
+}
+
+/// Opens the file that a process locks while it writes to a run directory.
+fn open_lock(run_dir: &Path, create: bool) -> io::Result<File> {
+    let path = run_dir.join(LOCK);
+    // What a link leads to is not ours, and a pipe would wait for a reader.
+    if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::other(ODD_LOCK));
+    }
+    let mut options = File::options();
+    options
+        .write(true)
+        .create(create)
+        .truncate(false)
+        .open(path)
 }
 
 /// Checks that a run could begin in a folder, or go on there, and changes nothing.
@@ -369,13 +391,13 @@ pub fn check_run_dir(path: &Path, resume: bool) -> Result<(), TrainError> {
     };
     if resume {
         require(path, CONFIG)?;
-        if !is_torso(path) {
+        if !is_torso(path)? {
             require(path, SEAL)?;
         }
     } else {
         RunDir::require_vacant(path)?;
     }
-    match File::options().write(true).open(path.join(LOCK)) {
+    match open_lock(path, false) {
         Ok(lock) => lock_for_one(&lock, path)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
@@ -459,36 +481,80 @@ fn invalid(path: PathBuf, error: &dyn std::error::Error) -> TrainError {
     }
 }
 
+/// Requires a file that every run has. Where the folder or the file is there and cannot be used, that is the error.
 fn require(run_dir: &Path, file: &'static str) -> Result<(), TrainError> {
-    if run_dir.join(file).is_file() {
-        return Ok(());
+    let path = run_dir.join(file);
+    let failed = |path: &Path, source| {
+        Err(TrainError::Read {
+            path: path.to_owned(),
+            source,
+        })
+    };
+    match fs::metadata(run_dir) {
+        Err(source) if !durable::is_absence(&source) => return failed(run_dir, source),
+        _ => {}
     }
-    Err(TrainError::NotARun {
-        path: run_dir.to_owned(),
-        file,
-    })
+    match fs::metadata(&path) {
+        Ok(there) if there.is_file() => Ok(()),
+        Ok(_) => failed(&path, io::Error::other("it is not a regular file")),
+        Err(error) if durable::is_absence(&error) && !path.is_symlink() => {
+            Err(TrainError::NotARun {
+                path: run_dir.to_owned(),
+                file,
+                because: match fs::metadata(run_dir) {
+                    Ok(there) if there.is_dir() => "",
+                    Ok(_) => ", since it is not a folder",
+                    Err(_) => ", since there is no such folder",
+                },
+            })
+        }
+        Err(source) => failed(&path, source),
+    }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TrainError> {
-    fs::read(path).map_err(|source| TrainError::Read {
+/// Reads a file of a run: a regular one, since anything else may never end.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, TrainError> {
+    read_regular(path).map_err(|source| TrainError::Read {
         path: path.to_owned(),
         source,
     })
 }
 
-/// The run directory under `folder` whose metrics were written to last.
-pub fn newest_run(folder: &Path) -> Option<PathBuf> {
-    let runs = fs::read_dir(folder)
-        .ok()?
-        .flatten()
-        .map(|entry| entry.path());
-    let dated = runs
-        .filter(|path| path.join(CONFIG).is_file())
-        .filter_map(|path| {
-            let written = fs::metadata(path.join(METRICS))
-                .and_then(|data| data.modified())
-                .ok()?;
-            Some((written, path))
-        });
-    dated.max().map(|(_, path)| path)
+/// Reads a log of a run; one that is not there has no line.
+pub(crate) fn read_log(path: &Path) -> Result<Vec<u8>, TrainError> {
+    match read(path) {
+        Err(TrainError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(Vec::new())
+        }
+        content => content,
+    }
+}
+
+/// The run directory under `folder` whose metrics were written to last; none where there is no run or no such folder.
+///
+/// # Errors
+///
+/// When the folder, or a run in it, cannot be looked at: which run is the newest is not known then.
+pub fn newest_run(folder: &Path) -> Result<Option<PathBuf>, TrainError> {
+    let failed = |path: &Path, source| TrainError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries.map_err(|source| failed(folder, source))?,
+    };
+    let mut newest = None;
+    for entry in entries {
+        let path = entry.map_err(|source| failed(folder, source))?.path();
+        let written = fs::metadata(path.join(CONFIG))
+            .and_then(|_| fs::metadata(path.join(METRICS)))
+            .and_then(|log| log.modified());
+        match written {
+            Ok(written) => newest = newest.max(Some((written, path))),
+            Err(error) if durable::is_absence(&error) => {}
+            Err(source) => return Err(failed(&path, source)),
+        }
+    }
+    Ok(newest.map(|(_, path)| path))
 }

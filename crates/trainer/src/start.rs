@@ -12,11 +12,7 @@ use crate::error::TrainError;
 use crate::parameters::{materialize, with_ids_of_paths};
 use crate::randomness::{Stream, seed};
 use crate::run_dir::{RunDir, Sealed};
-
-/// All weights of the model.
-const WEIGHTS: &str = "start.bpk";
-/// Where they come from.
-const REPORT: &str = "start.json";
+use crate::run_files::{START_REPORT, START_WEIGHTS};
 
 /// A model with its first weights, which depend on the run's seed alone.
 pub(crate) fn fresh<M: Model>(settings: &Config, config: &M::Config, device: &Device) -> M {
@@ -55,9 +51,9 @@ pub(crate) fn keep<M: Model>(
 ) -> Result<&'static [&'static str], TrainError> {
     let weights = model.into_record().into_bytes();
     let weights = weights.map_err(|source| failed(run_dir.path(), source))?;
-    run_dir.write(WEIGHTS, &weights)?;
-    run_dir.write_json(REPORT, pretrained)?;
-    Ok(&[WEIGHTS, REPORT])
+    run_dir.write(START_WEIGHTS, &weights)?;
+    run_dir.write_json(START_REPORT, pretrained)?;
+    Ok(&[START_WEIGHTS, START_REPORT])
 }
 
 /// Gives `model` the weights that the run began with, where they were kept.
@@ -70,19 +66,19 @@ pub(crate) fn kept<M: Model>(
     model: M,
 ) -> Result<(M, Option<Pretrained>), TrainError> {
     let sealed = Sealed::of(run_dir)?;
-    if !sealed.contains(WEIGHTS) {
+    if !sealed.contains(START_WEIGHTS) {
         return Ok((model, None));
     }
-    let weights = Bytes::from_bytes_vec(sealed.read(WEIGHTS)?);
+    let weights = Bytes::from_bytes_vec(sealed.read(START_WEIGHTS)?);
     let model = ModuleRecord::from_bytes(weights)
         .and_then(|record| model.try_load_record(record))
         .map_err(|source| failed(run_dir, source))?;
-    Ok((model, Some(sealed.parse(REPORT)?)))
+    Ok((model, Some(sealed.parse(START_REPORT)?)))
 }
 
 fn failed(run_dir: &Path, source: RecordError) -> TrainError {
     TrainError::Record {
-        path: run_dir.join(WEIGHTS),
+        path: run_dir.join(START_WEIGHTS),
         source,
     }
 }

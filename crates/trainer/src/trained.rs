@@ -21,7 +21,7 @@ use crate::training::evaluation_limits;
 /// Most unknown words that a sentence names.
 const NAMED_WORDS: usize = 5;
 
-/// The best checkpoint of a run, ready to answer.
+/// A checkpoint of a run, ready to answer.
 #[derive(Debug)]
 pub struct Trained<M> {
     model: M,
@@ -29,7 +29,7 @@ pub struct Trained<M> {
     device: Device,
     /// Step that the checkpoint was written at.
     pub step: usize,
-    /// Checkpoints that were passed over because they are not whole.
+    /// Newer checkpoints that cannot be used, and so did not say which is the best.
     pub rejected: Vec<Rejected>,
 }
 
@@ -43,22 +43,37 @@ pub struct Answer {
 }
 
 impl<M: Model> Trained<M> {
-    /// Opens the best whole checkpoint of a run.
+    /// Opens the best checkpoint of a run.
     ///
     /// # Errors
     ///
-    /// When the folder is not a run or has no whole checkpoint.
+    /// When the folder is not a run, or its best checkpoint is gone or cannot be used.
     pub fn open(run_dir: &Path, settings: &Config, device: &Device) -> Result<Self, TrainError> {
+        Self::open_at(run_dir, None, settings, device)
+    }
+
+    /// Opens the checkpoint of a step of a run, the best one where none is named.
+    ///
+    /// # Errors
+    ///
+    /// When the folder is not a run, or this checkpoint is gone or cannot be used.
+    pub fn open_at(
+        run_dir: &Path,
+        step: Option<usize>,
+        settings: &Config,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
         let Blueprint { encoder, model } = read_blueprint::<M::Config>(run_dir, settings)?;
-        let (best, rejected) = Checkpoints::of(run_dir).best();
-        let Some(best) = best else {
-            return Err(TrainError::no_checkpoint(run_dir, rejected));
+        let checkpoints = Checkpoints::of(run_dir);
+        let (weights, rejected) = match step {
+            Some(step) => (checkpoints.of_step(step)?, Vec::new()),
+            None => checkpoints.best()?,
         };
         Ok(Self {
-            model: best.load_model(M::init(&model, device))?,
+            model: weights.load_model(M::init(&model, device))?,
             encoder,
             device: device.clone(),
-            step: best.state.step,
+            step: weights.step,
             rejected,
         })
     }

@@ -15,9 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::Dataset;
 use crate::error::TrainError;
 use crate::run_dir::{Sealed, has_begun};
-
-/// The samples that a run leaves out, by split.
-pub(crate) const SKIPPED: &str = "skipped.json";
+use crate::run_files::SKIPPED;
 
 /// All splits, in the order in which a data set is spoken of.
 const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
@@ -234,6 +232,7 @@ pub fn usable<M: Model>(
         return Err(DataError::BadFiles {
             faults: Faults(faults),
             files: checked.files,
+            begun: !begins,
         });
     }
     let skipped = Skipped::of(&faults, whole);

@@ -21,7 +21,7 @@ enum Origin {
 
 impl Source {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = file_kind::open_regular(path)?;
         Ok(Self {
             len: file.metadata()?.len(),
             origin: Origin::File(file),

@@ -2,10 +2,11 @@
 
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
+use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{LayerNorm, LayerNormConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use burn_frugal::LayerNorm;
 
 use super::error::ImageEncoderError;
 use crate::init::RECTIFIED;
@@ -93,7 +94,7 @@ impl GridEncoderConfig {
                 .map(|stage| conv(stage[0], stage[1], 2))
                 .collect(),
             mix: conv(channels, channels, 1),
-            norm: LayerNormConfig::new(channels).init(device),
+            norm: LayerNorm::init(channels, LayerNorm::EPSILON, device),
             position: Initializer::Normal {
                 mean: 0.0,
                 std: 0.5,

@@ -5,9 +5,9 @@
 
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear};
+use burn::nn::{Embedding, EmbeddingConfig, Linear};
 use burn::tensor::{Bool, Device, Int, Tensor};
-use burn_frugal::{Checkpointing, RowKeys, Stack, attention, dropout, gelu, project};
+use burn_frugal::{Checkpointing, LayerNorm, RowKeys, Stack, attention, dropout, gelu, project};
 
 /// Configuration of [`Bert`].
 #[derive(Config, Debug)]
@@ -553,9 +553,7 @@ pub(super) fn linear(input: usize, output: usize, device: &Device) -> Linear {
 }
 
 pub(super) fn layer_norm(hidden: usize, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(hidden)
-        .with_epsilon(1e-12)
-        .init(device)
+    LayerNorm::init(hidden, 1e-12, device)
 }
 
 fn embedding(rows: usize, hidden: usize, device: &Device) -> Embedding {

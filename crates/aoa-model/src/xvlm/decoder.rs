@@ -1,10 +1,10 @@
 //! The answer decoder: a causal BERT and a projection to words.
 
 use burn::module::{Initializer, Module, Param};
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::Linear;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
-use burn_frugal::{Checkpointing, RowKeys, gelu, project};
+use burn_frugal::{Checkpointing, LayerNorm, RowKeys, gelu, project};
 
 use super::bert::{Bert, BertConfig, Context, Tokens, layer_norm, linear};
 

@@ -23,6 +23,7 @@ mod flex;
 mod gelu;
 mod gelu_linear;
 mod graph_step;
+mod layer_norm;
 mod linear;
 mod window_attention;
 
@@ -32,5 +33,6 @@ pub use gelu::gelu;
 pub use gelu_linear::gelu_linear;
 pub use graph_step::identity;
 pub(crate) use graph_step::{Gradient, Rule, graph_step};
+pub use layer_norm::LayerNorm;
 pub use linear::{project, project_by};
 pub use window_attention::window_attention;

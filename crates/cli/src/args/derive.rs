@@ -6,8 +6,8 @@ use clap::Args as ClapArgs;
 use clap_complete::engine::ArgValueCompleter;
 use config_schema::DeviceMemory;
 
-use super::ConfigArgs;
-use crate::completion;
+use super::config::ConfigArgs;
+use crate::candidates;
 
 #[derive(Debug, ClapArgs)]
 pub struct DeriveArgs {
@@ -18,7 +18,7 @@ pub struct DeriveArgs {
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub host_memory: Option<DeviceMemory>,
     /// Data set to plan for
-    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completion::dataset))]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(candidates::dataset))]
     pub dataset: Option<String>,
     /// Folder that holds the data sets
     #[arg(long, value_name = "DIR")]
@@ -47,7 +47,7 @@ impl DeriveArgs {
 }
 
 /// Bytes with a unit, more than none.
-fn memory(text: &str) -> Result<DeviceMemory, String> {
+pub(super) fn memory(text: &str) -> Result<DeviceMemory, String> {
     match text.parse::<DeviceMemory>() {
         Ok(memory)
             if memory

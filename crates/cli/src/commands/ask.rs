@@ -1,19 +1,19 @@
 use data_pipeline::{ImageHeader, tokenize};
 use trainer::{Trained, device};
 
-use crate::ActiveModel;
 use crate::args::{AskArgs, ConfigArgs};
-use crate::commands::{run_dir, warn_of};
+use crate::commands::common::{run_dir, warn_of};
 use crate::failure::Failure;
+use crate::figures::percent;
 use crate::output;
 use crate::printable::inline;
-use crate::progress::percent;
 use crate::settings::{of_run, read_bounded};
+use crate::wiring::Wiring;
 
 /// A larger file is no picture that somebody asks about.
 const MAX_IMAGE_BYTES: u64 = 256 << 20;
 
-pub fn run(args: &AskArgs) -> Result<(), Failure> {
+pub fn run<W: Wiring>(args: &AskArgs) -> Result<(), Failure> {
     if tokenize(&args.question).next().is_none() {
         return Err(Failure::NoQuestion {
             question: args.question.clone(),
@@ -31,9 +31,10 @@ pub fn run(args: &AskArgs) -> Result<(), Failure> {
         }
     }
     let run_dir = run_dir(args.run.as_ref())?;
-    let settings = of_run(&run_dir, &ConfigArgs::default())?.ready()?;
+    let settings = of_run::<W>(&run_dir, &ConfigArgs::default())?.ready()?;
     let device = device::open(&settings.device)?;
-    let trained = Trained::<ActiveModel>::open(&run_dir, &settings.resolved.config, &device)?;
+    let trained =
+        Trained::<W::Model>::open_at(&run_dir, args.step, &settings.resolved.config, &device)?;
     warn_of(&trained.rejected);
     if let Some(doubts) = trained.doubts(&args.question) {
         output::note(format!("warning: {doubts}"));
@@ -42,7 +43,7 @@ pub fn run(args: &AskArgs) -> Result<(), Failure> {
         &image,
         &args.image.display().to_string(),
         &args.question,
-        args.top,
+        args.top.get(),
     )?;
     if args.json {
         output::json(&answers);

@@ -3,8 +3,9 @@ use config_schema::schema_text;
 use crate::args::{ConfigArgs, ConfigCommand};
 use crate::failure::Failure;
 use crate::output;
+use crate::wiring::Wiring;
 
-pub fn run(command: &ConfigCommand) -> Result<(), Failure> {
+pub fn run<W: Wiring>(command: &ConfigCommand) -> Result<(), Failure> {
     match command {
         ConfigCommand::Schema => {
             output::text(schema_text());
@@ -14,12 +15,12 @@ pub fn run(command: &ConfigCommand) -> Result<(), Failure> {
             config,
             origin,
             json,
-        } => show(config, *origin, *json),
+        } => show::<W>(config, *origin, *json),
     }
 }
 
-fn show(config: &ConfigArgs, origin: bool, json: bool) -> Result<(), Failure> {
-    let settings = config.settings()?;
+fn show<W: Wiring>(config: &ConfigArgs, origin: bool, json: bool) -> Result<(), Failure> {
+    let settings = config.settings::<W>()?;
     let resolved = &settings.resolved;
     match (json, origin) {
         (true, true) => output::json(&resolved.provenance()),

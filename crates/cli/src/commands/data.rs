@@ -11,14 +11,17 @@ use data_pipeline::{
     Check, Checked, DataError, Depth, Fault, Inputs, OddImage, Source, Split, Thresholds, check,
     folder,
 };
+use file_kind::quoted;
 use trainer::{Dataset, data_report, training_encoder};
 
-use crate::ActiveModel;
 use crate::args::{ConfigArgs, DataCommand, ExportFormat, FetchName};
-use crate::commands::{import, tell_reading};
+use crate::commands::common::tell_reading;
+use crate::commands::import;
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::Files;
+use crate::staging::{Staging, first_entry};
+use crate::wiring::Wiring;
 
 /// Endings of exported pictures, PNG and JPEG.
 const ENDINGS: [&str; 2] = ["png", "jpg"];
@@ -32,9 +35,9 @@ const MOST_THREADS: usize = 16;
 /// The exported questions.
 const QUESTIONS: &str = "questions.json";
 
-pub fn run(command: &DataCommand) -> Result<ExitCode, Failure> {
+pub fn run<W: Wiring>(command: &DataCommand) -> Result<ExitCode, Failure> {
     match command {
-        DataCommand::Check { config, json } => return check_files(config, *json),
+        DataCommand::Check { config, json } => return check_files::<W>(config, *json),
         DataCommand::Fetch {
             name: FetchName::EasyVqa,
             data_root,
@@ -43,21 +46,21 @@ pub fn run(command: &DataCommand) -> Result<ExitCode, Failure> {
             announce(&easy_vqa::fetch(data_root, python)?);
         }
         DataCommand::Import(args) => import::run(args)?,
-        DataCommand::Stats { config, json } => stats(config, *json)?,
+        DataCommand::Stats { config, json } => stats::<W>(config, *json)?,
         DataCommand::Export {
             config,
             split,
             format: ExportFormat::Pictures,
             count,
             to,
-        } => export(config, (*split).into(), *count, to)?,
+        } => export::<W>(config, (*split).into(), *count, to)?,
         DataCommand::Export {
             config,
             format: ExportFormat::Folder,
             count,
             to,
             ..
-        } => export_folder(config, *count, to)?,
+        } => export_folder::<W>(config, *count, to)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -77,8 +80,8 @@ fn look(config: &Config, splits: &[Arc<dyn Source>], depth: Depth) -> Result<Che
     Ok(check(asked, &mut |done, of| bar.show(done, of))?)
 }
 
-fn check_files(config: &ConfigArgs, json: bool) -> Result<ExitCode, Failure> {
-    let config = config.settings()?.resolved.config;
+fn check_files<W: Wiring>(config: &ConfigArgs, json: bool) -> Result<ExitCode, Failure> {
+    let config = config.settings::<W>()?.resolved.config;
     let opened = Dataset::splits(&config);
     // What can be read of the questions tells which files there should be.
     let splits: Vec<_> = opened.iter().flatten().cloned().collect();
@@ -176,14 +179,14 @@ pub fn announce(fetched: &Fetched) {
     output::note(format!("{} {how}, whole", fetched.folder.display()));
 }
 
-fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
-    let config = config.settings()?.resolved.config;
-    let dataset = Dataset::open(&config)?;
+fn stats<W: Wiring>(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
+    let config = config.settings::<W>()?.resolved.config;
+    let dataset = W::open_dataset(&config)?;
     tell_reading(&dataset);
-    let encoder = training_encoder::<ActiveModel>(&config, dataset.train.as_ref())?;
+    let encoder = training_encoder::<W::Model>(&config, dataset.train.as_ref())?;
     let splits = [&dataset.train, &dataset.validation, &dataset.test].map(Arc::clone);
     let checked = look(&config, &splits, Depth::Glance)?;
-    let report = data_report::<ActiveModel>(&config, &encoder, &dataset, &checked.shared);
+    let report = data_report::<W::Model>(&config, &encoder, &dataset, &checked.shared);
     for figures in &report.splits {
         let name = figures.split;
         let source = match name {
@@ -236,8 +239,13 @@ fn stats(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
 }
 
 /// Writes `<image>.png` or `.jpg` for the first images of a split, and `questions.json` about them.
-fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<(), Failure> {
-    let dataset = Dataset::open(&config.settings()?.resolved.config)?;
+fn export<W: Wiring>(
+    config: &ConfigArgs,
+    split: Split,
+    count: usize,
+    to: &Path,
+) -> Result<(), Failure> {
+    let dataset = W::open_dataset(&config.settings::<W>()?.resolved.config)?;
     let source = dataset.split(split);
     let images = 0..count.min(source.image_count());
     let names = images
@@ -249,22 +257,20 @@ fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<
     if let Some(path) = paths.find(|path| path.symlink_metadata().is_ok()) {
         return Err(DataError::Occupied { path }.into());
     }
-    let write = |path: &Path, content: &[u8]| {
-        fs::write(path, content).map_err(|source| Failure::File {
-            path: path.to_owned(),
+    let staging = Staging::of(to)?;
+    let write = |name: &str, content: &[u8]| {
+        let written = fs::write(staging.path().join(name), content);
+        written.map_err(|source| Failure::Write {
+            path: to.join(name),
             source,
         })
     };
-    fs::create_dir_all(to).map_err(|source| Failure::File {
-        path: to.to_owned(),
-        source,
-    })?;
     let mut questions = Vec::new();
     for image in images {
         let encoded = source.encoded_image(image)?;
         let extension = ENDINGS[usize::from(encoded.starts_with(&[0xff, 0xd8]))];
         let file = format!("{image}.{extension}");
-        write(&to.join(&file), &encoded)?;
+        write(&file, &encoded)?;
         let about = source
             .samples()
             .iter()
@@ -284,10 +290,9 @@ fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<
         .iter()
         .map(|question| format!("  {question}"))
         .collect();
-    write(
-        &to.join(QUESTIONS),
-        format!("[\n{}\n]\n", lines.join(",\n")).as_bytes(),
-    )?;
+    let text = format!("[\n{}\n]\n", lines.join(",\n"));
+    write(QUESTIONS, text.as_bytes())?;
+    staging.publish()?;
     output::note(format!(
         "{} about the images in {}",
         counted(questions.len(), "question", "questions"),
@@ -297,20 +302,27 @@ fn export(config: &ConfigArgs, split: Split, count: usize, to: &Path) -> Result<
 }
 
 /// Writes the first images of every split as a data set that `dataset.name=folder` reads.
-fn export_folder(config: &ConfigArgs, count: usize, to: &Path) -> Result<(), Failure> {
-    let mut settings = config.settings()?.resolved.config;
+fn export_folder<W: Wiring>(config: &ConfigArgs, count: usize, to: &Path) -> Result<(), Failure> {
+    let mut settings = config.settings::<W>()?.resolved.config;
     settings.dataset.shapes_described = true;
-    let dataset = Dataset::open(&settings)?;
+    let dataset = W::open_dataset(&settings)?;
     let splits = [
         (Split::Train, dataset.train.as_ref()),
         (Split::Validation, dataset.validation.as_ref()),
         (Split::Test, dataset.test.as_ref()),
     ];
-    let questions = folder::write(to, &splits, count)?;
+    if let Some(path) = first_entry(to)? {
+        return Err(DataError::Occupied { path }.into());
+    }
+    let staging = Staging::of(to)?;
+    let questions = folder::write(staging.path(), &splits, count);
+    let questions = questions.map_err(|error| staging.write_error(error))?;
+    staging.publish()?;
     output::note(format!(
-        "{1} in {0}; train on them with --dataset folder --data-root {0}",
+        "{} in {}; train on them with `--dataset folder --data-root {}`",
+        counted(questions, "question", "questions"),
         to.display(),
-        counted(questions, "question", "questions")
+        quoted(to)
     ));
     Ok(())
 }

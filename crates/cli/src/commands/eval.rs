@@ -1,18 +1,19 @@
 use config_schema::count;
 use data_pipeline::Split;
-use trainer::{Dataset, Skipped, Trained, changed_splits, device, usable};
+use trainer::{Skipped, Trained, changed_splits, device, usable};
 
-use crate::ActiveModel;
 use crate::args::{ConfigArgs, EvalArgs};
-use crate::commands::{run_dir, tell_reading, warn_of};
+use crate::commands::common::{run_dir, tell_reading, warn_of};
 use crate::failure::Failure;
+use crate::figures::percent;
 use crate::output;
-use crate::progress::{self, Files, percent};
+use crate::progress::{self, Files};
 use crate::settings::of_run;
+use crate::wiring::Wiring;
 
-pub fn run(args: &EvalArgs) -> Result<(), Failure> {
+pub fn run<W: Wiring>(args: &EvalArgs) -> Result<(), Failure> {
     let run_dir = run_dir(args.run_dir.as_ref())?;
-    let settings = of_run(
+    let settings = of_run::<W>(
         &run_dir,
         &ConfigArgs {
             data_root: args.data_root.clone(),
@@ -22,9 +23,9 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     .ready()?;
     let config = &settings.resolved.config;
     let device = device::open(&settings.device)?;
-    let trained = Trained::<ActiveModel>::open(&run_dir, config, &device)?;
+    let trained = Trained::<W::Model>::open_at(&run_dir, args.step, config, &device)?;
     warn_of(&trained.rejected);
-    let dataset = Dataset::open(config)?;
+    let dataset = W::open_dataset(config)?;
     tell_reading(&dataset);
     let asked: Split = args.split.into();
     let changed = changed_splits(&run_dir, &dataset)?.contains(&asked);
@@ -43,7 +44,7 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     };
     let mut bar = Files::new();
     let mut progress = |done, of| bar.show(done, of);
-    let data = usable::<ActiveModel>(config, &dataset, &[asked], skipped, &mut progress)?;
+    let data = usable::<W::Model>(config, &dataset, &[asked], skipped, &mut progress)?;
     for warning in data.skipped.warnings() {
         output::note(format!("warning: {warning}"));
     }

@@ -8,7 +8,7 @@ use trainer::host::{Data, HostBudget, HostNeeds, HostPlan};
 use trainer::memory::{Capacity, budget};
 use trainer::plan::WorstCase;
 
-use crate::commands::plan::size;
+use crate::figures::size;
 use crate::output;
 use crate::settings::Settings;
 

@@ -1,36 +1,23 @@
 mod csv;
+mod timed;
 
-use std::path::Path;
 use std::sync::mpsc;
 
-use gpu_probe::{Driver, GpuProcess, GpuSample, GpuSampler, Inventory, probe};
-use serde::Serialize;
+use gpu_probe::{Driver, GpuSampler, Inventory};
 use trainer::Pace;
 
 use crate::args::MonitorArgs;
 use crate::commands::monitor::csv::CsvFile;
+use crate::commands::monitor::timed::Timed;
+use crate::environment::cuda_environment;
 use crate::failure::Failure;
 use crate::interrupt::on_interrupt;
 use crate::output;
-use crate::progress::gibibytes;
-use crate::settings::{cuda_environment, nvml_library};
-
-/// In place of a value that a card does not give.
-const NOT_AVAILABLE: &str = "n/a";
-
-/// A sample and when it was taken.
-#[derive(Debug, Serialize)]
-struct Timed<'a> {
-    /// Since the start of the monitor.
-    seconds: f64,
-    /// Whether `CUDA_VISIBLE_DEVICES` leaves the card to this process.
-    visible: bool,
-    #[serde(flatten)]
-    sample: &'a GpuSample,
-}
+use crate::settings::nvml_library;
+use crate::wiring::Wiring;
 
 /// An interruption is the ordinary end.
-pub fn run(args: &MonitorArgs) -> Result<(), Failure> {
+pub fn run<W: Wiring>(args: &MonitorArgs) -> Result<(), Failure> {
     let (interrupt, interrupted) = mpsc::channel();
     on_interrupt(move || {
         // The receiver is gone only when the program ends anyway.
@@ -39,7 +26,7 @@ pub fn run(args: &MonitorArgs) -> Result<(), Failure> {
     let library = nvml_library(args.nvml_library.as_deref())?;
     let mut sampler = GpuSampler::open(library.as_deref(), &args.gpu)?;
     let mut csv = args.csv.as_deref().map(CsvFile::open).transpose()?;
-    let hidden = hidden(&probe(library.as_deref(), &cuda_environment())?);
+    let hidden = hidden(&W::probe(library.as_deref(), &cuda_environment())?);
     let readings = if args.once { Some(1) } else { args.count };
 
     let mut pace = Pace::start(args.interval);
@@ -69,36 +56,6 @@ pub fn run(args: &MonitorArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-impl Timed<'_> {
-    fn line(&self) -> String {
-        let sample = self.sample;
-        let values = if sample.lost {
-            "lost".to_owned()
-        } else {
-            format!(
-                "memory {:>20}  GPU {:>5}  {:>6}  power {:>5}  processes {}",
-                shown(sample.memory, |memory| {
-                    format!("{} of {}", gibibytes(memory.used), gibibytes(memory.total))
-                }),
-                shown(sample.utilization, |rates| format!(
-                    "{} %",
-                    rates.gpu_percent
-                )),
-                shown(sample.temperature_celsius, |degrees| format!(
-                    "{degrees} °C"
-                )),
-                shown(sample.power_watts, |watts| format!("{watts:.0} W")),
-                shown(sample.processes.as_ref(), |all| processes(all)),
-            )
-        };
-        let mark = if self.visible { "" } else { " (hidden)" };
-        format!(
-            "{:>8.1} s  GPU {}{mark}  {values}",
-            self.seconds, sample.index
-        )
-    }
-}
-
 /// The cards that the environment hides from this process.
 fn hidden(inventory: &Inventory) -> Vec<u32> {
     let Driver::Present { gpus, .. } = &inventory.driver else {
@@ -107,24 +64,4 @@ fn hidden(inventory: &Inventory) -> Vec<u32> {
     let gpus = gpus.as_result().map_or(&[][..], Vec::as_slice);
     let hidden = gpus.iter().filter(|gpu| !gpu.visible);
     hidden.map(|gpu| gpu.index).collect()
-}
-
-fn shown<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
-    value.map_or_else(|| NOT_AVAILABLE.to_owned(), show)
-}
-
-fn processes(processes: &[GpuProcess]) -> String {
-    if processes.is_empty() {
-        return "none".to_owned();
-    }
-    let each = processes.iter().map(|process| {
-        let file = process.name.as_deref().map(Path::new);
-        let name = shown(file.and_then(Path::file_name), |name| {
-            name.display().to_string()
-        });
-        let memory = shown(process.used_memory, gibibytes);
-        let mark = if process.own { " (own)" } else { "" };
-        format!("{} {name} {memory}{mark}", process.pid)
-    });
-    each.collect::<Vec<_>>().join(", ")
 }

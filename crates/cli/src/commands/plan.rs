@@ -12,13 +12,13 @@ use trainer::plan::{
     with_segment,
 };
 
-use crate::ActiveModel;
 use crate::args::PlanArgs;
 use crate::budget;
 use crate::commands::host::{HostAnswer, Room};
 use crate::failure::{DOES_NOT_FIT, Failure};
+use crate::figures::{self, gibibytes, size};
 use crate::output;
-use crate::progress::{self, gibibytes};
+use crate::wiring::Wiring;
 
 /// What a program reads.
 #[derive(Serialize)]
@@ -41,27 +41,27 @@ struct Answer {
     savings: Vec<Saving>,
 }
 
-pub fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
-    let settings = args.config.settings()?.planned()?;
+pub fn run<W: Wiring>(args: &PlanArgs) -> Result<ExitCode, Failure> {
+    let settings = args.config.settings::<W>()?.planned()?;
     budget::check_plan(&settings)?;
     for warning in settings.warnings() {
         output::note(format!("warning: {warning}"));
     }
     let config = &settings.resolved.config;
-    let data = Data::open::<ActiveModel>(config, trainer::Dataset::open)?;
+    let data = Data::open::<W::Model>(config, W::open_dataset)?;
     let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     let (memory, whose) = settings.planned_memory();
     let budget_bytes = budget_of(config, memory);
     let segments = match budget_bytes {
-        Some(budget) => choose_segment::<ActiveModel>(config, &worst, budget)?,
+        Some(budget) => choose_segment::<W::Model>(config, &worst, budget)?,
         None => None,
     };
     let config = &match &segments {
         Some(choice) => with_segment(config, choice.checkpoint_segment),
         None => config.clone(),
     };
-    let planned = plan::<ActiveModel>(config, &worst)?;
-    let savings = savings::<ActiveModel>(config, &worst, &planned)?;
+    let planned = plan::<W::Model>(config, &worst)?;
+    let savings = savings::<W::Model>(config, &worst, &planned)?;
     let budget_origin = origin(config, memory, &whose);
     let room = Room::of(&settings, config, memory);
     let host = HostAnswer::of(config, &data, &room, planned.peak_bytes);
@@ -114,7 +114,7 @@ fn show(answer: &Answer) {
         answer.preset, plan.micro_batch, plan.evaluation_batch
     ));
     if let Some(choice) = &answer.segments {
-        output::line(progress::segments(choice));
+        output::line(figures::segments(choice));
     }
     row("parameters and constants", plan.parameter_bytes);
     parts(&plan.parameters);
@@ -198,14 +198,5 @@ fn name(phase: PlannedPhase) -> &'static str {
         PlannedPhase::Backward => "backward pass",
         PlannedPhase::Update => "update",
         PlannedPhase::Evaluation => "evaluation",
-    }
-}
-
-/// Bytes in GiB, or in MiB where those are few.
-pub(super) fn size(bytes: u64) -> String {
-    if bytes >= 1 << 30 {
-        gibibytes(bytes)
-    } else {
-        format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
     }
 }

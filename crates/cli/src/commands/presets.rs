@@ -10,17 +10,18 @@ use config_schema::{Language, guide, preset_summaries};
 
 use crate::args::{LanguageArg, PresetsCommand};
 use crate::failure::Failure;
+use crate::figures::gibibytes;
 use crate::output;
-use crate::progress::gibibytes;
 use crate::settings::preset;
+use crate::wiring::Wiring;
 
-pub fn run(command: &PresetsCommand) -> Result<ExitCode, Failure> {
+pub fn run<W: Wiring>(command: &PresetsCommand) -> Result<ExitCode, Failure> {
     match command {
         PresetsCommand::List { json } => list(*json)?,
         PresetsCommand::Show { name } => output::text(preset(name)?.text),
-        PresetsCommand::Check(args) => return check::run(args),
+        PresetsCommand::Check(args) => return check::run::<W>(args),
         PresetsCommand::Rules => check::rules(),
-        PresetsCommand::Derive(args) => derive::run(args)?,
+        PresetsCommand::Derive(args) => derive::run::<W>(args)?,
         PresetsCommand::Diff { presets, show } => diff::run(presets, show)?,
         PresetsCommand::Guide { lang } => output::text(guide(match lang {
             LanguageArg::En => Language::En,
@@ -28,10 +29,11 @@ pub fn run(command: &PresetsCommand) -> Result<ExitCode, Failure> {
         })?),
         PresetsCommand::Import {
             file,
+            vram,
             to,
             force,
             json,
-        } => import::run(file, to.as_deref(), *force, *json)?,
+        } => import::run(file, *vram, to.as_deref(), *force, *json)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,17 +1,19 @@
 use std::fmt::Display;
 
 use config_schema::count;
-use gpu_probe::{Driver, Gpu, Host, Mig, MigInstance, Reading, probe};
+use gpu_probe::{Driver, Gpu, Host, Mig, MigInstance, Reading};
 
 use crate::args::ProbeArgs;
+use crate::environment::cuda_environment;
 use crate::failure::Failure;
+use crate::figures::gibibytes;
 use crate::output;
-use crate::progress::gibibytes;
-use crate::settings::{cuda_environment, nvml_library};
+use crate::settings::nvml_library;
+use crate::wiring::Wiring;
 
-pub fn run(args: &ProbeArgs) -> Result<(), Failure> {
+pub fn run<W: Wiring>(args: &ProbeArgs) -> Result<(), Failure> {
     let library = nvml_library(args.nvml_library.as_deref())?;
-    let inventory = probe(library.as_deref(), &cuda_environment())?;
+    let inventory = W::probe(library.as_deref(), &cuda_environment())?;
     if args.json {
         output::json(&inventory);
         return Ok(());

@@ -12,17 +12,16 @@ use trainer::host::{Counted, Data, HostPlan};
 use trainer::memory::{Bytes, CardMeter, DeviceMemory, OutOfMemory, budget};
 use trainer::plan::{WorstCase, choose_segment, least, plan, with_segment};
 use trainer::{
-    Checkpoints, Dataset, Event, Observer, Run, Skipped, Steps, TrainError, data_report, device,
-    preflight, train, usable,
+    Checkpoints, Event, Observer, Run, Skipped, Steps, TrainError, data_report, device, preflight,
+    train, usable,
 };
 
-use crate::ActiveModel;
 use crate::advice;
 use crate::args::TrainArgs;
 use crate::budget;
+use crate::commands::common::tell_reading;
 use crate::commands::data::announce;
 use crate::commands::host;
-use crate::commands::tell_reading;
 use crate::failure::Failure;
 use crate::interrupt::{INTERRUPTED, Request, on_request, quit};
 use crate::output;
@@ -30,15 +29,16 @@ use crate::progress::{self, Files};
 use crate::restart::restart;
 use crate::run_folder::RunFolder;
 use crate::settings::{Settings, configured_library, of_run};
+use crate::wiring::Wiring;
 
-pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
+pub fn run<W: Wiring>(args: &TrainArgs) -> Result<ExitCode, Failure> {
     let requests = Requests::default();
     if !args.dry_run {
         requests.watch()?;
     }
     let settings = match &args.resume {
-        Some(run_dir) => of_run(run_dir, &args.config)?,
-        None => args.config.settings()?,
+        Some(run_dir) => of_run::<W>(run_dir, &args.config)?,
+        None => args.config.settings::<W>()?,
     };
     let settings = settings.ready()?;
     budget::check(&settings)?;
@@ -56,7 +56,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         fetch_missing(&resolved.config)?;
     }
     if args.dry_run {
-        return dry_run(args, &settings);
+        return dry_run::<W>(args, &settings);
     }
 
     let config = &resolved.config;
@@ -72,11 +72,11 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     let card = card(config, settings.card.as_ref());
     let begun_at = args.stop_after.map(|_| newest_step(run_dir));
     let opened = device::open(device)?;
-    let trained = train::<ActiveModel>(
+    let trained = train::<W::Model>(
         &Run {
             settings: config,
             config_text: &resolved.annotated_toml(),
-            open: Dataset::open,
+            open: W::open_dataset,
             run_dir,
             resume: args.resume.is_some(),
             stop_after: args.stop_after.map(|steps| steps as usize),
@@ -144,11 +144,11 @@ fn newest_step(run_dir: &Path) -> usize {
 }
 
 /// Everything that happens before the first step, without the step.
-fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
+fn dry_run<W: Wiring>(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let config = &settings.resolved.config;
     let device = device::open(&settings.device)?;
     let counted = Counted::begin();
-    let whole = Dataset::open(config)?;
+    let whole = W::open_dataset(config)?;
     tell_reading(&whole);
     let run_dir = match &args.resume {
         Some(run_dir) => run_dir.clone(),
@@ -162,22 +162,22 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let splits = [Split::Train, Split::Validation, Split::Test];
     let mut bar = Files::new();
     let mut progress = |done, of| bar.show(done, of);
-    let used = usable::<ActiveModel>(config, &whole, &splits, skipped, &mut progress)?;
-    let data = Data::of::<ActiveModel>(config, used.dataset.clone(), counted)?;
-    let parts = <ActiveModel as Model>::configure(config, &DataShape::of(&data.encoder))
+    let used = usable::<W::Model>(config, &whole, &splits, skipped, &mut progress)?;
+    let data = Data::of::<W::Model>(config, used.dataset.clone(), counted)?;
+    let parts = <W::Model as Model>::configure(config, &DataShape::of(&data.encoder))
         .map_err(TrainError::Model)?;
-    let host = host::checked::<ActiveModel>(settings, config, &data)?;
+    let host = host::checked::<W::Model>(settings, config, &data)?;
     let mut pretrained = None;
     // A run that goes on has the weights that it began with.
-    if args.resume.is_none() && ActiveModel::names_pretrained(config) {
-        let model = <ActiveModel as Model>::init(&parts, &device);
+    if args.resume.is_none() && W::Model::names_pretrained(config) {
+        let model = <W::Model as Model>::init(&parts, &device);
         (_, pretrained) = model.pretrained(config).map_err(TrainError::Pretrained)?;
     }
     let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     let budget_bytes = budget(config, settings.capacity());
-    let planned_bytes = planned_within(config, settings.device, &worst, budget_bytes)?;
+    let planned_bytes = planned_within::<W>(config, settings.device, &worst, budget_bytes)?;
     let samples = data.dataset.train.samples().len();
-    let report = data_report::<ActiveModel>(config, &data.encoder, &data.dataset, &used.shared);
+    let report = data_report::<W::Model>(config, &data.encoder, &data.dataset, &used.shared);
     let mut warnings = used.skipped.warnings();
     warnings.extend(OddImage::warnings(&used.odd));
     warnings.extend(report.warnings(&Thresholds::DEFAULT));
@@ -236,25 +236,25 @@ fn dry_run(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
 /// # Errors
 ///
 /// When not even one sample fits into the budget by plan.
-fn planned_within(
+fn planned_within<W: Wiring>(
     config: &Config,
     device: Device,
     worst: &WorstCase,
     budget: Option<u64>,
 ) -> Result<u64, TrainError> {
     let chosen = match budget {
-        Some(budget) => choose_segment::<ActiveModel>(config, worst, budget)?,
+        Some(budget) => choose_segment::<W::Model>(config, worst, budget)?,
         None => None,
     };
     let config = &match chosen {
         Some(choice) => with_segment(config, choice.checkpoint_segment),
         None => config.clone(),
     };
-    let planned = plan::<ActiveModel>(config, worst)?.peak_bytes;
+    let planned = plan::<W::Model>(config, worst)?.peak_bytes;
     let Some(budget) = budget.filter(|budget| *budget < planned) else {
         return Ok(planned);
     };
-    let mut least = least::<ActiveModel>(config, worst)?;
+    let mut least = least::<W::Model>(config, worst)?;
     if device == Device::Cpu {
         // There the budget binds the whole program, with the data set that is open by now.
         least = least.max(allocator::live_bytes() as u64);

@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use aoa_model::Vqa;
 use aoa_model::weights::{
     LoadError, PublishedPart, Report, export_part, load_part, xvlm_vocabulary,
 };
@@ -9,26 +11,27 @@ use model_api::{DataShape, Model};
 use serde_json::json;
 use trainer::randomness::{Stream, seed};
 use trainer::{TrainError, Trained, device};
-use weight_files::{TensorInfo, WeightFile, write_safetensors};
+use weight_files::{Fault, TensorBytes, TensorInfo, WeightFile, write_safetensors};
 
-use crate::ActiveModel;
 use crate::args::{ConfigArgs, PartArg, WeightsCommand};
-use crate::commands::{may_write, run_dir, warn_of};
+use crate::commands::common::{may_write, run_dir, warn_of};
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::{Settings, of_run};
+use crate::wiring::Wiring;
 
-pub fn run(command: &WeightsCommand) -> Result<(), Failure> {
+pub fn run<W: Wiring>(command: &WeightsCommand) -> Result<(), Failure> {
     match command {
         WeightsCommand::Inspect { file, json } => inspect(file, *json),
         WeightsCommand::Export {
             run_dir: named,
+            step,
             to,
             force,
             part,
         } => {
             may_write(to, *force)?;
-            export(&run_dir(named.as_ref())?, to, *part)
+            export::<W>(&run_dir(named.as_ref())?, *step, to, *part)
         }
         WeightsCommand::Import {
             file,
@@ -40,21 +43,26 @@ pub fn run(command: &WeightsCommand) -> Result<(), Failure> {
         } => {
             may_write(to, *force)?;
             let settings = match run {
-                Some(run) => of_run(run, &ConfigArgs::default())?,
-                None => config.settings()?,
+                Some(run) => of_run::<W>(run, &ConfigArgs::default())?,
+                None => config.settings::<W>()?,
             };
             import(file, to, settings.ready()?, *json)
         }
     }
 }
 
-fn export(run_dir: &Path, to: &Path, part: PartArg) -> Result<(), Failure> {
-    let settings = of_run(run_dir, &ConfigArgs::default())?.ready()?;
+fn export<W: Wiring>(
+    run_dir: &Path,
+    step: Option<usize>,
+    to: &Path,
+    part: PartArg,
+) -> Result<(), Failure> {
+    let settings = of_run::<W>(run_dir, &ConfigArgs::default())?.ready()?;
     let device = device::open(&settings.device)?;
-    let trained = Trained::<ActiveModel>::open(run_dir, &settings.resolved.config, &device)?;
+    let trained = Trained::<W::Model>::open_at(run_dir, step, &settings.resolved.config, &device)?;
     warn_of(&trained.rejected);
-    let tensors = export_part(part.into(), trained.model())?;
-    write_safetensors(to, &tensors)?;
+    let tensors = W::published(trained.model(), part.into())?;
+    write(to, &tensors)?;
     output::note(format!(
         "{} of step {} in {}",
         count(tensors.len(), "tensor"),
@@ -75,11 +83,11 @@ fn import(path: &Path, to: &Path, settings: Settings, json: bool) -> Result<(), 
         word_pieces: Some(xvlm_vocabulary(&file).unwrap_or(1)),
         inputs: Inputs::IMAGES,
     };
-    let parts = ActiveModel::configure(&config, &shape).map_err(TrainError::Model)?;
+    let parts = Vqa::configure(&config, &shape).map_err(TrainError::Model)?;
     let device = device::open(&settings.device)?;
     // What the file does not have is drawn, and drawn again as it was.
     device.seed(seed(config.training.seed, Stream::Weights, 0, 0));
-    let model = <ActiveModel as Model>::init(&parts, &device);
+    let model = <Vqa as Model>::init(&parts, &device);
     let (model, report) =
         load_part(&file, PublishedPart::Xvlm, model).map_err(|error| match error {
             LoadError::NoSuchPart(error) => Failure::Part(error),
@@ -95,8 +103,19 @@ fn import(path: &Path, to: &Path, settings: Settings, json: bool) -> Result<(), 
             path: path.to_owned(),
         });
     }
-    write_safetensors(to, &export_part(PublishedPart::Xvlm, &model)?)?;
-    Ok(())
+    write(to, &export_part(PublishedPart::Xvlm, &model)?)
+}
+
+/// Writes a file of weights; that it cannot be written says nothing of weights that were read.
+fn write(to: &Path, tensors: &BTreeMap<String, TensorBytes>) -> Result<(), Failure> {
+    write_safetensors(to, tensors).map_err(|error| match error.fault {
+        Fault::Io(source) => Failure::Write {
+            path: error.path,
+            source,
+        },
+        Fault::NotAFile => Failure::NotAFile { path: error.path },
+        _ => Failure::Weights(error),
+    })
 }
 
 fn as_json(report: &Report) -> serde_json::Value {

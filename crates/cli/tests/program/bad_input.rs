@@ -275,3 +275,54 @@ fn output_that_is_lost_and_input_without_end() {
 fn no_run_yet() {
     Place::new().fails(5, &["no run under runs/", "aoa train"], &["eval"]);
 }
+
+/// A terminal would obey these: a colour, an erased screen, an end of the text, a text that runs backwards.
+const OBEYED: [&str; 5] = ["\x1b[31m", "\u{9b}2J", "\x07", "\u{202e}", "\r"];
+
+#[test]
+fn foreign_text_cannot_command_a_terminal() {
+    let place = Place::new();
+    let config = format!("[training]\nbatch_size = '{}'\n", OBEYED.concat());
+    place.file("odd.toml", &config);
+    let odd = OBEYED.concat() + ".toml";
+    place.file(&odd, "[training]\nbatch_size = 'many'\n");
+    let name = OBEYED.concat();
+    for args in [
+        &["plan", "--config", "odd.toml"][..],
+        &["plan", "--config", &odd],
+        &["plan", "--preset", &name],
+        &["plan", &name],
+        &["ask", &name, "--image", &name],
+        &["presets", "show", &name],
+        &["presets", "import", &odd],
+        &["eval", &name],
+        &["weights", "inspect", &name],
+        &[
+            "config",
+            "show",
+            "--preset",
+            "cpu",
+            "--set",
+            "dataset.root=\"a\\u001b\\u202e\"",
+        ],
+        &[
+            "config",
+            "show",
+            "--json",
+            "--preset",
+            "cpu",
+            "--set",
+            "dataset.root=\"a\\u009b\\u202e\"",
+        ],
+    ] {
+        let outcome = place.run(args);
+        // A file's own text is for programs.
+        let shown = match args[..2] {
+            ["config", _] if !args.contains(&"--json") => outcome.stderr.clone(),
+            _ => outcome.stdout.clone() + &outcome.stderr,
+        };
+        for obeyed in OBEYED {
+            assert!(!shown.contains(obeyed), "{args:?} {obeyed:?}: {shown:?}");
+        }
+    }
+}

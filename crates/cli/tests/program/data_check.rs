@@ -370,7 +370,7 @@ fn odd_images_are_counted_and_named_and_used() {
         ("train-1.png", "half_eoi.jpg"),
         ("train-2.png", "no_eoi.jpg"),
         ("validation-0.png", "no_eoi.jpg"),
-        ("test-1.png", "stray_bytes_before_the_end.jpg"),
+        ("test-1.png", "stray_bytes_between_segments.jpg"),
     ] {
         let image = place.path().join("ds/images").join(image);
         fs::copy(cases.join(case), image).expect("an image");
@@ -432,6 +432,10 @@ fn pipes_and_devices_are_refused_wherever_a_file_is_read() {
                 "data", "export", "--preset", "cpu", "--format", "folder", "--count", "4", "--to",
                 "ds",
             ]);
+            // Where there are features, this model does not look at images.
+            if file.starts_with("images") {
+                fs::remove_dir_all(place.path().join("ds/features")).expect("features");
+            }
             let path = place.path().join("ds").join(file);
             fs::remove_file(&path).expect("a file");
             if device {

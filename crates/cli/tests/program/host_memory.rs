@@ -111,11 +111,17 @@ fn the_queue_counts() {
 /// Runs the program with a limit of its address space in kB.
 #[cfg(unix)]
 fn limited(place: &Place, kilobytes: u64, args: &[&str]) -> Outcome {
+    within(place, &format!("ulimit -v {kilobytes}"), args)
+}
+
+/// Runs the program after a command of the shell.
+#[cfg(unix)]
+fn within(place: &Place, limit: &str, args: &[&str]) -> Outcome {
     let program = place.command(args);
     let mut shell = Command::new("sh");
     shell
         .arg("-c")
-        .arg(format!("ulimit -v {kilobytes} && exec \"$0\" \"$@\""))
+        .arg(format!("{limit} && exec \"$0\" \"$@\""))
         .arg(program.get_program())
         .args(program.get_args())
         .envs(
@@ -162,4 +168,56 @@ fn little_address_space_is_an_error_and_no_crash() {
             }
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_higher_limit_leaves_more() {
+    let place = Place::new();
+    for limit in ["ulimit -v", "ulimit -d"] {
+        let mut least = [0, 0];
+        // Around the gibibyte that the allocator reserves where nothing limits it.
+        for kilobytes in [
+            300_000, 600_000, 900_000, 1_000_000, 1_050_000, 1_100_000, 1_150_000, 1_200_000,
+            1_400_000, 2_000_000, 3_000_000,
+        ] {
+            let limit = format!("{limit} {kilobytes}");
+            let probed = json(&within(&place, &limit, &["probe", "--json"]));
+            let plan = [&["plan", "--json"], SMALL].concat();
+            let planned = json(&within(&place, &limit, &plan));
+            let usable = number(&probed["host"]["usable_memory"], "value");
+            let budget = number(&planned, "budget_bytes");
+            assert!(
+                usable > least[0] && budget > least[1],
+                "{limit}: {usable}, {budget}"
+            );
+            assert!(usable < kilobytes * 1024, "{limit}: {usable}");
+            least = [usable, budget];
+        }
+    }
+}
+
+/// Runs that were measured to map twice their live bytes.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_limit_leaves_can_be_had() {
+    let wide = [SMALL, &["--set", "model.num_hid=512"]].concat();
+    let mut fitting = 0;
+    for kilobytes in [500_000, 600_000, 700_000, 1_300_000] {
+        let place = Place::new();
+        let plan = limited(
+            &place,
+            kilobytes,
+            &[&["plan", "--json"], &wide[..]].concat(),
+        );
+        let answer = json(&plan);
+        let origin = answer["budget_origin"].as_str().expect("an origin");
+        assert!(origin.contains("under `ulimit -v`"), "{origin}");
+        if answer["fits"] == true {
+            fitting += 1;
+            let run = limited(&place, kilobytes, &[&["train"], &wide[..]].concat());
+            assert_eq!(run.code, Some(0), "{kilobytes} kB: {run:?}");
+        }
+    }
+    assert!(fitting > 1, "the limits are too low to tell");
 }

@@ -36,7 +36,29 @@ fn a_preset_out_of_yaml() {
     assert_eq!(report.stdout.lines().count(), 4, "{}", report.stdout);
     let written = fs::read_to_string(place.path().join("mine.toml")).expect("the preset");
     assert_eq!(written, out.stdout);
-    place.ok(&["config", "show", "--preset", "./mine.toml"]);
+    let device = |preset: &str| {
+        let shown = place.ok(&["config", "show", "--preset", preset]);
+        shown.stdout.contains("min_device_memory = \"\"")
+    };
+    assert!(device("./mine.toml"), "for machines without GPU");
+    assert!(out.stderr.contains("--vram 24GiB"), "{}", out.stderr);
+    let card = [
+        "presets",
+        "import",
+        "theirs.yaml",
+        "--vram",
+        "24GiB",
+        "--to",
+        "card.toml",
+    ];
+    let imported = place.ok(&card);
+    assert!(!imported.stderr.contains("--vram"), "{}", imported.stderr);
+    assert!(!device("./card.toml"), "for a GPU");
+    let written = fs::read_to_string(place.path().join("card.toml")).expect("the preset");
+    assert!(
+        written.contains("min_device_memory = \"24GiB\""),
+        "{written}"
+    );
 
     place.fails(2, &["mine.toml exists", "--force"], &to);
     let again = place.ok(&[&to[..], &["--force", "--json"]].concat());

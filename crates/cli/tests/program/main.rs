@@ -3,6 +3,8 @@
 mod advice;
 mod bad_input;
 mod cards;
+#[cfg(unix)]
+mod checkpoints;
 mod completions;
 mod data_check;
 mod data_import;
@@ -15,6 +17,8 @@ mod host_memory;
 mod import;
 mod memory;
 mod monitor;
+#[cfg(unix)]
+mod outputs;
 mod plan;
 mod preset_check;
 mod run_directory;

@@ -84,6 +84,25 @@ fn a_budget_that_cannot_be_meant_is_refused_with_the_cure() {
     );
     let planned = place.ok(&with("plan", "1GiB"));
     assert!(!planned.stderr.contains("warning"), "{}", planned.stderr);
+    // Where a size says what a machine has, there is no other machine to mean.
+    for args in [
+        ["presets", "derive", "--vram", "99999TiB"],
+        ["presets", "derive", "--host-memory", "1EiB"],
+        [
+            "plan",
+            "--preset",
+            "cpu",
+            "--set=preset.min_host_memory=\"99999TiB\"",
+        ],
+        [
+            "plan",
+            "--preset",
+            "cpu",
+            "--set=preset.min_device_memory=\"128TiB\"",
+        ],
+    ] {
+        place.fails(2, &[args[3].rsplit('"').nth(1).unwrap_or(args[3])], &args);
+    }
 }
 
 #[test]

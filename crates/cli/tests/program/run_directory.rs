@@ -213,14 +213,10 @@ fn a_run_that_was_killed_while_it_started_can_be_started_and_resumed() {
             place
         };
         let written = &WRITTEN[..killed_after];
-        let begun = written.contains(&"seal.json");
         let place = torso();
-        if begun {
-            place.fails(5, &["already holds a run", "--resume"], &start);
-        } else {
-            place.ok(&start);
-            assert!(checkpoint(&place) == last, "started after {written:?}");
-        }
+        place.ok(&start);
+        assert!(checkpoint(&place) == last, "started after {written:?}");
+        place.fails(5, &["already holds a run", "--resume run"], &start);
         let place = torso();
         if written.contains(&"config.toml") {
             place.ok(&[&resume[..3], &["--dry-run"]].concat());
@@ -243,12 +239,78 @@ fn checkpoint(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
 #[test]
 fn what_somebody_else_put_there_is_not_overwritten() {
     let place = Place::new();
+    // The names that a run writes are those that one left.
+    let set = [
+        "--set",
+        "hardware.parallel_micro_batches=1",
+        "--memory-budget",
+        "8GiB",
+    ];
+    place.ok(&small_training(&set));
+    let names = fs::read_dir(place.path().join("run")).expect("the run");
+    let names = names.map(|entry| entry.expect("an entry").file_name().into_string());
+    let names: Vec<_> = names.map(|name| name.expect("text")).collect();
+    assert!(names.len() > 12, "{names:?}");
+    for name in names.iter().map(String::as_str).chain([".partial-mine"]) {
+        let place = Place::new();
+        let file = place.file(&format!("run/{name}"), "mine");
+        place.file("run/notes.txt", "mine");
+        let says = match name {
+            "seal.json" => "already holds a run",
+            _ => "would overwrite",
+        };
+        place.fails(5, &[says], &small_training(&["--dry-run"]));
+        place.fails(5, &[says], &small_training(&[]));
+        assert_eq!(fs::read(file).expect("it is there"), b"mine", "{name}");
+        let left = fs::read_dir(place.path().join("run")).expect("the folder");
+        assert_eq!(left.count(), 2, "{name}");
+    }
+    let place = Place::new();
     place.file("run/config.toml", "[training]\nlr = 1e-3\n");
-    let start = small_training(&[]);
-    place.fails(5, &["already holds a run"], &start);
+    place.file("run/.lock", "");
     place.fails(5, &["it has no seal.json"], &["train", "--resume", "run"]);
-    let text = fs::read_to_string(place.path().join("run/config.toml")).expect("it is there");
-    assert!(text.starts_with("[training]"));
+    // Anything else may lie there.
+    let place = Place::new();
+    let notes = place.file("run/notes.txt", "mine");
+    place.ok(&small_training(&["--stop-after", "1"]));
+    assert_eq!(fs::read(notes).expect("it is there"), b"mine");
+}
+
+#[test]
+fn a_run_whose_data_fail_before_its_first_step_can_be_started_again() {
+    for (named, left) in [("run", true), ("", false)] {
+        let place = Place::new();
+        let export = "data export --preset cpu --format folder --count 8 --to data";
+        place.ok(&export.split(' ').collect::<Vec<_>>());
+        let image = place.path().join("data/images/train-3.png");
+        let whole = fs::read(&image).expect("an image");
+        let mut broken = whole.clone();
+        // What only a decoder looks at.
+        let middle = broken.len() / 2;
+        broken[middle] ^= 0x55;
+        fs::write(&image, broken).expect("it is broken");
+        let run_dir = format!("logging.run_dir={named}");
+        let more = [
+            "--dataset",
+            "folder",
+            "--data-root",
+            "data",
+            "--stop-after",
+            "1",
+            "--set",
+            "data_loading.preload_data=true",
+            "--set",
+            "model.region_features=false",
+            "--set",
+            &run_dir,
+        ];
+        let start = [&small_training(&[])[..], &more].concat();
+        place.fails(3, &["train-3.png"], &start);
+        let folder = if named.is_empty() { "runs" } else { named };
+        assert_eq!(place.path().join(folder).exists(), left);
+        fs::write(&image, whole).expect("it is repaired");
+        place.ok(&start);
+    }
 }
 
 #[test]
@@ -333,7 +395,7 @@ fn a_dry_run_refuses_what_training_refuses() {
         let _ = fs::remove_dir_all(place.path().join("new"));
     }
     let resumed: &[(&str, &str)] = &[
-        ("nowhere", "it has no config.toml"),
+        ("nowhere", "there is no such folder"),
         ("run", "no usable checkpoint"),
     ];
     fs::remove_file(place.path().join("run/checkpoints/step-00000001/model.bpk"))

@@ -60,7 +60,7 @@ fn a_dry_run_says_how_answers_were_read() {
             PLAIN[0],
             PLAIN[1],
         ]),
-        &["warning: `ds/train.jsonl`: of the lists of answers, 1 are read as votes of annotators"],
+        &["warning: `ds/train.jsonl`: of the lists of answers, 1 is read as votes of annotators"],
     );
     says(
         &lines(&[
@@ -278,7 +278,8 @@ fn questions_without_a_right_answer_are_counted_and_left_out_of_training() {
         assert_eq!(dry.code, Some(0), "{}", dry.stderr);
         let plan: serde_json::Value = serde_json::from_str(&dry.stdout).expect("JSON");
         assert_eq!(plan["training_samples"], 4);
-        let trained = place.ok(&[&["train"], SMALL, FOLDER, &sets].concat());
+        let trained =
+            place.ok(&[&["train"], SMALL, FOLDER, &sets, &["--stop-after", "1"]].concat());
         for outcome in [dry, trained] {
             assert!(outcome.stderr.contains(warning), "{}", outcome.stderr);
         }

@@ -10,8 +10,8 @@ use super::{
     single,
 };
 use crate::{
-    Config, Problem,
-    error::{ConfigErrors, Report},
+    config::Config,
+    error::{ConfigErrors, Problem, Report},
     layer, presets,
     resolve::{Layers, resolve_with_values},
     source::Source,

@@ -10,13 +10,15 @@ use super::{
     order,
 };
 use crate::{
-    Family, KeyPath, LearningRates, count,
+    accumulation::ACCUMULATION,
+    count::count,
     error::excerpt,
     render,
     resume::decides_the_result,
-    rules::ACCUMULATION,
     schema::{self, Key},
+    sections::{Family, LearningRates},
     suggest,
+    values::KeyPath,
 };
 
 const FAMILY: &str = "family.name";

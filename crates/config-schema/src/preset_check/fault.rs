@@ -6,10 +6,12 @@ use bytesize::ByteSize;
 
 use super::Rule;
 use crate::{
-    LearningRates, Problem, count,
+    count::count,
+    error::Problem,
     rules::DOES_NOT_DIVIDE,
-    source::Source,
-    warning::{StatedKey, Warning},
+    sections::LearningRates,
+    source::{Source, StatedKey},
+    warning::Warning,
 };
 
 /// What is wrong, with the values that show it.

@@ -3,7 +3,11 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    Config, Origin, layer::Place, render, resolve::Values, source::Source, warning::StatedKey,
+    config::Config,
+    layer::Place,
+    render,
+    source::{Origin, Source, StatedKey},
+    stack::Values,
 };
 
 /// What training with a preset asks for, as far as the caller knows.

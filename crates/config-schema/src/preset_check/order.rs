@@ -10,7 +10,7 @@ use super::{
     findings::Findings,
     members::{Member, Presets},
 };
-use crate::{Config, Preload};
+use crate::{config::Config, values::Preload};
 
 const MEMORY: &str = "preset.min_device_memory";
 

@@ -202,7 +202,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{Layers, Resolved, compare, keys, preset_summaries, presets, resolve};
+    use crate::{
+        compare, preset_summaries, presets,
+        resolve::{Layers, Resolved, resolve},
+        schema::keys,
+    };
 
     #[test]
     fn every_row_is_of_a_key() {

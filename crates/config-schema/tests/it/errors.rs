@@ -602,3 +602,32 @@ fn all_errors_at_once_layer_by_layer() {
         ]
     );
 }
+
+/// A variable that was meant to be read is not left out in silence.
+#[test]
+fn variables_without_the_two_underscores() {
+    for (name, meant) in [
+        ("AOA_TRAINING_LR", "AOA_TRAINING__LR"),
+        (
+            "AOA_DATA_LOADING_PRELOAD_DATA",
+            "AOA_DATA_LOADING__PRELOAD_DATA",
+        ),
+        ("AOA_TRAINING_BACH_SIZE", "AOA_TRAINING__BATCH_SIZE"),
+        ("AOA_training_seed", "AOA_TRAINING__SEED"),
+    ] {
+        let layers = Layers {
+            environment: vec![(name.to_owned(), "1".to_owned())],
+            ..Layers::preset("cpu")
+        };
+        let error = &refused(&layers).errors[0];
+        assert_eq!(error.message(), format!("unknown key `{name}`"));
+        let help = error.help.as_deref().unwrap_or_default();
+        assert!(
+            help.starts_with(&format!("did you mean {meant}?")),
+            "{help}"
+        );
+    }
+    let names = ["AOA_HOME", "AOA_TRAINING__LR", "HOME"];
+    let variables = names.map(|name| (name.to_owned(), String::new()));
+    assert_eq!(config_schema::unread_variables(&variables), ["AOA_HOME"]);
+}

@@ -81,7 +81,7 @@ mod tests {
             one.sentence(),
             "has no end marker; has 3 stray bytes before the end marker"
         );
-        let several = (2..6).map(|number| image(number, &[end.clone()]));
+        let several = (2..6).map(|number| image(number, std::slice::from_ref(&end)));
         let warnings = OddImage::warnings(&[vec![one], several.collect()].concat());
         assert_eq!(
             warnings,

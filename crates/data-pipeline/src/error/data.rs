@@ -8,6 +8,9 @@ use crate::counted::counted;
 use crate::image::ImageError;
 use crate::inputs::RegionShape;
 
+/// What [`DataError::NotOneALine`] finds in a last line that was not written whole.
+pub(crate) const CUT: &str = "the start of an object, and the end of the file";
+
 /// What [`DataError::NotOneALine`] finds where a file is one JSON array.
 pub(crate) const ARRAY: &str = "the start of a JSON array";
 
@@ -347,6 +350,8 @@ pub enum DataError {
         faults: Faults,
         /// How many files were looked at.
         files: usize,
+        /// Whether a run began before, which leaves out no more samples than it did then.
+        begun: bool,
     },
 
     /// More samples would be left out than may be.

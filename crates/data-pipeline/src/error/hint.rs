@@ -1,4 +1,6 @@
-use super::{ARRAY, DataError};
+use file_kind::quoted;
+
+use super::{ARRAY, CUT, DataError};
 
 /// Cures of several errors that are named.
 const MOST_HINTS: usize = 3;
@@ -37,20 +39,17 @@ impl DataError {
                 Some("`xvlm.vocabulary` names a `vocab.txt` or `tokenizer.json`".to_owned())
             }
             Self::Occupied { .. } => Some("name a new folder, or an empty one".to_owned()),
-            Self::BadFiles { .. } => Some(
+            Self::BadFiles { begun: false, .. } => Some(
                 "repair these files, or remove their lines; `aoa data check` lists all that are broken, with the cure of \
                  each; `dataset.on_bad_sample = \"skip\"` leaves their samples out"
                     .to_owned(),
             ),
-            Self::Several { errors, .. } => {
-                let mut hints = vec!["`aoa data check` lists all of them".to_owned()];
-                for hint in errors.iter().filter_map(Self::hint) {
-                    if hints.len() <= MOST_HINTS && !hints.contains(&hint) {
-                        hints.push(hint);
-                    }
-                }
-                Some(hints.join("; "))
-            }
+            Self::Several { errors, .. } => Some(hints(errors)),
+            Self::BadFiles { begun: true, .. } => Some(
+                "put these files back as they were: a run that goes on leaves out only the samples that it left out when it \
+                 began; a new run with `dataset.on_bad_sample = \"skip\"` does without them"
+                    .to_owned(),
+            ),
             Self::TooManyBad { limit, .. } => Some(format!(
                 "`dataset.max_bad_fraction = {limit}` allows no more: repair the files, or raise it; `aoa data check` lists \
                  all of them"
@@ -74,24 +73,6 @@ impl DataError {
                  from the data set"
                     .to_owned(),
             ),
-            Self::NotUtf8 { path, .. } => Some(format!(
-                "convert the file; if it is Chinese in GBK: `iconv -f GB18030 -t UTF-8 {} > NEW_FILE`",
-                path.display()
-            )),
-            Self::OtherEncoding { path, encoding } => Some(format!(
-                "convert the file: `iconv -f {encoding} -t UTF-8 {} > NEW_FILE`",
-                path.display()
-            )),
-            Self::Foreign { kind, .. } => kind.cure().map(str::to_owned),
-            Self::ZeroBytes { .. } => Some("copy or download the file again".to_owned()),
-            Self::NotOneALine { found: ARRAY, path, .. } => Some(format!(
-                "write each element on a line of its own: `jq -c '.[]' {} > NEW_FILE`",
-                path.display()
-            )),
-            Self::NotOneALine { path, .. } => Some(format!(
-                "write each object on a line of its own: `jq -c . {} > NEW_FILE`",
-                path.display()
-            )),
             Self::NoAnswers { .. } => {
                 Some("give each question of the split `answers`, or choose another split".to_owned())
             }
@@ -111,7 +92,49 @@ impl DataError {
             Self::Pip { .. } => Some(
                 "check that this Python has pip and that pip reaches a package index".to_owned(),
             ),
+            _ => self.hint_on_text(),
+        }
+    }
+
+    /// What to do about the encoding or the layout of a text file.
+    fn hint_on_text(&self) -> Option<String> {
+        match self {
+            Self::NotUtf8 { path, .. } => Some(format!(
+                "convert the file; if it is Chinese in GBK: `iconv -f GB18030 -t UTF-8 {} > NEW_FILE`",
+                quoted(path)
+            )),
+            Self::OtherEncoding { path, encoding } => Some(format!(
+                "convert the file: `iconv -f {encoding} -t UTF-8 {} > NEW_FILE`",
+                quoted(path)
+            )),
+            Self::Foreign { kind, .. } => kind.cure().map(str::to_owned),
+            Self::ZeroBytes { .. } => Some("copy or download the file again".to_owned()),
+            Self::NotOneALine {
+                found: ARRAY, path, ..
+            } => Some(format!(
+                "write each element on a line of its own: `jq -c '.[]' {} > NEW_FILE`",
+                quoted(path)
+            )),
+            Self::NotOneALine { found: CUT, .. } => Some(
+                "the file was cut off there: copy or download it again, or remove its last line"
+                    .to_owned(),
+            ),
+            Self::NotOneALine { path, .. } => Some(format!(
+                "write each object on a line of its own: `jq -c . {} > NEW_FILE`",
+                quoted(path)
+            )),
             _ => None,
         }
     }
+}
+
+/// The cures of several errors, each once, as many as can be taken in.
+fn hints(errors: &[DataError]) -> String {
+    let mut hints = vec!["`aoa data check` lists all of them".to_owned()];
+    for hint in errors.iter().filter_map(DataError::hint) {
+        if hints.len() <= MOST_HINTS && !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    hints.join("; ")
 }

@@ -5,6 +5,6 @@ mod hint;
 mod place;
 mod several;
 
-pub(crate) use data::ARRAY;
 pub use data::DataError;
+pub(crate) use data::{ARRAY, CUT};
 pub(crate) use several::Errors;

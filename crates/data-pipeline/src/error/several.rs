@@ -22,7 +22,9 @@ impl Errors {
     pub(crate) fn add(&mut self, error: DataError) {
         match error {
             DataError::Several { errors, more } => {
-                errors.into_iter().for_each(|error| self.add(error));
+                for error in errors {
+                    self.add(error);
+                }
                 self.more += more;
             }
             error if self.kept.len() < MOST_KEPT => self.kept.push(error),
@@ -56,6 +58,10 @@ impl DataError {
     ///
     /// # Errors
     /// The only error; [`DataError::Several`] where there are more.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "without an error there is every part"
+    )]
     pub fn all<T, const N: usize>(parts: [Result<T, Self>; N]) -> Result<[T; N], Self> {
         let mut errors = Errors::default();
         let whole = parts.map(|part| part.map_err(|error| errors.add(error)).ok());

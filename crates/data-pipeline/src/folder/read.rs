@@ -9,7 +9,7 @@ use super::manifest::{LineReading, Manifest};
 use super::{Layout, NAME, features};
 use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
 use crate::check::{Fault, Faults};
-use crate::error::{ARRAY, DataError, Errors};
+use crate::error::{ARRAY, CUT, DataError, Errors};
 use crate::files;
 use crate::inputs::{Inputs, RegionShape, most_tokens};
 use crate::json::Json;
@@ -315,6 +315,7 @@ fn regions(layout: &Layout, images: &[String]) -> Result<Option<RegionShape>, Da
     Err(DataError::BadFiles {
         faults: Faults(faults),
         files,
+        begun: false,
     })
 }
 
@@ -379,6 +380,9 @@ impl Place<'_> {
 
     fn parse(&self, text: &str) -> Result<Line, DataError> {
         let json = Json::parse(text).map_err(|error| self.not_a_line(text, &error))?;
+        if json.elements().is_some() {
+            return Err(self.not_one(ARRAY));
+        }
         let line = Line::read(json).map_err(|problem| problem.on_line(self.path, self.number))?;
         if line.question.trim().is_empty() {
             return Err(self.unexpected("a question that is not blank", text));
@@ -395,6 +399,7 @@ impl Place<'_> {
     fn not_a_line(&self, text: &str, error: &serde_json::Error) -> DataError {
         let found = match text.trim_start().chars().next() {
             Some('[') => ARRAY,
+            Some('{') if error.is_eof() && self.is_last() => CUT,
             Some('{') if error.is_eof() => OPEN_OBJECT,
             // The parser has no category of its own for this.
             Some('{') if error.to_string().starts_with("trailing characters") => {
@@ -402,10 +407,22 @@ impl Place<'_> {
             }
             _ => return DataError::json_line(self.path, self.number, error),
         };
+        self.not_one(found)
+    }
+
+    fn not_one(&self, found: &'static str) -> DataError {
         DataError::NotOneALine {
             path: self.path.to_owned(),
             line: self.number,
             found,
         }
+    }
+
+    /// Whether nothing but blank lines follows.
+    fn is_last(&self) -> bool {
+        files::lines(self.path).is_ok_and(|lines| {
+            let mut rest = lines.skip(self.number);
+            rest.all(|line| line.is_ok_and(|(_, text)| text.trim().is_empty()))
+        })
     }
 }

@@ -1,4 +1,3 @@
-use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use super::orientation::{ExifOrientation, Orientation};
 use super::warning::ImageWarning;
 use super::{bmp, gif, jpeg, png, tiff, webp};
 use crate::error::DataError;
+use crate::files;
 
 /// Bytes of a file's beginning and of its end that are read first: most headers are shorter.
 const PART: u64 = 16 << 10;
@@ -81,13 +81,7 @@ impl ImageHeader {
             image: path.display().to_string(),
             source,
         };
-        // Opening a pipe would wait for a writer.
-        if !fs::metadata(path).map_err(io)?.is_file() {
-            return Err(DataError::NotAFile {
-                path: path.to_owned(),
-            });
-        }
-        let mut file = File::open(path).map_err(io)?;
+        let mut file = files::open(path)?;
         let mut bytes = Vec::new();
         (&mut file).take(PART).read_to_end(&mut bytes).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();

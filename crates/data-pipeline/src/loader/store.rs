@@ -133,6 +133,7 @@ impl Reading<'_> {
         DataError::BadFiles {
             faults: Faults(faults),
             files,
+            begun: false,
         }
     }
 

@@ -308,7 +308,11 @@ fn all_faults_are_named_at_once() {
     );
 
     // A file of another form has one fault, not one a line.
-    for text in [format!("[\n{good},\n{good}\n]"), good.replace(", ", ",\n")] {
+    for text in [
+        "[]".to_owned(),
+        format!("[\n{good},\n{good}\n]"),
+        good.replace(", ", ",\n"),
+    ] {
         fs::write(root.path().join("test.jsonl"), text).expect("a file");
         let error = Folder::open(root.path(), Split::Test, HOLD_OUT).expect_err("another form");
         let other = error

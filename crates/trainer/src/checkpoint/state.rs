@@ -53,9 +53,24 @@ pub struct Best {
 }
 
 /// What the configuration and the data decide: equal in equal runs.
+#[derive(Debug)]
+pub(super) struct Position {
+    /// Steps taken.
+    pub(super) step: usize,
+    /// The best evaluation so far.
+    pub(super) best: Option<Best>,
+    epoch: usize,
+    step_in_epoch: usize,
+    window: Sums,
+    validation_due: bool,
+    /// What was measured, where it stands in the same file.
+    pub(super) earlier: Option<Measured>,
+}
+
+/// [`Position`] in [`FORMAT`].
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Position {
+struct Current {
     format: u32,
     step: usize,
     epoch: usize,
@@ -67,9 +82,9 @@ struct Position {
 }
 
 /// What was measured: times and memory are never the same twice.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Measured {
+pub(super) struct Measured {
     train_seconds: f64,
     micro_batches: MicroBatches,
 }
@@ -122,7 +137,7 @@ impl RunState {
 
     /// The part that is equal in equal runs.
     pub(super) fn position(&self) -> Vec<u8> {
-        json(&Position {
+        json(&Current {
             format: FORMAT,
             step: self.step,
             epoch: self.epoch,
@@ -145,35 +160,12 @@ impl RunState {
         })
     }
 
-    /// Puts both parts together; the error says what is wrong with one of them.
-    pub(super) fn read(
-        position: &[u8],
-        measured: impl FnOnce() -> Result<Vec<u8>, String>,
-    ) -> Result<Self, String> {
-        let Format { format } = parse(position)?;
-        if format == FORMAT_OF_ONE_FILE {
-            let state: OneFile = parse(position)?;
-            return Ok(Self {
-                step: state.step,
-                epoch: state.epoch,
-                step_in_epoch: state.step_in_epoch,
-                window: Sums::default(),
-                train_seconds: state.train_seconds,
-                micro_batches: state.micro_batches,
-                best: state.best,
-                validation_due: false,
-            });
-        }
-        if format != FORMAT {
-            return Err(format!(
-                "it has format {format}, and this program reads formats {FORMAT_OF_ONE_FILE} and {FORMAT}"
-            ));
-        }
-        let position: Position = parse(position)?;
-        let Checked { measured, crc32 } = parse(&measured()?)?;
-        if checksum(&measured) != crc32 {
-            return Err("the checksum of what was measured does not match".to_owned());
-        }
+    /// Puts both parts together; the error says what is wrong with what was measured.
+    pub(super) fn of(position: Position, measured: &[u8]) -> Result<Self, String> {
+        let measured = match position.earlier {
+            Some(measured) => measured,
+            None => Checked::parse(measured)?,
+        };
         Ok(Self {
             step: position.step,
             epoch: position.epoch,
@@ -185,14 +177,54 @@ impl RunState {
             validation_due: position.validation_due,
         })
     }
+}
 
-    /// The best evaluation of a state, without what was measured.
-    pub(super) fn best_of(position: &[u8]) -> Option<Best> {
-        #[derive(Deserialize)]
-        struct Part {
-            best: Option<Best>,
+impl Checked {
+    fn parse(text: &[u8]) -> Result<Measured, String> {
+        let Self { measured, crc32 } = parse(text)?;
+        if checksum(&measured) != crc32 {
+            return Err("the checksum of what was measured does not match".to_owned());
         }
-        parse::<Part>(position).ok()?.best
+        Ok(measured)
+    }
+}
+
+impl Position {
+    /// Reads the state of a checkpoint; the error says what is wrong with it.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
+        let Format { format } = parse(text)?;
+        match format {
+            FORMAT => {
+                let state: Current = parse(text)?;
+                Ok(Self {
+                    step: state.step,
+                    best: state.best,
+                    epoch: state.epoch,
+                    step_in_epoch: state.step_in_epoch,
+                    window: state.window,
+                    validation_due: state.validation_due,
+                    earlier: None,
+                })
+            }
+            FORMAT_OF_ONE_FILE => {
+                let state: OneFile = parse(text)?;
+                Ok(Self {
+                    step: state.step,
+                    best: state.best,
+                    epoch: state.epoch,
+                    step_in_epoch: state.step_in_epoch,
+                    window: Sums::default(),
+                    validation_due: false,
+                    earlier: Some(Measured {
+                        train_seconds: state.train_seconds,
+                        micro_batches: state.micro_batches,
+                    }),
+                })
+            }
+            _ => Err(format!(
+                "it has format {format}, and this program reads formats {FORMAT_OF_ONE_FILE} and {FORMAT}"
+            )),
+        }
     }
 }
 
@@ -241,22 +273,26 @@ mod tests {
         }
     }
 
+    /// The state of two texts.
+    fn read(position: &[u8], measured: &[u8]) -> Result<RunState, String> {
+        RunState::of(Position::parse(position)?, measured)
+    }
+
     #[test]
     fn a_state_comes_back_to_the_bit_and_what_was_measured_stays_apart() {
         let state = state();
-        let back = RunState::read(&state.position(), || Ok(state.measured()));
+        let back = read(&state.position(), &state.measured());
         assert_eq!(back.as_ref(), Ok(&state));
         let slower = RunState {
             train_seconds: 9.0,
             ..state.clone()
         };
         assert_eq!(slower.position(), state.position());
-        assert_eq!(RunState::best_of(&state.position()), state.best);
         let due = RunState {
             validation_due: true,
             ..state
         };
-        let back = RunState::read(&due.position(), || Ok(due.measured()));
+        let back = read(&due.position(), &due.measured());
         assert_eq!(back, Ok(due));
     }
 
@@ -265,10 +301,10 @@ mod tests {
         let state = state();
         let text = |bytes| String::from_utf8(bytes).expect("JSON");
         let changed = text(state.measured()).replacen("0.3", "0.4", 1);
-        let error = RunState::read(&state.position(), || Ok(changed.into_bytes()));
+        let error = read(&state.position(), changed.as_bytes());
         assert!(error.is_err_and(|error| error.contains("checksum")));
         let other = text(state.position()).replacen("\"format\": 3", "\"format\": 9", 1);
-        let error = RunState::read(other.as_bytes(), || Ok(state.measured()));
+        let error = read(other.as_bytes(), &state.measured());
         assert!(error.is_err_and(|error| error.contains("format 9")));
     }
 
@@ -280,8 +316,7 @@ mod tests {
             r#"{{"format": 2, "step": 7, "epoch": 0, "step_in_epoch": 0, "train_seconds": 1.5, "metrics_bytes": 10,
                 "memory_bytes": 20, "micro_batches": {sizes}, "best": null}}"#
         );
-        let nothing = || Err("nothing else is read".to_owned());
-        let back = RunState::read(text.as_bytes(), nothing).expect("it is read");
+        let back = read(text.as_bytes(), b"").expect("it is read");
         assert_eq!((back.step, back.train_seconds), (7, 1.5));
         assert_eq!(back.micro_batches, state.micro_batches);
     }

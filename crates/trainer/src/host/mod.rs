@@ -4,7 +4,9 @@
 //! both are one memory and share a budget.
 
 mod data;
+mod needs;
 mod plan;
 
 pub use data::{Counted, Data};
-pub use plan::{HostBudget, HostNeeds, HostPlan, HostRefusal};
+pub use needs::HostNeeds;
+pub use plan::{HostBudget, HostPlan, HostRefusal};

@@ -6,9 +6,6 @@ use serde::Serialize;
 
 use super::{CardSample, Usage};
 
-/// Name of the file.
-pub const MEMORY: &str = "memory.jsonl";
-
 /// Memory between two reports: a line of `memory.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MemorySample {

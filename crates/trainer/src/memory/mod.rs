@@ -27,7 +27,7 @@ pub(crate) use device_sync::{ensure_gradients, ensure_weights};
 pub(crate) use failure::catch_failure;
 pub use failure::{DeviceFailure, OutOfMemory};
 pub use fault_injector::FaultInjector;
-pub use log::{MEMORY, MemorySample};
+pub use log::MemorySample;
 pub use meter::{HostMeter, Meter, PoolMeter, Usage};
 pub use phase::{Phase, Point};
 pub(crate) use watch::{Peaks, Watch};

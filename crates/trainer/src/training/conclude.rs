@@ -109,10 +109,7 @@ impl<M: Model> Trainer<'_, M> {
     }
 
     fn load_best(&mut self, model: M) -> Result<M, TrainError> {
-        let (best, rejected) = self.checkpoints.best();
-        let Some(best) = best else {
-            return Err(TrainError::no_checkpoint(self.run.run_dir, rejected));
-        };
+        let (best, rejected) = self.checkpoints.best()?;
         self.reporter.warn_of(rejected)?;
         let model = best.load_model(model)?;
         self.memory.watch.note(Phase::Storage);

@@ -1,17 +1,16 @@
 //! A run that has nothing left to do.
 
-use std::fs;
-
 use super::run::Run;
 use crate::checkpoint::Checkpoints;
 use crate::dataset::Dataset;
 use crate::event::Summary;
-use crate::run_dir::SUMMARY;
+use crate::run_dir::read;
+use crate::run_files::SUMMARY;
 use crate::steps::Steps;
 
 /// The result of an earlier part of the run. A file that cannot be read is as none: all in it can be had again.
 pub(super) fn earlier(run: &Run) -> Option<Summary> {
-    let text = fs::read(run.run_dir.join(SUMMARY)).ok()?;
+    let text = read(&run.run_dir.join(SUMMARY)).ok()?;
     serde_json::from_slice(&text).ok()
 }
 

@@ -1,6 +1,5 @@
 //! What is wrong with a run before it begins.
 
-use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
@@ -10,7 +9,8 @@ use super::told::{last_step, newest_checkpoint};
 use crate::dataset::Dataset;
 use crate::device;
 use crate::error::TrainError;
-use crate::run_dir::{METRICS, check_run_dir, has_begun, require_same_data};
+use crate::run_dir::{check_run_dir, has_begun, read_log, require_same_data};
+use crate::run_files::METRICS;
 
 /// Checks that a run could begin, or go on, on a device and in a run directory, and changes nothing. [`train`](super::train)
 /// fails for the same reasons.
@@ -30,7 +30,7 @@ pub fn preflight(
     check_run_dir(run_dir, resume)?;
     if resume && has_begun(run_dir) {
         require_same_data(run_dir, dataset)?;
-        let log = fs::read(run_dir.join(METRICS)).unwrap_or_default();
+        let log = read_log(&run_dir.join(METRICS))?;
         newest_checkpoint(run_dir, last_step(&log, "checkpoint"))?;
     }
     Ok(())

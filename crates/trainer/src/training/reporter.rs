@@ -5,11 +5,9 @@ use crate::checkpoint::Rejected;
 use crate::error::TrainError;
 use crate::event::{Event, Observer, Purpose};
 use crate::json_lines::JsonLines;
-use crate::memory::{MEMORY, MemorySample};
-use crate::run_dir::{METRICS, RunDir};
-
-/// What was told of steps that were taken again, as it was told the first time.
-const UNDONE: &str = "undone.jsonl";
+use crate::memory::MemorySample;
+use crate::run_dir::RunDir;
+use crate::run_files::{MEMORY, METRICS, UNDONE};
 
 /// Passes events on to the observer and to `metrics.jsonl`, and samples of memory to `memory.jsonl`.
 pub(super) struct Reporter<'a> {
@@ -49,11 +47,8 @@ impl<'a> Reporter<'a> {
     }
 
     pub(super) fn warn_of(&mut self, rejected: Vec<Rejected>) -> Result<(), TrainError> {
-        for Rejected { path, reason } in rejected {
-            self.warn(format!(
-                "passed over the checkpoint {}: {reason}",
-                path.display()
-            ))?;
+        for one in rejected {
+            self.warn(format!("passed over the checkpoint {one}"))?;
         }
         Ok(())
     }

@@ -1,7 +1,5 @@
 //! The length of segments where a run leaves it to its budget.
 
-use std::fs;
-
 use data_pipeline::Encoder;
 use model_api::Model;
 
@@ -11,12 +9,11 @@ use crate::durable;
 use crate::error::TrainError;
 use crate::memory::budget;
 use crate::plan::{SegmentChoice, WorstCase, choose_segment};
+use crate::run_dir::read;
+use crate::run_files::SEGMENTS;
 
-/// What was chosen: a run keeps it, since what the machine has to give may be another budget when it is resumed, and the
-/// length of segments changes results to rounding.
-const SEGMENTS: &str = "segments.json";
-
-/// The choice of the run, if it leaves one. A run that is resumed has made it already.
+/// The choice of the run, if it leaves one. A run that is resumed has made it already, and keeps it: what the machine has to give
+/// may be another budget then, and the length of segments changes results to rounding.
 pub(super) fn segments<M: Model>(
     run: &Run,
     encoder: &Encoder,
@@ -29,10 +26,7 @@ pub(super) fn segments<M: Model>(
     let keys = &run.settings.memory_optimization;
     let open = keys.gradient_checkpointing && keys.checkpoint_segment == 0;
     if open && run.resume && path.is_file() {
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(source) => return Err(TrainError::Read { path, source }),
-        };
+        let text = read(&path)?;
         let choice = serde_json::from_slice(&text).map_err(|error| error.to_string());
         let choice = choice.and_then(|choice: SegmentChoice| match choice.checkpoint_segment {
             0 => Err("segments have at least one layer".to_owned()),

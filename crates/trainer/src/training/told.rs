@@ -57,11 +57,9 @@ pub(super) fn newest_checkpoint(
     let (newest, mut rejected) = checkpoints.newest();
     let there = newest.as_ref().map(|newest| newest.state.step);
     if let Some(told) = told.filter(|told| rejected.is_empty() && there < Some(*told)) {
-        rejected.push(Rejected {
-            path: checkpoints.path(told),
-            reason: "it is gone".to_owned(),
-        });
+        rejected.push(Rejected::gone(checkpoints.path(told)));
     }
+    Rejected::require_readable(&rejected)?;
     if newest.is_none() && !rejected.is_empty() {
         return Err(TrainError::no_checkpoint(run_dir, rejected));
     }

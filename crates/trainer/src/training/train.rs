@@ -22,8 +22,9 @@ use crate::run_dir::{
     Blueprint, RunDir, check_run_dir, has_begun, read_blueprint, require_same_data,
     write_fingerprints,
 };
+use crate::run_files::SKIPPED;
 use crate::start;
-use crate::usable::{SKIPPED, Skipped, Usable, usable};
+use crate::usable::{Skipped, Usable, usable};
 
 /// Trains a model from the first step or from the newest whole checkpoint to the last step, or until it is
 /// stopped; then reports the best checkpoint on the test split.
@@ -84,6 +85,7 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
         (model, trainer.start_state()?)
     };
     trainer.checkpoints.prepare()?;
+    trainer.prune(&state)?;
     trainer.report_start(&model, &state)?;
     trainer.report_data(&data)?;
     trainer.report_preloaded()?;

@@ -367,13 +367,22 @@ impl<'a, M: Model> Trainer<'a, M> {
         }
         self.reporter.sync()?;
         let path = self.checkpoints.save(model, optimizers, state)?;
-        self.checkpoints
-            .prune(self.run.settings.checkpoint.keep_last, state.best)?;
+        self.prune(state)?;
         self.memory.watch.note(Phase::Storage);
         self.reporter.report(&Event::Checkpoint {
             step: state.step,
             path,
         })
+    }
+
+    /// Removes checkpoints that the run keeps no longer, and warns where the best one is gone.
+    pub(super) fn prune(&mut self, state: &RunState) -> Result<(), TrainError> {
+        let keep = self.run.settings.checkpoint.keep_last;
+        self.checkpoints.prune(keep, state.step, state.best)?;
+        match self.checkpoints.lost(state.best) {
+            Some(lost) => self.reporter.warn(lost),
+            None => Ok(()),
+        }
     }
 
     /// Saves the steps that were taken when the data failed, and says where the run goes on. Any other error stays as it

@@ -1,9 +1,9 @@
 //! A transformer block on windows.
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
-use burn_frugal::{RowKeys, gelu_linear, project};
+use burn_frugal::{LayerNorm, RowKeys, gelu_linear, project};
 
 use super::attention::WindowAttention;
 use super::config::StageShape;
@@ -40,12 +40,12 @@ impl Block {
             window,
             ..
         } = shape;
-        let norm = LayerNormConfig::new(channels);
+        let norm = || LayerNorm::init(channels, LayerNorm::EPSILON, device);
         Self {
-            norm1: norm.init(device),
+            norm1: norm(),
             attn: WindowAttention::new(channels, heads, window, device),
             drop_path: drop_path_rate,
-            norm2: norm.init(device),
+            norm2: norm(),
             mlp: Mlp::new(channels, device),
             window,
             shift,

@@ -1,9 +1,8 @@
 //! The encoder.
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Tensor};
-use burn_frugal::{Checkpointing, RowKeys, Stack};
+use burn_frugal::{Checkpointing, LayerNorm, RowKeys, Stack};
 
 use super::block::Block;
 use super::config::SwinConfig;
@@ -63,7 +62,7 @@ impl SwinConfig {
         Swin {
             patch_embed: PatchEmbedding::new(self.patch_size, self.embed_dim, device),
             layers: layers.collect(),
-            norm: LayerNormConfig::new(self.channels()).init(device),
+            norm: LayerNorm::init(self.channels(), LayerNorm::EPSILON, device),
             image_size: self.image_size,
             stack: Stack::default(),
         }

@@ -1,10 +1,10 @@
 //! From pixels to cells, and from cells to fewer cells.
 
 use burn::module::Module;
+use burn::nn::Linear;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Tensor};
-use burn_frugal::project;
+use burn_frugal::{LayerNorm, project};
 
 use super::init::dense_without_bias;
 
@@ -21,7 +21,7 @@ impl PatchEmbedding {
             proj: Conv2dConfig::new([3, channels], [patch_size; 2])
                 .with_stride([patch_size; 2])
                 .init(device),
-            norm: LayerNormConfig::new(channels).init(device),
+            norm: LayerNorm::init(channels, LayerNorm::EPSILON, device),
         }
     }
 
@@ -47,7 +47,7 @@ pub struct PatchMerging {
 impl PatchMerging {
     pub(super) fn new(channels: usize, device: &Device) -> Self {
         Self {
-            norm: LayerNormConfig::new(4 * channels).init(device),
+            norm: LayerNorm::init(4 * channels, LayerNorm::EPSILON, device),
             reduction: dense_without_bias(4 * channels, 2 * channels, device),
         }
     }

@@ -10,12 +10,10 @@ use burn::tensor::Shape;
 use rayon::prelude::*;
 
 use crate::ops::dropout::RowDropout;
+use crate::ops::flex::{exp, reduce};
 
 use super::tiles;
 use super::tiles::{Gradients, Inputs, Kernel, at, concatenate, range};
-
-/// Numbers that are summed side by side: as many as the compiler still keeps in vector registers.
-const LANES: usize = 32;
 
 impl Kernel for Flex {
     /// 1 MiB in single precision, about the second-level cache of a core. A block of 8 heads of 64 channels over 2,048
@@ -229,46 +227,4 @@ fn softmax(row: &mut [f32]) {
     for weight in row {
         *weight *= factor;
     }
-}
-
-/// Folds a row, [`LANES`] numbers side by side.
-fn reduce(row: &[f32], start: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
-    let (chunks, rest) = row.as_chunks::<LANES>();
-    let mut lanes = [start; LANES];
-    for chunk in chunks {
-        for (lane, number) in lanes.iter_mut().zip(chunk) {
-            *lane = fold(*lane, *number);
-        }
-    }
-    lanes.iter().chain(rest).copied().fold(start, fold)
-}
-
-/// `e^x` for `x <= 0` in steps that the compiler turns into vector instructions, as it cannot the library's: `2^n e^r` with
-/// `n` whole and `|r| <= ln(2) / 2`, and Taylor's series for `e^r`, whose remainder is below 6e-9.
-fn exp(x: f32) -> f32 {
-    /// The upper bits of ln 2, so few that their product with `n` is exact, and the rest.
-    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-    /// `1 / k!` from `k = 7` down to 0.
-    const SERIES: [f32; 8] = [
-        1.0 / 5040.0,
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-        1.0,
-        1.0,
-    ];
-    /// 1.5 * 2^23: the last bits of its sum with a small whole number are that number.
-    const WHOLE: f32 = 12_582_912.0;
-    /// Exponent of 1 in the bits of a number.
-    const EXPONENT_OF_ONE: f32 = 127.0;
-    /// Below it `e^x` leaves the normal numbers of single precision.
-    const SMALLEST: f32 = -87.0;
-
-    let n = (x * std::f32::consts::LOG2_E).round_ties_even();
-    let r = x - n * LN_2[0] - n * LN_2[1];
-    let series = SERIES.into_iter().fold(0.0, |sum, factor| sum * r + factor);
-    let power = f32::from_bits((n + WHOLE + EXPONENT_OF_ONE).to_bits() << 23);
-    if x < SMALLEST { 0.0 } else { series * power }
 }

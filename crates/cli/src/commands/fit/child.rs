@@ -15,12 +15,12 @@ use trainer::memory::DeviceFailure as Cause;
 use trainer::plan::WorstCase;
 use trainer::{TrainError, device, training_loader, validation_loader};
 
-use crate::ActiveModel;
 use crate::args::FitArgs;
 use crate::commands::host;
-use crate::failure::Failure;
+use crate::failure::{DOES_NOT_FIT, Failure};
 use crate::output;
 use crate::settings::Settings;
+use crate::wiring::Wiring;
 
 /// Exit codes below this one say that something is wrong with arguments, data or device, not with memory.
 const MEMORY_CODES: i32 = 7;
@@ -36,7 +36,7 @@ enum Report {
 }
 
 /// Measures one size and prints what came of it. For the process that was started to do so.
-pub fn measure(
+pub fn measure<W: Wiring>(
     settings: &Settings,
     data: Data,
     worst: &WorstCase,
@@ -48,7 +48,7 @@ pub fn measure(
     // On the CPU what the loaders keep is memory of the device.
     let loaders = match settings.device {
         Device::Cpu => {
-            let host = host::checked::<ActiveModel>(settings, &config, &data)?;
+            let host = host::checked::<W::Model>(settings, &config, &data)?;
             let (dataset, encoder) = (&data.dataset, Arc::new(data.encoder));
             let (train, validation) = (dataset.train.clone(), dataset.validation.clone());
             Some((
@@ -69,7 +69,7 @@ pub fn measure(
         None => 0,
     };
     let device = device::open(&settings.device)?;
-    let taken = take_steps::<ActiveModel>(&config, worst, &device, settings.device_memory);
+    let taken = take_steps::<W::Model>(&config, worst, &device, settings.device_memory);
     drop(loaders);
     output::json(&match taken {
         Ok(steps) => Report::Measured(Measured {
@@ -149,6 +149,7 @@ pub fn started(
 fn end(status: ExitStatus, cause: &Cause, stderr: &str) -> String {
     let meaning = match cause {
         Cause::OutOfMemory(_) => "out of memory",
+        Cause::Other(_) if status.code() == Some(DOES_NOT_FIT.into()) => "out of memory",
         Cause::Poisoned { .. } => "the device failed",
         Cause::Other(_) => "it died",
     };

@@ -5,13 +5,14 @@ use trainer::fit::{Lines, Measured, with_micro_batch};
 use trainer::memory::budget;
 use trainer::plan::{SegmentChoice, WorstCase, plan};
 
-use super::{Answer, Limit, Size, child};
-use crate::ActiveModel;
+use super::answer::{Answer, Limit, Size};
+use super::child;
 use crate::args::FitArgs;
 use crate::commands::plan::origin;
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::Settings;
+use crate::wiring::Wiring;
 
 /// The sizes that were looked at so far.
 pub struct Search<'a> {
@@ -40,21 +41,21 @@ impl<'a> Search<'a> {
     /// # Errors
     ///
     /// When a size cannot be planned, or not measured for another reason than memory.
-    pub fn run(mut self, segments: Option<SegmentChoice>) -> Result<Answer, Failure> {
+    pub fn run<W: Wiring>(mut self, segments: Option<SegmentChoice>) -> Result<Answer, Failure> {
         let config = &self.settings.resolved.config;
         let mut size = config.training.batch_size;
-        let mut first = self.measure(size)?;
+        let mut first = self.measure::<W>(size)?;
         while first.is_none() && size > 1 {
             size /= 2;
-            first = self.measure(size)?;
+            first = self.measure::<W>(size)?;
         }
         let most = self.most();
         let second = match &first {
-            Some(_) if size > 1 => self.measure(1)?,
-            Some(_) if most > 1 => self.measure(2)?,
+            Some(_) if size > 1 => self.measure::<W>(1)?,
+            Some(_) if most > 1 => self.measure::<W>(2)?,
             _ => None,
         };
-        let mut answer = self.answer(first.as_ref(), second.as_ref())?;
+        let mut answer = self.answer::<W>(first.as_ref(), second.as_ref())?;
         if let Some(choice) = &segments
             && !answer.set.is_empty()
         {
@@ -86,9 +87,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn measure(&mut self, micro_batch: usize) -> Result<Option<Measured>, Failure> {
+    fn measure<W: Wiring>(&mut self, micro_batch: usize) -> Result<Option<Measured>, Failure> {
         let config = with_micro_batch(&self.settings.resolved.config, micro_batch);
-        let plan_peak_bytes = plan::<ActiveModel>(&config, self.worst)?.peak_bytes;
+        let plan_peak_bytes = plan::<W::Model>(&config, self.worst)?.peak_bytes;
         if let Some(device_bytes) = self.settings.device_memory
             && plan_peak_bytes > device_bytes
         {
@@ -124,7 +125,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn answer(
+    fn answer<W: Wiring>(
         self,
         first: Option<&Measured>,
         second: Option<&Measured>,
@@ -158,7 +159,7 @@ impl<'a> Search<'a> {
             _ => 0,
         });
         let effective_batch = config.effective_batch();
-        let plan_peak_bytes = plan::<ActiveModel>(config, self.worst)?.peak_bytes;
+        let plan_peak_bytes = plan::<W::Model>(config, self.worst)?.peak_bytes;
         Ok(Answer {
             preset: self.settings.resolved.preset.clone(),
             device: self.settings.device.to_string(),

@@ -1,9 +1,9 @@
 //! The answer for a person.
 
-use super::{Answer, Limit, Size};
-use crate::commands::plan::size as bytes;
+use super::answer::{Answer, Limit, Size};
+use crate::figures::segments;
+use crate::figures::size as bytes;
 use crate::output;
-use crate::progress::segments;
 
 pub fn show(answer: &Answer) {
     output::line(format!(

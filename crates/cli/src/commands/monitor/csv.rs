@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::Timed;
+use super::timed::Timed;
 use crate::failure::Failure;
 
 const HEADER: &str = "seconds,index,name,uuid,lost,memory_used_bytes,memory_total_bytes,gpu_percent,memory_percent,\
@@ -33,21 +33,31 @@ impl CsvFile {
                 path: path.to_owned(),
                 file,
             })
-            .map_err(|source| Failure::File {
-                path: path.to_owned(),
-                source,
+            .map_err(|source| match source.kind() {
+                // What is there is not what this program wrote.
+                io::ErrorKind::InvalidData => Failure::File {
+                    path: path.to_owned(),
+                    source,
+                },
+                _ => Failure::Write {
+                    path: path.to_owned(),
+                    source,
+                },
             })
     }
 
-    /// Appends a row for each sample, all in one write.
+    /// Appends a row for each sample, or nothing.
     pub fn append<'a>(&mut self, samples: impl Iterator<Item = Timed<'a>>) -> Result<(), Failure> {
         let rows: String = samples.map(|one| row(&one)).collect();
-        self.file
-            .write_all(rows.as_bytes())
-            .map_err(|source| Failure::File {
+        let end = self.file.metadata().map_or(0, |file| file.len());
+        self.file.write_all(rows.as_bytes()).map_err(|source| {
+            // A part of a row would be in the way of the next monitor.
+            let _ = self.file.set_len(end);
+            Failure::Write {
                 path: self.path.clone(),
                 source,
-            })
+            }
+        })
     }
 }
 

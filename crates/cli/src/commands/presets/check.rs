@@ -13,13 +13,13 @@ use trainer::host::{Data, HostNeeds};
 use trainer::memory::budget;
 use trainer::plan::{WorstCase, plan};
 
-use crate::ActiveModel;
 use crate::args::PresetsCheckArgs;
 use crate::commands::presets::folder;
 use crate::failure::{Failure, render_finding};
+use crate::figures::gibibytes;
 use crate::output;
-use crate::progress::gibibytes;
 use crate::settings::lookup;
+use crate::wiring::Wiring;
 
 /// Exit code where a rule is broken: that of a configuration that is not valid.
 const BROKEN: u8 = 2;
@@ -66,7 +66,7 @@ struct FindingAnswer<'a> {
     severity: &'static str,
 }
 
-pub fn run(args: &PresetsCheckArgs) -> Result<ExitCode, Failure> {
+pub fn run<W: Wiring>(args: &PresetsCheckArgs) -> Result<ExitCode, Failure> {
     let own = Path::new(OWN);
     let files = match &args.dir {
         Some(dir) => folder::read(dir)?,
@@ -81,7 +81,7 @@ pub fn run(args: &PresetsCheckArgs) -> Result<ExitCode, Failure> {
         elsewhere: &lookup,
         left_out: if args.no_plan { &BY_PLAN } else { &[] },
     };
-    let verdict = check.run(&mut |_, config| demand(config, !args.no_plan));
+    let verdict = check.run(&mut |_, config| demand::<W>(config, !args.no_plan));
     if args.json {
         output::json(&answer(&verdict));
     } else {
@@ -109,7 +109,7 @@ fn embedded() -> Vec<PresetFile> {
 }
 
 /// What a run with these settings would ask for, on the smallest machine that the preset is for.
-fn demand(config: &Config, with_plan: bool) -> Demand {
+fn demand<W: Wiring>(config: &Config, with_plan: bool) -> Demand {
     let host = config.preset.min_host_memory.bytes();
     let memory = config.preset.min_device_memory.bytes().or(host);
     let mut demand = Demand {
@@ -117,7 +117,7 @@ fn demand(config: &Config, with_plan: bool) -> Demand {
         one_memory: config.preset.min_device_memory.bytes().is_none(),
         ..Demand::default()
     };
-    match measure(config, with_plan, &mut demand) {
+    match measure::<W>(config, with_plan, &mut demand) {
         Ok(()) => {}
         Err(TrainError::Model(reason)) => demand.unbuildable = Some(reason.to_string()),
         Err(error) => demand.unplanned = Some(error.to_string()),
@@ -125,8 +125,12 @@ fn demand(config: &Config, with_plan: bool) -> Demand {
     demand
 }
 
-fn measure(config: &Config, with_plan: bool, demand: &mut Demand) -> Result<(), TrainError> {
-    let data = Data::open::<ActiveModel>(config, trainer::Dataset::open)?;
+fn measure<W: Wiring>(
+    config: &Config,
+    with_plan: bool,
+    demand: &mut Demand,
+) -> Result<(), TrainError> {
+    let data = Data::open::<W::Model>(config, W::open_dataset)?;
     // What compression saves depends on the images, and a preset is for any.
     let mut uncompressed = config.clone();
     uncompressed.data_loading.use_compression = false;
@@ -142,7 +146,7 @@ fn measure(config: &Config, with_plan: bool, demand: &mut Demand) -> Result<(), 
     demand.queue_bytes = Some(host.total_bytes - host.preloaded_bytes);
     if with_plan {
         let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
-        demand.peak_bytes = Some(plan::<ActiveModel>(config, &worst)?.peak_bytes);
+        demand.peak_bytes = Some(plan::<W::Model>(config, &worst)?.peak_bytes);
     }
     Ok(())
 }

@@ -1,17 +1,23 @@
 use std::path::Path;
 
-use config_schema::{Became, ImportedKey, import_yaml};
+use config_schema::{Became, DeviceMemory, ImportedKey, import_yaml_for};
 
-use crate::commands::{may_write, write_text};
+use crate::commands::common::{may_write, write_text};
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::read_source;
 
-pub fn run(file: &Path, to: Option<&Path>, force: bool, json: bool) -> Result<(), Failure> {
+pub fn run(
+    file: &Path,
+    vram: Option<DeviceMemory>,
+    to: Option<&Path>,
+    force: bool,
+    json: bool,
+) -> Result<(), Failure> {
     if let Some(to) = to {
         may_write(to, force)?;
     }
-    let import = import_yaml(read_source(file)?);
+    let import = import_yaml_for(read_source(file)?, vram.unwrap_or_default());
     if json {
         output::json(&import.keys);
     } else {
@@ -26,14 +32,13 @@ pub fn run(file: &Path, to: Option<&Path>, force: bool, json: bool) -> Result<()
     }
     let preset = import.preset?;
     match to {
-        None => output::text(preset),
-        Some(to) => {
-            write_text(to, &preset)?;
-            output::note(
-                "the preset is for machines without GPU until it states `preset.min_device_memory`; \
-                 `--set hardware.device=cuda` trains on a GPU",
-            );
-        }
+        None => output::text(&preset),
+        Some(to) => write_text(to, &preset)?,
+    }
+    if !preset.contains("\nmin_device_memory = ") {
+        output::note(
+            "note: this preset is for machines without GPU; import it with `--vram 24GiB` for GPUs with at least 24 GiB",
+        );
     }
     Ok(())
 }

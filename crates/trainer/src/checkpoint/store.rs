@@ -1,11 +1,4 @@
-//! Checkpoints: whole or absent, verified when read.
-//!
-//! The folder `step-N` holds what the configuration and the data decide, so equal runs have equal files there. What was
-//! measured lies beside it in `measured-N.json`, which is written first and belongs to the checkpoint.
-
-mod manifest;
-mod record;
-mod state;
+//! The checkpoints of a run on the disk.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,26 +6,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::optim::OptimizerRecord;
-use burn::store::{ModuleRecord, RecordError};
-use burn::tensor::Bytes;
+use burn::store::RecordError;
 use model_api::Model;
 
 use crate::durable;
 use crate::error::TrainError;
 use crate::optimizers::Optimizers;
-use crate::parameters::with_owned_weights;
+use crate::run_files::{CHECKPOINTS, STEP};
 
-use manifest::{FileMark, Manifest};
-use state::json;
+use super::files::{Fault, Files, MANIFEST, MODEL, STATE, content};
+use super::manifest::{FileMark, Manifest};
+use super::record;
+use super::rejected::Rejected;
+use super::state::{Best, RunState, json};
 
-pub use state::{Best, RunState, Sums};
-
-/// The folder of a run's checkpoints.
-pub(crate) const FOLDER: &str = "checkpoints";
-const MODEL: &str = "model.bpk";
-const STATE: &str = "state.json";
-const MANIFEST: &str = "manifest.json";
-const STEP: &str = "step-";
 const MEASURED: &str = "measured-";
 
 /// The checkpoints of one run.
@@ -48,16 +35,7 @@ pub struct Verified {
     pub path: PathBuf,
     /// Where the run stood.
     pub state: RunState,
-    files: BTreeMap<String, Vec<u8>>,
-}
-
-/// A checkpoint that was passed over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejected {
-    /// Its folder.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub reason: String,
+    files: Files,
 }
 
 /// Why a checkpoint could not be written.
@@ -82,7 +60,7 @@ impl Checkpoints {
     /// The checkpoints under `run_dir`.
     pub fn of(run_dir: &Path) -> Self {
         Self {
-            folder: run_dir.join(FOLDER),
+            folder: run_dir.join(CHECKPOINTS),
         }
     }
 
@@ -169,9 +147,7 @@ impl Checkpoints {
             return TrainError::moved(&self.folder);
         }
         let (newest, _) = self.newest();
-        let before = newest.as_ref().map_or(0, |newest| {
-            newest.files.values().map(|file| file.len() as u64).sum()
-        });
+        let before = newest.as_ref().map_or(0, |newest| newest.files.len());
         TrainError::Unsaved {
             path,
             bytes: bytes.max(before),
@@ -180,12 +156,13 @@ impl Checkpoints {
         }
     }
 
-    /// Removes all but the `keep` newest checkpoints and the best one, and what an interrupted write left.
+    /// Removes all but the `keep` newest checkpoints and the best one of a run that stands at a step, and what an interrupted
+    /// write left. A checkpoint of a later step, which the run could not go on from, counts for nothing and stays.
     ///
     /// # Errors
     ///
     /// When the file system refuses.
-    pub fn prune(&self, keep: usize, best: Option<Best>) -> Result<(), TrainError> {
+    pub fn prune(&self, keep: usize, step: usize, best: Option<Best>) -> Result<(), TrainError> {
         let read = |source| TrainError::Read {
             path: self.folder.clone(),
             source,
@@ -193,6 +170,7 @@ impl Checkpoints {
         let best = best.map(|best| best.step);
         let old = self.steps().map_err(read)?.into_iter();
         let unwanted = old
+            .filter(|(old, _)| *old <= step)
             .rev()
             .skip(keep.max(1))
             .filter(|(step, _)| Some(*step) != best);
@@ -211,26 +189,38 @@ impl Checkpoints {
 
     /// The newest whole checkpoint, and those passed over on the way to it.
     pub fn newest(&self) -> (Option<Verified>, Vec<Rejected>) {
-        match self.steps() {
-            Ok(steps) => first_whole(steps.into_iter().rev()),
-            Err(error) => (None, vec![self.unreadable(&error)]),
-        }
-    }
-
-    /// The best checkpoint if it is whole, else the newest whole one, and those passed over. Which is the best the newest
-    /// one says.
-    pub fn best(&self) -> (Option<Verified>, Vec<Rejected>) {
         let steps = match self.steps() {
             Ok(steps) => steps,
             Err(error) => return (None, vec![self.unreadable(&error)]),
         };
-        let mut newest = steps.values().rev();
-        let best = newest.find_map(|path| best_of(path).ok());
-        let best = best.flatten().map(|best| best.step);
-        let others = steps.into_iter().rev();
-        let others = others.filter(|(step, _)| Some(*step) != best);
-        let best = best.map(|step| (step, self.path(step)));
-        first_whole(best.into_iter().chain(others))
+        let mut rejected = Vec::new();
+        for (step, path) in steps.into_iter().rev() {
+            match self.read(step, &path) {
+                Ok(verified) => return (Some(verified), rejected),
+                Err(fault) => rejected.push(fault.of(path)),
+            }
+        }
+        (None, rejected)
+    }
+
+    fn read(&self, step: usize, path: &Path) -> Result<Verified, Fault> {
+        let (files, position) = Files::read(step, path, |_| true)?;
+        let measured = match &position.earlier {
+            Some(_) => Vec::new(),
+            None => content(&self.measured(step))?,
+        };
+        let state = RunState::of(position, &measured);
+        let state = state.map_err(|reason| Fault::damaged(format!("{STATE}: {reason}")))?;
+        Ok(Verified {
+            path: path.to_owned(),
+            state,
+            files,
+        })
+    }
+
+    /// The run directory.
+    pub(super) fn run_dir(&self) -> &Path {
+        self.folder.parent().unwrap_or(Path::new("."))
     }
 
     /// The folder of the checkpoint of a step.
@@ -247,7 +237,15 @@ impl Checkpoints {
         let entries = self.entries()?.into_iter();
         Ok(entries
             .filter_map(|path| Some((numbered(&path, STEP)?, path)))
+            // Another spelling of the number is a copy that somebody made.
+            .filter(|(step, path)| *path == self.path(*step))
             .collect())
+    }
+
+    /// [`steps`](Self::steps), or that they cannot be read.
+    pub(super) fn listed(&self) -> Result<BTreeMap<usize, PathBuf>, TrainError> {
+        let unreadable = |error| TrainError::Unreadable(self.unreadable(&error));
+        self.steps().map_err(unreadable)
     }
 
     /// What is in the folder; nothing where there is none.
@@ -262,54 +260,18 @@ impl Checkpoints {
     }
 
     fn unreadable(&self, error: &io::Error) -> Rejected {
-        Rejected {
-            path: self.folder.clone(),
-            reason: error.to_string(),
-        }
+        Rejected::unreadable(self.folder.clone(), error)
     }
 }
 
 impl Verified {
-    /// Reads and checks the checkpoint of a step; the error says what is wrong with it.
-    fn read(step: usize, path: &Path) -> Result<Self, String> {
-        let manifest = manifest(path)?;
-        let mut files = BTreeMap::new();
-        for (name, mark) in &manifest.files {
-            let bytes = content(&path.join(name))?;
-            mark.check(&bytes)
-                .map_err(|reason| format!("{name}: {reason}"))?;
-            files.insert(name.clone(), bytes);
-        }
-        let position = files
-            .get(STATE)
-            .ok_or_else(|| format!("{STATE} is missing"))?;
-        let measured = Checkpoints {
-            folder: path.parent().unwrap_or(Path::new(".")).to_owned(),
-        }
-        .measured(step);
-        let state = RunState::read(position, || content(&measured))
-            .map_err(|reason| format!("{STATE}: {reason}"))?;
-        Ok(Self {
-            path: path.to_owned(),
-            state,
-            files,
-        })
-    }
-
     /// Gives `model` the checkpoint's weights.
     ///
     /// # Errors
     ///
     /// When the checkpoint is of another model.
     pub fn load_model<M: Model>(&self, model: M) -> Result<M, TrainError> {
-        let record = ModuleRecord::from_bytes(self.bytes(MODEL)?);
-        record
-            .and_then(|record| model.try_load_record(record))
-            .map(with_owned_weights)
-            .map_err(|source| TrainError::Record {
-                path: self.path.join(MODEL),
-                source,
-            })
+        self.files.load_model(model)
     }
 
     /// Gives the optimizers the checkpoint's state.
@@ -321,66 +283,23 @@ impl Verified {
         let groups: Vec<_> = optimizers.groups().collect();
         for group in groups {
             let file = optimizer_file(group);
-            let record = OptimizerRecord::from_bytes(self.bytes(&file)?).map_err(|source| {
-                TrainError::Record {
-                    path: self.path.join(&file),
-                    source,
-                }
-            })?;
+            let record =
+                OptimizerRecord::from_bytes(self.files.bytes(&file)?).map_err(|source| {
+                    TrainError::Record {
+                        path: self.path.join(&file),
+                        source,
+                    }
+                })?;
             optimizers.load(group, record);
         }
         Ok(())
     }
-
-    fn bytes(&self, name: &str) -> Result<Bytes, TrainError> {
-        let content = self
-            .files
-            .get(name)
-            .ok_or_else(|| TrainError::CheckpointIncomplete {
-                path: self.path.clone(),
-                file: name.to_owned(),
-            })?;
-        Ok(Bytes::from_bytes_vec(content.clone()))
-    }
-}
-
-fn manifest(path: &Path) -> Result<Manifest, String> {
-    Manifest::parse(&content(&path.join(MANIFEST))?)
-        .map_err(|reason| format!("{MANIFEST}: {reason}"))
-}
-
-/// What the state of a checkpoint says of the best one; the rest of the checkpoint is not read.
-fn best_of(path: &Path) -> Result<Option<Best>, String> {
-    let manifest = manifest(path)?;
-    let state = content(&path.join(STATE))?;
-    let mark = manifest.files.get(STATE);
-    mark.ok_or_else(|| format!("{MANIFEST} does not name {STATE}"))?
-        .check(&state)?;
-    Ok(RunState::best_of(&state))
-}
-
-fn content(path: &Path) -> Result<Vec<u8>, String> {
-    let name = path.file_name().unwrap_or_default().display();
-    fs::read(path).map_err(|error| format!("{name}: {error}"))
 }
 
 /// The step in the name of a folder or file.
 fn numbered(path: &Path, prefix: &str) -> Option<usize> {
     let name = path.file_name()?.to_str()?.strip_prefix(prefix)?;
     name.strip_suffix(".json").unwrap_or(name).parse().ok()
-}
-
-fn first_whole(
-    candidates: impl Iterator<Item = (usize, PathBuf)>,
-) -> (Option<Verified>, Vec<Rejected>) {
-    let mut rejected = Vec::new();
-    for (step, path) in candidates {
-        match Verified::read(step, &path) {
-            Ok(verified) => return (Some(verified), rejected),
-            Err(reason) => rejected.push(Rejected { path, reason }),
-        }
-    }
-    (None, rejected)
 }
 
 fn optimizer_file(group: &str) -> String {

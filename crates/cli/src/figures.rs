@@ -1,0 +1,61 @@
+//! Figures as a person reads them.
+
+use trainer::memory::Bytes;
+use trainer::plan::SegmentChoice;
+
+/// What was chosen of `checkpoint_segment`, in words.
+pub fn segments(choice: &SegmentChoice) -> String {
+    format!(
+        "checkpoint_segment {}: a peak of {} is planned, and the budget is {}",
+        choice.checkpoint_segment,
+        Bytes(choice.planned_bytes),
+        Bytes(choice.budget_bytes)
+    )
+}
+
+/// A share as a percentage.
+pub fn percent(share: f64) -> String {
+    let text = format!("{:.2} %", 100.0 * share);
+    // A share of nothing, or one that rounds to it, may have a sign.
+    if text == "-0.00 %" {
+        "0.00 %".to_owned()
+    } else {
+        text
+    }
+}
+
+/// Bytes in GiB, or in TiB where those are many.
+pub fn gibibytes(bytes: u64) -> String {
+    let gibibytes = bytes as f64 / f64::from(1 << 30);
+    if gibibytes < 10_240.0 {
+        format!("{gibibytes:.1} GiB")
+    } else {
+        format!("{:.1} TiB", gibibytes / 1024.0)
+    }
+}
+
+/// Seconds in words.
+pub fn duration(seconds: f64) -> String {
+    indicatif::HumanDuration(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
+        .to_string()
+}
+
+/// Bytes in GiB, or in MiB where those are few.
+pub fn size(bytes: u64) -> String {
+    if bytes >= 1 << 30 {
+        gibibytes(bytes)
+    } else {
+        format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn nothing_has_no_sign() {
+        let shown = [0.0, -0.0, -1e-9, -0.001, 0.5].map(percent);
+        assert_eq!(shown, ["0.00 %", "0.00 %", "0.00 %", "-0.10 %", "50.00 %"]);
+    }
+}

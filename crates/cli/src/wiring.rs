@@ -1,0 +1,53 @@
+//! What the command line is put together from.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use aoa_model::weights::{NoSuchPart, PublishedPart, TensorBytes};
+use config_schema::Config;
+use data_pipeline::DataError;
+use gpu_probe::{CudaEnvironment, Inventory, ProbeError};
+use model_api::Model;
+use trainer::Dataset;
+
+/// The parts of a program that a research fork swaps. All but the model have a default: the project's own.
+///
+/// `examples/` of this crate swaps each in turn.
+pub trait Wiring: 'static {
+    /// The model that is trained, planned, evaluated and asked.
+    type Model: Model;
+
+    /// Opens the data set of a configuration. Equal configurations give equal data sets.
+    ///
+    /// # Errors
+    ///
+    /// When the data set is not there or not valid.
+    fn open_dataset(settings: &Config) -> Result<Dataset, DataError> {
+        Dataset::open(settings)
+    }
+
+    /// Finds the devices of the machine. See [`gpu_probe::probe`], the default, for the arguments.
+    ///
+    /// # Errors
+    ///
+    /// When the library that was named cannot be used.
+    fn probe(
+        nvml_library: Option<&Path>,
+        environment: &CudaEnvironment,
+    ) -> Result<Inventory, ProbeError> {
+        gpu_probe::probe(nvml_library, environment)
+    }
+
+    /// The tensors of a part of the model by their published names, for `aoa weights export`. A model has none if it does not
+    /// say otherwise.
+    ///
+    /// # Errors
+    ///
+    /// When the model does not have the part.
+    fn published(
+        _model: &Self::Model,
+        part: PublishedPart,
+    ) -> Result<BTreeMap<String, TensorBytes>, NoSuchPart> {
+        Err(NoSuchPart(part))
+    }
+}
