@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::sections::{
-    Checkpoint, DataLoading, Dataset, Evaluation, Family, Hardware, Logging, MemoryOptimization,
-    Model, Optimizer, Precision, PresetInfo, Schedule, Training, Xvlm,
+    Answers, Checkpoint, DataLoading, Dataset, Evaluation, Family, Hardware, Logging,
+    MemoryOptimization, Model, Optimizer, Precision, PresetInfo, Schedule, Training, Xvlm,
 };
 
 /// Everything that decides a run, one field a section.
@@ -24,6 +24,8 @@ pub struct Config {
     pub hardware: Hardware,
     /// The data set, and the size to which its images and questions are cut.
     pub dataset: Dataset,
+    /// The answers that a model can give.
+    pub answers: Answers,
     /// The branches of the model, and the size of the fine one.
     pub model: Model,
     /// Size of X-VLM.

@@ -16,7 +16,7 @@ pub enum Format {
     TextVqa,
     /// Visual Genome: one answer, a sentence; no splits.
     VisualGenome,
-    /// Visual7W, telling questions: four choices.
+    /// `Visual7W`, telling questions: four choices.
     Visual7w,
     /// The lists of X-VLM, ALBEF and BLIP.
     Xvlm,

@@ -79,23 +79,18 @@ impl Bases {
 
     /// The folder of images with this name: the one named for it, or the first that has the image `example`, at one of the
     /// places `below`. `None` where there is none.
-    pub(crate) fn locate(
-        &self,
-        name: &str,
-        below: &[String],
-        example: &str,
-    ) -> Result<Option<PathBuf>, ImportError> {
+    pub(crate) fn locate(&self, name: &str, below: &[String], example: &str) -> Option<PathBuf> {
         if let Some(folder) = self.named.get(name) {
             let below = below.iter().map(|below| folder.join(below));
             let mut places = [folder.clone()].into_iter().chain(below);
             let found = places.find(|place| place.join(example).is_file());
-            return Ok(Some(found.unwrap_or_else(|| folder.clone())));
+            return Some(found.unwrap_or_else(|| folder.clone()));
         }
         for folder in &self.folders {
             let below = below.iter().map(|below| folder.join(below));
             let mut places = below.chain([folder.clone()]);
             if let Some(found) = places.find(|place| place.join(example).is_file()) {
-                return Ok(Some(found));
+                return Some(found);
             }
         }
         // The images are elsewhere or incomplete: a folder of the right name says where they belong.
@@ -103,7 +98,7 @@ impl Bases {
             .folders
             .iter()
             .flat_map(|folder| below.iter().map(|below| folder.join(below)));
-        Ok(places.find(|place| place.is_dir()))
+        places.find(|place| place.is_dir())
     }
 
     /// Where images would be looked for first.
@@ -162,17 +157,16 @@ pub(crate) fn missing(root: &Path, images: &HashSet<Box<str>>) -> Result<usize, 
     let mut missing = 0;
     for image in images {
         let (folder, name) = image.rsplit_once('/').unwrap_or(("", image));
-        let files = match listed.get(folder) {
-            Some(files) => files,
-            None => {
-                let path = root.join(folder);
-                let files = if path.is_dir() {
-                    names(&path)?
-                } else {
-                    HashSet::new()
-                };
-                listed.entry(folder).or_insert(files)
-            }
+        let files = if let Some(files) = listed.get(folder) {
+            files
+        } else {
+            let path = root.join(folder);
+            let files = if path.is_dir() {
+                names(&path)?
+            } else {
+                HashSet::new()
+            };
+            listed.entry(folder).or_insert(files)
         };
         missing += usize::from(!files.contains(name));
     }

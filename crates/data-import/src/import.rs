@@ -7,6 +7,7 @@ use std::thread;
 
 use serde::Serialize;
 
+use crate::answers;
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::images::{self, Bases};
@@ -163,6 +164,9 @@ pub fn import(
         splits(request, &staging, &layouts, &mix, &meter)
     })?;
     let mut report = finish(&staging, &layouts, &bases, &written)?;
+    report
+        .notes
+        .extend(answers::write(&staging, &layouts, &files, &request.to)?);
     staging.publish()?;
     report.folder.clone_from(&request.to);
     report.notes.extend(unread(&layouts, &mix, &files));
@@ -216,7 +220,7 @@ fn recognise(request: &Request, files: &[Sniffed]) -> Result<Vec<Format>, Import
         let questions = files.iter().any(|file| file.kind == Kind::VqaQuestions);
         let missing = wanted
             .iter()
-            .find(|format| !found.contains(format) && !(**format == Format::OkVqa && questions));
+            .find(|format| !(found.contains(format) || **format == Format::OkVqa && questions));
         if let Some(missing) = missing {
             return Err(unrecognised(&format!("files of {missing}"), files));
         }
@@ -434,7 +438,7 @@ fn finish(
         }
         all.names.extend(images.names.iter().cloned());
     }
-    words(staging, written, &used)?;
+    notes.extend(words(staging, written, &used)?);
     let mut folders = Vec::new();
     let mut names: Vec<_> = used.iter().collect();
     names.sort_by_key(|(name, _)| *name);
@@ -443,7 +447,7 @@ fn finish(
             .iter()
             .flat_map(|layout| layout.below(name))
             .collect();
-        let found = bases.locate(name, &below, &used.first)?;
+        let found = bases.locate(name, &below, &used.first);
         let path = found.unwrap_or_else(|| bases.first().unwrap_or(Path::new("")).join(&below[0]));
         let path = std::path::absolute(&path).map_err(ImportError::io(&path))?;
         let missing = images::missing(&path, &used.names)?;
@@ -511,7 +515,12 @@ fn finish(
 }
 
 /// Writes the words of images. Where a data set has some, every image of the folder has a list.
-fn words(staging: &Staging, written: &[Written], used: &Images) -> Result<(), ImportError> {
+fn words(
+    staging: &Staging,
+    written: &[Written],
+    used: &Images,
+) -> Result<Vec<String>, ImportError> {
+    let mut notes = Vec::new();
     let all: Vec<&ImageWords> = written.iter().flat_map(|split| &split.words).collect();
     let lists: [(&str, Vec<&Words>); 2] = [
         (
@@ -528,15 +537,23 @@ fn words(staging: &Staging, written: &[Written], used: &Images) -> Result<(), Im
             continue;
         }
         let mut by_image: BTreeMap<String, &[String]> = BTreeMap::new();
+        let mut without = 0;
         for (folder, images) in used {
             for image in &images.names {
                 let image = format!("{folder}/{image}");
                 let words = lists.iter().find_map(|words| words.get(&image));
+                without += usize::from(words.is_none());
                 by_image.insert(image, words.map_or(&[], Vec::as_slice));
             }
         }
         let text = serde_json::to_string(&by_image).expect("texts are JSON");
         staging.file(name, text.as_bytes())?;
+        if without > 0 {
+            notes.push(format!(
+                "in `{name}`, {without} of {} images have no words",
+                by_image.len()
+            ));
+        }
     }
-    Ok(())
+    Ok(notes)
 }

@@ -483,7 +483,7 @@ impl<'de> Visitor<'de> for TopText<'_> {
 }
 
 /// The text of a file from behind its byte-order mark. A `BufReader` on the outside: the parser reads single bytes.
-pub(crate) fn open<'a>(input: Input<'a>) -> Result<BufReader<Metered<'a>>, ImportError> {
+pub(crate) fn open(input: Input<'_>) -> Result<BufReader<Metered<'_>>, ImportError> {
     let failed = ImportError::io(input.path);
     if !fs::metadata(input.path).map_err(&failed)?.is_file() {
         return Err(ImportError::content(

@@ -20,6 +20,7 @@
 //! # Ok::<(), data_import::ImportError>(())
 //! ```
 
+mod answers;
 mod error;
 mod format;
 mod images;

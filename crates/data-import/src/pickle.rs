@@ -231,7 +231,7 @@ impl<'a> Machine<'a> {
             b']' | b')' => self.push(Value::List(Vec::new()))?,
             b'}' => self.push(Value::Dict(Vec::new()))?,
             b'l' | b't' => {
-                let list = self.from_mark()?;
+                let list = self.above_mark()?;
                 self.push(Value::List(list))?;
             }
             0x85..=0x87 => {
@@ -241,24 +241,20 @@ impl<'a> Machine<'a> {
                 self.push(Value::List(list))?;
             }
             b'd' => {
-                let pairs = self.from_mark()?;
+                let pairs = self.above_mark()?;
                 self.push(Value::Dict(pairs))?;
             }
             b'a' => {
                 let value = self.pop()?;
                 self.extend(vec![value])?;
             }
-            b'e' => {
-                let values = self.from_mark()?;
-                self.extend(values)?;
-            }
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
                 self.extend(vec![key, value])?;
             }
-            b'u' => {
-                let pairs = self.from_mark()?;
-                self.extend(pairs)?;
+            b'e' | b'u' => {
+                let values = self.above_mark()?;
+                self.extend(values)?;
             }
             b'q' => self.remember::<1>()?,
             b'r' => self.remember::<4>()?,
@@ -364,7 +360,7 @@ impl<'a> Machine<'a> {
         self.stack.last().copied().ok_or(STACK)
     }
 
-    fn from_mark(&mut self) -> Result<Vec<Id>, Broken> {
+    fn above_mark(&mut self) -> Result<Vec<Id>, Broken> {
         let mark = self.marks.pop().ok_or(STACK)?;
         if mark > self.stack.len() {
             return Err(STACK);

@@ -35,6 +35,9 @@ pub(crate) enum Answers {
     Scored(Vec<(String, f64)>),
 }
 
+/// Answers with their weights in the loss of a decoder.
+pub(crate) type Weights = Vec<(String, f64)>;
+
 /// How lines are written, and what was noted of them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Style {
@@ -57,7 +60,7 @@ pub(crate) struct Rest<'a> {
     pub(crate) as_written: bool,
     pub(crate) entities: Option<&'a [String]>,
     /// Weights of answers, where the layout has them.
-    pub(crate) weights: Option<Vec<(String, f64)>>,
+    pub(crate) weights: Option<Weights>,
     pub(crate) fields: &'a [(String, Value)],
 }
 
@@ -116,7 +119,7 @@ impl Style {
 }
 
 /// Weights by which X-VLM trains: each vote adds an equal part to its text.
-pub(crate) fn share(answers: &Answers) -> Option<Vec<(String, f64)>> {
+pub(crate) fn share(answers: &Answers) -> Option<Weights> {
     match answers {
         Answers::Votes(votes) => {
             let mut counts: Vec<(&String, usize)> = Vec::new();

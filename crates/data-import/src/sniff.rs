@@ -246,9 +246,8 @@ fn has(value: Option<&Value>, names: &[&str]) -> bool {
 fn list_kind(list: &[Value]) -> Kind {
     let any = |names: &[&str]| list.iter().any(|one| has(Some(one), names));
     match list.first() {
-        None => Kind::Ids,
+        None | Some(Value::Number(_)) => Kind::Ids,
         Some(Value::String(_)) => Kind::Texts,
-        Some(Value::Number(_)) => Kind::Ids,
         Some(Value::Object(_)) => {
             if any(&["qas"]) {
                 Kind::GenomeAnswers

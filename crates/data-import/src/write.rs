@@ -41,8 +41,9 @@ impl Staging {
         match lock.try_lock() {
             Ok(()) if is_at(&lock, &lock_path)? => {}
             // The import that had the lock ended in between, and a third one may have begun.
-            Ok(()) => return Err(ImportError::Busy { path: target }),
-            Err(TryLockError::WouldBlock) => return Err(ImportError::Busy { path: target }),
+            Ok(()) | Err(TryLockError::WouldBlock) => {
+                return Err(ImportError::Busy { path: target });
+            }
             Err(TryLockError::Error(source)) => {
                 return Err(ImportError::Io {
                     path: lock_path,
@@ -225,19 +226,16 @@ impl Lines {
                 "import parts with and without answers into folders of their own",
             ));
         }
-        match self.images.get_mut(record.folder) {
-            Some(used) => {
-                if !used.names.contains(record.image) {
-                    used.names.insert(record.image.into());
-                }
+        if let Some(used) = self.images.get_mut(record.folder) {
+            if !used.names.contains(record.image) {
+                used.names.insert(record.image.into());
             }
-            None => {
-                let used = Used {
-                    first: record.image.to_owned(),
-                    names: HashSet::from([record.image.into()]),
-                };
-                self.images.insert(record.folder.to_owned(), used);
-            }
+        } else {
+            let used = Used {
+                first: record.image.to_owned(),
+                names: HashSet::from([record.image.into()]),
+            };
+            self.images.insert(record.folder.to_owned(), used);
         }
         record.line(part, &mut self.text);
         self.questions += 1;

@@ -120,6 +120,7 @@ const TRAIN: &str = "vqa2/v2_OpenEnded_mscoco_train2014_questions.json";
 const ANSWERS: &str = "vqa2/v2_mscoco_train2014_annotations.json";
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of faults")]
 fn what_is_wrong_with_a_file_is_told_with_its_place() {
     let cut = |name: &str| {
         let sample = Sample::of(&["vqa2"]);
@@ -489,7 +490,7 @@ fn a_question_that_is_there_twice_is_refused_and_both_sets_of_gqa_are_not_mixed(
 #[test]
 fn other_layouts_refuse_what_does_not_fit_together() {
     let refuse = |sample: Sample, name: &str, words: &[&str]| {
-        sample.refused(&sample.request(&[name]), words)
+        sample.refused(&sample.request(&[name]), words);
     };
     let vizwiz = || Sample::of(&["vizwiz"]);
     let twice = vizwiz().change("vizwiz/Annotations/test.json", "00000011", "00000003");
@@ -722,4 +723,80 @@ fn ten_votes_are_votes_where_no_two_agree() {
     let folder = folder.expect("a data set");
     let score = folder.samples()[0].answers[1].score;
     assert!((score - 0.3).abs() < 1e-6, "{score}");
+}
+
+#[test]
+fn images_without_words_have_an_empty_list_and_are_counted() {
+    let sample = Sample::of(&["cfr"])
+        .change(
+            "cfr/train_6_stats_words.json",
+            "\"2331964\": \"house,green roof,door,grass,blue sky\", ",
+            "",
+        )
+        .write("cfr/val_6_stats_skip_imgid.json", "[\"2331999\"]");
+    // The test questions are about the image, too, and their file has its words.
+    let request = Request {
+        train: vec!["train".to_owned()],
+        validation: vec!["val".to_owned()],
+        ..sample.request(&["cfr"])
+    };
+    let report = import(&request, &|_| {}).expect("an import");
+    assert_eq!(report.splits.len(), 3);
+    let sample = sample
+        .change("cfr/test_6_stats_words.json", "2331964", "2331000")
+        .change("cfr/val_6_stats_words.json", "2331964", "2331001");
+    fs::remove_dir_all(sample.path("imported")).expect("the folder");
+    let report = import(&request, &|_| {}).expect("an import");
+    let note = report
+        .notes
+        .iter()
+        .find(|note| note.contains("statistical_words.json"));
+    assert!(
+        note.is_some_and(|note| note.contains("1 of 2 images have no words")),
+        "{:?}",
+        report.notes
+    );
+    let text = fs::read_to_string(sample.path("imported/statistical_words.json")).expect("words");
+    let words: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(words["gqa/2331964.jpg"], serde_json::json!([]));
+}
+
+#[test]
+fn a_published_list_of_answers_is_kept_in_its_order() {
+    let xvlm = [
+        "yes", "no", "2", "yellow", "red", "fall", "autumn", "white", "1", "several", "summer",
+    ];
+    let cfr = ["yes", "no", "yellow", "green", "house"];
+    for (name, expected) in [("xvlm", &xvlm[..]), ("cfr", &cfr)] {
+        let sample = Sample::of(&[name]);
+        let report = sample.import(&[name]).expect("an import");
+        let text = fs::read_to_string(sample.path("imported/answers.json")).expect("answers");
+        let answers: Vec<String> = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(answers, expected);
+        assert!(
+            report
+                .notes
+                .iter()
+                .any(|note| note.contains("answers.file=")),
+            "{:?}",
+            report.notes
+        );
+    }
+    let sample =
+        Sample::of(&["lxmert"]).change("lxmert/trainval_label2ans.json", "\"light\"", "\"sun\"");
+    sample.refused(
+        &sample.request(&["lxmert"]),
+        &["element 1", "`sun` is in the list already"],
+    );
+    let sample = Sample::of(&["lxmert", "xvlm"]);
+    let report = sample.import(&["lxmert", "xvlm"]).expect("a mix");
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|note| note.contains("several lists")),
+        "{:?}",
+        report.notes
+    );
+    assert!(!sample.path("imported/answers.json").exists());
 }

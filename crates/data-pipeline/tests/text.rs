@@ -250,3 +250,60 @@ proptest! {
         prop_assert!(row[length..].iter().all(|token| *token == PAD));
     }
 }
+
+/// A sample with answers and their scores.
+fn scored(answers: &[(&str, f32)]) -> Sample {
+    Sample {
+        answers: answers
+            .iter()
+            .map(|(text, score)| Answer {
+                text: (*text).to_owned(),
+                score: *score,
+                weight: *score,
+            })
+            .collect(),
+        ..Sample::default()
+    }
+}
+
+#[test]
+fn an_answer_list_is_limited_by_what_is_most_common() {
+    // `cat` is an answer to all, and the most common to one.
+    let samples = [
+        scored(&[("cat", 0.3), ("dog", 1.0)]),
+        scored(&[("dog", 1.0), ("cat", 0.6)]),
+        scored(&[("dog", 0.9), ("cat", 0.9)]),
+        scored(&[("cat", 1.0), ("bird", 0.3)]),
+        scored(&[("bird", 0.3), ("cat", 0.3)]),
+        scored(&[]),
+    ];
+    let all = || AnswerList::build(&samples).expect("answers");
+    assert_eq!(all().answers(), ["cat", "dog", "bird"]);
+    let check = |min_count, top, expected: &[&str]| {
+        let list = all()
+            .limited(&samples, min_count, top, false)
+            .expect("answers");
+        assert_eq!(list.answers(), expected, "{min_count} {top}");
+        for (place, answer) in list.answers().iter().enumerate() {
+            assert_eq!(list.index(answer), Some(place));
+        }
+    };
+    check(1, 0, &["cat", "dog", "bird"]);
+    check(2, 0, &["dog"]);
+    check(1, 2, &["dog", "cat"]);
+    check(1, 9, &["dog", "cat", "bird"]);
+    let error = all().limited(&samples, 9, 0, false).expect_err("none");
+    assert!(error.to_string().contains("answers.min_count"), "{error}");
+
+    let path = std::path::Path::new("answers.json");
+    let published =
+        || AnswerList::from_json(r#"["", "bird", "horse", "dog"]"#, path).expect("a list");
+    assert_eq!(published().answers(), ["", "bird", "horse", "dog"]);
+    assert_eq!(published().targets(&samples[0]), [(3, 1.0)]);
+    let limited = published().limited(&samples, 2, 0, true).expect("answers");
+    assert_eq!(limited.answers(), ["dog"]);
+    let limited = published().limited(&samples, 1, 2, true).expect("answers");
+    assert_eq!(limited.answers(), ["", "bird"]);
+    let twice = AnswerList::from_json(r#"["dog", "dog"]"#, path).expect_err("twice");
+    assert!(twice.to_string().contains("entry 1"), "{twice}");
+}

@@ -7,9 +7,9 @@ use config_schema::{
     AnswerNormalisation, Config, DatasetName, ExifOrientation, Preload, ShapesLanguage,
 };
 use data_pipeline::{
-    AnswerReading, DataError, EasyVqa, Encoder, Folder, HoldOut, Language, Loader, LoaderConfig,
-    Order, Pieces, Preload as Keep, ReadingFacts, Shapes, ShapesConfig, Source, Split, WordPiece,
-    WordPieceForm, fingerprint,
+    AnswerList, AnswerReading, DataError, EasyVqa, Encoder, Folder, HoldOut, Language, Loader,
+    LoaderConfig, Order, Pieces, Preload as Keep, ReadingFacts, Shapes, ShapesConfig, Source,
+    Split, WordPiece, WordPieceForm, fingerprint,
 };
 use model_api::Model;
 use serde::{Deserialize, Serialize};
@@ -175,6 +175,7 @@ pub fn training_encoder<M: Model>(
 ) -> Result<Encoder, DataError> {
     let tokens = settings.dataset.max_question_tokens;
     let mut encoder = Encoder::build(train, tokens, settings.dataset.image_size)?;
+    encoder.answers = answer_list(settings, train, encoder.answers)?;
     encoder.exif_orientation = exif_orientation(settings);
     encoder.inputs = M::inputs(settings, encoder.inputs);
     if M::texts(settings).word_pieces {
@@ -191,6 +192,21 @@ pub fn training_encoder<M: Model>(
         )?);
     }
     Ok(encoder)
+}
+
+/// The answers that the configuration keeps of those of the training split, or of those of its file.
+fn answer_list(
+    settings: &Config,
+    train: &dyn Source,
+    all: AnswerList,
+) -> Result<AnswerList, DataError> {
+    let keys = &settings.answers;
+    let list = match keys.file.as_str() {
+        "" => all,
+        path => AnswerList::read(Path::new(path))?,
+    };
+    let fixed = !keys.file.is_empty();
+    list.limited(train.samples(), keys.min_count, keys.top, fixed)
 }
 
 /// Which way up the configured images are.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{Place, small_training};
+use crate::support::{Outcome, Place};
 
 fn samples(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -13,7 +13,7 @@ fn samples(name: &str) -> PathBuf {
         .join(name)
 }
 
-fn import(place: &Place, name: &str, more: &[&str]) -> crate::support::Outcome {
+fn import(place: &Place, name: &str, more: &[&str]) -> Outcome {
     let source = samples(name);
     let mut arguments = vec![
         "data",
@@ -79,19 +79,43 @@ fn import_json(place: &Place) -> Value {
 #[test]
 fn questions_without_a_right_answer_are_trained_on() {
     let place = Place::new();
-    import(&place, "lxmert", &[]);
+    import(
+        &place,
+        "lxmert",
+        &["--train", "train", "--validation", "nominival"],
+    );
     // Micro-batches of one sample: one of them has no answer at all, for either branch.
-    let more = [
-        "--dataset",
-        "folder",
-        "--data-root",
-        "ds",
-        "--preset",
-        "cpu-both",
-        "--set",
-        "training.batch_size=1",
-        "--set",
-        "training.update_freq=4",
-    ];
-    place.ok(&small_training(&more));
+    let settings = "train --preset cpu-both --dataset folder --data-root ds --set training.batch_size=1 \
+                    --set training.update_freq=4 --set training.epochs=1 --set evaluation.question_only_epochs=0 \
+                    --set dataset.image_size=32 --set logging.run_dir=run --set hardware.parallel_micro_batches=1";
+    let outcome = place.ok(&settings.split_whitespace().collect::<Vec<_>>());
+    assert!(!outcome.stderr.contains("NaN"), "{}", outcome.stderr);
+    let metrics = fs::read_to_string(place.path().join("run/metrics.jsonl")).expect("metrics");
+    assert!(metrics.contains("\"loss\""), "{metrics}");
+}
+
+#[test]
+fn the_answer_list_is_limited_or_read_from_a_file() {
+    let place = Place::new();
+    import(&place, "xvlm", &[]);
+    let list = |set: &str| {
+        let settings = "train --preset cpu --dataset folder --data-root ds --dry-run --set dataset.validation_fraction=0.4";
+        let mut arguments: Vec<&str> = settings.split_whitespace().collect();
+        if !set.is_empty() {
+            arguments.extend(["--set", set]);
+        }
+        place.ok(&arguments).stderr
+    };
+    for (set, expected) in [
+        ("", "answer list: 6 answers"),
+        ("answers.top=2", "answer list: 2 answers"),
+        ("answers.file=ds/answers.json", "answer list: 11 answers"),
+    ] {
+        let told = list(set);
+        assert!(told.contains(expected), "{set}: {told}");
+    }
+    let settings =
+        "train --preset cpu --dataset folder --data-root ds --dry-run --set answers.min_count=9";
+    let settings: Vec<&str> = settings.split_whitespace().collect();
+    place.fails(3, &["answers.min_count"], &settings);
 }

@@ -70,6 +70,33 @@ pub enum OnBadSample {
     Skip,
 }
 
+/// Which answers a model can give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Answers {
+    /// Training questions that an answer is the most common answer to, at least, to be in the list. The bottom-up attention
+    /// recipe has 9; 1 keeps every right answer. Questions whose answers are not in the list stay, and none of the listed
+    /// answers is right for them.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub min_count: usize,
+    /// Answers in the list at most, the most common first; 0 for no limit.
+    #[schemars(range(max = 10_000_000))]
+    pub top: usize,
+    /// JSON file with the answers as a list of texts. The order is that of a published classifier. Without a file, the answers
+    /// are those of the training questions, the most common first.
+    pub file: String,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self {
+            min_count: 1,
+            top: 0,
+            file: String::new(),
+        }
+    }
+}
+
 /// What is learned: the questions, their images and how both are cut to size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

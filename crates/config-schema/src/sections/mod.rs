@@ -8,7 +8,7 @@ mod training;
 mod xvlm;
 
 pub use data::{
-    AnswerNormalisation, DataLoading, Dataset, DatasetName, ExifOrientation, OnBadSample,
+    AnswerNormalisation, Answers, DataLoading, Dataset, DatasetName, ExifOrientation, OnBadSample,
     ShapesLanguage,
 };
 pub use effects::Language;

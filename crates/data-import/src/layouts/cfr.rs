@@ -77,15 +77,14 @@ impl Cfr {
                 continue;
             };
             let beside = &mut beside[place];
-            let words = matches!(file.kind, Kind::NamedText | Kind::NamedTexts | Kind::Ids);
+            let pickle = file.kind == Kind::Pickle;
             let target = match stem.as_str() {
-                stem if file.kind == Kind::Pickle && stem.ends_with("target") => &mut beside.target,
-                stem if file.kind == Kind::Ids && stem.contains("attr_skip") => {
-                    &mut beside.skipped[1]
-                }
-                stem if file.kind == Kind::Ids && stem.contains("skip") => &mut beside.skipped[0],
-                stem if words && stem.contains("stats_words") => &mut beside.statistical,
-                stem if words && stem.contains("attr_words") => &mut beside.attributes,
+                stem if pickle && stem.ends_with("target") => &mut beside.target,
+                _ if pickle => continue,
+                stem if stem.contains("attr_skip") => &mut beside.skipped[1],
+                stem if stem.contains("skip") => &mut beside.skipped[0],
+                stem if stem.contains("stats_words") => &mut beside.statistical,
+                stem if stem.contains("attr_words") => &mut beside.attributes,
                 _ => continue,
             };
             if let Some(known) = target {
@@ -228,7 +227,7 @@ impl Targets {
 }
 
 #[derive(Default)]
-struct Question {
+struct Asked {
     id: Option<Id>,
     image: Option<Id>,
     question: Option<Text>,
@@ -236,7 +235,7 @@ struct Question {
     others: Vec<(String, Value)>,
 }
 
-impl Element for Question {
+impl Element for Asked {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
         match key {
             "question_id" => once(&mut self.id, "question_id", map),
@@ -296,9 +295,9 @@ impl Layout for Cfr {
         };
         let mut rest = String::new();
         stream(input, Shape::Under("questions"), &mut |item: Item<
-            Fields<Question>,
+            Fields<Asked>,
         >| {
-            let Fields(Question {
+            let Fields(Asked {
                 id,
                 image,
                 question,

@@ -13,6 +13,9 @@ use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, str
 use crate::record::{Answers, Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
+/// A file of a part, with its number where it is one of several.
+type Numbered = (Option<u64>, PathBuf);
+
 pub(super) struct Gqa {
     parts: Vec<Part>,
     /// Parts of several files of which one is missing: its number, and the file behind it.
@@ -21,7 +24,7 @@ pub(super) struct Gqa {
 
 impl Gqa {
     pub(super) fn find(files: &[Sniffed]) -> Result<Self, ImportError> {
-        let mut found: Vec<(String, Vec<(Option<u64>, PathBuf)>)> = Vec::new();
+        let mut found: Vec<(String, Vec<Numbered>)> = Vec::new();
         for file in of(files, Kind::Gqa) {
             let stem = file.stem();
             let (name, number) = name(&stem);
@@ -116,14 +119,14 @@ fn split(name: &str, names: &[String]) -> Option<Split> {
 }
 
 #[derive(Default)]
-struct Question {
+struct Asked {
     image: Option<Id>,
     question: Option<Text>,
     answer: Option<Text>,
     others: Vec<(String, Value)>,
 }
 
-impl Element for Question {
+impl Element for Asked {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
         match key {
             "imageId" => once(&mut self.image, "imageId", map),
@@ -162,10 +165,10 @@ impl Layout for Gqa {
                 path,
                 meter: job.meter,
             };
-            stream(input, Shape::Map, &mut |item: Item<Fields<Question>>| {
+            stream(input, Shape::Map, &mut |item: Item<Fields<Asked>>| {
                 let id = item.key.unwrap_or_default();
                 let place = Place::Question(id.clone());
-                let Fields(Question {
+                let Fields(Asked {
                     image,
                     question,
                     answer,

@@ -95,7 +95,11 @@ impl<'de> Visitor<'de> for LabelVisitor {
 }
 
 #[derive(Default)]
-struct Question {
+#[expect(
+    clippy::option_option,
+    reason = "`null` is no answer; a second field is an error"
+)]
+struct Asked {
     id: Option<Id>,
     image: Option<Id>,
     question: Option<Text>,
@@ -103,7 +107,7 @@ struct Question {
     others: Vec<(String, Value)>,
 }
 
-impl Element for Question {
+impl Element for Asked {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
         match key {
             "question_id" => once(&mut self.id, "question_id", map),
@@ -143,8 +147,8 @@ impl Layout for Lxmert {
             meter: job.meter,
         };
         let mut rest = String::new();
-        stream(input, Shape::List, &mut |item: Item<Fields<Question>>| {
-            let Fields(Question {
+        stream(input, Shape::List, &mut |item: Item<Fields<Asked>>| {
+            let Fields(Asked {
                 id,
                 image,
                 question,

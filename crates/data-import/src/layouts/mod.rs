@@ -1,5 +1,6 @@
 //! The layouts, each in a file of its own: which files make up its parts, and how a part is read.
 
+mod annotations;
 mod cfr;
 mod gqa;
 mod lxmert;

@@ -97,7 +97,7 @@ fn part(file: &Sniffed, meter: &AtomicU64) -> Result<String, ImportError> {
 }
 
 #[derive(Default)]
-struct Question {
+struct Asked {
     id: Option<Id>,
     image: Option<Id>,
     question: Option<Text>,
@@ -105,7 +105,7 @@ struct Question {
     others: Vec<(String, Value)>,
 }
 
-impl Element for Question {
+impl Element for Asked {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
         match key {
             "question_id" => once(&mut self.id, "question_id", map),
@@ -189,9 +189,9 @@ impl Layout for TextVqa {
         };
         let mut rest = String::new();
         stream(input, Shape::Under("data"), &mut |item: Item<
-            Fields<Question>,
+            Fields<Asked>,
         >| {
-            let Fields(Question {
+            let Fields(Asked {
                 id,
                 image,
                 question,

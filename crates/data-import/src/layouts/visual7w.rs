@@ -1,4 +1,4 @@
-//! Visual7W, telling questions: one right answer and three wrong ones.
+//! `Visual7W`, telling questions: one right answer and three wrong ones.
 
 use std::sync::atomic::AtomicU64;
 
@@ -75,7 +75,7 @@ impl Element for OnlySplit {
 struct Image {
     split: Option<Text>,
     file: Option<Text>,
-    pairs: Option<Vec<Fields<Question>>>,
+    pairs: Option<Vec<Fields<Asked>>>,
 }
 
 impl Element for Image {
@@ -90,7 +90,7 @@ impl Element for Image {
 }
 
 #[derive(Default)]
-struct Question {
+struct Asked {
     id: Option<Id>,
     question: Option<Text>,
     answer: Option<Text>,
@@ -99,7 +99,7 @@ struct Question {
     others: Vec<(String, Value)>,
 }
 
-impl Element for Question {
+impl Element for Asked {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
         match key {
             "qa_id" => once(&mut self.id, "qa_id", map),
@@ -144,7 +144,7 @@ impl Layout for Visual7w {
             let Text(file) = need(file, "filename", input, &place)?;
             check_image(&file, input, &place)?;
             for Fields(pair) in need(pairs, "qa_pairs", input, &place)? {
-                let Question {
+                let Asked {
                     id,
                     question,
                     answer,

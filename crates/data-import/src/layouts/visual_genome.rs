@@ -105,13 +105,13 @@ fn addresses(input: Input<'_>, folders: &mut HashMap<IdKey, u8>) -> Result<(), I
 }
 
 #[derive(Default)]
-struct Image {
+struct OfImage {
     id: Option<Id>,
     image_id: Option<Id>,
-    questions: Option<Vec<Fields<Question>>>,
+    questions: Option<Vec<Fields<Asked>>>,
 }
 
-impl Element for Image {
+impl Element for OfImage {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
         match key {
             "id" => once(&mut self.id, "id", map),
@@ -123,7 +123,7 @@ impl Element for Image {
 }
 
 #[derive(Default)]
-struct Question {
+struct Asked {
     id: Option<Id>,
     image: Option<Id>,
     question: Option<Text>,
@@ -131,7 +131,7 @@ struct Question {
     others: Vec<(String, Value)>,
 }
 
-impl Element for Question {
+impl Element for Asked {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
         match key {
             "qa_id" => once(&mut self.id, "qa_id", map),
@@ -162,8 +162,8 @@ impl Layout for Genome {
             meter: job.meter,
         };
         let mut rest = String::new();
-        stream(input, Shape::List, &mut |item: Item<Fields<Image>>| {
-            let Fields(Image {
+        stream(input, Shape::List, &mut |item: Item<Fields<OfImage>>| {
+            let Fields(OfImage {
                 id,
                 image_id,
                 questions,
@@ -171,7 +171,7 @@ impl Layout for Genome {
             let place = Place::Element(item.index);
             let questions = need(questions, "qas", input, &place)?;
             let of = id.or(image_id);
-            for Fields(Question {
+            for Fields(Asked {
                 id,
                 image,
                 question,

@@ -57,14 +57,14 @@ struct Vote {
 }
 
 #[derive(Default)]
-struct Question {
+struct Asked {
     image: Option<Text>,
     question: Option<Text>,
     answers: Option<Vec<Vote>>,
     others: Vec<(String, Value)>,
 }
 
-impl Element for Question {
+impl Element for Asked {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
         match key {
             "image" => once(&mut self.image, "image", map),
@@ -96,8 +96,8 @@ impl Layout for VizWiz {
         };
         let folder = format!("vizwiz_{name}");
         let mut rest = String::new();
-        stream(input, Shape::List, &mut |item: Item<Fields<Question>>| {
-            let Fields(Question {
+        stream(input, Shape::List, &mut |item: Item<Fields<Asked>>| {
+            let Fields(Asked {
                 image,
                 question,
                 answers,

@@ -1,18 +1,19 @@
 //! VQA v1 and v2, and OK-VQA: files of questions, and files of annotations with ten votes.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 
-use serde::Deserialize;
 use serde::de::MapAccess;
 use serde_json::Value;
 
+use super::annotations::{Annotated, as_number};
 use super::{Job, Layout, Part, Split, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream, top_text};
-use crate::record::{Answers, IdKey, Record, Rest};
+use crate::record::{Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
 /// One of so many images of the val part is held out as `minival`.
@@ -215,14 +216,14 @@ fn folder(subset: &str) -> String {
 }
 
 #[derive(Default)]
-struct Question {
+struct Asked {
     id: Option<Id>,
     image: Option<Id>,
     question: Option<Text>,
     others: Vec<(String, Value)>,
 }
 
-impl Element for Question {
+impl Element for Asked {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
         match key {
             "question_id" => once(&mut self.id, "question_id", map),
@@ -234,112 +235,6 @@ impl Element for Question {
 
     fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
         Some(&mut self.others)
-    }
-}
-
-/// A vote. How sure the annotator was does not count.
-#[derive(Deserialize)]
-struct Vote {
-    answer: Text,
-    #[serde(default)]
-    raw_answer: Option<Text>,
-}
-
-#[derive(Default)]
-struct Annotation {
-    id: Option<Id>,
-    image: Option<Id>,
-    answers: Option<Vec<Vote>>,
-    others: Vec<(String, Value)>,
-}
-
-impl Element for Annotation {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "question_id" => once(&mut self.id, "question_id", map),
-            "image_id" => once(&mut self.image, "image_id", map),
-            "answers" => once(&mut self.answers, "answers", map),
-            _ => Ok(false),
-        }
-    }
-
-    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
-        Some(&mut self.others)
-    }
-}
-
-/// Annotations as they are written, by question.
-#[derive(Default)]
-struct Annotated {
-    text: String,
-    /// Image, and where the text lies.
-    questions: HashMap<IdKey, (IdKey, usize, u32)>,
-}
-
-impl Annotated {
-    fn read(input: Input<'_>, job: &mut Job<'_>) -> Result<Self, ImportError> {
-        let mut all = Self::default();
-        stream(input, Shape::Under("annotations"), &mut |item: Item<
-            Fields<Annotation>,
-        >| {
-            let Fields(Annotation {
-                id,
-                image,
-                answers,
-                others: mut fields,
-            }) = item.value;
-            let element = Place::Element(item.index);
-            let id = need(id, "question_id", input, &element)?;
-            let place = Place::Question(id.0.clone());
-            let image = need(image, "image_id", input, &place)?;
-            let answers = need(answers, "answers", input, &place)?;
-            if answers.is_empty() {
-                return Err(ImportError::content(
-                    input.path,
-                    place,
-                    "the list of answers is empty",
-                    "download the file again",
-                ));
-            }
-            let raw: Option<Vec<Value>> = answers
-                .iter()
-                .map(|vote| Some(Value::String(vote.raw_answer.as_ref()?.0.clone())))
-                .collect();
-            if let Some(raw) = raw {
-                fields.push(("raw_answers".to_owned(), Value::Array(raw)));
-            }
-            fields.push(("image_id".to_owned(), as_number(&image.0)));
-            let votes = answers.into_iter().map(|vote| vote.answer.0).collect();
-            let start = all.text.len();
-            let rest = Rest {
-                answers: &Answers::Votes(votes),
-                fields: &fields,
-                ..Rest::default()
-            };
-            job.style.rest(&rest, &mut all.text);
-            let length = (all.text.len() - start) as u32;
-            let known = all
-                .questions
-                .insert((&id).into(), ((&image).into(), start, length));
-            if known.is_some() {
-                return Err(ImportError::content(
-                    input.path,
-                    place,
-                    "the question has an annotation already",
-                    "remove one of them, or download the file again",
-                ));
-            }
-            Ok(())
-        })?;
-        Ok(all)
-    }
-}
-
-/// An id as it usually stands in JSON.
-fn as_number(id: &str) -> Value {
-    match id.parse::<u64>() {
-        Ok(number) if number.to_string() == id => number.into(),
-        _ => id.into(),
     }
 }
 
@@ -367,13 +262,7 @@ impl Layout for Vqa {
         let files = &self.all[index];
         let name = part_of(&files.subset).unwrap_or_default();
         let mut annotated = match &files.annotations {
-            Some(path) => {
-                let input = Input {
-                    path,
-                    meter: job.meter,
-                };
-                Some((path, Annotated::read(input, job)?))
-            }
+            Some(path) => Some(Annotated::read(path, job)?),
             None if name.starts_with("test") => None,
             None => {
                 return Err(ImportError::content(
@@ -394,9 +283,9 @@ impl Layout for Vqa {
         let folder = folder(&files.subset);
         let (mut image_name, mut rest) = (String::new(), String::new());
         stream(input, Shape::Under("questions"), &mut |item: Item<
-            Fields<Question>,
+            Fields<Asked>,
         >| {
-            let Fields(Question {
+            let Fields(Asked {
                 id,
                 image,
                 question,
@@ -408,46 +297,10 @@ impl Layout for Vqa {
             let Text(question) = need(question, "question", input, &place)?;
             check_question(&question, input, &place)?;
             rest.clear();
-            let annotation = annotated.as_mut().map(|(path, annotated)| {
-                let found = annotated.questions.remove(&id.as_str().into());
-                found.map(|(of, start, length)| {
-                    (path, of, &annotated.text[start..start + length as usize])
-                })
-            });
-            match annotation {
-                None => {
-                    let fields = [("image_id".to_owned(), as_number(&image))];
-                    let fields = Rest {
-                        fields: &fields,
-                        ..Rest::default()
-                    };
-                    job.style.rest(&fields, &mut rest);
-                }
-                Some(None) => {
-                    return Err(ImportError::content(
-                        input.path,
-                        place,
-                        format!(
-                            "the question has no annotation in `{}`",
-                            files.annotations.as_deref().unwrap_or(input.path).display()
-                        ),
-                        "take questions and annotations of one version, or download both again",
-                    ));
-                }
-                Some(Some((path, of, text))) => {
-                    if of != image.as_str().into() {
-                        return Err(ImportError::content(
-                            input.path,
-                            place,
-                            format!(
-                                "the question is about image {image}, in `{}` about another one",
-                                path.display()
-                            ),
-                            "take questions and annotations of one version, or download both again",
-                        ));
-                    }
-                    rest.push_str(text);
-                }
+            if let Some(annotated) = &mut annotated {
+                rest.push_str(annotated.take(&id, &image, input.path)?);
+            } else {
+                others.push(("image_id".to_owned(), as_number(&image)));
             }
             // A field that both files have stays as both have it.
             for (name, _) in &mut others {
@@ -475,7 +328,7 @@ impl Layout for Vqa {
             })?;
             let (start, ending) = &files.image;
             image_name.clear();
-            image_name.push_str(&format!("{start}{number:012}.{ending}"));
+            let _ = write!(image_name, "{start}{number:012}.{ending}");
             (job.sink)(&Record {
                 id: &id,
                 folder: &folder,
@@ -485,21 +338,7 @@ impl Layout for Vqa {
                 rest: &rest,
             })
         })?;
-        match annotated {
-            Some((path, annotated)) if !annotated.questions.is_empty() => {
-                let count = annotated.questions.len();
-                Err(ImportError::content(
-                    path,
-                    Place::File,
-                    format!(
-                        "{count} annotations have no question in `{}`",
-                        input.path.display()
-                    ),
-                    "take questions and annotations of one version, or download both again",
-                ))
-            }
-            _ => Ok(()),
-        }
+        annotated.map_or(Ok(()), |annotated| annotated.all_taken(input.path))
     }
 
     fn below(&self, folder: &str) -> Vec<String> {

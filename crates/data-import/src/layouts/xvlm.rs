@@ -7,7 +7,7 @@ use super::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::json::{Element, Fields, Id, Input, Item, OneOrMore, Shape, Text, need, once, stream};
-use crate::record::{Answers, GENOME_WEIGHT, Record, Rest, share};
+use crate::record::{Answers, GENOME_WEIGHT, Record, Rest, Weights, share};
 use crate::sniff::{Kind, Sniffed, part_of};
 
 pub(super) struct Xvlm {
@@ -51,7 +51,11 @@ impl Xvlm {
 }
 
 #[derive(Default)]
-struct Question {
+#[expect(
+    clippy::option_option,
+    reason = "`null` is no answer; a second field is an error"
+)]
+struct Asked {
     id: Option<Id>,
     image: Option<Text>,
     question: Option<Text>,
@@ -60,7 +64,7 @@ struct Question {
     others: Vec<(String, Value)>,
 }
 
-impl Element for Question {
+impl Element for Asked {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
         match key {
             "question_id" => once(&mut self.id, "question_id", map),
@@ -81,7 +85,7 @@ impl Element for Question {
 fn answers(
     answer: Option<OneOrMore>,
     genome: bool,
-) -> Result<(Answers, Option<Vec<(String, f64)>>), &'static str> {
+) -> Result<(Answers, Option<Weights>), &'static str> {
     Ok(match answer {
         None => (Answers::None, None),
         Some(OneOrMore::More(list)) if list.is_empty() => (Answers::None, None),
@@ -117,8 +121,8 @@ impl Layout for Xvlm {
             meter: job.meter,
         };
         let mut rest = String::new();
-        stream(input, Shape::List, &mut |item: Item<Fields<Question>>| {
-            let Fields(Question {
+        stream(input, Shape::List, &mut |item: Item<Fields<Asked>>| {
+            let Fields(Asked {
                 id,
                 image,
                 question,

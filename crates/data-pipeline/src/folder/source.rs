@@ -81,8 +81,8 @@ impl Folder {
     ) -> Result<Self, DataError> {
         hold_out.check()?;
         let layout = Layout(root);
-        let manifest = Manifest::read(root)?;
         let own_validation = files::is_file(&layout.questions(Split::Validation))?;
+        let manifest = Manifest::read(root)?;
         let stands_for = |manifest: &Manifest| manifest.stands_for(split);
         let questions = manifest.as_ref().map_or(split, stands_for);
         let part = match questions {

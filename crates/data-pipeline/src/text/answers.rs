@@ -1,7 +1,10 @@
+use std::cmp::{Ordering, Reverse};
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::words::WordList;
 use crate::error::DataError;
+use crate::files;
 use crate::sample::{Answer, Sample};
 
 /// The answers a model can give, each with its index.
@@ -28,6 +31,62 @@ impl AnswerList {
             what: "answer",
             samples: samples.len(),
         })
+    }
+
+    /// The answers of a JSON list, in its order.
+    ///
+    /// # Errors
+    /// As for [`AnswerList::from_json`], and when the file cannot be read.
+    pub fn read(path: &Path) -> Result<Self, DataError> {
+        Self::from_json(&files::text(path, files::LARGEST_LIST)?, path)
+    }
+
+    /// The answers that are the most common answer to at least `min_count` of the samples, the first `top` of them; 0 for all.
+    /// Where a sample has several most common answers, its first counts. Answers by descending count, unless the list is
+    /// `fixed`: then they stay in their order.
+    ///
+    /// # Errors
+    /// When none is left.
+    pub fn limited(
+        self,
+        samples: &[Sample],
+        min_count: usize,
+        top: usize,
+        fixed: bool,
+    ) -> Result<Self, DataError> {
+        if min_count <= 1 && top == 0 {
+            return Ok(self);
+        }
+        let mut counts = HashMap::<&str, usize>::new();
+        for sample in samples {
+            let best = sample.answers.iter().rev();
+            let best = best.max_by(|a, b| {
+                (a.score, a.weight)
+                    .partial_cmp(&(b.score, b.weight))
+                    .unwrap_or(Ordering::Equal)
+            });
+            if let Some(best) = best {
+                *counts.entry(&best.text).or_default() += 1;
+            }
+        }
+        let count = |answer: &String| counts.get(answer.as_str()).copied().unwrap_or(0);
+        let mut answers: Vec<String> = self.answers().to_vec();
+        if min_count > 1 {
+            answers.retain(|answer| count(answer) >= min_count);
+        }
+        if !fixed {
+            // Equal counts stay in the order of the list.
+            answers.sort_by_key(|answer| Reverse(count(answer)));
+        }
+        if top > 0 {
+            answers.truncate(top);
+        }
+        WordList::of(answers)
+            .map(Self)
+            .ok_or(DataError::NothingToList {
+                what: "answer that is common enough for `answers.min_count`",
+                samples: samples.len(),
+            })
     }
 
     /// Number of answers.
@@ -68,12 +127,13 @@ impl AnswerList {
         self.0.to_json()
     }
 
-    /// Reads what [`AnswerList::to_json`] wrote; `path` is named in errors.
+    /// Reads what [`AnswerList::to_json`] wrote, or a published list; `path` is named in errors. One answer may be empty, as in
+    /// the list of LXMERT: it holds its place and is no answer to any question.
     ///
     /// # Errors
     /// When the text is not a JSON array of strings, or the list is empty or holds an answer twice.
     pub fn from_json(text: &str, path: &Path) -> Result<Self, DataError> {
-        WordList::from_json(text, path).map(Self)
+        WordList::from_json(text, path, true).map(Self)
     }
 
     /// A list of one answer a line; `path` is named in errors.

@@ -35,6 +35,12 @@ impl WordList {
         Some(Self { words, positions })
     }
 
+    /// Distinct words in this order; nothing where there are none.
+    pub(super) fn of(words: Vec<String>) -> Option<Self> {
+        let positions = words.iter().cloned().zip(0..).collect();
+        (!words.is_empty()).then_some(Self { words, positions })
+    }
+
     pub(super) fn words(&self) -> &[String] {
         &self.words
     }
@@ -53,10 +59,11 @@ impl WordList {
         format!("[\n{}\n]\n", lines.join(",\n"))
     }
 
-    pub(super) fn from_json(text: &str, path: &Path) -> Result<Self, DataError> {
+    /// A JSON array of distinct words. With `blank`, one of them may be empty.
+    pub(super) fn from_json(text: &str, path: &Path, blank: bool) -> Result<Self, DataError> {
         let words: Vec<String> =
             serde_json::from_str(text).map_err(|error| DataError::json(path, &error))?;
-        Self::from_words(words, path)
+        Self::distinct(words, path, blank)
     }
 
     /// One word a line.
@@ -74,6 +81,10 @@ impl WordList {
     /// # Errors
     /// When there is no word, an empty word, or one twice.
     pub(super) fn from_words(words: Vec<String>, path: &Path) -> Result<Self, DataError> {
+        Self::distinct(words, path, false)
+    }
+
+    fn distinct(words: Vec<String>, path: &Path, blank: bool) -> Result<Self, DataError> {
         if words.is_empty() {
             return Err(DataError::EmptyList {
                 path: path.to_owned(),
@@ -81,7 +92,7 @@ impl WordList {
         }
         let mut positions = HashMap::with_capacity(words.len());
         for (entry, word) in words.iter().enumerate() {
-            if word.trim().is_empty() {
+            if word.trim().is_empty() && !(blank && word.is_empty()) {
                 return Err(DataError::Entry {
                     path: path.to_owned(),
                     entry,

@@ -1,0 +1,173 @@
+//! Annotations of VQA: the votes of each question, as they will be written.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::MapAccess;
+use serde_json::Value;
+
+use super::Job;
+use crate::error::{ImportError, Place};
+use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream};
+use crate::record::{Answers, IdKey, Rest};
+
+/// What to do where files do not belong together.
+const ONE_VERSION: &str = "take questions and annotations of one version, or download both again";
+
+/// A vote. How sure the annotator was does not count.
+#[derive(Deserialize)]
+struct Vote {
+    answer: Text,
+    #[serde(default)]
+    raw_answer: Option<Text>,
+}
+
+#[derive(Default)]
+struct Annotation {
+    id: Option<Id>,
+    image: Option<Id>,
+    answers: Option<Vec<Vote>>,
+    others: Vec<(String, Value)>,
+}
+
+impl Element for Annotation {
+    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
+        match key {
+            "question_id" => once(&mut self.id, "question_id", map),
+            "image_id" => once(&mut self.image, "image_id", map),
+            "answers" => once(&mut self.answers, "answers", map),
+            _ => Ok(false),
+        }
+    }
+
+    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
+        Some(&mut self.others)
+    }
+}
+
+/// Annotations as they are written, by question.
+pub(super) struct Annotated {
+    path: PathBuf,
+    text: String,
+    /// Image, and where the text lies.
+    questions: HashMap<IdKey, (IdKey, usize, u32)>,
+}
+
+impl Annotated {
+    pub(super) fn read(path: &Path, job: &mut Job<'_>) -> Result<Self, ImportError> {
+        let input = Input {
+            path,
+            meter: job.meter,
+        };
+        let mut all = Self {
+            path: path.to_owned(),
+            text: String::new(),
+            questions: HashMap::new(),
+        };
+        stream(input, Shape::Under("annotations"), &mut |item: Item<
+            Fields<Annotation>,
+        >| {
+            let Fields(Annotation {
+                id,
+                image,
+                answers,
+                others: mut fields,
+            }) = item.value;
+            let element = Place::Element(item.index);
+            let id = need(id, "question_id", input, &element)?;
+            let place = Place::Question(id.0.clone());
+            let image = need(image, "image_id", input, &place)?;
+            let answers = need(answers, "answers", input, &place)?;
+            if answers.is_empty() {
+                return Err(ImportError::content(
+                    input.path,
+                    place,
+                    "the list of answers is empty",
+                    "download the file again",
+                ));
+            }
+            let raw: Option<Vec<Value>> = answers
+                .iter()
+                .map(|vote| Some(Value::String(vote.raw_answer.as_ref()?.0.clone())))
+                .collect();
+            if let Some(raw) = raw {
+                fields.push(("raw_answers".to_owned(), Value::Array(raw)));
+            }
+            fields.push(("image_id".to_owned(), as_number(&image.0)));
+            let votes = answers.into_iter().map(|vote| vote.answer.0).collect();
+            let start = all.text.len();
+            let rest = Rest {
+                answers: &Answers::Votes(votes),
+                fields: &fields,
+                ..Rest::default()
+            };
+            job.style.rest(&rest, &mut all.text);
+            let length = (all.text.len() - start) as u32;
+            let known = all
+                .questions
+                .insert((&id).into(), ((&image).into(), start, length));
+            if known.is_some() {
+                return Err(ImportError::content(
+                    input.path,
+                    place,
+                    "the question has an annotation already",
+                    "remove one of them, or download the file again",
+                ));
+            }
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// The annotation of a question of the file `questions`, about this image.
+    pub(super) fn take(
+        &mut self,
+        id: &str,
+        image: &str,
+        questions: &Path,
+    ) -> Result<&str, ImportError> {
+        let wrong = |problem| {
+            ImportError::content(
+                questions,
+                Place::Question(id.to_owned()),
+                problem,
+                ONE_VERSION,
+            )
+        };
+        let file = self.path.display();
+        let Some((of, start, length)) = self.questions.remove(&id.into()) else {
+            return Err(wrong(format!("the question has no annotation in `{file}`")));
+        };
+        if of != image.into() {
+            return Err(wrong(format!(
+                "the question is about image {image}, in `{file}` about another one"
+            )));
+        }
+        Ok(&self.text[start..start + length as usize])
+    }
+
+    /// Refuses annotations that no question of the file `questions` has taken.
+    pub(super) fn all_taken(&self, questions: &Path) -> Result<(), ImportError> {
+        match self.questions.len() {
+            0 => Ok(()),
+            count => Err(ImportError::content(
+                &self.path,
+                Place::File,
+                format!(
+                    "{count} annotations have no question in `{}`",
+                    questions.display()
+                ),
+                ONE_VERSION,
+            )),
+        }
+    }
+}
+
+/// An id as it usually stands in JSON.
+pub(super) fn as_number(id: &str) -> Value {
+    match id.parse::<u64>() {
+        Ok(number) if number.to_string() == id => number.into(),
+        _ => id.into(),
+    }
+}
