@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::MapAccess;
 use serde_json::Value;
 
-use super::Job;
+use super::layout::Job;
 use crate::error::{ImportError, Place};
 use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream};
 use crate::record::{Answers, IdKey, Rest};

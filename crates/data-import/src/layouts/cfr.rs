@@ -7,7 +7,9 @@ use std::sync::atomic::AtomicU64;
 use serde::de::MapAccess;
 use serde_json::Value;
 
-use super::{ImageWords, Job, Layout, Part, Split, Words, check_image, check_question, of, twice};
+use super::layout::{
+    ImageWords, Job, Layout, Part, Split, Words, check_image, check_question, of, twice,
+};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::json::{

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::de::MapAccess;
 use serde_json::Value;
 
-use super::{Job, Layout, Part, Split, check_image, check_question, of};
+use super::layout::{Job, Layout, Part, Split, check_image, check_question, of};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream};

@@ -6,7 +6,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{Job, Layout, Part, Split, check_image, check_question, of, twice};
+use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream};

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use serde::de::MapAccess;
 use serde_json::Value;
 
-use super::{Job, Layout, Part, Split, check_image, check_question, of, twice};
+use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream};

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use serde::de::MapAccess;
 use serde_json::Value;
 
-use super::{Job, Layout, Part, Split, check_question, of, twice};
+use super::layout::{Job, Layout, Part, Split, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::images::Bases;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::MapAccess;
 use serde_json::Value;
 
-use super::{Job, Layout, Part, Split, check_image, check_question, of, twice};
+use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::json::{Element, Fields, Input, Item, Shape, Text, need, once, stream};

@@ -9,7 +9,7 @@ use serde::de::MapAccess;
 use serde_json::Value;
 
 use super::annotations::{Annotated, as_number};
-use super::{Job, Layout, Part, Split, check_question, of, twice};
+use super::layout::{Job, Layout, Part, Split, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream, top_text};

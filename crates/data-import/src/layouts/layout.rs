@@ -1,0 +1,146 @@
+//! What a layout is, and what all of them check.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+
+use crate::error::{ImportError, Place};
+use crate::format::Format;
+use crate::json::Input;
+use crate::record::{Record, Style};
+use crate::sniff::{Kind, Sniffed};
+
+/// The part that questions play in the folder that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Split {
+    /// Learned from.
+    Train,
+    /// Chooses the best checkpoint.
+    Validation,
+    /// Reported.
+    Test,
+}
+
+impl Split {
+    /// Every split.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// Its name in files and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// A part of a data set, such as its training questions.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    /// Its name, such as `train`, `val` or `train_all`.
+    pub(crate) name: String,
+    /// Where it goes unless told otherwise.
+    pub(crate) split: Option<Split>,
+    /// What is read for it.
+    pub(crate) files: Vec<PathBuf>,
+    /// The part that has all its questions, where it is a portion of another one.
+    pub(crate) within: Option<&'static str>,
+}
+
+/// How a part is read.
+pub(crate) struct Job<'a> {
+    pub(crate) style: &'a mut Style,
+    pub(crate) meter: &'a AtomicU64,
+    pub(crate) sink: &'a mut dyn FnMut(&Record<'_>) -> Result<(), ImportError>,
+}
+
+/// Lists of words by the path of the image in its folder.
+pub(crate) type Words = BTreeMap<String, Vec<String>>;
+
+/// Words that a layout has for images, each list by folder and name.
+#[derive(Debug, Default)]
+pub(crate) struct ImageWords {
+    pub(crate) statistical: Words,
+    pub(crate) attributes: Words,
+}
+
+/// A data set whose files were recognised.
+pub(crate) trait Layout: Sync {
+    fn format(&self) -> Format;
+
+    fn parts(&self) -> &[Part];
+
+    /// Reads a part: every question once, in the order of the files.
+    fn read(&self, part: usize, job: &mut Job<'_>) -> Result<(), ImportError>;
+
+    /// Where the images of a folder name lie below a base.
+    fn below(&self, folder: &str) -> Vec<String> {
+        vec![folder.to_owned()]
+    }
+
+    /// Whether questions have entities.
+    fn has_entities(&self) -> bool {
+        false
+    }
+
+    /// Words for the images of a part.
+    fn words(&self, _part: usize, _meter: &AtomicU64) -> Result<Option<ImageWords>, ImportError> {
+        Ok(None)
+    }
+
+    /// What a user should know of the files.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Files of a kind.
+pub(super) fn of(files: &[Sniffed], kind: Kind) -> impl Iterator<Item = &Sniffed> {
+    files.iter().filter(move |file| file.kind == kind)
+}
+
+/// Two files claim to be one part.
+pub(super) fn twice(part: &str, one: &Path, other: &Path) -> ImportError {
+    ImportError::choice(
+        format!(
+            "`{}` and `{}` are both the {part} part",
+            one.display(),
+            other.display()
+        ),
+        "name the files that are meant one by one instead of their folder",
+    )
+}
+
+/// A question that says nothing.
+pub(super) fn check_question(
+    question: &str,
+    input: Input<'_>,
+    place: &Place,
+) -> Result<(), ImportError> {
+    if question.trim().is_empty() {
+        return Err(ImportError::content(
+            input.path,
+            place.clone(),
+            "the question is blank",
+            "remove the element, or download the file again",
+        ));
+    }
+    Ok(())
+}
+
+/// The name of an image file that stays within its folder.
+pub(super) fn check_image(name: &str, input: Input<'_>, place: &Place) -> Result<(), ImportError> {
+    let mut parts = Path::new(name).components().peekable();
+    let within =
+        parts.peek().is_some() && parts.all(|part| matches!(part, std::path::Component::Normal(_)));
+    if within && !name.contains('\\') {
+        return Ok(());
+    }
+    Err(ImportError::content(
+        input.path,
+        place.clone(),
+        format!("`{name}` is no path of an image below its folder"),
+        "write a path without `..` that begins neither with `/` nor with a drive",
+    ))
+}
