@@ -1,8 +1,7 @@
 use std::ops::Range;
 
-use crate::encoder::{EncodedText, Encoder};
 use crate::inputs::Regions;
-use crate::text::{PAD, Pieces, TokenTable};
+use crate::text::TokenTable;
 
 /// Samples as numbers: an effective batch from the loader, or a slice of one.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,28 +40,17 @@ pub struct Batch {
     pub weights: Vec<Vec<(usize, f32)>>,
 }
 
-impl Batch {
-    pub(crate) fn empty(epoch: u64, index: usize, encoder: &Encoder) -> Self {
-        let words = |width: Option<usize>| width.map(|width| TokenTable::new(width, PAD));
-        Self {
-            epoch,
-            index,
-            samples: Vec::new(),
-            images: Vec::new(),
-            regions: encoder.inputs.regions.map(Regions::new),
-            statistical_words: words(encoder.inputs.statistical_words),
-            image_of: Vec::new(),
-            image_ids: Vec::new(),
-            image_size: encoder.image_size,
-            questions: Vec::new(),
-            question_lengths: Vec::new(),
-            pieces: encoder.pieces.as_ref().map(Pieces::questions),
-            entities: words(encoder.inputs.entities),
-            targets: Vec::new(),
-            weights: Vec::new(),
-        }
-    }
+/// What a sample says, as numbers.
+pub(crate) struct EncodedText {
+    pub(crate) question: Vec<u32>,
+    pub(crate) question_length: usize,
+    pub(crate) pieces: Option<Vec<u32>>,
+    pub(crate) entities: Option<Vec<u32>>,
+    pub(crate) targets: Vec<(usize, f32)>,
+    pub(crate) weights: Vec<(usize, f32)>,
+}
 
+impl Batch {
     /// Makes room for so many images.
     pub(crate) fn reserve(&mut self, images: usize) {
         self.images

@@ -1,9 +1,10 @@
-use crate::batch::Batch;
+use crate::batch::{Batch, EncodedText};
 use crate::error::DataError;
 use crate::image::{ExifOrientation, ImageError, RgbImage};
-use crate::inputs::Inputs;
-use crate::sample::{Sample, Source};
-use crate::text::{AnswerList, Pieces, UNKNOWN, Vocabulary};
+use crate::inputs::{Inputs, Regions};
+use crate::sample::Sample;
+use crate::source::Source;
+use crate::text::{AnswerList, PAD, Pieces, TokenTable, UNKNOWN, Vocabulary};
 
 /// How questions, answers and images become numbers: what a run saves to be able to ask again later.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +23,6 @@ pub struct Encoder {
     pub inputs: Inputs,
     /// Word pieces of questions and answers, for a model that reads and writes them.
     pub pieces: Option<Pieces>,
-}
-
-/// What a sample says, as numbers.
-pub(crate) struct EncodedText {
-    pub(crate) question: Vec<u32>,
-    pub(crate) question_length: usize,
-    pub(crate) pieces: Option<Vec<u32>>,
-    pub(crate) entities: Option<Vec<u32>>,
-    pub(crate) targets: Vec<(usize, f32)>,
-    pub(crate) weights: Vec<(usize, f32)>,
 }
 
 impl Encoder {
@@ -101,6 +92,28 @@ impl Encoder {
         }
     }
 
+    /// A batch of no samples yet.
+    pub(crate) fn empty_batch(&self, epoch: u64, index: usize) -> Batch {
+        let words = |width: Option<usize>| width.map(|width| TokenTable::new(width, PAD));
+        Batch {
+            epoch,
+            index,
+            samples: Vec::new(),
+            images: Vec::new(),
+            regions: self.inputs.regions.map(Regions::new),
+            statistical_words: words(self.inputs.statistical_words),
+            image_of: Vec::new(),
+            image_ids: Vec::new(),
+            image_size: self.image_size,
+            questions: Vec::new(),
+            question_lengths: Vec::new(),
+            pieces: self.pieces.as_ref().map(Pieces::questions),
+            entities: words(self.inputs.entities),
+            targets: Vec::new(),
+            weights: Vec::new(),
+        }
+    }
+
     /// A batch of questions about one image, without answers and without region features. The words a data set would have
     /// for image and question are unknown.
     ///
@@ -110,7 +123,7 @@ impl Encoder {
         let mut batch = Batch {
             images: self.pixels(encoded)?,
             regions: None,
-            ..Batch::empty(0, 0, self)
+            ..self.empty_batch(0, 0)
         };
         if let Some(table) = &mut batch.statistical_words {
             table.push(&[UNKNOWN]);

@@ -1,7 +1,8 @@
 use crc32fast::Hasher;
 
 use crate::inputs::{Inputs, RegionShape};
-use crate::sample::{Sample, Source};
+use crate::sample::Sample;
+use crate::source::Source;
 
 /// A checksum of what a split asks and answers: its questions in their order, their answers, entities and images by
 /// name, the images' statistical words, and the sizes of the inputs. The images themselves are not read, and where the

@@ -2,8 +2,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::DataError;
-use crate::sample::Source;
 use crate::text::tokenize;
 
 /// Numbers of a region's box: left, top, right and bottom edge, width and height.
@@ -48,43 +46,6 @@ impl Inputs {
         statistical_words: None,
         entities: None,
     };
-
-    /// Whether another split has what these are: the training split's, or those of them that a model looks at.
-    ///
-    /// # Errors
-    /// Names the first input that the split lacks, or that there has another size.
-    pub fn check(&self, split: &dyn Source) -> Result<(), DataError> {
-        let there = split.inputs();
-        let lacks = [
-            ("images", self.images && !there.images),
-            (
-                "region features",
-                self.regions.is_some() && there.regions.is_none(),
-            ),
-            (
-                "statistical words",
-                self.statistical_words.is_some() && there.statistical_words.is_none(),
-            ),
-            (
-                "entities",
-                self.entities.is_some() && there.entities.is_none(),
-            ),
-        ];
-        if let Some((input, _)) = lacks.into_iter().find(|(_, lacking)| *lacking) {
-            return Err(DataError::MissingInput {
-                of: split.place(),
-                input,
-            });
-        }
-        match (self.regions, there.regions) {
-            (Some(expected), Some(found)) if expected != found => Err(DataError::RegionShape {
-                of: split.regions_name(0),
-                expected,
-                found,
-            }),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// What a detector found in images, instead of or beside their pixels.

@@ -61,6 +61,7 @@ mod loader;
 mod report;
 mod sample;
 mod shapes;
+mod source;
 mod subset;
 mod text;
 mod threads;
@@ -84,8 +85,9 @@ pub use image::{
 pub use inputs::{BOX_SIZE, Inputs, RegionShape, Regions};
 pub use loader::{Epoch, Footprint, ImageSizes, Loader, LoaderConfig, Order, Preload};
 pub use report::{DataReport, SplitReport, TextReport, Thresholds};
-pub use sample::{Answer, Sample, Source, Split};
+pub use sample::{Answer, Sample, Split};
 pub use shapes::{Language, Shapes, ShapesConfig};
+pub use source::Source;
 pub use subset::Subset;
 pub use text::{
     AnswerList, PAD, Pieces, SpecialTokens, Splitting, TokenTable, UNKNOWN, Vocabulary, WordPiece,

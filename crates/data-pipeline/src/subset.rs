@@ -4,7 +4,8 @@ use crate::answers::ReadingFacts;
 use crate::check::Glance;
 use crate::error::DataError;
 use crate::inputs::{Inputs, RegionShape, Regions};
-use crate::sample::{Sample, Source};
+use crate::sample::Sample;
+use crate::source::Source;
 
 /// A split without some of its samples: as if their lines were not there. Images that no sample is about are not there
 /// either; messages name the files and lines of the split that it is made of.

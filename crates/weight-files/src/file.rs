@@ -1,17 +1,14 @@
 //! A file of weights.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use file_kind::{FileKind, LONGEST_START};
 
+use crate::content::{Content, Stored, TensorInfo};
 use crate::error::{Fault, WeightFileError};
 use crate::source::Source;
-use crate::{Dtype, floats, pytorch, safetensors};
-
-/// What wrappers put in front of every name: `torch.nn.DataParallel` and `torch.compile`.
-const PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
+use crate::{floats, pytorch, safetensors};
 
 /// An open file of weights. Names, shapes and types are known; numbers are read when they are asked for.
 #[derive(Debug)]
@@ -20,16 +17,6 @@ pub struct WeightFile {
     source: Source,
     format: Format,
     content: Content,
-}
-
-/// What is in a file of weights.
-#[derive(Debug, Default)]
-pub(crate) struct Content {
-    pub(crate) tensors: BTreeMap<String, Stored>,
-    /// What the tensors are that cannot be read, by name.
-    pub(crate) unread: BTreeMap<String, String>,
-    /// Names of all else.
-    pub(crate) ignored: Vec<String>,
 }
 
 /// How a file stores its tensors.
@@ -50,42 +37,6 @@ impl fmt::Display for Format {
             Self::PyTorchLegacy => "PyTorch checkpoint of the old form",
             Self::Safetensors => "safetensors",
         })
-    }
-}
-
-/// Type and shape of a tensor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TensorInfo {
-    /// Type of the elements.
-    pub dtype: Dtype,
-    /// Length of each axis; a scalar has none.
-    pub shape: Vec<usize>,
-}
-
-/// Where a tensor is in a file. The bytes it takes were checked against the length of the file.
-#[derive(Debug)]
-pub(crate) struct Stored {
-    pub(crate) info: TensorInfo,
-    /// Offset of the first element, in bytes.
-    pub(crate) start: u64,
-    /// Elements between neighbours along each axis, where they are not in row-major order.
-    pub(crate) strides: Option<Vec<usize>>,
-}
-
-impl TensorInfo {
-    /// Number of elements.
-    pub fn elements(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Whether the elements are numbers that a model can learn, not integers as in counters and tables of positions.
-    pub fn is_float(&self) -> bool {
-        floats::is_float(self.dtype)
-    }
-
-    /// Length of the elements, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.elements() * self.dtype.bitsize() / 8
     }
 }
 
@@ -262,30 +213,4 @@ impl WeightFile {
         }
         Ok(bytes)
     }
-}
-
-impl Content {
-    /// Takes off [`PREFIXES`] where every name has one, in whichever order the wrappers stand.
-    fn without_prefixes(mut self) -> Self {
-        for prefix in PREFIXES.into_iter().chain(PREFIXES) {
-            if self.all_begin(prefix) {
-                self.tensors = stripped(self.tensors, prefix);
-                self.unread = stripped(self.unread, prefix);
-            }
-        }
-        self
-    }
-
-    fn all_begin(&self, prefix: &str) -> bool {
-        let mut names = self.tensors.keys().chain(self.unread.keys()).peekable();
-        names.peek().is_some() && names.all(|name| name.starts_with(prefix))
-    }
-}
-
-fn stripped<T>(named: BTreeMap<String, T>, prefix: &str) -> BTreeMap<String, T> {
-    let renamed = named.into_iter().map(|(mut name, value)| {
-        name.drain(..prefix.len());
-        (name, value)
-    });
-    renamed.collect()
 }

@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod content;
 mod error;
 mod file;
 mod floats;
@@ -28,8 +29,9 @@ mod source;
 mod write;
 
 pub use ::safetensors::Dtype;
+pub use content::TensorInfo;
 pub use error::{Fault, WeightFileError};
-pub use file::{Format, TensorInfo, WeightFile};
+pub use file::{Format, WeightFile};
 pub use file_kind::FileKind;
 pub use pytorch::LONGEST_PICKLE;
 pub use safetensors::LONGEST_HEADER;

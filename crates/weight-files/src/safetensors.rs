@@ -3,8 +3,8 @@
 use file_kind::FileKind;
 use safetensors::tensor::Metadata;
 
+use crate::content::{Content, Stored, TensorInfo};
 use crate::error::Fault;
-use crate::file::{Content, Stored, TensorInfo};
 use crate::floats;
 use crate::source::Source;
 

@@ -99,6 +99,21 @@ impl Votes {
     }
 }
 
+impl Answer {
+    /// What annotators answered, each distinct answer once, in order of first appearance: [`Votes::answers`] without
+    /// normalising.
+    ///
+    /// ```
+    /// let given = ["red", "pink", "red", "red", "red", "rose", "red", "red", "pink", "red"];
+    /// let answers = data_pipeline::Answer::of_annotators(given);
+    /// assert_eq!(answers[1].text, "pink");
+    /// assert_eq!((answers[1].score, answers[1].weight), (0.6, 0.2));
+    /// ```
+    pub fn of_annotators<T: AsRef<str>>(given: impl IntoIterator<Item = T>) -> Vec<Self> {
+        Votes::new(given, AnswerNormalisation::None).answers()
+    }
+}
+
 /// The score of an answer that `count` of `annotators` gave.
 pub(super) fn best_score(count: usize, annotators: usize) -> f64 {
     if count == 0 {

@@ -3,10 +3,6 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
-use crate::error::DataError;
-use crate::image::ImageError;
-use crate::sample::Source;
-
 /// Most files that an error lists.
 const MOST_LISTED: usize = 20;
 
@@ -49,15 +45,6 @@ pub struct Use {
 pub struct Faults(pub Vec<Fault>);
 
 impl Fault {
-    pub(crate) fn of(file: String, error: &DataError, used_by: Vec<Use>) -> Self {
-        Self {
-            file,
-            cause: cause(error),
-            cure: cure(error),
-            used_by,
-        }
-    }
-
     /// The file, without characters that a terminal would act on.
     pub fn name(&self) -> Cow<'_, str> {
         printable(&self.file)
@@ -67,28 +54,6 @@ impl Fault {
     pub fn places(&self) -> String {
         let places = self.used_by.iter().map(ToString::to_string);
         places.collect::<Vec<_>>().join("; ")
-    }
-}
-
-impl Use {
-    /// The given samples of a split.
-    pub(crate) fn of(source: &dyn Source, split: usize, samples: Vec<usize>) -> Self {
-        let (questions, unit) = source.questions();
-        let numbers = samples.iter().map(|&sample| source.sample_number(sample));
-        Self {
-            split,
-            questions,
-            unit,
-            numbers: numbers.collect(),
-            samples,
-        }
-    }
-
-    /// All samples of a split that are about an image.
-    pub(crate) fn of_image(source: &dyn Source, image: usize) -> Self {
-        let samples = source.samples().iter().enumerate();
-        let about = samples.filter(|(_, sample)| sample.image == image);
-        Self::of(source, 0, about.map(|(sample, _)| sample).collect())
     }
 }
 
@@ -158,56 +123,6 @@ pub(crate) fn printable(name: &str) -> Cow<'_, str> {
         }
     }
     text.into()
-}
-
-/// What is wrong, without the name of the file.
-fn cause(error: &DataError) -> String {
-    let text = match error {
-        DataError::Missing { .. } => "it is missing".to_owned(),
-        DataError::NotAFile { .. } => "it is not a regular file".to_owned(),
-        DataError::TooLarge { limit, .. } => format!("it holds more than {limit} bytes"),
-        DataError::Io { source, .. } => source.to_string(),
-        DataError::Image { source, .. } => source.to_string(),
-        DataError::Content {
-            expected, found, ..
-        } => format!("expected {expected}, found {found}"),
-        DataError::RegionShape {
-            expected, found, ..
-        } => {
-            format!("expected {expected} regions x features, as most have, found {found}")
-        }
-        DataError::Panicked { message, .. } => format!("reading it panicked: {message}"),
-        other => other.in_full(),
-    };
-    printable(&text).into_owned()
-}
-
-fn cure(error: &DataError) -> &'static str {
-    match error {
-        DataError::Missing { .. } => {
-            "put the file there, correct the name in these lines, or remove the lines"
-        }
-        DataError::NotAFile { .. } => "put a file in its place, or remove the lines",
-        DataError::Io { .. } => "make the file readable for this user, or remove the lines",
-        DataError::Image {
-            source: ImageError::Foreign { cure, .. },
-            ..
-        } => cure,
-        DataError::Image {
-            source: ImageError::Unsupported { .. },
-            ..
-        } => "save it anew as an ordinary image, or remove the lines",
-        DataError::TooLarge { .. }
-        | DataError::Image {
-            source: ImageError::TooLarge { .. },
-            ..
-        } => "scale it down, or remove the lines",
-        DataError::RegionShape { .. } => {
-            "extract the features of all images with the same settings"
-        }
-        DataError::Panicked { .. } => "report this, with the file; replace it, or remove the lines",
-        _ => "get or make the file again, or remove the lines",
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Whether the files of a data set can be used, all of them, before they are needed.
 
+mod cause;
 mod fault;
 mod odd;
 mod shared;

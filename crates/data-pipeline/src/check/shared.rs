@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::stamp::Stamp;
 use crate::error::DataError;
-use crate::sample::Source;
+use crate::source::Source;
 
 /// Images that two splits have in common, under the same name or with the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

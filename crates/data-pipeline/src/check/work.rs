@@ -12,7 +12,7 @@ use super::stamp::Glance;
 use crate::error::DataError;
 use crate::image::{ExifOrientation, RgbImage};
 use crate::inputs::{Inputs, RegionShape};
-use crate::sample::Source;
+use crate::source::Source;
 use crate::threads::thread_pool;
 
 /// How much of a file is looked at.

@@ -2,8 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::NAME;
-use super::read::Layout;
+use super::read::{Layout, NAME};
 use crate::error::DataError;
 
 /// The package and version the counts belong to.

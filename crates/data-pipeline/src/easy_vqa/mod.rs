@@ -6,6 +6,3 @@ mod source;
 
 pub use fetch::{Fetched, fetch};
 pub use source::EasyVqa;
-
-/// Name of the data set and of its folder.
-const NAME: &str = "easy-vqa";

@@ -3,10 +3,12 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::NAME;
 use crate::error::{DataError, Errors};
 use crate::files;
 use crate::text::AnswerList;
+
+/// Name of the data set and of its folder.
+pub(super) const NAME: &str = "easy-vqa";
 
 /// Similarity, `0.0..=1.0`, from which an answer of the list is suggested for one that is not in it.
 const SIMILAR: f64 = 0.7;

@@ -6,7 +6,8 @@ use crate::check::Glance;
 use crate::error::DataError;
 use crate::hold_out::HoldOut;
 use crate::image_file;
-use crate::sample::{Answer, Sample, Source, Split};
+use crate::sample::{Answer, Sample, Split};
+use crate::source::Source;
 
 /// One split of the `easy-vqa` data set, read from its folder.
 ///

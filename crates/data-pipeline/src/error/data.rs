@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use file_kind::FileKind;
 
-use super::several::listed;
+use super::listed::listed;
 use crate::check::Faults;
 use crate::counted::counted;
 use crate::image::ImageError;

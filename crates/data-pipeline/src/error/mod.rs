@@ -2,6 +2,7 @@
 
 mod data;
 mod hint;
+mod listed;
 mod place;
 mod several;
 

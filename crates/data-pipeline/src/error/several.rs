@@ -1,12 +1,7 @@
 use std::collections::HashSet;
-use std::error::Error;
-use std::fmt::Write;
 use std::slice;
 
-use super::DataError;
-
-/// Most errors that a message lists.
-const MOST_LISTED: usize = 20;
+use super::{DataError, listed};
 
 /// Most errors that are kept; the others are counted.
 const MOST_KEPT: usize = 10_000;
@@ -74,13 +69,7 @@ impl DataError {
 
     /// The error with its causes, on a line.
     pub fn in_full(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(error) = source {
-            let _ = write!(text, ": {error}");
-            source = error.source();
-        }
-        text
+        listed::in_full(self)
     }
 
     /// The errors of [`DataError::Several`]; of any other, itself.
@@ -90,21 +79,6 @@ impl DataError {
             other => slice::from_ref(other),
         }
     }
-}
-
-/// Begins with a line feed, to stand behind a sentence.
-pub(super) fn listed(errors: &[DataError], more: usize) -> String {
-    let mut text = String::new();
-    for error in errors.iter().take(MOST_LISTED) {
-        let _ = write!(text, "\n  {}", error.in_full());
-    }
-    match errors.len().saturating_sub(MOST_LISTED) + more {
-        0 => {}
-        more => {
-            let _ = write!(text, "\n  and {more} more");
-        }
-    }
-    text
 }
 
 #[cfg(test)]

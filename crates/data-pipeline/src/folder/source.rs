@@ -11,7 +11,8 @@ use crate::files;
 use crate::hold_out::HoldOut;
 use crate::image_file;
 use crate::inputs::{Inputs, RegionShape, Regions};
-use crate::sample::{Sample, Source, Split};
+use crate::sample::{Sample, Split};
+use crate::source::Source;
 
 /// One split of a data set of the user's own.
 ///

@@ -10,7 +10,8 @@ use super::line::{Line, written};
 use crate::answers::ReadAnswers;
 use crate::error::DataError;
 use crate::inputs::{BOX_SIZE, RegionShape, Regions};
-use crate::sample::{Source, Split};
+use crate::sample::Split;
+use crate::source::Source;
 
 /// Writes splits as a data set that [`Folder`](crate::Folder) reads: of each split the first `images` images, the questions
 /// about them, and all inputs that the split has. How many questions there are.

@@ -1,7 +1,7 @@
 use super::bytes::Numbers;
-use super::decode::{Decoded, RgbImage, check_size};
 use super::error::ImageError;
 use super::format::ImageFormat;
+use super::rgb::{Decoded, RgbImage, check_size};
 
 const BMP: ImageFormat = ImageFormat::Bmp;
 

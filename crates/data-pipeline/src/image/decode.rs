@@ -1,51 +1,8 @@
 use super::error::ImageError;
 use super::format::ImageFormat;
-use super::orientation::{ExifOrientation, Orientation};
-use super::warning::ImageWarning;
+use super::orientation::ExifOrientation;
+use super::rgb::{Decoded, RgbImage};
 use super::{bmp, gif, jpeg, png, tiff, webp};
-
-/// Most pixels an image may have, 64 Mi: a few bytes of header must not claim all memory.
-pub const MAX_PIXELS: usize = 64 << 20;
-
-/// A decoded image: 8 bits a channel, red, green, blue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RgbImage {
-    /// Width in pixels.
-    pub width: usize,
-    /// Height in pixels.
-    pub height: usize,
-    /// `[height, width, 3]`.
-    pub pixels: Vec<u8>,
-}
-
-/// Pixels, and what was odd about their file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decoded {
-    /// The pixels, turned as asked for.
-    pub image: RgbImage,
-    /// Oddities that leave no doubt about the pixels.
-    pub warnings: Vec<ImageWarning>,
-}
-
-impl Decoded {
-    /// Stored pixels, turned by the file's tag where that is wanted.
-    pub(super) fn turned(
-        stored: RgbImage,
-        tag: Orientation,
-        wanted: ExifOrientation,
-        mut warnings: Vec<ImageWarning>,
-    ) -> Self {
-        let image = match wanted {
-            ExifOrientation::Apply => tag.apply(stored),
-            ExifOrientation::Ignore => {
-                // Nobody asked for what the damaged data say.
-                warnings.retain(|warning| *warning != ImageWarning::UnreadableExif);
-                stored
-            }
-        };
-        Self { image, warnings }
-    }
-}
 
 impl RgbImage {
     /// Decodes JPEG, PNG, WebP, GIF, BMP or TIFF bytes; which of them is told by the first bytes, never by a file name.
@@ -68,17 +25,4 @@ impl RgbImage {
             ImageFormat::Tiff => tiff::decode(bytes, orientation),
         }
     }
-}
-
-/// # Errors
-/// When `width x height` is above [`MAX_PIXELS`].
-pub(super) fn check_size((width, height): (usize, usize)) -> Result<(), ImageError> {
-    if width.saturating_mul(height) > MAX_PIXELS {
-        return Err(ImageError::TooLarge {
-            width,
-            height,
-            limit: MAX_PIXELS,
-        });
-    }
-    Ok(())
 }

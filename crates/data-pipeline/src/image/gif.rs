@@ -2,10 +2,10 @@ use std::num::NonZeroU64;
 
 use gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
 
-use super::decode::{Decoded, MAX_PIXELS, RgbImage, check_size};
 use super::error::ImageError;
 use super::format::ImageFormat;
 use super::png::grey;
+use super::rgb::{Decoded, MAX_PIXELS, RgbImage, check_size};
 use super::warning::ImageWarning;
 
 const GIF: ImageFormat = ImageFormat::Gif;

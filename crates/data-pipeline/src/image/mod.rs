@@ -12,15 +12,16 @@ mod normalise;
 mod orientation;
 mod png;
 mod resize;
+mod rgb;
 mod tiff;
 mod warning;
 mod webp;
 
-pub use decode::{Decoded, MAX_PIXELS, RgbImage};
 pub use error::ImageError;
 pub use format::ImageFormat;
 pub use header::ImageHeader;
 pub use normalise::{IMAGE_MEAN, IMAGE_STD, normalise};
 pub use orientation::{ExifOrientation, Orientation};
 pub(crate) use png::encode_png;
+pub use rgb::{Decoded, MAX_PIXELS, RgbImage};
 pub use warning::ImageWarning;

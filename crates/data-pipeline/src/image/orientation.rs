@@ -1,9 +1,8 @@
-//! The EXIF orientation: where it stands, and what it does to pixels.
+//! The EXIF orientation: where it stands, and what it says.
 
 use serde::{Deserialize, Serialize};
 
 use super::bytes::Numbers;
-use super::decode::RgbImage;
 use super::warning::ImageWarning;
 
 /// Whether pixels are turned as the file's orientation tag says.
@@ -79,39 +78,5 @@ impl Orientation {
             };
         }
         Some(Self::UPRIGHT)
-    }
-
-    /// Turns stored pixels upright.
-    pub(super) fn apply(self, image: RgbImage) -> RgbImage {
-        if self == Self::UPRIGHT {
-            return image;
-        }
-        let (width, height) = (image.width, image.height);
-        let (to_width, to_height) = if self.swaps_sides() {
-            (height, width)
-        } else {
-            (width, height)
-        };
-        let mut pixels = Vec::with_capacity(image.pixels.len());
-        for y in 0..to_height {
-            for x in 0..to_width {
-                let (from_x, from_y) = match self.0 {
-                    2 => (width - 1 - x, y),
-                    3 => (width - 1 - x, height - 1 - y),
-                    4 => (x, height - 1 - y),
-                    5 => (y, x),
-                    6 => (y, height - 1 - x),
-                    7 => (width - 1 - y, height - 1 - x),
-                    _ => (width - 1 - y, x),
-                };
-                let at = (from_y * width + from_x) * 3;
-                pixels.extend_from_slice(&image.pixels[at..at + 3]);
-            }
-        }
-        RgbImage {
-            width: to_width,
-            height: to_height,
-            pixels,
-        }
     }
 }

@@ -4,10 +4,10 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::{DecoderOptions, EncoderOptions};
 use zune_png::{PngDecoder, PngEncoder};
 
-use super::decode::{Decoded, RgbImage, check_size};
 use super::error::ImageError;
 use super::format::ImageFormat;
 use super::orientation::{ExifOrientation, Orientation};
+use super::rgb::{Decoded, RgbImage, check_size};
 use super::warning::ImageWarning;
 
 const PNG: ImageFormat = ImageFormat::Png;

@@ -2,8 +2,8 @@ use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::decode::{RgbImage, check_size};
 use super::error::ImageError;
+use super::rgb::{RgbImage, check_size};
 
 impl RgbImage {
     /// Resizes to `width x height` pixels, not keeping the aspect ratio.

@@ -2,11 +2,11 @@ use std::io::Cursor;
 
 use image_webp::{DecodingError, WebPDecoder};
 
-use super::decode::{Decoded, RgbImage, check_size};
 use super::error::ImageError;
 use super::format::ImageFormat;
 use super::orientation::{ExifOrientation, Orientation};
 use super::png::without_alpha;
+use super::rgb::{Decoded, RgbImage, check_size};
 use super::warning::ImageWarning;
 
 const WEBP: ImageFormat = ImageFormat::WebP;

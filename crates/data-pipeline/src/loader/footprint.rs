@@ -7,7 +7,7 @@ use super::schedule::{Schedule, distinct_images};
 use super::store::{Reading, kept_bytes};
 use crate::encoder::Encoder;
 use crate::image::RgbImage;
-use crate::sample::Source;
+use crate::source::Source;
 
 /// Images looked at to learn what one takes.
 const LOOKED_AT: usize = 24;

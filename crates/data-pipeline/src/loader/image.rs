@@ -2,11 +2,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::batch::Batch;
-use crate::check::message_of;
+use crate::check::{Use, message_of};
 use crate::encoder::Encoder;
 use crate::error::DataError;
 use crate::inputs::{BOX_SIZE, RegionShape, Regions};
-use crate::sample::Source;
+use crate::source::Source;
 
 /// What a batch carries of an image, as it is kept in memory; a clone shares it.
 #[derive(Clone)]
@@ -77,6 +77,14 @@ impl LoadedImage {
             + counts(regions)
             + usize::from(regions) * size_of::<Regions>()
             + counts(self.statistical_words.is_some())
+    }
+}
+
+/// An error about an image, with all the samples that are about it.
+pub(super) fn in_use(source: &dyn Source, image: usize, error: DataError) -> DataError {
+    DataError::InUse {
+        used_by: Use::of_image(source, image).to_string(),
+        source: Box::new(error),
     }
 }
 

@@ -6,7 +6,7 @@ use super::prepare::Preparer;
 use super::store::{Reading, Store};
 use crate::encoder::Encoder;
 use crate::error::DataError;
-use crate::sample::Source;
+use crate::source::Source;
 
 /// Delivers the samples of a source as whole effective batches.
 ///

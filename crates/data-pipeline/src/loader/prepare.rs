@@ -2,13 +2,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use super::image::LoadedImage;
+use super::image::{LoadedImage, in_use};
 use super::store::Store;
-use crate::batch::Batch;
-use crate::check::Use;
-use crate::encoder::{EncodedText, Encoder};
+use crate::batch::{Batch, EncodedText};
+use crate::encoder::Encoder;
 use crate::error::DataError;
-use crate::sample::Source;
+use crate::source::Source;
 
 /// Makes chunks of samples; shared by the workers.
 pub(super) struct Preparer {
@@ -71,14 +70,6 @@ impl Preparer {
     }
 }
 
-/// An error about an image, with all the samples that are about it.
-pub(super) fn in_use(source: &dyn Source, image: usize, error: DataError) -> DataError {
-    DataError::InUse {
-        used_by: Use::of_image(source, image).to_string(),
-        source: Box::new(error),
-    }
-}
-
 /// A batch while chunks are added to it.
 pub(super) struct Assembly {
     batch: Batch,
@@ -89,7 +80,7 @@ pub(super) struct Assembly {
 impl Assembly {
     /// For so many images: growing as they come would take up to three times their memory.
     pub(super) fn new(epoch: u64, index: usize, images: usize, encoder: &Encoder) -> Self {
-        let mut batch = Batch::empty(epoch, index, encoder);
+        let mut batch = encoder.empty_batch(epoch, index);
         batch.reserve(images);
         Self {
             batch,

@@ -2,13 +2,12 @@ use rayon::ThreadPool;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::config::Preload;
-use super::image::LoadedImage;
-use super::prepare::in_use;
+use super::image::{LoadedImage, in_use};
 use crate::check::{Fault, Faults, Use};
 use crate::encoder::Encoder;
 use crate::error::DataError;
 use crate::inputs::{BOX_SIZE, Regions};
-use crate::sample::Source;
+use crate::source::Source;
 use crate::threads::thread_pool;
 
 /// Images read at a time for each thread: enough to keep all of them busy.

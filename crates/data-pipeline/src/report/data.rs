@@ -7,7 +7,8 @@ use super::thresholds::Thresholds;
 use crate::check::SharedImages;
 use crate::counted::counted;
 use crate::encoder::Encoder;
-use crate::sample::{Source, Split};
+use crate::sample::Split;
+use crate::source::Source;
 
 /// Figures of a data set as a run sees it.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -9,7 +9,8 @@ use super::scene::{Scene, any};
 use crate::error::DataError;
 use crate::image::encode_png;
 use crate::inputs::{Inputs, Regions, most_tokens};
-use crate::sample::{Answer, Sample, Source, Split};
+use crate::sample::{Answer, Sample, Split};
+use crate::source::Source;
 
 /// Most questions about one image. Of the few that a scene of two objects allows, more would use up those with the one
 /// answer before those with the other.

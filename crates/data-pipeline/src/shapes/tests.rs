@@ -9,7 +9,8 @@ use super::scene::{Colour, Object, SIDE, Scene, Shape};
 use super::source::{Shapes, ShapesConfig};
 use crate::image::{ExifOrientation, RgbImage};
 use crate::inputs::Inputs;
-use crate::sample::{Answer, Source, Split};
+use crate::sample::{Answer, Split};
+use crate::source::Source;
 use crate::text::tokenize;
 
 const EN: Language = Language::En;

@@ -5,7 +5,7 @@ use super::pre_question::pre_question;
 use super::token_table::TokenTable;
 use super::wordpiece::WordPiece;
 use crate::error::DataError;
-use crate::sample::Source;
+use crate::source::Source;
 
 /// Most pairs of answers that an error names.
 const MOST_PAIRS: usize = 10;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::tokenizer::Splitting;
 use super::words::WordList;
 use crate::error::DataError;
-use crate::sample::Source;
+use crate::source::Source;
 
 /// Token that fills a question up to the common length.
 pub const PAD: u32 = 0;

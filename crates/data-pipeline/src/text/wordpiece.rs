@@ -9,16 +9,13 @@ use tokenizers::{
 };
 
 use super::pre_question::pre_question;
-use super::wordpiece_file;
+use super::wordpiece_file::{self, WRITTEN};
 use super::words::WordList;
 use crate::error::DataError;
 use crate::sample::Sample;
 
 /// A word of more characters is unknown as a whole.
 const LONGEST_WORD: usize = 100;
-
-/// Tokens that are recognised in a text when they are written like this.
-pub(super) const WRITTEN: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
 /// Tokens in front of a vocabulary built from a data set.
 const FRONT: [&str; 4] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];

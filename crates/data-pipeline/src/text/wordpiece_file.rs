@@ -4,11 +4,13 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::wordpiece::WRITTEN;
 use super::words::WordList;
 use crate::error::DataError;
 use crate::files;
 use crate::json::Json;
+
+/// Tokens that are recognised in a text when they are written like this.
+pub(super) const WRITTEN: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
 /// The tokens of `vocab.txt`, or of `tokenizer.json` where the path ends in `.json`.
 pub(super) fn read(path: &Path) -> Result<WordList, DataError> {

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use file_kind::FileKind;
 
-use super::LONGEST_PICKLE;
+use super::pickle::{self, LONGEST_PICKLE};
+use super::state_dict;
 use super::value::Storage;
+use crate::content::Content;
 use crate::error::Fault;
 use crate::source::Source;
 
@@ -23,8 +25,18 @@ const COMMENT: u64 = 0xffff;
 /// Stands for a number that is stored elsewhere since it needs 64 bits.
 const WIDE: u32 = u32::MAX;
 
+/// Reads a checkpoint in a zip archive.
+pub(crate) fn read(source: &Source) -> Result<Content, Fault> {
+    let archive = Archive::open(source)?;
+    let pickle = archive.pickle()?;
+    let parsed = pickle::parse(&pickle)?;
+    state_dict::collect(&parsed.values, parsed.root, source.len(), |storage| {
+        archive.storage(storage)
+    })
+}
+
 /// A zip archive.
-pub(super) struct Archive<'a> {
+struct Archive<'a> {
     source: &'a Source,
     entries: BTreeMap<String, Entry>,
     /// What is in front of the names of all entries.
@@ -43,7 +55,7 @@ struct Entry {
 }
 
 impl<'a> Archive<'a> {
-    pub(super) fn open(source: &'a Source) -> Result<Self, Fault> {
+    fn open(source: &'a Source) -> Result<Self, Fault> {
         let entries = directory(source)?;
         let pickles = entries
             .keys()
@@ -70,12 +82,12 @@ impl<'a> Archive<'a> {
     }
 
     /// The pickle.
-    pub(super) fn pickle(&self) -> Result<Vec<u8>, Fault> {
+    fn pickle(&self) -> Result<Vec<u8>, Fault> {
         self.read("data.pkl", LONGEST_PICKLE)
     }
 
     /// Offset of a storage in the file, in bytes.
-    pub(super) fn storage(&self, storage: &Storage<'_>) -> Result<u64, Fault> {
+    fn storage(&self, storage: &Storage<'_>) -> Result<u64, Fault> {
         let (start, bytes) = self.locate(&format!("data/{}", storage.key))?;
         match storage.bytes() {
             Some(needed) if needed <= bytes => Ok(start),

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::pickle::{self, Parsed};
+use super::pickle::{self, LONGEST_PICKLE, Parsed};
+use super::state_dict;
 use super::value::{Storage, Value};
-use super::{LONGEST_PICKLE, state_dict};
+use crate::content::Content;
 use crate::error::Fault;
-use crate::file::Content;
 use crate::source::Source;
 
 /// The first pickle is a number, `0x1950a86a20f9469cfc6c`, behind its protocol and, from protocol 4 on, a length.
@@ -18,7 +18,7 @@ const MAGIC: [u8; 12] = [
 const PREFIX: usize = 11;
 
 /// Whether a file that begins with these bytes is of this form.
-pub(super) fn recognise(start: &[u8]) -> bool {
+pub(crate) fn recognise(start: &[u8]) -> bool {
     let first = &start[..start.len().min(PREFIX + MAGIC.len())];
     first.first() == Some(&0x80) && first.windows(MAGIC.len()).any(|bytes| bytes == MAGIC)
 }
@@ -29,7 +29,8 @@ const VERSION: i64 = 1001;
 /// Bytes of the number of elements in front of a storage.
 const COUNT: u64 = 8;
 
-pub(super) fn read(source: &Source) -> Result<Content, Fault> {
+/// Reads a checkpoint of the older form.
+pub(crate) fn read(source: &Source) -> Result<Content, Fault> {
     let bytes = source.read(0, source.len().min(LONGEST_PICKLE), "the pickles")?;
     let mut at = 0;
     let mut next = || -> Result<Parsed<'_>, Fault> {

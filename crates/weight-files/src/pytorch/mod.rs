@@ -11,30 +11,6 @@ mod state_dict;
 mod tensor;
 mod value;
 
-use crate::error::Fault;
-use crate::file::Content;
-use crate::source::Source;
-
-/// The longest pickle that is read, in bytes: room for the arrays that programs put beside twenty thousand tensors. Parsing
-/// one that is made to do harm takes less than a hundred times as much memory.
-pub const LONGEST_PICKLE: u64 = 64 << 20;
-
-/// Whether a file that begins with these bytes is of the older form.
-pub(crate) fn is_legacy(start: &[u8]) -> bool {
-    legacy::recognise(start)
-}
-
-/// Reads a checkpoint in a zip archive.
-pub(crate) fn read_archive(source: &Source) -> Result<Content, Fault> {
-    let archive = archive::Archive::open(source)?;
-    let pickle = archive.pickle()?;
-    let parsed = pickle::parse(&pickle)?;
-    state_dict::collect(&parsed.values, parsed.root, source.len(), |storage| {
-        archive.storage(storage)
-    })
-}
-
-/// Reads a checkpoint of the older form.
-pub(crate) fn read_legacy(source: &Source) -> Result<Content, Fault> {
-    legacy::read(source)
-}
+pub(crate) use archive::read as read_archive;
+pub(crate) use legacy::{read as read_legacy, recognise as is_legacy};
+pub use pickle::LONGEST_PICKLE;

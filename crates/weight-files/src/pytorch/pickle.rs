@@ -7,8 +7,12 @@
 use std::collections::BTreeMap;
 
 use super::tensor;
-use super::value::{Function, Id, Value};
+use super::value::{Broken, Function, Id, Value};
 use crate::error::Fault;
+
+/// The longest pickle that is read, in bytes: room for the arrays that programs put beside twenty thousand tensors. Parsing
+/// one that is made to do harm takes less than a hundred times as much memory.
+pub const LONGEST_PICKLE: u64 = 64 << 20;
 
 /// The value of all data that neither tensors nor dictionaries are made of.
 const OPAQUE: Id = 0;
@@ -53,9 +57,6 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed<'_>, Fault> {
         length: machine.at,
     })
 }
-
-/// What is wrong, before its place is known.
-pub(super) struct Broken(pub(super) &'static str);
 
 struct Machine<'a> {
     bytes: &'a [u8],

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::value::{Id, Storage, Value, View};
+use crate::content::{Content, Stored, TensorInfo};
 use crate::error::Fault;
-use crate::file::{Content, Stored, TensorInfo};
 
 /// Under which keys programs store a state dict, most common first.
 const KEYS: [&str; 4] = ["model", "state_dict", "model_state_dict", "model_state"];

@@ -1,7 +1,6 @@
 //! Storages and tensors from the values that describe them.
 
-use super::pickle::Broken;
-use super::value::{Element, Function, Id, Storage, Unread, Value, View};
+use super::value::{Broken, Element, Function, Id, Storage, Unread, Value, View};
 use crate::Dtype;
 
 /// Axes of the tensor with the most of them. Weights have up to five.

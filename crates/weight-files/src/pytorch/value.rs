@@ -10,6 +10,9 @@ pub(super) type Id = u32;
 /// Length of the longest Python name that is shown, in characters.
 const LONGEST_NAME: usize = 100;
 
+/// What is wrong with a pickle, before its place is known.
+pub(super) struct Broken(pub(super) &'static str);
+
 /// A value of a pickle.
 #[derive(Debug)]
 pub(super) enum Value<'a> {

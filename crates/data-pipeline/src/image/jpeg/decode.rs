@@ -1,10 +1,10 @@
 use turbojpeg::{Decompressor, Error, Image, PixelFormat};
 
 use super::markers::Markers;
-use crate::image::decode::{Decoded, RgbImage};
 use crate::image::error::ImageError;
 use crate::image::format::ImageFormat;
 use crate::image::orientation::ExifOrientation;
+use crate::image::rgb::{Decoded, RgbImage};
 use crate::image::warning::ImageWarning;
 
 /// Decodes a JPEG to the pixels of libjpeg-turbo, which are Pillow's.

@@ -1,8 +1,8 @@
 //! The frame header of a JPEG, and which coefficients its scans carry.
 
-use crate::image::decode::check_size;
 use crate::image::error::ImageError;
 use crate::image::format::ImageFormat;
+use crate::image::rgb::check_size;
 
 /// Coefficients of a block.
 const COEFFICIENTS: usize = 64;

@@ -4,12 +4,12 @@ use weezl::BitOrder;
 use zune_inflate::{DeflateDecoder, DeflateOptions};
 
 use super::directory::{Colours, Compression, Directory, unsupported};
-use crate::image::decode::{Decoded, RgbImage, check_size};
 use crate::image::error::ImageError;
 use crate::image::format::ImageFormat;
 use crate::image::jpeg::from_cmyk;
 use crate::image::orientation::{ExifOrientation, Orientation};
 use crate::image::png::grey;
+use crate::image::rgb::{Decoded, RgbImage, check_size};
 use crate::image::warning::ImageWarning;
 
 const TIFF: ImageFormat = ImageFormat::Tiff;
