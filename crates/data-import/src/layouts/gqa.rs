@@ -54,7 +54,7 @@ impl Gqa {
         for (name, mut files) in found {
             files.sort();
             if let Some(two) = files.windows(2).find(|two| two[0].0 == two[1].0) {
-                return Err(super::twice(&name, &two[0].1, &two[1].1));
+                return Err(super::layout::twice(&name, &two[0].1, &two[1].1));
             }
             let gap = (0..)
                 .zip(&files)

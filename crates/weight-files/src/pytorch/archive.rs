@@ -1,6 +1,7 @@
 //! Zip archives as `torch.save` writes them: entries that are stored as they are.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
 
 use file_kind::FileKind;
 
@@ -20,6 +21,8 @@ const END: u64 = 22;
 const WIDE_POINTER: u64 = 20;
 /// Length of the wide form.
 const WIDE_END: u64 = 56;
+/// Bytes of a storage that are checked at a time.
+const PART: usize = 1 << 20;
 /// Longest comment.
 const COMMENT: u64 = 0xffff;
 /// Stands for a number that is stored elsewhere since it needs 64 bits.
@@ -39,6 +42,8 @@ pub(crate) fn read(source: &Source) -> Result<Content, Fault> {
 struct Archive<'a> {
     source: &'a Source,
     entries: BTreeMap<String, Entry>,
+    /// Storages whose bytes match their checksum.
+    checked: RefCell<HashSet<String>>,
     /// What is in front of the names of all entries.
     root: String,
 }
@@ -50,8 +55,21 @@ struct Entry {
     plain: bool,
     /// Length in bytes.
     bytes: u64,
+    /// CRC-32 of its bytes; 0 where whoever wrote it computed none, as PyTorch may be told.
+    crc: u32,
     /// Offset of its header, in bytes.
     header: u64,
+}
+
+impl Entry {
+    fn check(&self, crc: u32) -> Result<(), Fault> {
+        if self.crc == 0 || self.crc == crc {
+            return Ok(());
+        }
+        Err(Fault::Archive {
+            what: "the checksum of an entry does not match: the file is damaged",
+        })
+    }
 }
 
 impl<'a> Archive<'a> {
@@ -68,6 +86,7 @@ impl<'a> Archive<'a> {
             source,
             root: root.to_owned(),
             entries,
+            checked: RefCell::default(),
         };
         if archive.entries.contains_key(&archive.name("byteorder"))
             && archive.read("byteorder", 16)? != b"little"
@@ -88,30 +107,41 @@ impl<'a> Archive<'a> {
 
     /// Offset of a storage in the file, in bytes.
     fn storage(&self, storage: &Storage<'_>) -> Result<u64, Fault> {
-        let (start, bytes) = self.locate(&format!("data/{}", storage.key))?;
-        match storage.bytes() {
-            Some(needed) if needed <= bytes => Ok(start),
-            _ => Err(Fault::Archive {
+        let (start, entry) = self.locate(&format!("data/{}", storage.key))?;
+        if storage.bytes().is_none_or(|needed| needed > entry.bytes) {
+            return Err(Fault::Archive {
                 what: "a storage is shorter than the pickle says",
-            }),
+            });
         }
+        if self.checked.borrow_mut().insert(storage.key.to_string()) {
+            let mut crc = crc32fast::Hasher::new();
+            for from in (0..entry.bytes).step_by(PART) {
+                let bytes = (entry.bytes - from).min(PART as u64);
+                crc.update(&self.source.read(start + from, bytes, "a storage")?);
+            }
+            entry.check(crc.finalize())?;
+        }
+        Ok(start)
     }
 
     fn read(&self, entry: &str, limit: u64) -> Result<Vec<u8>, Fault> {
-        let (start, bytes) = self.locate(entry)?;
-        if bytes > limit {
+        let (start, entry) = self.locate(entry)?;
+        if entry.bytes > limit {
             return Err(Fault::TooLong {
                 what: "an entry of the zip archive",
-                bytes,
+                bytes: entry.bytes,
                 limit,
             });
         }
-        self.source
-            .read(start, bytes, "an entry of the zip archive")
+        let bytes = self
+            .source
+            .read(start, entry.bytes, "an entry of the zip archive")?;
+        entry.check(crc32fast::hash(&bytes))?;
+        Ok(bytes)
     }
 
-    /// Offset and length of an entry, in bytes; all of it is in the file.
-    fn locate(&self, entry: &str) -> Result<(u64, u64), Fault> {
+    /// An entry, and where its bytes begin in the file; all of them are there.
+    fn locate(&self, entry: &str) -> Result<(u64, Entry), Fault> {
         let name = self.name(entry);
         let Some(entry) = self.entries.get(&name) else {
             return Err(Fault::NoEntry { entry: name });
@@ -126,7 +156,7 @@ impl<'a> Archive<'a> {
         header.expect(*b"PK\x03\x04")?;
         let start = entry.header + 30 + u64::from(header.short(26)) + u64::from(header.short(28));
         match start.checked_add(entry.bytes) {
-            Some(end) if end <= self.source.len() => Ok((start, entry.bytes)),
+            Some(end) if end <= self.source.len() => Ok((start, *entry)),
             _ => Err(Fault::Outside {
                 what: "an entry of the zip archive",
                 file: self.source.len(),
@@ -169,6 +199,7 @@ fn directory(source: &Source) -> Result<BTreeMap<String, Entry>, Fault> {
         let entry = Entry {
             plain: flags & 1 == 0 && method == 0 && bytes == stored,
             bytes,
+            crc: record.long(16),
             header,
         };
         // PyTorch's names are plain text; others are of no use here.

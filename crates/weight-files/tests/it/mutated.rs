@@ -89,3 +89,33 @@ fn mutated_pickles_are_read_or_refused() {
 fn mutated_safetensors_are_read_or_refused() {
     check(include_bytes!("files/state_dict.safetensors"), as_it_is);
 }
+
+/// Every tensor of a checkpoint as PyTorch wrote it, by its name.
+fn tensors(bytes: Vec<u8>) -> Option<Vec<(String, Vec<f32>)>> {
+    let file = WeightFile::from_bytes("flipped", bytes).ok()?;
+    let names: Vec<_> = file.tensors().map(|(name, _)| name.to_owned()).collect();
+    let read = names.into_iter().map(|name| {
+        let floats = file.floats(&name).ok()?;
+        Some((name, floats))
+    });
+    read.collect()
+}
+
+#[test]
+fn a_flipped_bit_is_refused_or_changes_no_tensor() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/files/cases/weights");
+    let whole = std::fs::read(format!("{folder}/f64.pth")).expect("a checkpoint");
+    let expected = tensors(whole.clone()).expect("it is read");
+    let mut random = ChaCha8Rng::seed_from_u64(SEED);
+    let mut refused = 0;
+    for _ in 0..600 {
+        let mut flipped = whole.clone();
+        let at = random.random_range(0..flipped.len());
+        flipped[at] ^= 1 << random.random_range(0..8);
+        match tensors(flipped) {
+            Some(found) => assert_eq!(found, expected, "byte {at}"),
+            None => refused += 1,
+        }
+    }
+    assert!(refused > 100, "{refused} of 600 flips are refused");
+}
