@@ -14,7 +14,7 @@ use model_api::Model;
 use tempfile::TempDir;
 use toy_model::Toy;
 use trainer::memory::DeviceMemory;
-use trainer::{Checkpoints, Dataset, Observer, Run, Summary, TrainError, train};
+use trainer::{Checkpoints, Dataset, Event, Observer, Run, Summary, TrainError, train};
 
 use crate::two_branches::BOTH;
 
@@ -439,4 +439,31 @@ fn a_toy_model_takes_the_place_of_the_real_one() {
         "the toy model learns: {losses:?}"
     );
     assert!(summary.test_accuracy.is_some_and(|accuracy| accuracy > 0.0));
+}
+
+/// Changes a file of the run after its third step.
+struct Changing<'a>(&'a Path);
+
+impl Observer for Changing<'_> {
+    fn observe(&mut self, event: &Event) {
+        if let Event::Step { step: 3, .. } = event {
+            let mut text = fs::read(self.0).expect("the file");
+            text.push(b' ');
+            fs::write(self.0, text).expect("it is changed");
+        }
+    }
+
+    fn tick(&mut self, _step: usize) {}
+}
+
+#[test]
+fn a_run_whose_vocabulary_was_changed_meanwhile_does_not_end_well() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run_dir = folder.path().join("run");
+    let file = run_dir.join("vocabulary.json");
+    let settings = small(&["training.epochs=1"]);
+    let _guard = random_numbers();
+    let ended = start_watched::<Toy>(&settings, &run_dir, false, None, &mut Changing(&file));
+    let error = ended.expect_err("the result could not be used").to_string();
+    assert!(error.contains("vocabulary.json"), "{error}");
 }

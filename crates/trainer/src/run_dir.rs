@@ -16,7 +16,8 @@ use crate::dataset::{Dataset, Fingerprints, exif_orientation};
 use crate::durable;
 use crate::error::TrainError;
 use crate::run_files::{
-    ANSWERS, CONFIG, DATA, INPUTS, LOCK, METRICS, MODEL, SEAL, SUMMARY, VOCABULARY, WORD_PIECES,
+    ANSWERS, CONFIG, DATA, INPUTS, LOCK, METRICS, MODEL, SEAL, START_WEIGHTS, SUMMARY, VOCABULARY,
+    WORD_PIECES,
 };
 use crate::standing::{ODD_LOCK, Standing, clear, mark, remove};
 
@@ -210,7 +211,8 @@ impl RunDir {
         self.write_json(SUMMARY, summary)
     }
 
-    /// Checks that every file is there that the run began with: without one of them its result could not be used.
+    /// Checks that every file that the run began with is there and as it was: without one of them its result could not be
+    /// used. Of the weights it is not told whether they were changed, since they are large.
     fn require_whole(&self) -> Result<(), TrainError> {
         let seal = self.path().join(SEAL);
         if !seal.exists() {
@@ -219,9 +221,11 @@ impl RunDir {
         let sealed = Sealed::of(self.path())?;
         let mut files = sealed.seal.keys().map(|name| self.path().join(name));
         match files.find(|file| !file.exists()) {
-            Some(file) => Err(TrainError::moved(&file)),
-            None => Ok(()),
+            Some(file) => return Err(TrainError::moved(&file)),
+            None => {}
         }
+        let small = sealed.seal.keys().filter(|name| *name != START_WEIGHTS);
+        small.map(|name| sealed.read(name).map(drop)).collect()
     }
 
     pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), TrainError> {

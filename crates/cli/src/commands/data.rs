@@ -82,13 +82,20 @@ fn look(config: &Config, splits: &[Arc<dyn Source>], depth: Depth) -> Result<Che
 
 fn check_files<W: Wiring>(config: &ConfigArgs, json: bool) -> Result<ExitCode, Failure> {
     let config = config.settings::<W>()?.resolved.config;
-    let opened = Dataset::splits(&config);
-    // What can be read of the questions tells which files there should be.
-    let splits: Vec<_> = opened.iter().flatten().cloned().collect();
-    let questions = match DataError::all(opened).and_then(Dataset::of) {
-        Ok(_) => Ok(()),
-        Err(error) if splits.is_empty() && error.each().len() == 1 => return Err(error.into()),
-        Err(error) => Err(error),
+    let (splits, questions) = match W::open_dataset(&config) {
+        Ok(Dataset {
+            train,
+            validation,
+            test,
+        }) => (vec![train, validation, test], Ok(())),
+        Err(error) => {
+            // What can be read of the questions tells which files there should be.
+            let splits: Vec<_> = Dataset::splits(&config).into_iter().flatten().collect();
+            if splits.is_empty() && error.each().len() == 1 {
+                return Err(error.into());
+            }
+            (splits, Err(error))
+        }
     };
     let checked = look(&config, &splits, Depth::Whole)?;
     let dataset = config.dataset.name.to_string();

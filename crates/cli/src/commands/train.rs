@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use config_schema::{Config, DatasetName, Device, Preload, count};
 use data_pipeline::{DataError, OddImage, ReadingFacts, Split, Thresholds, easy_vqa};
+use file_kind::quoted;
 use gpu_probe::CudaDevice;
 use model_api::{DataShape, Model};
 use trainer::host::{Counted, Data, HostPlan};
@@ -116,6 +117,13 @@ pub fn run<W: Wiring>(args: &TrainArgs) -> Result<ExitCode, Failure> {
             && summary.question_only_unmeasured.is_none());
     let unfinished = summary.steps < summary.total_steps || unmeasured;
     let interrupted = unfinished && requests.stop.load(Ordering::Relaxed);
+    // Where the test was evaluated, the result says nothing of what was cut short behind it.
+    if interrupted && !untested {
+        output::note(format!(
+            "stopped before the question-only baseline was measured; go on with `aoa train --resume {}`",
+            quoted(run_dir)
+        ));
+    }
     Ok(if interrupted {
         ExitCode::from(INTERRUPTED)
     } else {

@@ -1,5 +1,7 @@
 //! What an error says about a file: cause, cure, and who uses it.
 
+use std::io::ErrorKind;
+
 use super::fault::{Fault, Use, printable};
 use crate::error::DataError;
 use crate::image::ImageError;
@@ -66,7 +68,12 @@ fn cure(error: &DataError) -> &'static str {
             "put the file there, correct the name in these lines, or remove the lines"
         }
         DataError::NotAFile { .. } => "put a file in its place, or remove the lines",
-        DataError::Io { .. } => "make the file readable for this user, or remove the lines",
+        DataError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            "make the file readable for this user, or remove the lines"
+        }
+        DataError::Io { .. } => {
+            "correct the name in these lines or the link that it leads to, or remove the lines"
+        }
         DataError::Image {
             source: ImageError::Foreign { cure, .. },
             ..
