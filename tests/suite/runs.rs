@@ -462,7 +462,6 @@ fn a_run_whose_vocabulary_was_changed_meanwhile_does_not_end_well() {
     let run_dir = folder.path().join("run");
     let file = run_dir.join("vocabulary.json");
     let settings = small(&["training.epochs=1"]);
-    let _guard = random_numbers();
     let ended = start_watched::<Toy>(&settings, &run_dir, false, None, &mut Changing(&file));
     let error = ended.expect_err("the result could not be used").to_string();
     assert!(error.contains("vocabulary.json"), "{error}");
