@@ -159,7 +159,7 @@ fn all_findings_come_at_once_with_place_and_cure() {
 fn what_the_model_cannot_do_is_found_by_planning() {
     let place = Place::new();
     place.file("mine/odd.toml", overlay("\n[dataset]\nimage_size = 500\n"));
-    let unsaved = "[training]\nbatch_size = 16\nupdate_freq = 2\n[memory_optimization]\n\
+    let unsaved = "[training]\nbatch_size = 32\nupdate_freq = 1\n[memory_optimization]\n\
                    gradient_checkpointing = false\nmemory_efficient_attention = false\n";
     let unsaved = overlay(unsaved).replace("my own", "another");
     place.file("mine/unsaved.toml", unsaved);

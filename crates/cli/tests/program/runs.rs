@@ -303,10 +303,10 @@ fn what_a_run_cannot_do_is_said_with_the_settings_that_can() {
         "model.region_features = false",
     ];
     let ask = ["ask", "what?", "--image", "any.png", "--run", "run"];
-    place.fails(5, &regions, &ask);
+    place.fails(2, &regions, &ask);
     let published = ["the model has no X-VLM", "model.image_encoder = \"swin\""];
     let export = ["weights", "export", "run", "--to", "out.safetensors"];
-    place.fails(5, &published, &export);
+    place.fails(2, &published, &export);
 }
 
 #[test]

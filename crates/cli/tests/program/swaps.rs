@@ -39,12 +39,12 @@ fn stdout(output: &Output) -> String {
 fn another_model_is_planned_trained_and_asked() {
     let place = Place::new();
     stdout(&run(&place, "own_model", &small_training(&[])));
-    let evaluated = stdout(&run(&place, "own_model", &["eval"]));
+    let evaluated = stdout(&run(&place, "own_model", &["eval", "run"]));
     assert!(evaluated.contains("accuracy"), "{evaluated}");
     let refused = run(
         &place,
         "own_model",
-        &["weights", "export", "--to", "w.safetensors"],
+        &["weights", "export", "run", "--to", "w.safetensors"],
     );
     assert!(!refused.status.success(), "it has no published form");
 }

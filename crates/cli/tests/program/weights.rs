@@ -241,7 +241,7 @@ fn weights_leave_a_run_and_come_back() {
         "model.branches = \"both\" or \"fine\", and model.fine_form = \"cfr\"",
     ];
     place.fails(
-        5,
+        2,
         &words,
         &[
             "weights",
