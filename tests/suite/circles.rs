@@ -60,16 +60,15 @@ impl Crate {
             match item {
                 Item::Mod(child) => {
                     let name = child.ident.to_string();
-                    let within = [&path[..], &[name.clone()]].concat();
+                    let within = [&path[..], std::slice::from_ref(&name)].concat();
                     let inner = folder.join(&name);
-                    match &child.content {
-                        Some((_, items)) => self.read_items(items, file, &inner, within),
-                        None => {
-                            let beside = folder.join(format!("{name}.rs"));
-                            let file = Some(beside).filter(|file| file.is_file());
-                            let file = file.unwrap_or_else(|| inner.join("mod.rs"));
-                            self.read_file(&file, &inner, within);
-                        }
+                    if let Some((_, items)) = &child.content {
+                        self.read_items(items, file, &inner, within);
+                    } else {
+                        let beside = folder.join(format!("{name}.rs"));
+                        let file = Some(beside).filter(|file| file.is_file());
+                        let file = file.unwrap_or_else(|| inner.join("mod.rs"));
+                        self.read_file(&file, &inner, within);
                     }
                 }
                 Item::Use(import) => module.import(&import.tree, &[]),

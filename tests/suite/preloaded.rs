@@ -127,7 +127,11 @@ fn auto_keeps_everything_where_true_does() {
         let budget = Some(HostBudget::Shared(bytes));
         HostNeeds::of(settings, &data).checked::<Vqa>(settings, &worst, budget)
     };
-    for bytes in [alone + whole, (alone + peak) / 2 + whole, peak + whole] {
+    for bytes in [
+        alone + whole,
+        u64::midpoint(alone, peak) + whole,
+        peak + whole,
+    ] {
         let everything = checked(&stated, bytes).expect("it fits");
         let kept = checked(&settings, bytes).expect("it fits");
         assert_eq!((kept.preloaded_images, kept), (kept.images, everything));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use data_pipeline::Split;
 use tempfile::TempDir;
-use trainer::{Dataset, TrainError, changed_splits, require_same_data, write_fingerprints};
+use trainer::{Dataset, TrainError, changed_splits, require_same_data};
 
 use crate::runs::{small, start_small};
 
@@ -15,8 +15,6 @@ fn other_data_is_known_and_refused_but_for_the_test_split() {
     let run_dir = folder.path().join("run");
     let open = |set: &str| Dataset::open(&small(&[set])).expect("scenes");
     let dataset = open("dataset.shapes_seed=1");
-    fs::create_dir(&run_dir).expect("a folder");
-    write_fingerprints(&run_dir, &dataset).expect("written");
     start_small(&run_dir);
 
     assert!(

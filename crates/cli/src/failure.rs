@@ -232,11 +232,14 @@ impl Failure {
             | Self::Budget { .. }
             | Self::Part(_)
             | Self::Exists { .. }
-            | Self::NotAFile { .. } => 2,
-            Self::Data(DataError::Occupied { .. }) => 2,
+            | Self::NotAFile { .. }
+            | Self::Data(DataError::Occupied { .. }) => 2,
             Self::Data(error) if is_memory(error) => DOES_NOT_FIT,
-            Self::Import(_) => 3,
-            Self::Data(_) | Self::File { .. } | Self::Weights(_) | Self::Incomplete { .. } => 3,
+            Self::Import(_)
+            | Self::Data(_)
+            | Self::File { .. }
+            | Self::Weights(_)
+            | Self::Incomplete { .. } => 3,
             Self::Choice(_)
             | Self::NoCard(_)
             | Self::Probe(_)

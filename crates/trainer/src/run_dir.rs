@@ -220,12 +220,11 @@ impl RunDir {
         }
         let sealed = Sealed::of(self.path())?;
         let mut files = sealed.seal.keys().map(|name| self.path().join(name));
-        match files.find(|file| !file.exists()) {
-            Some(file) => return Err(TrainError::moved(&file)),
-            None => {}
+        if let Some(file) = files.find(|file| !file.exists()) {
+            return Err(TrainError::moved(&file));
         }
-        let small = sealed.seal.keys().filter(|name| *name != START_WEIGHTS);
-        small.map(|name| sealed.read(name).map(drop)).collect()
+        let mut small = sealed.seal.keys().filter(|name| *name != START_WEIGHTS);
+        small.try_for_each(|name| sealed.read(name).map(drop))
     }
 
     pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), TrainError> {

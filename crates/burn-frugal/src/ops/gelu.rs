@@ -101,6 +101,7 @@ mod flex {
 
     /// `erf(x) = x P(x^2) / Q(x^2)` up to 4, where it is 1 in single precision: a least-squares fit of our own, weighted
     /// towards the smallest largest error. P and Q, from the constant on.
+    #[expect(clippy::approx_constant, reason = "it is a coefficient of the fit")]
     const ERF: [[f32; 6]; 2] = [
         [
             1.128_379,
@@ -206,6 +207,7 @@ mod flex {
         }
 
         #[test]
+        #[expect(clippy::float_cmp, reason = "the limits are exact")]
         fn what_is_far_out_or_no_number_stays_so() {
             for (x, gelu) in [(40.0, 40.0), (1e30, 1e30), (f32::INFINITY, f32::INFINITY)] {
                 assert_eq!(x * below(x), gelu);

@@ -99,7 +99,8 @@ fn check_files<W: Wiring>(config: &ConfigArgs, json: bool) -> Result<ExitCode, F
     };
     let checked = look(&config, &splits, Depth::Whole)?;
     let dataset = config.dataset.name.to_string();
-    tell_found(&dataset, questions.err().as_ref(), &checked, json)
+    let questions = questions.err();
+    Ok(tell_found(&dataset, questions.as_ref(), &checked, json))
 }
 
 /// Prints what is wrong with questions and files, and what is odd.
@@ -108,7 +109,7 @@ fn tell_found(
     questions: Option<&DataError>,
     checked: &Checked,
     json: bool,
-) -> Result<ExitCode, Failure> {
+) -> ExitCode {
     let Checked {
         files, faults, odd, ..
     } = checked;
@@ -170,11 +171,11 @@ fn tell_found(
             counted(odd.len(), "image is", "images are")
         ));
     }
-    Ok(if faults.is_empty() && questions.is_none() {
+    if faults.is_empty() && questions.is_none() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(UNUSABLE)
-    })
+    }
 }
 
 /// A number with its noun.
