@@ -165,14 +165,15 @@ fn file(path: &Path) -> Result<Sniffed, ImportError> {
         None
     } else {
         check_start(path, &start)?;
-        // Nothing that is cut off stands for what it was.
-        if start.len() as u64 == bytes.len()
+        let head = head(&start);
+        // A file that was cut before it says what it is. Of others, whoever reads them says where they are cut.
+        if head.as_ref().is_some_and(|head| kind(head) == Kind::Other)
+            && start.len() as u64 == bytes.len()
             && let Err(error) = serde_json::from_slice::<IgnoredAny>(&start)
             && error.is_eof()
         {
             return Err(parse_error(path, None, &error));
         }
-        let head = head(&start);
         if head.is_none() {
             // A file that is no JSON may be the rest of one that was meant.
             return Err(no_json(path, &start));

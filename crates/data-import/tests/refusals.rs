@@ -250,6 +250,15 @@ fn what_is_wrong_with_a_file_is_told_with_its_place() {
 }
 
 #[test]
+fn a_file_that_is_cut_before_it_says_what_it_is_does_not_vanish() {
+    let sample = vqa().write(
+        "vqa2/cut.json",
+        "[{\"question_id\": 1, \"question\": \"what?\", \"ans",
+    );
+    sample.refused(&sample.request(&["vqa2"]), &["cut.json", "ends too early"]);
+}
+
+#[test]
 fn foreign_files_and_unknown_layouts_are_named() {
     let sample = Sample::of(&[]);
     fs::create_dir(sample.path("empty")).expect("a folder");

@@ -169,7 +169,9 @@ fn what_the_model_cannot_do_is_found_by_planning() {
         places(&answer),
         [
             "model-builds mine/odd.toml:7:14",
-            "planned-peak mine/unsaved.toml:6:14"
+            "planned-peak mine/unsaved.toml:6:14",
+            "learning-rates mine/unsaved.toml:6:14",
+            "monotone-batch mine/unsaved.toml:6:14",
         ]
     );
     assert_eq!(answer["presets"][1]["fits"], false);

@@ -238,7 +238,7 @@ fn weights_leave_a_run_and_come_back() {
 
     let words = [
         "the model has no fine branch",
-        "model.branches = \"both\" or \"fine\", and model.fine_form = \"cfr\"",
+        "model.branches = \"both\" or \"fine\", and with model.fine_form = \"cfr\"",
     ];
     place.fails(
         2,
