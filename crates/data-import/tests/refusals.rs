@@ -251,7 +251,7 @@ fn what_is_wrong_with_a_file_is_told_with_its_place() {
 
 #[test]
 fn a_file_that_is_cut_before_it_says_what_it_is_does_not_vanish() {
-    let sample = vqa().write(
+    let sample = Sample::of(&["vqa2"]).write(
         "vqa2/cut.json",
         "[{\"question_id\": 1, \"question\": \"what?\", \"ans",
     );
