@@ -77,7 +77,7 @@ pub fn failure(failure: &Failure) {
     let _ = writeln!(io::stderr().lock(), "{}", failure.render());
 }
 
-/// Prints what is wrong with the arguments, or the help that they ask for, and gives the exit code.
+/// Prints an error of the arguments, or the help or version that they ask for. Returns the exit code.
 pub fn usage(error: &clap::Error) -> ExitCode {
     let strange = |argument: std::ffi::OsString| {
         let argument = argument.to_string_lossy();

@@ -133,7 +133,7 @@ fn unlike(image: &RgbImage, expected: &RgbImage, tolerance: f64) -> Option<Strin
     (mean > tolerance).then(|| format!("mean difference {mean:.3}"))
 }
 
-/// Those of another folder, where there is one: the pixels of the reference, or refused where the case says that it may be.
+/// Cases of the folder that `AOA_CASES` names: each has the pixels of its reference, or is refused where it may be.
 #[test]
 fn cases_of_another_folder_are_as_they_say() {
     let (folder, _) = walked::folder("images");

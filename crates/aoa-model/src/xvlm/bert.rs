@@ -160,7 +160,7 @@ impl Tokens {
         }
     }
 
-    /// The same without autodiff.
+    /// The tokens on the device without autodiff.
     #[must_use]
     pub fn without_autodiff(self) -> Self {
         Self {

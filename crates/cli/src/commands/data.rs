@@ -103,7 +103,7 @@ fn check_files<W: Wiring>(config: &ConfigArgs, json: bool) -> Result<ExitCode, F
     Ok(tell_found(&dataset, questions.as_ref(), &checked, json))
 }
 
-/// Prints what is wrong with questions and files, and what is odd.
+/// Prints the faults of questions and files, and warnings of odd images.
 fn tell_found(
     dataset: &str,
     questions: Option<&DataError>,

@@ -314,7 +314,7 @@ fn stats_say_that_files_cannot_be_used() {
     );
 }
 
-/// Every line, of every split, with what is wrong with files that good lines name.
+/// Faults of all lines of all splits, and of the files that valid lines name.
 #[test]
 fn all_faults_of_questions_are_listed_with_those_of_files() {
     let place = exported();

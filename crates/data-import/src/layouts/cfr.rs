@@ -8,7 +8,7 @@ use serde::de::MapAccess;
 use serde_json::Value;
 
 use super::layout::{
-    ImageWords, Job, Layout, Part, Split, Words, check_image, check_question, of, twice,
+    ImageWords, Job, Layout, Part, Split, Words, add_named, check_image, check_question, of, twice,
 };
 use crate::error::{ImportError, Place};
 use crate::format::Format;
@@ -51,20 +51,7 @@ impl Cfr {
                     "name the file after its part, as in `gqa_train_questions_entities.json`",
                 )
             })?;
-            if let Some(known) = parts.iter().find(|part| part.name == name) {
-                return Err(twice(name, &known.files[0], &file.path));
-            }
-            parts.push(Part {
-                name: name.to_owned(),
-                split: match name {
-                    "train" => Some(Split::Train),
-                    "val" => Some(Split::Validation),
-                    "test" => Some(Split::Test),
-                    _ => None,
-                },
-                files: vec![file.path.clone()],
-                within: None,
-            });
+            add_named(&mut parts, name, &file.path)?;
         }
         parts.sort_by_key(|part| (part.split.unwrap_or(Split::Test), part.name.clone()));
         let mut beside: Vec<Beside> = parts.iter().map(|_| Beside::default()).collect();
@@ -291,10 +278,7 @@ impl Layout for Cfr {
 
     fn read(&self, part: usize, job: &mut Job<'_>) -> Result<(), ImportError> {
         let mut targets = self.targets(part, job.meter)?;
-        let input = Input {
-            path: &self.parts[part].files[0],
-            meter: job.meter,
-        };
+        let input = self.parts[part].input(job.meter);
         let mut rest = String::new();
         stream(input, Shape::Under("questions"), &mut |item: Item<
             Fields<Asked>,

@@ -48,6 +48,39 @@ pub(crate) struct Part {
     pub(crate) within: Option<&'static str>,
 }
 
+impl Part {
+    /// The first of its files, to be read.
+    pub(super) fn input<'a>(&'a self, meter: &'a AtomicU64) -> Input<'a> {
+        Input {
+            path: &self.files[0],
+            meter,
+        }
+    }
+}
+
+/// Adds a part of one file, which is named after the split that it goes to, if after any.
+///
+/// # Errors
+///
+/// When there is a part of that name.
+pub(super) fn add_named(parts: &mut Vec<Part>, name: &str, path: &Path) -> Result<(), ImportError> {
+    if let Some(known) = parts.iter().find(|part| part.name == name) {
+        return Err(twice(name, &known.files[0], path));
+    }
+    parts.push(Part {
+        name: name.to_owned(),
+        split: match name {
+            "train" => Some(Split::Train),
+            "val" => Some(Split::Validation),
+            "test" => Some(Split::Test),
+            _ => None,
+        },
+        files: vec![path.to_owned()],
+        within: None,
+    });
+    Ok(())
+}
+
 /// How a part is read.
 pub(crate) struct Job<'a> {
     pub(crate) style: &'a mut Style,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream};
+use crate::json::{Element, Fields, Id, Item, Shape, Text, need, once, stream};
 use crate::record::{Answers, Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
@@ -142,10 +142,7 @@ impl Layout for Lxmert {
     }
 
     fn read(&self, part: usize, job: &mut Job<'_>) -> Result<(), ImportError> {
-        let input = Input {
-            path: &self.parts[part].files[0],
-            meter: job.meter,
-        };
+        let input = self.parts[part].input(job.meter);
         let mut rest = String::new();
         stream(input, Shape::List, &mut |item: Item<Fields<Asked>>| {
             let Fields(Asked {

@@ -157,10 +157,7 @@ impl Layout for Genome {
     }
 
     fn read(&self, part: usize, job: &mut Job<'_>) -> Result<(), ImportError> {
-        let input = Input {
-            path: &self.parts[part].files[0],
-            meter: job.meter,
-        };
+        let input = self.parts[part].input(job.meter);
         let mut rest = String::new();
         stream(input, Shape::List, &mut |item: Item<Fields<OfImage>>| {
             let Fields(OfImage {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::MapAccess;
 use serde_json::Value;
 
-use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
+use super::layout::{Job, Layout, Part, Split, add_named, check_image, check_question, of};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::json::{Element, Fields, Input, Item, Shape, Text, need, once, stream};
@@ -30,20 +30,7 @@ impl VizWiz {
                         "name the file `train.json`, `val.json` or `test.json`",
                     )
                 })?;
-            if let Some(known) = parts.iter().find(|part| part.name == name) {
-                return Err(twice(name, &known.files[0], &file.path));
-            }
-            parts.push(Part {
-                name: name.to_owned(),
-                split: match name {
-                    "train" => Some(Split::Train),
-                    "val" => Some(Split::Validation),
-                    "test" => Some(Split::Test),
-                    _ => None,
-                },
-                files: vec![file.path.clone()],
-                within: None,
-            });
+            add_named(&mut parts, name, &file.path)?;
         }
         parts.sort_by_key(|part| part.split.unwrap_or(Split::Test));
         Ok(Self { parts })

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Id, Input, Item, OneOrMore, Shape, Text, need, once, stream};
+use crate::json::{Element, Fields, Id, Item, OneOrMore, Shape, Text, need, once, stream};
 use crate::record::{Answers, GENOME_WEIGHT, Record, Rest, Weights, share};
 use crate::sniff::{Kind, Sniffed, part_of};
 
@@ -81,7 +81,7 @@ impl Element for Asked {
     }
 }
 
-/// Answers with their weights, where there are any; or what is wrong with them.
+/// Answers, and their weights where the list gives any. The error says why answers are invalid.
 fn answers(
     answer: Option<OneOrMore>,
     genome: bool,
@@ -116,10 +116,7 @@ impl Layout for Xvlm {
     }
 
     fn read(&self, part: usize, job: &mut Job<'_>) -> Result<(), ImportError> {
-        let input = Input {
-            path: &self.parts[part].files[0],
-            meter: job.meter,
-        };
+        let input = self.parts[part].input(job.meter);
         let mut rest = String::new();
         stream(input, Shape::List, &mut |item: Item<Fields<Asked>>| {
             let Fields(Asked {

@@ -36,7 +36,7 @@ pub struct ReadingFacts {
     pub unanswered: usize,
     /// Questions without a right answer: every answer is blank, or has the score 0.
     pub none_right: usize,
-    /// Those of them that training leaves out.
+    /// Questions without a right answer that training leaves out.
     pub left_out: usize,
     /// Blank answers and votes. Blank votes count among the annotators.
     pub blank_answers: usize,

@@ -8,7 +8,7 @@ impl DataError {
         Self::json_line(path, error.line(), error)
     }
 
-    /// The same where the parser was given a line of the file.
+    /// A parser's error in one line of a file, named by file, line and column.
     pub(crate) fn json_line(path: &Path, line: usize, error: &serde_json::Error) -> Self {
         let (column, text) = (error.column(), error.to_string());
         let place = format!(" at line {} column {column}", error.line());
