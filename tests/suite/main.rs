@@ -1,5 +1,6 @@
 //! Tests that cross crates.
 
+mod augmentation;
 mod bad_data;
 mod card_samples;
 mod checkpointing;

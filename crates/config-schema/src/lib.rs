@@ -81,10 +81,11 @@ pub use resolve::{Layers, Resolved, resolve, stated_preset};
 pub use resume::{FixedKey, fixed_differences};
 pub use schema::{Bounds, Key, Kind, Section, json_schema, keys, sections};
 pub use sections::{
-    AnswerNormalisation, Answers, Branches, Checkpoint, DataLoading, Dataset, DatasetName,
-    Evaluation, ExifOrientation, Family, FineForm, Hardware, ImageEncoder, Language, LearningRates,
-    Logging, MAX_UPDATE_FREQ, MemoryOptimization, Model, OnBadSample, Optimizer, OptimizerForm,
-    Precision, PrecisionMode, PresetInfo, Schedule, ScheduleKind, ShapesLanguage, Training, Xvlm,
+    AnswerNormalisation, Answers, Augmentation, Branches, Checkpoint, DataLoading, Dataset,
+    DatasetName, Evaluation, ExifOrientation, Family, FineForm, Hardware, ImageEncoder, Language,
+    LearningRates, Logging, MAX_UPDATE_FREQ, MemoryOptimization, Model, OnBadSample, Optimizer,
+    OptimizerForm, Precision, PrecisionMode, PresetInfo, Schedule, ScheduleKind, ShapesLanguage,
+    Training, Xvlm,
 };
 pub use source::{Layered, Origin, Source, StatedKey};
 pub use summary::{PresetSummary, preset_summaries};

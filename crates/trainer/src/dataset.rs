@@ -7,9 +7,9 @@ use config_schema::{
     AnswerNormalisation, Config, DatasetName, ExifOrientation, Preload, ShapesLanguage,
 };
 use data_pipeline::{
-    AnswerList, AnswerReading, DataError, EasyVqa, Encoder, Folder, HoldOut, Language, Loader,
-    LoaderConfig, Order, Pieces, Preload as Keep, ReadingFacts, Shapes, ShapesConfig, Source,
-    Split, WordPiece, WordPieceForm, fingerprint,
+    AnswerList, AnswerReading, Augmentation, DataError, EasyVqa, Encoder, Folder, HoldOut,
+    Language, Loader, LoaderConfig, Order, Pieces, Preload as Keep, ReadingFacts, Shapes,
+    ShapesConfig, Source, Split, WordPiece, WordPieceForm, fingerprint,
 };
 use model_api::Model;
 use serde::{Deserialize, Serialize};
@@ -228,7 +228,8 @@ pub fn training_loader(
     encoder: Arc<Encoder>,
     limit: u64,
 ) -> Result<Loader, DataError> {
-    Loader::new(source, encoder, training_batches(settings, limit))
+    let batches = training_batches(settings, &encoder, limit);
+    Loader::new(source, encoder, batches)
 }
 
 /// Loader of a split that is evaluated again and again: batches of `evaluation.batch_size` in storage order. Of its images
@@ -243,7 +244,8 @@ pub fn validation_loader(
     encoder: Arc<Encoder>,
     limit: u64,
 ) -> Result<Loader, DataError> {
-    Loader::new(source, encoder, evaluation_batches(settings, limit))
+    let batches = evaluation_batches(settings, &encoder, limit);
+    Loader::new(source, encoder, batches)
 }
 
 /// Loader of a split that is evaluated once, so that nothing of it is kept.
@@ -258,13 +260,13 @@ pub fn evaluation_loader(
 ) -> Result<Loader, DataError> {
     let batches = LoaderConfig {
         preload: Keep::Nothing,
-        ..evaluation_batches(settings, 0)
+        ..evaluation_batches(settings, &encoder, 0)
     };
     Loader::new(source, encoder, batches)
 }
 
 /// How the training split is loaded.
-pub(crate) fn training_batches(settings: &Config, limit: u64) -> LoaderConfig {
+pub(crate) fn training_batches(settings: &Config, encoder: &Encoder, limit: u64) -> LoaderConfig {
     let key = seed(settings.training.seed, Stream::Order, 0, 0);
     let shuffle = if settings.data_loading.streaming {
         Order::Buffered {
@@ -291,23 +293,91 @@ pub(crate) fn training_batches(settings: &Config, limit: u64) -> LoaderConfig {
         },
         use_compression: settings.data_loading.use_compression,
         shuffle,
+        augmentation: augmentation(settings, encoder),
     }
 }
 
+/// How training images are varied: as configured, and not at all where that cannot be, which [`augmentation_warning`] says.
+fn augmentation(settings: &Config, encoder: &Encoder) -> Option<Augmentation> {
+    let keys = &settings.augmentation;
+    (keys.is_on() && encoder.inputs.can_be_augmented()).then(|| Augmentation {
+        seed: seed(settings.training.seed, Stream::Augmentation, 0, 0),
+        crop_scale: keys.crop_scale,
+        flip: keys.flip,
+        operations: keys.operations,
+        magnitude: keys.magnitude,
+    })
+}
+
+/// That images are not varied although that is configured, and why.
+pub(crate) fn augmentation_warning(settings: &Config, encoder: &Encoder) -> Option<String> {
+    let inputs = &encoder.inputs;
+    let off = settings.augmentation.is_on() && !inputs.can_be_augmented();
+    off.then(|| {
+        let why = if inputs.images {
+            "the model looks at region features beside the images, which cannot be cropped or mirrored with them"
+        } else {
+            "the model looks at region features and at no image"
+        };
+        format!(
+            "images are not augmented: {why}; to have it so without this warning, set `augmentation.crop_scale = 1`, \
+             `augmentation.flip = 0` and `augmentation.operations = 0`"
+        )
+    })
+}
+
 /// How a split is loaded that is evaluated.
-pub(crate) fn evaluation_batches(settings: &Config, limit: u64) -> LoaderConfig {
+pub(crate) fn evaluation_batches(settings: &Config, encoder: &Encoder, limit: u64) -> LoaderConfig {
     let batch = settings.evaluation_batch_size();
     LoaderConfig {
         effective_batch: batch,
         chunk: batch,
         shuffle: Order::Sequential,
-        ..training_batches(settings, limit)
+        augmentation: None,
+        ..training_batches(settings, encoder, limit)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn images_are_varied_in_training_alone_and_never_beside_region_features() {
+        let mut settings = Config {
+            augmentation: config_schema::Augmentation {
+                flip: 0.5,
+                ..config_schema::Augmentation::default()
+            },
+            ..Config::default()
+        };
+        let shapes = |settings: &Config| {
+            let [train, ..] = Dataset::splits(settings);
+            let train = train.expect("shapes");
+            Encoder::build(train.as_ref(), 8, 16).expect("words")
+        };
+        settings.dataset.shapes_train_images = 4;
+        let encoder = shapes(&settings);
+        let training = training_batches(&settings, &encoder, 0).augmentation;
+        assert_eq!(training.map(|on| on.flip), Some(0.5));
+        let evaluation = evaluation_batches(&settings, &encoder, 0).augmentation;
+        assert_eq!(evaluation, None);
+        assert_eq!(augmentation_warning(&settings, &encoder), None);
+
+        settings.dataset.shapes_described = true;
+        let mut described = shapes(&settings);
+        assert_eq!(
+            training_batches(&settings, &described, 0).augmentation,
+            None
+        );
+        let warning = augmentation_warning(&settings, &described).expect("a warning");
+        assert!(warning.contains("beside the images"), "{warning}");
+        described.inputs.images = false;
+        let warning = augmentation_warning(&settings, &described).expect("a warning");
+        assert!(warning.contains("at no image"), "{warning}");
+        settings.augmentation.flip = 0.0;
+        assert_eq!(augmentation_warning(&settings, &described), None);
+    }
 
     #[test]
     fn the_key_decides_which_way_up_images_are() {

@@ -8,8 +8,8 @@ mod training;
 mod xvlm;
 
 pub use data::{
-    AnswerNormalisation, Answers, DataLoading, Dataset, DatasetName, ExifOrientation, OnBadSample,
-    ShapesLanguage,
+    AnswerNormalisation, Answers, Augmentation, DataLoading, Dataset, DatasetName, ExifOrientation,
+    OnBadSample, ShapesLanguage,
 };
 pub use effects::Language;
 pub(crate) use effects::effect;

@@ -609,6 +609,9 @@ fn every_key_that_decides_the_result_and_takes_no_memory_is_compared() {
         "dataset.name",
         "dataset.validation_fraction",
         "data_loading.image_group_size",
+        "augmentation.crop_scale",
+        "augmentation.flip",
+        "augmentation.operations",
         "evaluation.every_epochs",
     ] {
         assert!(compared.contains(path), "{path} is not among {compared:?}");

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use super::config::LoaderConfig;
-use super::prepare::{Assembly, Chunk, Preparer};
+use super::prepare::{Assembly, Chunk, Piece, Preparer};
 use super::schedule::Schedule;
 use super::workers::Workers;
+use crate::augment::{View, Views};
 use crate::batch::Batch;
 use crate::error::DataError;
 
@@ -15,6 +16,8 @@ pub struct Epoch {
     /// Nothing when chunks are prepared in the calling thread.
     workers: Option<Workers>,
     schedule: Schedule,
+    /// The views of the batch whose chunks are handed out, with its number.
+    views: Option<(usize, Arc<Views>)>,
     prefetched_chunks: usize,
     number: u64,
     /// Number of the next batch.
@@ -43,6 +46,7 @@ impl Epoch {
             preparer: Arc::clone(preparer),
             workers,
             schedule,
+            views: None,
             prefetched_chunks: config.prefetched_chunks(),
             number: epoch,
             index: skip_batches,
@@ -53,19 +57,37 @@ impl Epoch {
     }
 
     fn read_ahead(&mut self) {
-        if let Some(workers) = &mut self.workers {
-            while workers.in_flight() < self.prefetched_chunks
-                && let Some(samples) = self.schedule.next()
-            {
-                workers.submit(samples);
-            }
+        let most = self.prefetched_chunks;
+        let ahead = |workers: &Workers| workers.in_flight() < most;
+        while self.workers.as_ref().is_some_and(ahead)
+            && let Some(piece) = self.piece()
+            && let Some(workers) = &mut self.workers
+        {
+            workers.submit(piece);
         }
+    }
+
+    /// What is to be prepared next.
+    fn piece(&mut self) -> Option<Piece> {
+        let batch = self.schedule.next_batch();
+        let samples = self.schedule.next()?;
+        let views = self.preparer.augmentation.map(|_| match &self.views {
+            Some((of, views)) if *of == batch => Arc::clone(views),
+            _ => {
+                let samples = self.schedule.samples(batch);
+                let stored = self.preparer.source.samples();
+                let views = Arc::new(View::of_batch(self.number, samples, stored));
+                self.views = Some((batch, Arc::clone(&views)));
+                views
+            }
+        });
+        Some(Piece { samples, views })
     }
 
     fn chunk(&mut self) -> Result<Chunk, DataError> {
         let chunk = match &mut self.workers {
             Some(workers) => workers.take(),
-            None => self.schedule.next().map(|s| self.preparer.prepare(&s)),
+            None => self.piece().map(|piece| self.preparer.prepare(&piece)),
         };
         self.read_ahead();
         chunk.unwrap_or(Err(DataError::WorkerLost {

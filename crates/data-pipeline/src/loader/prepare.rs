@@ -2,8 +2,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use super::image::{LoadedImage, in_use};
+use super::image::{Form, LoadedImage, in_use};
 use super::store::Store;
+use crate::augment::{Augmentation, View, Views};
 use crate::batch::{Batch, EncodedText};
 use crate::encoder::Encoder;
 use crate::error::DataError;
@@ -17,6 +18,16 @@ pub(super) struct Preparer {
     pub(super) store: Option<Store>,
     /// Whether the images of a chunk are compressed while it waits.
     pub(super) compress: bool,
+    /// How images are varied.
+    pub(super) augmentation: Option<Augmentation>,
+}
+
+/// What a worker prepares at a time.
+pub(super) struct Piece {
+    /// Samples of one effective batch.
+    pub(super) samples: Vec<usize>,
+    /// The views of that batch, where images are varied.
+    pub(super) views: Option<Arc<Views>>,
 }
 
 /// Samples ready to be put into a batch.
@@ -36,7 +47,8 @@ struct Prepared {
 }
 
 impl Preparer {
-    pub(super) fn prepare(&self, samples: &[usize]) -> Result<Chunk, DataError> {
+    pub(super) fn prepare(&self, piece: &Piece) -> Result<Chunk, DataError> {
+        let samples = &piece.samples;
         let stored = self.source.samples();
         let mut images = HashMap::new();
         let mut prepared = Vec::with_capacity(samples.len());
@@ -44,8 +56,9 @@ impl Preparer {
             let sample = &stored[index];
             let image = sample.image;
             if let Entry::Vacant(new) = images.entry(image) {
+                let view = piece.views.as_ref().and_then(|views| views.get(&image));
                 new.insert(
-                    self.image(image)
+                    self.image(image, view.copied())
                         .map_err(|error| in_use(self.source.as_ref(), image, error))?,
                 );
             }
@@ -61,11 +74,23 @@ impl Preparer {
         })
     }
 
-    fn image(&self, image: usize) -> Result<LoadedImage, DataError> {
+    fn image(&self, image: usize, view: Option<View>) -> Result<LoadedImage, DataError> {
+        let (source, encoder) = (self.source.as_ref(), self.encoder.as_ref());
         let kept = self.store.as_ref().and_then(|store| store.image(image));
-        match kept {
-            Some(kept) => Ok(kept),
-            None => LoadedImage::load(self.source.as_ref(), &self.encoder, image, self.compress),
+        match (kept, self.augmentation.as_ref().zip(view)) {
+            (Some(kept), None) => Ok(kept),
+            (Some(kept), Some((augmentation, view))) => kept
+                .varied(augmentation, view, encoder.image_size, self.compress)
+                .map_err(|error| DataError::Image {
+                    image: source.image_name(image),
+                    source: error,
+                }),
+            (None, varied) => {
+                let form = varied.map_or(Form::Resized, |(augmentation, view)| {
+                    Form::Varied(*augmentation, view)
+                });
+                LoadedImage::load(source, encoder, image, self.compress, form)
+            }
         }
     }
 }
