@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::checkpoint::{Flaw, Rejected};
 use crate::host::HostRefusal;
 use crate::memory::{Bytes, OutOfMemory};
-use crate::run_files::CONFIG;
+use crate::run_dir::names::CONFIG;
 
 /// Why a run could not start or go on.
 #[derive(Debug, Error)]

@@ -8,7 +8,7 @@ use model_api::{DeviceBatch, Model, ModelOutput, Sight};
 
 use crate::error::TrainError;
 use crate::memory::{DeviceFailure, Phase, Point, catch_failure};
-use crate::scheduler::{MicroBatchScheduler, Scheduler};
+use crate::step::scheduler::{MicroBatchScheduler, Scheduler};
 
 /// Accuracy on a split.
 #[derive(Debug, Clone, PartialEq)]

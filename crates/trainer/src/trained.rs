@@ -15,7 +15,7 @@ use crate::evaluate::{Accuracy, Evaluation};
 use crate::event::{Observer, Purpose};
 use crate::memory::{Controller, Watch};
 use crate::run_dir::{Blueprint, read_blueprint};
-use crate::scheduler::MicroBatchScheduler;
+use crate::step::scheduler::MicroBatchScheduler;
 use crate::training::evaluation_limits;
 
 /// Most unknown words that a sentence names.

@@ -11,8 +11,8 @@ use super::rejected::Rejected;
 use super::state::Best;
 use super::store::Checkpoints;
 use crate::error::TrainError;
+use crate::run_dir::names::METRICS;
 use crate::run_dir::read_log;
-use crate::run_files::METRICS;
 
 /// The weights of a checkpoint, checked. They need neither the state of optimizers nor what was measured.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use model_api::Model;
 use super::manifest::Manifest;
 use super::rejected::{Flaw, Rejected};
 use super::state::Position;
-use crate::durable;
 use crate::error::TrainError;
 use crate::parameters::with_owned_weights;
+use crate::run_dir::durable;
 
 pub(super) const MODEL: &str = "model.bpk";
 pub(super) const STATE: &str = "state.json";

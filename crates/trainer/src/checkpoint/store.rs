@@ -9,10 +9,10 @@ use burn::optim::OptimizerRecord;
 use burn::store::RecordError;
 use model_api::Model;
 
-use crate::durable;
 use crate::error::TrainError;
-use crate::optimizers::Optimizers;
-use crate::run_files::{CHECKPOINTS, STEP};
+use crate::optim::Optimizers;
+use crate::run_dir::durable;
+use crate::run_dir::names::{CHECKPOINTS, STEP};
 
 use super::files::{Fault, Files, MANIFEST, MODEL, STATE, content};
 use super::manifest::{FileMark, Manifest};

@@ -11,7 +11,7 @@ use super::pass::{Pass, side_by_side};
 use super::recording::Recording;
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
-use crate::products::thread_buffers_bytes;
+use crate::plan::products::thread_buffers_bytes;
 
 /// What a run does when its memory is at its most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -8,6 +8,7 @@
 mod estimate;
 mod forecast;
 mod pass;
+pub mod products;
 mod recording;
 mod segment;
 mod translate;

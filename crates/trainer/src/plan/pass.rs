@@ -7,7 +7,7 @@ use model_api::Model;
 use super::recording::{Parameter, Recording, evaluation, training};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
-use crate::products::thread_buffer_bytes;
+use crate::plan::products::thread_buffer_bytes;
 
 /// Numbers that an optimizer keeps for each one that it trains: both of ours keep two moments.
 const MOMENTS: u64 = 2;

@@ -7,7 +7,7 @@ use burn_ir::{
 };
 use memory_planner::{Action, Operand, Operation, Range, Tensor, TensorId, View};
 
-use crate::products::{Product, threads};
+use crate::plan::products::{Product, threads};
 
 /// Channels up to which the CPU backend convolves without unfolding, into and out of a kernel.
 const FEW_CHANNELS: [usize; 2] = [4, 16];

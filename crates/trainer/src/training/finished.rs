@@ -4,9 +4,9 @@ use super::run::Run;
 use crate::checkpoint::Checkpoints;
 use crate::dataset::Dataset;
 use crate::event::Summary;
+use crate::run_dir::names::SUMMARY;
 use crate::run_dir::read;
-use crate::run_files::SUMMARY;
-use crate::steps::Steps;
+use crate::training::Steps;
 
 /// The result of an earlier part of the run. A file that cannot be read is as none: all in it can be had again.
 pub(super) fn earlier(run: &Run) -> Option<Summary> {

@@ -11,9 +11,9 @@ use crate::error::TrainError;
 use crate::event::{Event, Purpose};
 use crate::host::HostPlan;
 use crate::memory::{Controller, Forecast, Limits, MicroBatches, Phase, Watch, budget};
+use crate::plan::products::keep_thread_buffers;
 use crate::plan::{WorstCase, evaluation_forecast, training_forecast};
-use crate::products::keep_thread_buffers;
-use crate::scheduler::MicroBatchScheduler;
+use crate::step::scheduler::MicroBatchScheduler;
 
 /// The watch over a run's memory, and what binds the sizes of its micro-batches.
 pub(super) struct RunMemory<'a> {

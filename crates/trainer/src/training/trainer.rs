@@ -14,20 +14,20 @@ use super::run::Run;
 use crate::advice::Tally;
 use crate::checkpoint::{Best, Checkpoints, RunState, Sums};
 use crate::dataset::{Dataset, training_loader, validation_loader};
-use crate::dropout::dropout_keys;
 use crate::error::TrainError;
 use crate::evaluate::{Accuracy, Evaluation};
 use crate::event::{Event, Purpose};
 use crate::host::HostPlan;
 use crate::memory::{OutOfMemory, Phase};
+use crate::optim::Optimizers;
 use crate::optim::Progress;
-use crate::optimizers::Optimizers;
 use crate::plan::WorstCase;
 use crate::run_dir::Blueprint;
+use crate::step::dropout::dropout_keys;
 use crate::step::{EffectiveBatch, Step, Stepped};
-use crate::steps::Steps;
-use crate::stopwatch::Stopwatch;
-use crate::window::Window;
+use crate::time::Stopwatch;
+use crate::training::Steps;
+use crate::training::window::Window;
 
 /// What stays the same through a run.
 pub(super) struct Trainer<'a, M> {

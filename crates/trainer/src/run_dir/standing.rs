@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use file_kind::read_regular;
 use serde_json::Value;
 
-use crate::durable;
 use crate::error::TrainError;
-use crate::run_files::{
+use crate::run_dir::durable;
+use crate::run_dir::names::{
     ADVICE, ALL, CHECKPOINTS, CONFIG, LOCK, METRICS, SEAL, STEP, SUMMARY, UNDONE,
 };
 
@@ -179,7 +179,7 @@ fn tells_of_a_step(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run_files::ANSWERS;
+    use crate::run_dir::names::ANSWERS;
 
     /// Looks at a folder with these files.
     fn standing(files: &[(&str, &str)]) -> Standing {

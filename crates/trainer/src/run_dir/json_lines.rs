@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use file_kind::read_regular;
 use serde::Serialize;
 
-use crate::durable;
 use crate::error::TrainError;
+use crate::run_dir::durable;
 
 /// A file that is appended to.
 #[derive(Debug)]

@@ -1,49 +1,38 @@
 //! The folder that a run writes to.
 
-use std::collections::BTreeMap;
+mod blueprint;
+pub(crate) mod durable;
+mod files;
+pub(crate) mod json_lines;
+pub(crate) mod names;
+mod seal;
+mod standing;
+
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use config_schema::Config;
-use data_pipeline::{AnswerList, Encoder, Pieces, Split, Vocabulary, WordPiece, WordPieceForm};
-use file_kind::read_regular;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::dataset::{Dataset, Fingerprints, exif_orientation};
-use crate::durable;
 use crate::error::TrainError;
-use crate::run_files::{
-    ANSWERS, CONFIG, DATA, INPUTS, LOCK, METRICS, MODEL, SEAL, START_WEIGHTS, SUMMARY, VOCABULARY,
-    WORD_PIECES,
+use crate::run_dir::names::{
+    ANSWERS, CONFIG, DATA, INPUTS, LOCK, METRICS, MODEL, SEAL, SUMMARY, VOCABULARY, WORD_PIECES,
 };
-use crate::standing::{ODD_LOCK, Standing, clear, mark, remove};
+use crate::run_dir::standing::{ODD_LOCK, Standing, clear, mark, remove};
+
+pub use blueprint::{
+    Blueprint, changed_splits, read_blueprint, require_same_data, write_fingerprints,
+};
+use files::{invalid, require, write, write_json};
+pub(crate) use files::{read, read_log};
+use seal::seal;
+pub(crate) use seal::{Sealed, has_begun};
 
 /// A run directory. While it is open for writing no other process can write to it.
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
     lock: File,
-}
-
-/// Checksum of each file by its name.
-type Seal = BTreeMap<String, u32>;
-
-/// The files of a run that must be as they were when it began: a checkpoint means nothing without them.
-pub(crate) struct Sealed<'a> {
-    run_dir: &'a Path,
-    seal: Seal,
-}
-
-/// What a checkpoint needs beside it to be used.
-#[derive(Debug, Clone)]
-pub struct Blueprint<C> {
-    /// How texts and images become numbers.
-    pub encoder: Arc<Encoder>,
-    /// The model's configuration.
-    pub model: C,
 }
 
 impl RunDir {
@@ -187,17 +176,7 @@ impl RunDir {
         }
         self.write_json(INPUTS, &encoder.inputs)?;
         self.write_json(MODEL, &blueprint.model)?;
-        self.seal(&names)
-    }
-
-    /// Writes down the checksum of every file that decides what a checkpoint means.
-    fn seal(&self, names: &[&str]) -> Result<(), TrainError> {
-        let mut seal = Seal::new();
-        for name in names {
-            let content = read(&self.path.join(name))?;
-            seal.insert((*name).to_owned(), crc32fast::hash(&content));
-        }
-        self.write_json(SEAL, &seal)
+        seal(&self.path, &names)
     }
 
     /// Saves the run's result.
@@ -206,25 +185,9 @@ impl RunDir {
     ///
     /// When the file system refuses.
     pub fn write_summary<T: Serialize>(&self, summary: &T) -> Result<(), TrainError> {
-        self.require_whole()?;
+        Sealed::require_whole(&self.path)?;
         self.require_in_place()?;
         self.write_json(SUMMARY, summary)
-    }
-
-    /// Checks that every file that the run began with is there and as it was: without one of them its result could not be
-    /// used. Of the weights it is not told whether they were changed, since they are large.
-    fn require_whole(&self) -> Result<(), TrainError> {
-        let seal = self.path().join(SEAL);
-        if !seal.exists() {
-            return Err(TrainError::moved(&seal));
-        }
-        let sealed = Sealed::of(self.path())?;
-        let mut files = sealed.seal.keys().map(|name| self.path().join(name));
-        if let Some(file) = files.find(|file| !file.exists()) {
-            return Err(TrainError::moved(&file));
-        }
-        let mut small = sealed.seal.keys().filter(|name| *name != START_WEIGHTS);
-        small.try_for_each(|name| sealed.read(name).map(drop))
     }
 
     pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), TrainError> {
@@ -240,109 +203,6 @@ impl RunDir {
     }
 }
 
-fn write_json<T: Serialize>(run_dir: &Path, name: &str, value: &T) -> Result<(), TrainError> {
-    let text = encode(run_dir, name, value, serde_json::to_vec_pretty)?;
-    write(run_dir, name, &text)
-}
-
-fn write(run_dir: &Path, name: &str, content: &[u8]) -> Result<(), TrainError> {
-    let path = run_dir.join(name);
-    durable::write(&path, content).map_err(|source| TrainError::Write { path, source })
-}
-
-fn encode<T: Serialize>(
-    run_dir: &Path,
-    name: &str,
-    value: &T,
-    encode: impl Fn(&T) -> serde_json::Result<Vec<u8>>,
-) -> Result<Vec<u8>, TrainError> {
-    encode(value).map_err(|error| TrainError::Write {
-        path: run_dir.join(name),
-        source: io::Error::other(error),
-    })
-}
-
-/// Reads what a run's checkpoints need beside them.
-///
-/// # Errors
-///
-/// When a file is missing or does not hold what it should.
-pub fn read_blueprint<C: DeserializeOwned>(
-    run_dir: &Path,
-    settings: &Config,
-) -> Result<Blueprint<C>, TrainError> {
-    let sealed = Sealed::of(run_dir)?;
-    let vocabulary = run_dir.join(VOCABULARY);
-    let answers = run_dir.join(ANSWERS);
-    let answers = AnswerList::from_json(&sealed.text(ANSWERS)?, &answers)?;
-    let word_pieces = run_dir.join(WORD_PIECES);
-    let tokens = settings.dataset.max_question_tokens;
-    let pieces = if sealed.contains(WORD_PIECES) {
-        let text = sealed.text(WORD_PIECES)?;
-        let tokenizer = WordPiece::from_text(&text, &word_pieces, WordPieceForm::Xvlm)?;
-        // How long an answer may be was seen to when the run began.
-        Some(Pieces::new(tokenizer, tokens, usize::MAX, &answers)?)
-    } else {
-        None
-    };
-    Ok(Blueprint {
-        encoder: Arc::new(Encoder {
-            vocabulary: Vocabulary::from_json(&sealed.text(VOCABULARY)?, &vocabulary)?,
-            answers,
-            max_question_tokens: tokens,
-            image_size: settings.dataset.image_size,
-            exif_orientation: exif_orientation(settings),
-            inputs: sealed.parse(INPUTS)?,
-            pieces,
-        }),
-        model: sealed.parse(MODEL)?,
-    })
-}
-
-/// Saves in a run's directory what tells its data set from another one. Once it has its blueprint, the file is sealed.
-///
-/// # Errors
-///
-/// When the file system refuses.
-pub fn write_fingerprints(run_dir: &Path, dataset: &Dataset) -> Result<(), TrainError> {
-    write_json(run_dir, DATA, &dataset.fingerprints())
-}
-
-/// The splits that are not what they were when the run began. None for a run of an earlier version, which did not write
-/// down what they were.
-///
-/// # Errors
-///
-/// When the folder is not a run, or what it wrote down was changed.
-pub fn changed_splits(run_dir: &Path, dataset: &Dataset) -> Result<Vec<Split>, TrainError> {
-    let sealed = Sealed::of(run_dir)?;
-    if !sealed.contains(DATA) {
-        return Ok(Vec::new());
-    }
-    let began: Fingerprints = sealed.parse(DATA)?;
-    let now = dataset.fingerprints();
-    let splits = [Split::Train, Split::Validation, Split::Test].into_iter();
-    Ok(splits
-        .filter(|split| began.of(*split) != now.of(*split))
-        .collect())
-}
-
-/// Checks that a run to be continued learns from the data it began with, and chooses its best checkpoint by it.
-///
-/// # Errors
-///
-/// Names the training or validation split when it is another one; what [`changed_splits`] fails for.
-pub fn require_same_data(run_dir: &Path, dataset: &Dataset) -> Result<(), TrainError> {
-    let changed = changed_splits(run_dir, dataset)?;
-    match changed.into_iter().find(|split| *split != Split::Test) {
-        None => Ok(()),
-        Some(split) => Err(TrainError::OtherData {
-            run_dir: run_dir.to_owned(),
-            split: split.name(),
-        }),
-    }
-}
-
 /// Reads the configuration text of a run.
 ///
 /// # Errors
@@ -355,11 +215,6 @@ pub fn read_config(run_dir: &Path) -> Result<String, TrainError> {
         return String::from_utf8(read(&path)?).map_err(|error| invalid(path, &error));
     }
     Sealed::of(run_dir)?.text(CONFIG)
-}
-
-/// Whether a run began in this folder: all files are there that it needs to go on.
-pub(crate) fn has_begun(run_dir: &Path) -> bool {
-    run_dir.join(SEAL).exists()
 }
 
 /// Whether a process ended in this folder before its run [began](has_begun).
@@ -427,109 +282,6 @@ fn lock_for_one(lock: &File, run_dir: &Path) -> Result<(), TrainError> {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(TrainError::RunInUse { path }),
         Err(TryLockError::Error(source)) => Err(TrainError::Write { path, source }),
-    }
-}
-
-impl<'a> Sealed<'a> {
-    /// # Errors
-    ///
-    /// When the run was never sealed.
-    pub(crate) fn of(run_dir: &'a Path) -> Result<Self, TrainError> {
-        require(run_dir, SEAL)?;
-        let path = run_dir.join(SEAL);
-        match serde_json::from_slice(&read(&path)?) {
-            Ok(seal) => Ok(Self { run_dir, seal }),
-            Err(error) => Err(invalid(path, &error)),
-        }
-    }
-
-    /// Whether the run began with such a file.
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        self.seal.contains_key(name)
-    }
-
-    /// # Errors
-    ///
-    /// When the file cannot be read, or was changed.
-    pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, TrainError> {
-        let path = self.run_dir.join(name);
-        let content = read(&path)?;
-        if self.seal.get(name) == Some(&crc32fast::hash(&content)) {
-            return Ok(content);
-        }
-        Err(TrainError::Invalid {
-            path,
-            reason: "it was changed since the run began".to_owned(),
-        })
-    }
-
-    /// # Errors
-    ///
-    /// As [`read`](Self::read), and when the file is not JSON of a `T`.
-    pub(crate) fn parse<T: DeserializeOwned>(&self, name: &str) -> Result<T, TrainError> {
-        serde_json::from_slice(&self.read(name)?)
-            .map_err(|error| invalid(self.run_dir.join(name), &error))
-    }
-
-    fn text(&self, name: &str) -> Result<String, TrainError> {
-        String::from_utf8(self.read(name)?)
-            .map_err(|error| invalid(self.run_dir.join(name), &error))
-    }
-}
-
-fn invalid(path: PathBuf, error: &dyn std::error::Error) -> TrainError {
-    TrainError::Invalid {
-        path,
-        reason: error.to_string(),
-    }
-}
-
-/// Requires a file that every run has. Where the folder or the file is there and cannot be used, that is the error.
-fn require(run_dir: &Path, file: &'static str) -> Result<(), TrainError> {
-    let path = run_dir.join(file);
-    let failed = |path: &Path, source| {
-        Err(TrainError::Read {
-            path: path.to_owned(),
-            source,
-        })
-    };
-    match fs::metadata(run_dir) {
-        Err(source) if !durable::is_absence(&source) => return failed(run_dir, source),
-        _ => {}
-    }
-    match fs::metadata(&path) {
-        Ok(there) if there.is_file() => Ok(()),
-        Ok(_) => failed(&path, io::Error::other("it is not a regular file")),
-        Err(error) if durable::is_absence(&error) && !path.is_symlink() => {
-            Err(TrainError::NotARun {
-                path: run_dir.to_owned(),
-                file,
-                because: match fs::metadata(run_dir) {
-                    Ok(there) if there.is_dir() => "",
-                    Ok(_) => ", since it is not a folder",
-                    Err(_) => ", since there is no such folder",
-                },
-            })
-        }
-        Err(source) => failed(&path, source),
-    }
-}
-
-/// Reads a file of a run: a regular one, since anything else may never end.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, TrainError> {
-    read_regular(path).map_err(|source| TrainError::Read {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// Reads a log of a run; one that is not there has no line.
-pub(crate) fn read_log(path: &Path) -> Result<Vec<u8>, TrainError> {
-    match read(path) {
-        Err(TrainError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            Ok(Vec::new())
-        }
-        content => content,
     }
 }
 

@@ -4,6 +4,10 @@
 //! [`effective_gradient`] differ in the batch that they hand over and in the [`Scheduler`], which sizes micro-batches and
 //! decides what happens when memory runs out.
 
+pub(crate) mod dropout;
+pub(crate) mod rendezvous;
+pub(crate) mod scheduler;
+
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::thread;
@@ -19,9 +23,9 @@ use crate::memory::{
     ensure_weights,
 };
 use crate::optim::Progress;
-use crate::optimizers::{Optimizers, Update};
-use crate::rendezvous::Rendezvous;
-use crate::scheduler::{FixedSizes, Scheduler, Slicing, out_of_memory};
+use crate::optim::{Optimizers, Update};
+use crate::step::rendezvous::Rendezvous;
+use crate::step::scheduler::{FixedSizes, Scheduler, Slicing, out_of_memory};
 
 /// The samples of an effective batch, on their way to the device.
 pub(crate) trait EffectiveBatch: Sync {

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;
 use crate::error::TrainError;
+use crate::run_dir::names::SKIPPED;
 use crate::run_dir::{Sealed, has_begun};
-use crate::run_files::SKIPPED;
 
 /// All splits, in the order in which a data set is spoken of.
 const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];

@@ -2,8 +2,8 @@
 
 use crate::checkpoint::{RunState, Sums};
 use crate::event::Event;
-use crate::optimizers::Update;
-use crate::stopwatch::Stopwatch;
+use crate::optim::Update;
+use crate::time::Stopwatch;
 
 /// Means over the steps since the last report, some of which an earlier process may have taken.
 pub(crate) struct Window {

@@ -1,5 +1,7 @@
 //! The data set of a run.
 
+pub(crate) mod usable;
+
 use std::path::Path;
 use std::sync::Arc;
 

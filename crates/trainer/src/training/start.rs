@@ -11,8 +11,8 @@ use model_api::{Model, Pretrained};
 use crate::error::TrainError;
 use crate::parameters::{materialize, with_ids_of_paths};
 use crate::randomness::{Stream, seed};
+use crate::run_dir::names::{START_REPORT, START_WEIGHTS};
 use crate::run_dir::{RunDir, Sealed};
-use crate::run_files::{START_REPORT, START_WEIGHTS};
 
 /// A model with its first weights, which depend on the run's seed alone.
 pub(crate) fn fresh<M: Model>(settings: &Config, config: &M::Config, device: &Device) -> M {

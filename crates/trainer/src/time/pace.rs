@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::stopwatch::Stopwatch;
+use crate::time::Stopwatch;
 
 /// Beats at whole multiples of an interval after its start, whatever happens between them: waiting and work shift no
 /// beat, and work that outlasts an interval loses the beats that it missed.
