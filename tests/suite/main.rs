@@ -4,6 +4,7 @@ mod bad_data;
 mod card_samples;
 mod checkpointing;
 mod circles;
+mod file_length;
 mod fine_branch;
 mod golden_aoa;
 mod golden_bert;
