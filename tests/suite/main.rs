@@ -1,6 +1,7 @@
 //! Tests that cross crates.
 
 mod bad_data;
+mod best;
 mod card_samples;
 mod checkpointing;
 mod circles;

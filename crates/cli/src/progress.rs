@@ -205,6 +205,13 @@ impl Position {
             Event::WentBack { from, to, cause } => {
                 format!("step {from}: going back to step {to}: {cause}")
             }
+            Event::EarlyEnd {
+                step,
+                since_best,
+                best_step,
+            } => format!(
+                "step {step}: training ends, since no evaluation of the last {since_best} was better than that at step {best_step} (`evaluation.patience`)"
+            ),
             Event::Checkpoint { .. } => return None,
             Event::QuestionOnly { total_steps } => {
                 self.total_steps = *total_steps;
@@ -314,8 +321,13 @@ fn describe_summary(summary: &Summary) -> String {
     let shown = |accuracy: Option<f64>| accuracy.map_or_else(|| "not measured".to_owned(), percent);
     let unmeasured = summary.question_only_unmeasured.as_ref();
     let because = unmeasured.map_or_else(String::new, |cause| format!(": {cause}"));
+    let early = if summary.ended_early {
+        ", ended early"
+    } else {
+        ""
+    };
     let steps = format!(
-        "{}/{} in {}",
+        "{}/{} in {}{early}",
         summary.steps,
         count(summary.total_steps, "step"),
         duration(summary.train_seconds)

@@ -115,7 +115,7 @@ pub fn run<W: Wiring>(args: &TrainArgs) -> Result<ExitCode, Failure> {
         || (config.evaluation.question_only_epochs > 0
             && summary.question_only_accuracy.is_none()
             && summary.question_only_unmeasured.is_none());
-    let unfinished = summary.steps < summary.total_steps || unmeasured;
+    let unfinished = (summary.steps < summary.total_steps && !summary.ended_early) || unmeasured;
     let interrupted = unfinished && requests.stop.load(Ordering::Relaxed);
     // Where the test was evaluated, the result says nothing of what was cut short behind it.
     if interrupted && !untested {

@@ -608,7 +608,10 @@ fn every_key_that_decides_the_result_and_takes_no_memory_is_compared() {
         "dataset.name",
         "dataset.validation_fraction",
         "data_loading.image_group_size",
+        "training.ema",
         "evaluation.every_epochs",
+        "evaluation.every_steps",
+        "evaluation.patience",
     ] {
         assert!(compared.contains(path), "{path} is not among {compared:?}");
     }

@@ -14,7 +14,7 @@ use crate::optim::Optimizers;
 use crate::run_dir::durable;
 use crate::run_dir::names::{CHECKPOINTS, STEP};
 
-use super::files::{Fault, Files, MANIFEST, MODEL, STATE, content};
+use super::files::{AVERAGED, Fault, Files, MANIFEST, MODEL, STATE, Wanted, content};
 use super::manifest::{FileMark, Manifest};
 use super::record;
 use super::rejected::Rejected;
@@ -126,6 +126,10 @@ impl Checkpoints {
         let weights = model.clone().into_record().into_bytes()?;
         write(MODEL.to_owned(), &weights)?;
         drop(weights);
+        if optimizers.has_average() {
+            let averaged = optimizers.averaged(model).into_record().into_bytes()?;
+            write(AVERAGED.to_owned(), &averaged)?;
+        }
         for (group, optimizer) in optimizers.records() {
             let moments = record::ordered(optimizer)?;
             write(optimizer_file(group), &moments)?;
@@ -204,7 +208,7 @@ impl Checkpoints {
     }
 
     fn read(&self, step: usize, path: &Path) -> Result<Verified, Fault> {
-        let (files, position) = Files::read(step, path, |_| true)?;
+        let (files, position) = Files::read(step, path, Wanted::All)?;
         let measured = match &position.earlier {
             Some(_) => Vec::new(),
             None => content(&self.measured(step))?,
@@ -271,15 +275,23 @@ impl Verified {
     ///
     /// When the checkpoint is of another model.
     pub fn load_model<M: Model>(&self, model: M) -> Result<M, TrainError> {
-        self.files.load_model(model)
+        self.files.load_model(MODEL, model)
     }
 
-    /// Gives the optimizers the checkpoint's state.
+    /// Gives the optimizers of a model the checkpoint's state.
     ///
     /// # Errors
     ///
-    /// When a group's state is missing or cannot be read.
-    pub fn load_optimizers(&self, optimizers: &mut Optimizers) -> Result<(), TrainError> {
+    /// When a group's state or the average is missing or cannot be read.
+    pub fn load_optimizers<M: Model>(
+        &self,
+        optimizers: &mut Optimizers,
+        model: &M,
+    ) -> Result<(), TrainError> {
+        if optimizers.has_average() {
+            let averaged = self.files.load_model(AVERAGED, model.clone())?;
+            optimizers.load_average(&averaged);
+        }
         let groups: Vec<_> = optimizers.groups().collect();
         for group in groups {
             let file = optimizer_file(group);

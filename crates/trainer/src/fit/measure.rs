@@ -124,7 +124,13 @@ pub fn measure<M: Model>(
         samples: 0..settings.evaluation_batch_size(),
         group: None,
     };
-    evaluate(&model, worst, device, &watch, &evaluated)?;
+    evaluate(
+        &optimizers.averaged(&model),
+        worst,
+        device,
+        &watch,
+        &evaluated,
+    )?;
 
     let sizes = [micro_batch, settings.evaluation_batch_size()];
     let sample = watch.sample(steps.len(), sizes).ok_or_else(unmeasured)?;

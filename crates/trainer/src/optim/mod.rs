@@ -2,6 +2,7 @@
 
 mod adamax;
 mod adamw;
+mod average;
 mod clip;
 mod host;
 mod optimizers;

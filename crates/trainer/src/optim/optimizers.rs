@@ -9,18 +9,21 @@ use burn::tensor::Tensor;
 use config_schema::{Config, OptimizerForm, ScheduleKind};
 use model_api::{Model, OptimizerKind, OptimizerSettings, Paths};
 
+use crate::optim::average::Average;
 use crate::optim::{
     AdamW, AdamWForm, Adamax, GradientNorm, Progress, Schedule, clip_by_global_norm,
 };
 
-/// One optimizer, base rate and schedule a group, and the clipping they share.
-#[derive(Clone)]
+/// What the moving average of the weights is called among the groups of an update.
+const AVERAGE: &str = "average";
+
+/// One optimizer, base rate and schedule a group, the clipping they share, and the moving average of what they make.
 pub struct Optimizers {
     groups: Vec<GroupOptimizer>,
     clip_norm: f64,
+    average: Option<Average>,
 }
 
-#[derive(Clone)]
 struct GroupOptimizer {
     name: &'static str,
     optimizer: ModuleOptimizer,
@@ -51,6 +54,7 @@ impl Optimizers {
                 })
                 .collect(),
             clip_norm: settings.optimizer.clip_norm,
+            average: (settings.training.ema > 0.0).then(|| Average::new(settings.training.ema)),
         }
     }
 
@@ -59,7 +63,7 @@ impl Optimizers {
         self.groups.iter().map(|group| group.name)
     }
 
-    /// Clips the gradients by their global norm and updates every group at its own rate.
+    /// Clips the gradients by their global norm, updates every group at its own rate and moves the average.
     ///
     /// Takes the model by value so that old and new weights need not exist side by side. Returns it as it was
     /// when the norm is not finite.
@@ -103,7 +107,33 @@ impl Optimizers {
                 group_ended(group.name)?;
             }
         }
+        if let Some(average) = &mut self.average {
+            model = average.follow(model, at.step + 1);
+            group_ended(AVERAGE)?;
+        }
         Ok((model, Update { norm, rates }))
+    }
+
+    /// What is evaluated and kept as a result: the model with the moving average of its weights, or as it is where there is
+    /// none.
+    pub fn averaged<M: Model>(&self, model: &M) -> M {
+        let model = model.clone();
+        match &self.average {
+            Some(average) => average.of(model),
+            None => model,
+        }
+    }
+
+    /// Whether there is a moving average.
+    pub fn has_average(&self) -> bool {
+        self.average.is_some()
+    }
+
+    /// Replaces the moving average, where there is one, by the weights of a model.
+    pub fn load_average<M: Model>(&mut self, averaged: &M) {
+        if let Some(average) = &mut self.average {
+            average.load(averaged);
+        }
     }
 
     /// State of every group's optimizer.

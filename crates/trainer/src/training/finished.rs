@@ -6,7 +6,7 @@ use crate::dataset::Dataset;
 use crate::event::Summary;
 use crate::run_dir::names::SUMMARY;
 use crate::run_dir::read;
-use crate::training::Steps;
+use crate::training::steps::{Steps, has_ended};
 
 /// The result of an earlier part of the run. A file that cannot be read is as none: all in it can be had again.
 pub(super) fn earlier(run: &Run) -> Option<Summary> {
@@ -25,7 +25,8 @@ pub(super) fn finished(run: &Run, dataset: &Dataset) -> Option<Summary> {
         summary.test_unmeasured.is_some()
     };
     let (newest, _) = Checkpoints::of(run.run_dir).newest();
-    let whole = measured && newest?.state.step == total && summary.steps == total;
+    let state = newest?.state;
+    let whole = measured && has_ended(run.settings, &state, total) && summary.steps == state.step;
     whole.then(|| Summary {
         run_dir: run.run_dir.to_owned(),
         ..summary

@@ -79,7 +79,7 @@ impl<M: Model> Trainer<'_, M> {
             })?;
         }
         let model = newest.load_model(model)?;
-        newest.load_optimizers(optimizers)?;
+        newest.load_optimizers(optimizers, &model)?;
         self.memory.watch.note(Phase::Storage);
         let mut state = newest.state;
         state.micro_batches = self

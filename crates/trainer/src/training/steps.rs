@@ -2,6 +2,8 @@
 
 use config_schema::Config;
 
+use crate::checkpoint::RunState;
+
 /// Steps of a run from its first to its last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Steps {
@@ -22,4 +24,10 @@ impl Steps {
         };
         Self { per_epoch, total }
     }
+}
+
+/// Whether a run has nothing left to learn: all of its steps are taken, or its patience has run out.
+pub(super) fn has_ended(settings: &Config, state: &RunState, total: usize) -> bool {
+    let patience = settings.evaluation.patience;
+    state.step >= total || (patience > 0 && state.since_best >= patience)
 }

@@ -26,7 +26,7 @@ use crate::run_dir::Blueprint;
 use crate::step::dropout::dropout_keys;
 use crate::step::{EffectiveBatch, Step, Stepped};
 use crate::time::Stopwatch;
-use crate::training::Steps;
+use crate::training::steps::{Steps, has_ended};
 use crate::training::window::Window;
 
 /// What stays the same through a run.
@@ -125,7 +125,7 @@ impl<'a, M: Model> Trainer<'a, M> {
                 });
             }
         }
-        while state.step < self.steps.total {
+        while !self.ended(state) {
             if self.stop_requested() {
                 return Ok(Learned::Ended {
                     model,
@@ -180,9 +180,12 @@ impl<'a, M: Model> Trainer<'a, M> {
                 } else {
                     !self.stop_requested()
                 };
-                let last = state.step == self.steps.total;
-                if last || !goes_on {
-                    return Ok(Learned::Ended { model, whole: last });
+                let ended = self.ended(state);
+                if ended || !goes_on {
+                    return Ok(Learned::Ended {
+                        model,
+                        whole: ended,
+                    });
                 }
             }
         }
@@ -236,18 +239,23 @@ impl<'a, M: Model> Trainer<'a, M> {
         epoch_ends: bool,
     ) -> Result<bool, TrainError> {
         let settings = self.run.settings;
-        let last = state.step == self.steps.total;
-        if last || (epoch_ends && state.epoch.is_multiple_of(settings.evaluation.every_epochs)) {
+        let evaluation = &settings.evaluation;
+        let by_epoch = epoch_ends && state.epoch.is_multiple_of(evaluation.every_epochs);
+        if self.ended(state) || by_epoch || is_due(state.step, evaluation.every_steps) {
             return self.validate(model, optimizers, state);
         }
         let asked = self.run.save.swap(false, Ordering::Relaxed);
         let stopped = self.stop_requested() || self.ran_its_steps(state.step);
-        let every = settings.checkpoint.every_steps;
-        let due = every > 0 && state.step.is_multiple_of(every);
+        let due = is_due(state.step, settings.checkpoint.every_steps);
         if epoch_ends || stopped || asked || due {
             self.save(model, optimizers, state)?;
         }
         Ok(!stopped)
+    }
+
+    /// Whether there is nothing left to learn: all steps are taken, or patience has run out.
+    fn ended(&self, state: &RunState) -> bool {
+        has_ended(self.run.settings, state, self.steps.total)
     }
 
     pub(super) fn stop_requested(&self) -> bool {
@@ -292,9 +300,16 @@ impl<'a, M: Model> Trainer<'a, M> {
     ) -> Result<bool, TrainError> {
         let validation = self.validation.clone();
         state.validation_due = true;
+        let averaged = optimizers.averaged(model);
         let mut evaluation = Evaluation::default();
         while !self
-            .evaluate(&mut evaluation, model, &validation, Sight::Images, state)
+            .evaluate(
+                &mut evaluation,
+                &averaged,
+                &validation,
+                Sight::Images,
+                state,
+            )
             .map_err(|error| self.save_before(error, model, optimizers, state))?
         {
             self.run.save.store(false, Ordering::Relaxed);
@@ -303,6 +318,8 @@ impl<'a, M: Model> Trainer<'a, M> {
                 return Ok(false);
             }
         }
+        // Two models would hold one set of weights while the optimizers change it.
+        drop(averaged);
         state.validation_due = false;
         let Accuracy {
             accuracy,
@@ -314,6 +331,9 @@ impl<'a, M: Model> Trainer<'a, M> {
                 accuracy,
                 step: state.step,
             });
+            state.since_best = 0;
+        } else {
+            state.since_best += 1;
         }
         self.reporter.report(&Event::Evaluation {
             step: state.step,
@@ -322,6 +342,16 @@ impl<'a, M: Model> Trainer<'a, M> {
             branches,
             samples,
         })?;
+        if let Some(best) = state.best
+            && state.step < self.steps.total
+            && self.ended(state)
+        {
+            self.reporter.report(&Event::EarlyEnd {
+                step: state.step,
+                since_best: state.since_best,
+                best_step: best.step,
+            })?;
+        }
         self.run.save.store(false, Ordering::Relaxed);
         self.save(model, optimizers, state)?;
         Ok(!self.stop_requested() && !self.ran_its_steps(state.step))
@@ -409,6 +439,11 @@ impl<'a, M: Model> Trainer<'a, M> {
             source: Box::new(source),
         }
     }
+}
+
+/// Whether something that happens every so many steps is due after a step; 0: it never is.
+fn is_due(step: usize, every: usize) -> bool {
+    every > 0 && step.is_multiple_of(every)
 }
 
 /// A batch of the loader as a model is shown it.
