@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("data-pipeline", &["file-kind"]),
     ("weight-files", &["file-kind"]),
     ("memory-planner", &[]),
+    ("preset-tools", &["config-schema"]),
     ("burn-frugal", &[]),
     (
         "model-api",
@@ -52,12 +53,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "data-import",
             "data-pipeline",
             "file-kind",
+            "preset-tools",
             "aoa-model",
             "model-api",
             "weight-files",
         ],
     ),
-    ("xtask", &["gpu-probe", "config-schema"]),
+    ("xtask", &["gpu-probe", "preset-tools"]),
     ("nvml-stand-in", &[]),
     ("toy-model", &["model-api", "config-schema"]),
 ];

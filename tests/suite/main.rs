@@ -5,6 +5,7 @@ mod best;
 mod card_samples;
 mod checkpointing;
 mod circles;
+mod file_length;
 mod fine_branch;
 mod golden_aoa;
 mod golden_bert;

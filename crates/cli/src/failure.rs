@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aoa_model::weights::{NoSuchPart, PublishedPart};
-use config_schema::preset_check::Finding;
 use config_schema::{ConfigError, ConfigErrors, FixedKey, Source};
 use data_import::ImportError;
 use data_pipeline::DataError;
@@ -18,6 +17,7 @@ use miette::{
     Severity,
 };
 use model_api::PretrainedFault;
+use preset_tools::preset_check::Finding;
 use thiserror::Error;
 use trainer::TrainError;
 use trainer::derive::DeriveError;

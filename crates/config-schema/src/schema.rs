@@ -26,6 +26,11 @@ pub fn json_schema() -> Json {
     schema
 }
 
+/// [`json_schema`] as text.
+pub fn schema_text() -> String {
+    format!("{:#}\n", json_schema())
+}
+
 fn config_schema() -> Json {
     SchemaSettings::draft2020_12()
         .with(|settings| settings.inline_subschemas = true)

@@ -22,6 +22,7 @@
 
 mod answers;
 mod error;
+mod finish;
 mod format;
 mod images;
 mod import;
@@ -30,13 +31,14 @@ mod layouts;
 mod mix;
 mod pickle;
 mod record;
+mod report;
 mod sniff;
 mod write;
 
 pub use error::{ImportError, Place};
+pub use finish::MANIFEST;
 pub use format::Format;
-pub use import::{
-    DataSet, ImageFolder, MANIFEST, PartFiles, Progress, Report, Request, SplitReport, import,
-};
+pub use import::{Progress, Request, import};
 pub use layouts::Split;
 pub use mix::Recipe;
+pub use report::{DataSet, ImageFolder, PartFiles, Report, SplitReport};

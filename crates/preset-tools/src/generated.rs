@@ -2,14 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::{
-    error::ConfigErrors,
-    guide,
-    preset_check::rules_page,
-    render,
-    schema::{self, json_schema},
-    sections::Language,
-};
+use config_schema::{ConfigErrors, schema_text, sections, toml_value};
+
+use crate::{effects::Language, guide::guide, preset_check::rules_page};
 
 /// The command that writes the files.
 pub const GENERATE: &str = "cargo xtask docs";
@@ -39,11 +34,6 @@ pub fn generated_files() -> Result<Vec<GeneratedFile>, ConfigErrors> {
     ])
 }
 
-/// [`json_schema`] as text.
-pub fn schema_text() -> String {
-    format!("{:#}\n", json_schema())
-}
-
 /// The reference of all keys, as Markdown.
 fn options_page() -> String {
     let mut text = format!(
@@ -51,14 +41,14 @@ fn options_page() -> String {
          `extends = \"NAME\"` to start from a preset and then only differences. `configs/schema.json` says the same to \
          editors: the line `#:schema ./schema.json` in a preset gives completion and checks as you type.\n"
     );
-    for section in schema::sections() {
+    for section in sections() {
         let _ = write!(
             text,
             "\n## `[{}]`\n\n{}\n\n| key | takes | default | |\n|---|---|---|---|\n",
             section.name, section.doc
         );
         for key in &section.keys {
-            let default = render::toml_value(&key.default);
+            let default = toml_value(&key.default);
             let default =
                 default.map_or_else(|| "not stated".to_owned(), |value| format!("`{value}`"));
             let row = format!(

@@ -1,14 +1,11 @@
 //! The presets that resolve, and what they ask for.
 
-use std::{collections::BTreeSet, sync::Arc};
-
-use crate::{
-    config::Config,
-    layer::Place,
-    render,
-    source::{Origin, Source, StatedKey},
-    stack::Values,
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
+
+use config_schema::{Config, Origin, Place, Source, Stated, StatedKey, value_toml};
 
 /// What training with a preset asks for, as far as the caller knows.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -57,23 +54,23 @@ pub(super) struct Member {
     /// Where its file says what it extends, else the file's beginning.
     pub(super) home: Place,
     pub(super) config: Config,
-    pub(super) values: Values,
+    pub(super) origins: BTreeMap<String, Origin>,
+    pub(super) stated: BTreeMap<&'static str, Stated>,
 }
 
 impl Member {
     /// A key with its value and who decided it.
     pub(super) fn key(&self, path: &str) -> StatedKey {
-        let origin = self.values.get(path).map(|value| value.origin.clone());
         StatedKey {
             key: path.to_owned(),
-            value: render::value_of(&self.config, path).unwrap_or_default(),
-            origin: origin.unwrap_or(Origin::Default),
+            value: value_toml(&self.config, path).unwrap_or_default(),
+            origin: self.origins.get(path).cloned().unwrap_or(Origin::Default),
         }
     }
 
-    /// Where a key is stated, and in the how-manieth layer.
-    pub(super) fn stated(&self, path: &str) -> Option<&(usize, Place)> {
-        self.values.get(path)?.stated.as_ref()
+    /// Where a key is stated.
+    pub(super) fn stated(&self, path: &str) -> Option<&Stated> {
+        self.stated.get(path)
     }
 }
 
@@ -102,7 +99,7 @@ impl Presets {
         let stated = values
             .iter()
             .filter_map(|(member, path)| member.stated(path))
-            .map(|(_, place)| place)
+            .map(|stated| &stated.place)
             .find(|(source, _)| self.given.contains(&source.name));
         let home = || {
             let members = || values.iter().map(|(member, _)| member);

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use config_schema::{
-    Became, Config, Import, Layers, MAX_TEXT_BYTES, Preload, Problem, Resolved, ScheduleKind,
-    Source, import_yaml, resolve,
+    Config, Layers, MAX_TEXT_BYTES, Preload, Problem, Resolved, ScheduleKind, Source, resolve,
 };
+use preset_tools::{Became, Import, import_yaml};
 use proptest::prelude::*;
 
 fn import(text: &str) -> Import {

@@ -5,15 +5,15 @@ mod words;
 
 use std::fmt::Write;
 
+use config_schema::{
+    ConfigErrors, Decision, Layers, Resolved, differences, presets, resolve, sections_toml,
+    toml_value, value,
+};
 use serde_json::Value as Json;
 
 use crate::{
     compare::{Comparison, compare},
-    error::ConfigErrors,
-    overlay::{Decision, differences, sections_toml, value},
-    presets, render,
-    resolve::{Layers, Resolved, resolve},
-    sections::{Language, effect},
+    effects::{Language, effect},
 };
 use words::{EN, Words, ZH};
 
@@ -269,7 +269,7 @@ fn header(columns: &[&str]) -> String {
 fn plain(value: &Json) -> String {
     match value.as_f64().filter(|_| value.is_f64()) {
         Some(number) if number != 0.0 && number.abs() < 1e-3 => format!("{number:e}"),
-        _ => render::toml_value(value).unwrap_or_default(),
+        _ => toml_value(value).unwrap_or_default(),
     }
 }
 

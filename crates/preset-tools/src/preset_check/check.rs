@@ -2,20 +2,16 @@
 
 use std::sync::Arc;
 
+use config_schema::{
+    Config, ConfigErrors, Layers, Problem, Source, Warning, presets, resolve_with_places,
+};
+
 use super::{
     Fault, Finding, PresetFile, Rule, family,
     files::{self, NamedText},
     findings::Findings,
     members::{Demand, Member, Presets},
     single,
-};
-use crate::{
-    config::Config,
-    error::{ConfigErrors, Problem, Report},
-    layer, presets,
-    resolve::{Layers, resolve_with_values},
-    source::Source,
-    warning::Warning,
 };
 
 /// What a check needs: the files, and what is known of what is not among them.
@@ -194,15 +190,15 @@ fn member(
     text: &NamedText,
     lookup: &dyn Fn(&str) -> Option<Source>,
 ) -> Result<(Member, Vec<Warning>), ConfigErrors> {
-    let (resolved, values) = resolve_with_values(&Layers::preset(named), lookup)?;
-    // What a preset does not state comes from where it extends another.
-    let source = &text.source;
-    let extends = layer::read_file(source, Some(named), &mut Report::default()).extends;
+    let (resolved, places) = resolve_with_places(&Layers::preset(named), lookup)?;
+    let beginning = || (Arc::clone(&text.source), 0..0);
     let member = Member {
         name: text.name.clone(),
-        home: extends.map_or((Arc::clone(source), 0..0), |(_, place)| place),
+        // What a preset does not state comes from where it extends another.
+        home: places.extends.unwrap_or_else(beginning),
         config: resolved.config,
-        values,
+        origins: resolved.origins,
+        stated: places.stated,
     };
     Ok((member, resolved.warnings))
 }

@@ -1,4 +1,5 @@
-use config_schema::{Column, Comparison, Layers, Origin, Resolved, compare, keys};
+use config_schema::{Layers, Origin, Resolved, keys};
+use preset_tools::{Column, Comparison, compare};
 use serde_json::json;
 
 use crate::{resolved, with_sets};

@@ -1,6 +1,7 @@
 use std::{fs, path::Path};
 
-use config_schema::{GENERATE, generated_files, presets};
+use config_schema::presets;
+use preset_tools::{GENERATE, generated_files};
 
 #[test]
 fn generated_files_are_up_to_date() {

@@ -3,16 +3,9 @@
 use std::{fmt, ops::Range, sync::Arc};
 
 use bytesize::ByteSize;
+use config_schema::{LearningRates, Problem, Source, StatedKey, Warning, count};
 
 use super::Rule;
-use crate::{
-    count::count,
-    error::Problem,
-    rules::DOES_NOT_DIVIDE,
-    sections::LearningRates,
-    source::{Source, StatedKey},
-    warning::Warning,
-};
 
 /// What is wrong, with the values that show it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -333,7 +326,7 @@ fn rule_of(problem: &Problem, before: Option<Rule>) -> Rule {
         | Problem::ExtendsOutsideFile => Rule::ExtendsResolves,
         Problem::AccumulationDiffers { .. } => Rule::AccumulationAgrees,
         Problem::Incompatible {
-            verb: DOES_NOT_DIVIDE,
+            verb: Problem::DOES_NOT_DIVIDE,
             ..
         } => Rule::HeadsDivide,
         Problem::Incompatible { .. } | Problem::Inconsistent { .. } => Rule::KeysCompatible,

@@ -3,19 +3,18 @@
 
 use std::ops::Range;
 
+use config_schema::{ConfigError, MAX_DEPTH, MAX_TEXT_BYTES, Problem};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
-
-use crate::error::{Found, MAX_DEPTH, MAX_TEXT_BYTES, Problem};
 
 /// A value and the bytes that it stands in.
 #[derive(Debug)]
-pub(crate) struct Node {
-    pub(crate) span: Range<usize>,
-    pub(crate) value: Value,
+pub(super) struct Node {
+    pub(super) span: Range<usize>,
+    pub(super) value: Value,
 }
 
 #[derive(Debug)]
-pub(crate) enum Value {
+pub(super) enum Value {
     /// A word or number; `plain` if it stands without quotes.
     Scalar {
         text: String,
@@ -27,17 +26,17 @@ pub(crate) enum Value {
 
 /// A key of a mapping and its value.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) name: String,
-    pub(crate) span: Range<usize>,
-    pub(crate) value: Node,
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) span: Range<usize>,
+    pub(super) value: Node,
 }
 
 /// The mapping that a text holds, a single document.
-pub(crate) fn read(text: &str) -> Result<Vec<Entry>, Box<Found>> {
+pub(super) fn read(text: &str) -> Result<Vec<Entry>, Box<ConfigError>> {
     if text.len() > MAX_TEXT_BYTES {
         let problem = Problem::TooLarge { bytes: text.len() };
-        return Err(Box::new(Found::new(0..0, problem)));
+        return Err(Box::new(ConfigError::at(0..0, problem, None)));
     }
     let places = Places::of(text);
     let mut open: Vec<Collection> = Vec::new();
@@ -47,7 +46,7 @@ pub(crate) fn read(text: &str) -> Result<Vec<Entry>, Box<Found>> {
             let at = places.byte(error.marker().index());
             // The scanner has a limit of its own on brackets, and may look as far ahead.
             if error.info() == "recursion limit exceeded" {
-                Box::new(Found::new(at..at, Problem::TooDeep))
+                Box::new(ConfigError::at(at..at, Problem::TooDeep, None))
             } else {
                 unreadable(at..at, error.info())
             }
@@ -105,18 +104,19 @@ pub(crate) fn read(text: &str) -> Result<Vec<Entry>, Box<Found>> {
     }
 }
 
-fn unreadable(span: Range<usize>, reason: &str) -> Box<Found> {
+fn unreadable(span: Range<usize>, reason: &str) -> Box<ConfigError> {
     let reason = reason.to_owned();
-    Box::new(Found::new(span, Problem::Yaml { reason }))
+    Box::new(ConfigError::at(span, Problem::Yaml { reason }, None))
 }
 
 fn descend(
     open: &mut Vec<Collection>,
     collection: Collection,
     span: &Range<usize>,
-) -> Result<(), Box<Found>> {
+) -> Result<(), Box<ConfigError>> {
     if open.len() >= MAX_DEPTH {
-        return Err(Box::new(Found::new(span.clone(), Problem::TooDeep)));
+        let error = ConfigError::at(span.clone(), Problem::TooDeep, None);
+        return Err(Box::new(error));
     }
     open.push(collection);
     Ok(())
@@ -129,7 +129,7 @@ enum Collection {
 }
 
 impl Collection {
-    fn add(&mut self, node: Node) -> Result<(), Box<Found>> {
+    fn add(&mut self, node: Node) -> Result<(), Box<ConfigError>> {
         match self {
             Self::List(_, items) => items.push(node),
             Self::Map(_, entries, name) => match (name.take(), node) {

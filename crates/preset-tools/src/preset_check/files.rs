@@ -2,8 +2,9 @@
 
 use std::{path::Path, sync::Arc};
 
+use config_schema::{Source, excerpt, presets, suggest};
+
 use super::{Fault, findings::Findings};
-use crate::{error::excerpt, presets, source::Source, suggest};
 
 /// The file beside presets that is none: their schema, which their first line names for editors.
 const SCHEMA: &str = "schema.json";

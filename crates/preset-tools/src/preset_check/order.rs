@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytesize::ByteSize;
+use config_schema::{Config, Preload};
 
 use super::{
     Fault, Rule,
@@ -10,7 +11,6 @@ use super::{
     findings::Findings,
     members::{Member, Presets},
 };
-use crate::{config::Config, values::Preload};
 
 const MEMORY: &str = "preset.min_device_memory";
 
@@ -211,15 +211,20 @@ pub(super) fn exceeding<'a>(
 
 #[cfg(test)]
 mod tests {
+    use config_schema::keys;
+
     use super::*;
-    use crate::{resume::decides_the_result, schema};
 
     #[test]
     fn what_is_ordered_by_memory_is_marked_in_the_table_of_keys() {
         for measure in MEASURES {
-            let key = schema::keys().find(|key| key.path == measure.key);
+            let key = keys().find(|key| key.path == measure.key);
             let key = key.unwrap_or_else(|| panic!("{}", measure.key));
-            assert!(key.takes_memory || !decides_the_result(key), "{}", key.path);
+            assert!(
+                key.takes_memory || !key.decides_the_result(),
+                "{}",
+                key.path
+            );
         }
     }
 }

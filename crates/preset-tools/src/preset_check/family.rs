@@ -2,23 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use config_schema::{
+    ACCUMULATION, Family, Key, KeyPath, LearningRates, count, excerpt, keys, suggest, value_toml,
+};
+
 use super::{
     Fault,
     fault::MemberRate,
     findings::Findings,
     members::{Member, Presets},
     order,
-};
-use crate::{
-    accumulation::ACCUMULATION,
-    count::count,
-    error::excerpt,
-    render,
-    resume::decides_the_result,
-    schema::{self, Key},
-    sections::{Family, LearningRates},
-    suggest,
-    values::KeyPath,
 };
 
 const FAMILY: &str = "family.name";
@@ -85,7 +78,7 @@ fn lone<'a>(
 
 /// All declare the same of the family.
 fn declarations(members: &[&Member], presets: &Presets, findings: &mut Findings) {
-    for key in schema::keys().filter(|key| key.section() == "family") {
+    for key in keys().filter(|key| key.section() == "family") {
         for (member, usual) in unusual(members, &key.path) {
             let fault = Fault::FamilyDiffers {
                 family: excerpt(&member.config.family.name),
@@ -112,13 +105,13 @@ fn results(members: &[&Member], presets: &Presets, findings: &mut Findings) {
         members.iter().any(declared)
     };
     let compared = |key: &&Key| {
-        decides_the_result(key)
+        key.decides_the_result()
             && !key.takes_memory
             && !["preset", "family"].contains(&key.section())
             && !RATES.contains(&key.path.as_str())
             && !may_differ(&key.path)
     };
-    for key in schema::keys().filter(compared) {
+    for key in keys().filter(compared) {
         for (member, usual) in unusual(members, &key.path) {
             let fault = Fault::ResultDiffers {
                 family: excerpt(&member.config.family.name),
@@ -141,7 +134,7 @@ fn results(members: &[&Member], presets: &Presets, findings: &mut Findings) {
 
 /// The members with another value of a key than most have, each with the first of those that have it.
 fn unusual<'a>(members: &[&'a Member], path: &str) -> Vec<(&'a Member, &'a Member)> {
-    let value = |member: &Member| render::value_of(&member.config, path);
+    let value = |member: &Member| value_toml(&member.config, path);
     let values: Vec<_> = members.iter().map(|member| value(member)).collect();
     let alike = |one: usize| values.iter().filter(|value| **value == values[one]).count();
     // The first of those that agree with the most.
@@ -199,8 +192,10 @@ fn effective_batch(member: &Member, findings: &mut Findings) {
     let stated = EFFECTIVE_BATCH
         .iter()
         .filter_map(|key| Some((key, member.stated(key)?)));
-    let place = stated.max_by_key(|(key, (layer, _))| (*layer, at_fault.contains(key)));
-    let place = place.map_or(&member.home, |(_, (_, place))| place).clone();
+    let place = stated.max_by_key(|(key, stated)| (stated.layer, at_fault.contains(key)));
+    let place = place
+        .map_or(&member.home, |(_, stated)| &stated.place)
+        .clone();
     findings.at(place, fault, help);
 }
 

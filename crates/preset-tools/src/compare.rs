@@ -1,15 +1,10 @@
 //! Configurations side by side.
 
+use config_schema::{Key, Origin, Resolved, keys, toml_value, values};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::{
-    render,
-    resolve::Resolved,
-    schema,
-    sections::{Language, effect},
-    source::Origin,
-};
+use crate::effects::{Language, effect};
 
 /// A key in several configurations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,9 +36,9 @@ pub struct Column {
 pub fn compare(configurations: &[(&str, &Resolved)]) -> Vec<Comparison> {
     let values: Vec<(&str, &Resolved, Json)> = configurations
         .iter()
-        .map(|(name, resolved)| (*name, *resolved, render::values(&resolved.config)))
+        .map(|(name, resolved)| (*name, *resolved, values(&resolved.config)))
         .collect();
-    let row = |key: &schema::Key| {
+    let row = |key: &Key| {
         let of = |values: &Json| values[key.section()][&key.name].clone();
         let first = values.first().map(|(_, _, values)| of(values))?;
         let column = |(name, resolved, values): &(&str, &Resolved, Json)| {
@@ -67,12 +62,12 @@ pub fn compare(configurations: &[(&str, &Resolved)]) -> Vec<Comparison> {
             columns,
         })
     };
-    schema::keys().filter_map(row).collect()
+    keys().filter_map(row).collect()
 }
 
 impl Column {
     /// The value as TOML.
     pub fn toml(&self) -> String {
-        render::toml_value(&self.value).unwrap_or_default()
+        toml_value(&self.value).unwrap_or_default()
     }
 }

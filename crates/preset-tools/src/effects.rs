@@ -172,12 +172,7 @@ fn switched(value: &Json) -> Option<u8> {
 
 /// What comes of a key's value being `to` where it was `from`; `None` where nothing is known of it, or the two are equal
 /// or have no order.
-pub(crate) fn effect(
-    key: &str,
-    from: &Json,
-    to: &Json,
-    language: Language,
-) -> Option<&'static str> {
+pub fn effect(key: &str, from: &Json, to: &Json, language: Language) -> Option<&'static str> {
     let order = match (from, to) {
         (Json::Bool(_) | Json::String(_), Json::Bool(_) | Json::String(_)) => {
             switched(to)?.cmp(&switched(from)?)
@@ -201,12 +196,10 @@ pub(crate) fn effect(
 mod tests {
     use std::collections::BTreeSet;
 
+    use config_schema::{Layers, Resolved, keys, preset_summaries, presets, resolve};
+
     use super::*;
-    use crate::{
-        compare, preset_summaries, presets,
-        resolve::{Layers, Resolved, resolve},
-        schema::keys,
-    };
+    use crate::compare::compare;
 
     #[test]
     fn every_row_is_of_a_key() {

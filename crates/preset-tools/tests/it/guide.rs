@@ -1,4 +1,4 @@
-use config_schema::{Language, guide};
+use preset_tools::{Language, guide};
 
 /// The tables of a Markdown text, row by row and cell by cell.
 fn tables(text: &str) -> Vec<Vec<Vec<&str>>> {

@@ -1,15 +1,12 @@
 //! Rules on one preset.
 
 use bytesize::ByteSize;
+use config_schema::{Place, Stated, Warning};
 
 use super::{
     Demand, Fault,
     findings::Findings,
     members::{Member, Presets},
-};
-use crate::{
-    layer::Place,
-    warning::{NOT_YET_IN_EFFECT, Warning},
 };
 
 const DESCRIPTION: &str = "preset.description";
@@ -24,10 +21,10 @@ const ASSUMED_HOST: u64 = 4 << 30;
 pub(super) fn in_effect(member: &Member, warnings: &[Warning], findings: &mut Findings) {
     let pending = warnings
         .iter()
-        .filter(|warning| warning.verdict == NOT_YET_IN_EFFECT);
+        .filter(|warning| warning.is_without_effect());
     for warning in pending {
         let stated = warning.keys.iter().find_map(|key| member.stated(&key.key));
-        let place = stated.map_or(&member.home, |(_, place)| place).clone();
+        let place = stated.map_or(&member.home, |stated| &stated.place).clone();
         let help =
             "leave the value out: a preset that recommends it would promise what is not there";
         findings.at(place, Fault::Warning(warning.clone()), help);
@@ -45,7 +42,7 @@ pub(super) fn described(presets: &Presets, findings: &mut Findings) {
     for member in given() {
         let description = &member.config.preset.description;
         let preset = member.name.clone();
-        let own = member.stated(DESCRIPTION).map(|(_, place)| place);
+        let own = member.stated(DESCRIPTION).map(|stated| &stated.place);
         let own = own.filter(|(source, _)| source.name == member.home.0.name);
         let place = own.unwrap_or(&member.home).clone();
         if description.trim().is_empty() {
@@ -61,7 +58,7 @@ pub(super) fn described(presets: &Presets, findings: &mut Findings) {
         let owner = presets.members.iter().filter(same).find(|other| {
             let states = other
                 .stated(DESCRIPTION)
-                .is_some_and(|(_, (source, _))| source.name == other.home.0.name);
+                .is_some_and(|stated| stated.place.0.name == other.home.0.name);
             let after = presets.is_given(other) && other.name > member.name;
             states && !(own.is_some() && after)
         });
@@ -167,7 +164,7 @@ fn host_memory(
     ];
     // What the preset states itself is shown before what it takes over.
     queue.sort_by_key(|key| {
-        let own = |place: &&(usize, Place)| place.1.0.name == member.home.0.name;
+        let own = |stated: &&Stated| stated.place.0.name == member.home.0.name;
         member
             .stated(key)
             .as_ref()

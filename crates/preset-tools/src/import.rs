@@ -1,26 +1,20 @@
 //! Presets out of the YAML that other programs of this kind are configured with.
 
 mod aliases;
+mod yaml;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
+use config_schema::{
+    ConfigError, ConfigErrors, Decision, DeviceMemory, Draft, Key, Kind, MAX_ERRORS, Problem,
+    Section, Source, excerpt, keys, preset_toml, sections, suggest, toml_value,
+};
 use serde::Serialize;
 use serde_json::Value as Json;
 use toml::de::DeValue;
 
-use crate::{
-    check,
-    error::{ConfigErrors, Found, MAX_ERRORS, Problem, Report, excerpt},
-    layer::Statement,
-    overlay::{Decision, sections_toml},
-    render, resolve,
-    schema::{self, Key, Kind, Section},
-    source::{Origin, Source},
-    suggest,
-    values::DeviceMemory,
-    yaml::{self, Entry, Node, Value},
-};
 use aliases::Meaning;
+use yaml::{Entry, Node, Value};
 
 /// What became of a YAML file.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,19 +87,18 @@ pub fn import_yaml(source: Source) -> Import {
 
 /// As [`import_yaml`], for GPUs with at least so much memory. What the file itself says of `preset.min_device_memory` comes first.
 pub fn import_yaml_for(source: Source, card: DeviceMemory) -> Import {
-    let source = Arc::new(source);
+    let entries = yaml::read(&source.text);
+    let name = source.name.clone();
     let mut importer = Importer {
-        source: &source,
-        report: Report::default(),
-        found: Vec::new(),
-        statements: BTreeMap::new(),
+        draft: Draft::new(source),
+        comments: BTreeMap::new(),
         keys: Vec::new(),
         unknown: 0,
         counted: (0, 1),
         ranks_images: false,
         published_encoder: false,
     };
-    match yaml::read(&source.text) {
+    match entries {
         Ok(entries) => {
             importer.ranks_images = entries
                 .iter()
@@ -114,38 +107,31 @@ pub fn import_yaml_for(source: Source, card: DeviceMemory) -> Import {
                 importer.top(&entry);
             }
         }
-        Err(found) => importer.found.push(*found),
+        Err(error) => importer.draft.refuse(*error),
     }
-    if importer.statements.is_empty() && importer.found.is_empty() {
-        let nothing = Found::new(0..0, Problem::NothingTaken);
-        importer
-            .found
-            .push(nothing.help(suggest::sections_there_are()));
+    if importer.draft.is_empty() {
+        let help = Some(suggest::sections_there_are());
+        let nothing = ConfigError::at(0..0, Problem::NothingTaken, help);
+        importer.draft.refuse(nothing);
     }
     let Importer {
-        mut report,
-        found,
-        statements,
+        draft,
+        comments,
         keys,
         published_encoder,
         ..
     } = importer;
-    report.text(&source, found);
-    let stated = statements
-        .values()
-        .map(|(statement, _)| statement.clone())
-        .collect();
-    let preset = resolve::merge([stated], report)
-        .map(|_| preset_toml(&source.name, &statements, published_encoder, card));
+    let preset = draft.finish().map(|values| {
+        let imported = Imported { values, comments };
+        imported.toml(&name, published_encoder, card)
+    });
     Import { keys, preset }
 }
 
-struct Importer<'a> {
-    source: &'a Arc<Source>,
-    report: Report,
-    found: Vec<Found>,
-    /// Statements and the comments behind them, by `section.key`.
-    statements: BTreeMap<&'static str, (Statement, String)>,
+struct Importer {
+    draft: Draft,
+    /// What stands behind each value that was taken, by `section.key`.
+    comments: BTreeMap<&'static str, String>,
     keys: Vec<ImportedKey>,
     /// How many of them do not exist.
     unknown: usize,
@@ -157,17 +143,17 @@ struct Importer<'a> {
     published_encoder: bool,
 }
 
-impl Importer<'_> {
+impl Importer {
     fn top(&mut self, entry: &Entry) {
-        let section = schema::sections()
+        let section = sections()
             .iter()
             .find(|section| suggest::normal(&entry.name) == section.name);
         let key = UNSECTIONED.iter().find_map(|name| {
-            let mut sections = schema::sections().iter();
+            let mut sections = sections().iter();
             find(sections.find(|section| section.name == *name)?, &entry.name)
         });
         let dotted = entry.name.split_once('.').and_then(|(section, name)| {
-            let mut sections = schema::sections().iter();
+            let mut sections = sections().iter();
             Some((
                 sections.find(|one| one.name == suggest::normal(section))?,
                 name,
@@ -226,7 +212,7 @@ impl Importer<'_> {
         self.unknown(name, entry, || {
             let mut meant = suggest::similar_keys(section, last);
             meant.retain(|key| takes(key, &entry.value));
-            suggest::described(section, &meant)
+            suggest::for_keys(section, &meant)
         });
     }
 
@@ -240,7 +226,7 @@ impl Importer<'_> {
             Meaning::None(reason) => ("", Some(reason)),
         };
         let reason = reason.map(ToOwned::to_owned);
-        let key = schema::keys().find(|key| key.path == path);
+        let key = keys().find(|key| key.path == path);
         let reason = match (reason, key) {
             (None, Some(key)) if takes(key, &entry.value) || is_null(&entry.value) => {
                 self.published_encoder |= key.path == IMAGE_SIZE;
@@ -257,32 +243,24 @@ impl Importer<'_> {
         if is_null(&entry.value) {
             return self.became(name, entry, Became::Unset);
         }
-        let Some(value) = self.value(key, &entry.value) else {
-            self.report.unknown.insert(&key.path);
-            return self.became(name, entry, Became::Refused);
-        };
         let line = self.line(entry);
-        let statement = Statement {
-            key,
-            value,
-            origin: Origin::File {
-                name: self.source.name.clone(),
-                line,
-            },
-            place: (Arc::clone(self.source), entry.value.span.clone()),
-        };
-        let comment = self.comment(&entry.value, key);
-        if self
-            .statements
-            .insert(&key.path, (statement, comment))
-            .is_some()
+        let twice = self.draft.states(key);
+        let span = entry.value.span.clone();
+        if !self
+            .draft
+            .state(key, &as_toml(key, &entry.value), span, line)
         {
-            let key = key.path.clone();
-            let found = Found::new(entry.span.clone(), Problem::DuplicateKey { key });
-            self.found
-                .push(found.help("keep one of the two".to_owned()));
             return self.became(name, entry, Became::Refused);
         }
+        if twice {
+            let key = key.path.clone();
+            let help = Some("keep one of the two".to_owned());
+            let error = ConfigError::at(entry.span.clone(), Problem::DuplicateKey { key }, help);
+            self.draft.refuse(error);
+            return self.became(name, entry, Became::Refused);
+        }
+        let comment = self.comment(&entry.value, key);
+        self.comments.insert(&key.path, comment);
         let became = if name == key.path {
             Became::Taken
         } else {
@@ -310,21 +288,20 @@ impl Importer<'_> {
     fn line(&mut self, entry: &Entry) -> usize {
         let at = entry.span.start;
         let (from, line) = self.counted;
-        let between = self.source.text.get(from..at).unwrap_or_default();
+        let text = &self.draft.source().text;
+        let between = text.get(from..at).unwrap_or_default();
         self.counted = (at, line + between.matches('\n').count());
         self.counted.1
     }
 
-    /// The value as the key takes it.
-    fn value(&mut self, key: &Key, node: &Node) -> Option<Json> {
-        let (value, found) = read(key, node);
-        self.found.extend(found);
-        value
-    }
-
     /// The comment behind a value, or else what its key does.
     fn comment(&self, node: &Node, key: &Key) -> String {
-        let rest = self.source.text.get(node.span.end..).unwrap_or_default();
+        let rest = self
+            .draft
+            .source()
+            .text
+            .get(node.span.end..)
+            .unwrap_or_default();
         let line = rest.lines().next().unwrap_or_default();
         match line.trim_start().strip_prefix('#') {
             Some(comment) => comment.trim().to_owned(),
@@ -333,27 +310,9 @@ impl Importer<'_> {
     }
 }
 
-/// The value as the key takes it, or all that is wrong with it.
-fn read(key: &Key, node: &Node) -> (Option<Json>, Vec<Found>) {
-    let mut found = Vec::new();
-    let takes_words = matches!(key.kind, Kind::Text { .. } | Kind::Choice(_));
-    if let (true, Value::Scalar { text, .. }) = (takes_words, &node.value) {
-        let value = check::bare_word(key, text, node.span.clone(), &mut found);
-        return (value, found);
-    }
-    let text = as_toml(node);
-    let value = DeValue::parse(&text).ok();
-    let value = value.and_then(|value| check::value(key, &value, &mut found));
-    // The places are those in the TOML text.
-    for found in &mut found {
-        found.span = node.span.clone();
-    }
-    (value, found)
-}
-
 /// Whether a key takes a value.
 fn takes(key: &Key, node: &Node) -> bool {
-    read(key, node).0.is_some()
+    key.read(&as_toml(key, node)).is_ok()
 }
 
 /// Whether a number of steps is given as a part of all steps, or as none.
@@ -378,13 +337,23 @@ fn is_null(node: &Node) -> bool {
     matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL")
 }
 
+/// A YAML value as the TOML that gives it to a key: a key that takes words takes any word.
+fn as_toml(key: &Key, node: &Node) -> String {
+    match &node.value {
+        Value::Scalar { text, .. } if matches!(key.kind, Kind::Text { .. } | Kind::Choice(_)) => {
+            quoted(text)
+        }
+        _ => value_as_toml(node),
+    }
+}
+
 /// A YAML value as TOML. Its depth is bounded by [`yaml::read`].
-fn as_toml(node: &Node) -> String {
+fn value_as_toml(node: &Node) -> String {
     match &node.value {
         Value::Scalar { text, plain: true } => plain_as_toml(text),
         Value::Scalar { text, .. } => quoted(text),
         Value::List(items) => {
-            let items: Vec<String> = items.iter().map(as_toml).collect();
+            let items: Vec<String> = items.iter().map(value_as_toml).collect();
             format!("[{}]", items.join(", "))
         }
         Value::Map(_) => "{}".to_owned(),
@@ -420,51 +389,55 @@ fn plain_as_toml(written: &str) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    toml_value(&Json::from(text)).unwrap_or_default()
 }
 
-fn preset_toml(
-    name: &str,
-    statements: &BTreeMap<&'static str, (Statement, String)>,
-    published_encoder: bool,
-    card: DeviceMemory,
-) -> String {
-    let mut decisions = Vec::new();
-    if !statements.contains_key(DESCRIPTION) {
-        decisions.push(Decision::new(
-            DESCRIPTION,
-            format!("Imported from {name}"),
-            "",
-        ));
-    }
-    let window = published_encoder.then(|| window(statements)).flatten();
-    let stated = schema::keys().filter_map(|key| match statements.get(key.path.as_str()) {
-        Some((statement, comment)) => {
-            Some(Decision::new(&key.path, statement.value.clone(), comment))
+/// What a file gives to keys, by `section.key`.
+struct Imported {
+    values: BTreeMap<&'static str, Json>,
+    comments: BTreeMap<&'static str, String>,
+}
+
+impl Imported {
+    /// The preset, for GPUs with at least the memory `card`.
+    fn toml(&self, name: &str, published_encoder: bool, card: DeviceMemory) -> String {
+        let mut decisions = Vec::new();
+        if !self.values.contains_key(DESCRIPTION) {
+            decisions.push(Decision::new(
+                DESCRIPTION,
+                format!("Imported from {name}"),
+                "",
+            ));
         }
-        None if key.path == WINDOW => window.map(|window| {
-            let reason = "follows from the image's side, a 32nd of it, as published";
-            Decision::new(WINDOW, window, reason)
-        }),
-        None => None,
-    });
-    decisions.extend(stated);
-    if card.bytes().is_some() && !statements.contains_key(CARD) {
-        decisions.insert(
-            1,
-            Decision::new(CARD, card.to_string(), "a GPU with so much"),
-        );
+        let window = published_encoder.then(|| self.window()).flatten();
+        let stated = keys().filter_map(|key| {
+            let path = key.path.as_str();
+            match (self.values.get(path), self.comments.get(path)) {
+                (Some(value), Some(comment)) => Some(Decision::new(path, value.clone(), comment)),
+                _ if path == WINDOW => window.map(|window| {
+                    let reason = "follows from the image's side, a 32nd of it, as published";
+                    Decision::new(WINDOW, window, reason)
+                }),
+                _ => None,
+            }
+        });
+        decisions.extend(stated);
+        if card.bytes().is_some() && !self.values.contains_key(CARD) {
+            decisions.insert(
+                1,
+                Decision::new(CARD, card.to_string(), "a GPU with so much"),
+            );
+        }
+        preset_toml(&format!("Imported from {name}."), &decisions)
     }
-    let name = render::one_line(name);
-    format!("# Imported from {name}.\n{}", sections_toml(&decisions))
-}
 
-/// The window that the published image encoder has for images of another size, whose grids the default would not divide.
-fn window(statements: &BTreeMap<&'static str, (Statement, String)>) -> Option<u64> {
-    let (statement, _) = statements.get(IMAGE_SIZE)?;
-    let side = statement.value.as_u64()?;
-    let default = schema::keys().find(|key| key.path == WINDOW)?;
-    let window = side / LAST_STAGE;
-    let follows = side.is_multiple_of(LAST_STAGE) && Some(window) != default.default.as_u64();
-    follows.then_some(window)
+    /// The window that the published image encoder has for images of another size, whose grids the default would not
+    /// divide.
+    fn window(&self) -> Option<u64> {
+        let side = self.values.get(IMAGE_SIZE)?.as_u64()?;
+        let default = keys().find(|key| key.path == WINDOW)?;
+        let window = side / LAST_STAGE;
+        let follows = side.is_multiple_of(LAST_STAGE) && Some(window) != default.default.as_u64();
+        follows.then_some(window)
+    }
 }

@@ -1,6 +1,6 @@
 //! What the configurations of X-VLM, ALBEF and BLIP call keys, and what they have that there is no key for.
 
-use crate::suggest;
+use config_schema::suggest;
 
 /// What becomes of a foreign key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,7 +258,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::schema;
+    use config_schema::keys;
 
     #[test]
     fn the_table_names_keys_that_exist_and_each_name_once() {
@@ -267,7 +267,7 @@ mod tests {
             assert!(names.insert(name), "{name}");
             assert_eq!(*name, suggest::normal(name));
             if let Key(key) | Part(key, _) | Answers(key, _) = meaning {
-                assert!(schema::keys().any(|one| one.path == *key), "{key}");
+                assert!(keys().any(|one| one.path == *key), "{key}");
             }
         }
     }

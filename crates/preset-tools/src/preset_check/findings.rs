@@ -2,8 +2,9 @@
 
 use std::{ops::Range, sync::Arc};
 
+use config_schema::{ConfigError, Place, Source};
+
 use super::{Fault, Finding, Rule};
-use crate::{error::ConfigError, layer::Place, source::Source};
 
 /// Collects findings; those of rules that are left out are dropped.
 #[derive(Debug)]

@@ -7,10 +7,9 @@ use std::{
 };
 
 use config_schema::{
-    Config, ImageEncoder, Key, Kind, Layers, MAX_TEXT_BYTES, Preload, Source, keys,
-    preset_check::{Demand, Example, PresetCheck, PresetFile, Rule, Verdict},
-    presets,
+    Config, ImageEncoder, Key, Kind, Layers, MAX_TEXT_BYTES, Preload, Source, keys, presets,
 };
+use preset_tools::preset_check::{Demand, Example, PresetCheck, PresetFile, Rule, Verdict};
 
 /// Marks the line of a broken preset that the finding points at.
 const MARK: &str = "# <-";
