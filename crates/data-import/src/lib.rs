@@ -29,6 +29,7 @@ mod json;
 mod layouts;
 mod mix;
 mod pickle;
+mod questions;
 mod record;
 mod sniff;
 mod write;
@@ -40,3 +41,4 @@ pub use import::{
 };
 pub use layouts::Split;
 pub use mix::Recipe;
+pub use questions::{QuestionFile, questions};

@@ -70,6 +70,6 @@ pub use run_files::{ADVICE, CONFIG};
 pub use scheduler::Slicing;
 pub use step::{EffectiveGradient, effective_gradient};
 pub use steps::Steps;
-pub use trained::{Answer, Trained};
+pub use trained::{Answer, Prediction, Trained};
 pub use training::{Run, preflight, train};
 pub use usable::{Skipped, SkippedSample, Usable, data_report, usable};

@@ -36,6 +36,11 @@ impl Weights {
         }
     }
 
+    /// CRC-32 of the weights' file.
+    pub(crate) fn checksum(&self) -> u32 {
+        self.files.checksum(MODEL)
+    }
+
     /// Gives `model` the checkpoint's weights.
     ///
     /// # Errors

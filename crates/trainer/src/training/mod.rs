@@ -13,7 +13,6 @@ mod told;
 mod train;
 mod trainer;
 
-pub(crate) use memory::evaluation_limits;
 pub use preflight::preflight;
 pub use run::Run;
 pub use train::train;
