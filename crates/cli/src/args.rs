@@ -3,6 +3,7 @@
 mod config;
 mod derive;
 mod import;
+mod predict;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCompleter;
 use config_schema::DeviceMemory;
+use data_pipeline::metric::Metric;
 
 use crate::candidates;
 use crate::exit_codes;
@@ -20,6 +22,7 @@ use crate::exit_codes;
 pub use config::ConfigArgs;
 pub use derive::DeriveArgs;
 pub use import::ImportArgs;
+pub use predict::{PredictArgs, ResultFormat};
 
 /// Train and use a visual-question-answering model on whatever device there is.
 #[derive(Debug, Parser)]
@@ -35,7 +38,9 @@ pub enum Command {
     Train(TrainArgs),
     /// Evaluate the best checkpoint of a run, or another one
     Eval(EvalArgs),
-    /// Ask a trained model a question about an image
+    /// Answer every question of a split or of a file, and write the file that a challenge's server takes
+    Predict(PredictArgs),
+    /// Ask a trained model a question about an image, or many
     Ask(AskArgs),
     /// Plan the peak memory of training, without training
     Plan(PlanArgs),
@@ -118,6 +123,13 @@ pub struct EvalArgs {
     /// Folder that holds the data sets [default: as in the run]
     #[arg(long, value_name = "DIR")]
     pub data_root: Option<String>,
+    /// Metric: vqa, gqa, vizwiz or visual7w [default: that of the data set that was imported, else vqa]
+    #[arg(long, value_name = "METRIC")]
+    pub metric: Option<Metric>,
+    /// Also give the accuracy by the value of this field of the questions, such as answer_type; may be repeated [default: the fields
+    /// of the metric]
+    #[arg(long, value_name = "FIELD")]
+    pub by: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -126,10 +138,15 @@ pub struct EvalArgs {
 #[derive(Debug, ClapArgs)]
 pub struct AskArgs {
     /// The question
-    pub question: String,
+    #[arg(required_unless_present = "batch")]
+    pub question: Option<String>,
     /// Image: a PNG, JPEG, WebP, GIF, BMP or TIFF file
-    #[arg(long, value_name = "FILE")]
-    pub image: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "batch")]
+    pub image: Option<PathBuf>,
+    /// Answer the questions of this file instead, one JSON object a line with `image`, the path of a file, and `question`; prints
+    /// one JSON object a line, as `aoa predict --format jsonl` writes it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["question", "image"])]
+    pub batch: Option<PathBuf>,
     /// Run directory [default: the newest under runs/]
     #[arg(long, value_name = "RUN_DIR")]
     pub run: Option<PathBuf>,

@@ -16,6 +16,7 @@ mod figures;
 mod found;
 mod interrupt;
 mod output;
+mod predict_error;
 mod printable;
 mod progress;
 mod restart;

@@ -193,8 +193,8 @@ impl Lines {
         part: Option<&str>,
         from: &Path,
     ) -> Result<(), ImportError> {
-        let place = || Place::Question(record.id.to_owned());
-        if !self.ids.insert((data_set, record.id.into())) {
+        let place = || Place::Question(record.id.text.clone());
+        if !self.ids.insert((data_set, record.id.text.as_str().into())) {
             return Err(ImportError::content(
                 from,
                 place(),

@@ -97,6 +97,11 @@ pub trait Source: Send + Sync {
         None
     }
 
+    /// Names of the layouts of published data sets that the split was imported from, such as `vqa2`.
+    fn layouts(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// Whether there are answers to compare a model's with.
     fn has_answers(&self) -> bool {
         let mut samples = self.samples().iter();

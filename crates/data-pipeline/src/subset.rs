@@ -121,6 +121,10 @@ impl Source for Subset {
         self.whole.reading()
     }
 
+    fn layouts(&self) -> Vec<&str> {
+        self.whole.layouts()
+    }
+
     fn image_id(&self, image: usize) -> String {
         self.whole.image_id(self.image(image))
     }

@@ -56,5 +56,5 @@ pub use step::dropout::dropout_keys;
 pub use step::scheduler::Slicing;
 pub use step::{EffectiveGradient, effective_gradient};
 pub use time::Pace;
-pub use trained::{Answer, Trained};
+pub use trained::{Answer, Prediction, Trained};
 pub use training::{Run, Steps, preflight, train};

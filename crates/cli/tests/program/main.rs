@@ -20,6 +20,7 @@ mod monitor;
 #[cfg(unix)]
 mod outputs;
 mod plan;
+mod predict;
 mod preset_check;
 mod run_directory;
 mod runs;

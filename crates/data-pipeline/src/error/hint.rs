@@ -73,6 +73,9 @@ impl DataError {
                  from the data set"
                     .to_owned(),
             ),
+            Self::NoChoices { .. } => Some(
+                "choose another metric with `--metric`; `aoa data import` writes the choices of Visual7W".to_owned(),
+            ),
             Self::NoAnswers { .. } => {
                 Some("give each question of the split `answers`, or choose another split".to_owned())
             }

@@ -4,10 +4,12 @@ mod features;
 mod layout;
 mod line;
 mod manifest;
+mod questions;
 mod read;
 mod source;
 mod write;
 
 use layout::{Layout, NAME};
+pub use questions::Questions;
 pub use source::Folder;
 pub use write::write;

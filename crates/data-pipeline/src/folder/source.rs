@@ -267,6 +267,12 @@ impl Source for Folder {
         Some(&self.facts)
     }
 
+    fn layouts(&self) -> Vec<&str> {
+        self.manifest
+            .as_ref()
+            .map_or_else(Vec::new, Manifest::layouts)
+    }
+
     fn image_id(&self, image: usize) -> String {
         self.images.get(image).cloned().unwrap_or_default()
     }

@@ -265,6 +265,25 @@ pub fn evaluation_loader(
     Loader::new(source, encoder, batches)
 }
 
+/// Loader of a split that is answered once, in batches of so many samples in storage order. Nothing of it is kept.
+///
+/// # Errors
+///
+/// When the split lacks an input of the encoder's, or has no samples.
+pub(crate) fn prediction_loader(
+    settings: &Config,
+    source: Arc<dyn Source>,
+    encoder: Arc<Encoder>,
+    batch: usize,
+) -> Result<Loader, DataError> {
+    let batches = LoaderConfig {
+        effective_batch: batch,
+        preload: Keep::Nothing,
+        ..evaluation_batches(settings, 0)
+    };
+    Loader::new(source, encoder, batches)
+}
+
 /// How the training split is loaded.
 pub(crate) fn training_batches(settings: &Config, limit: u64) -> LoaderConfig {
     let key = seed(settings.training.seed, Stream::Order, 0, 0);
