@@ -61,7 +61,9 @@ mod loader;
 mod report;
 mod sample;
 mod shapes;
+mod shards;
 mod source;
+mod stream;
 mod subset;
 mod text;
 mod threads;
@@ -87,6 +89,7 @@ pub use loader::{Epoch, Footprint, ImageSizes, Loader, LoaderConfig, Order, Prel
 pub use report::{DataReport, SplitReport, TextReport, Thresholds};
 pub use sample::{Answer, Sample, Split};
 pub use shapes::{Language, Shapes, ShapesConfig};
+pub use shards::{InShard, ShardLimit, Shards};
 pub use source::Source;
 pub use subset::Subset;
 pub use text::{

@@ -5,9 +5,11 @@ mod layout;
 mod line;
 mod manifest;
 mod read;
+mod shard;
 mod source;
 mod write;
 
 use layout::{Layout, NAME};
+pub use shard::{Sharded, shard};
 pub use source::Folder;
 pub use write::write;
