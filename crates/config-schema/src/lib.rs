@@ -88,5 +88,5 @@ pub use sections::{
 };
 pub use source::{Layered, Origin, Source, StatedKey};
 pub use summary::{PresetSummary, preset_summaries};
-pub use values::{Device, DeviceMemory, KeyPath, MalformedValue, Preload};
+pub use values::{Device, DeviceMemory, KeyPath, MalformedValue, Preload, Streaming};
 pub use warning::Warning;

@@ -31,6 +31,7 @@ mod mix;
 mod pickle;
 mod record;
 mod sniff;
+mod stamp;
 mod write;
 
 pub use error::{ImportError, Place};
@@ -40,3 +41,5 @@ pub use import::{
 };
 pub use layouts::Split;
 pub use mix::Recipe;
+pub use stamp::stamp;
+pub use write::Staging;
