@@ -208,7 +208,7 @@ fn unknown_values() {
         "dataset.name = 'easyvqa'",
         "user.toml:1:16: `dataset.name` cannot be \"easyvqa\"",
         "'easyvqa'",
-        "did you mean \"easy-vqa\"? (known: \"shapes\", \"easy-vqa\", \"folder\", \"vqa2\", ", \"easy-vqa\", \"folder\")",
+        "did you mean \"easy-vqa\"? (known: \"shapes\", \"easy-vqa\", \"folder\", \"vqa2\", ",
     );
     user(
         "hardware.device = 'cuda:x'",
