@@ -4,6 +4,7 @@ mod config;
 mod derive;
 mod import;
 mod predict;
+mod shard;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub use config::ConfigArgs;
 pub use derive::DeriveArgs;
 pub use import::ImportArgs;
 pub use predict::{PredictArgs, ResultFormat};
+pub use shard::ShardArgs;
 
 /// Train and use a visual-question-answering model on whatever device there is.
 #[derive(Debug, Parser)]
@@ -347,7 +349,7 @@ pub enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
-    /// Download a public data set
+    /// Download a public data set, or say what to download and where it belongs
     Fetch {
         /// The data set
         name: FetchName,
@@ -363,6 +365,11 @@ pub enum DataCommand {
     /// Recognises the files by their content. Images stay where they are. Exit code 3 where files cannot be read; nothing is
     /// written then.
     Import(ImportArgs),
+    /// Put the images of a data set into TAR files, for storage that is slow at random access
+    ///
+    /// Writes shards as WebDataset reads them, with the questions of an image behind it, and a manifest with counts and
+    /// checksums. The folder is there whole or not at all.
+    Shard(ShardArgs),
     /// Decode every image and read every file of features, and list all that cannot be used
     ///
     /// Exit code 3 where there are any.
@@ -468,10 +475,30 @@ impl From<PartArg> for PublishedPart {
     }
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FetchName {
-    /// 64 x 64 images of one shape, 48,248 questions, 13 answers
+    /// 64 x 64 images of one shape, 48,248 questions, 13 answers; the one that is downloaded
     EasyVqa,
+    /// VQA v2
+    Vqa2,
+    /// OK-VQA
+    Okvqa,
+    /// GQA
+    Gqa,
+    /// `VizWiz`
+    Vizwiz,
+    /// `TextVQA`
+    Textvqa,
+    /// Visual Genome
+    VisualGenome,
+    /// Visual7W
+    Visual7w,
+    /// Lists of X-VLM, ALBEF and BLIP
+    Xvlm,
+    /// Lists of LXMERT
+    Lxmert,
+    /// Lists of CFR-VQA
+    Cfr,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -15,6 +15,7 @@ mod failure;
 mod figures;
 mod found;
 mod interrupt;
+mod official;
 mod output;
 mod predict_error;
 mod printable;

@@ -34,6 +34,7 @@ mod questions;
 mod record;
 mod report;
 mod sniff;
+mod stamp;
 mod write;
 
 pub use error::{ImportError, Place};
@@ -44,3 +45,5 @@ pub use layouts::Split;
 pub use mix::Recipe;
 pub use questions::{QuestionFile, questions};
 pub use report::{DataSet, ImageFolder, PartFiles, Report, SplitReport};
+pub use stamp::stamp;
+pub use write::Staging;

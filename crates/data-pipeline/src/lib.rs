@@ -62,7 +62,9 @@ pub mod metric;
 mod report;
 mod sample;
 mod shapes;
+mod shards;
 mod source;
+mod stream;
 mod subset;
 mod text;
 mod threads;
@@ -88,6 +90,7 @@ pub use loader::{Epoch, Footprint, ImageSizes, Loader, LoaderConfig, Order, Prel
 pub use report::{DataReport, SplitReport, TextReport, Thresholds};
 pub use sample::{Answer, Comparison, Sample, Split};
 pub use shapes::{Language, Shapes, ShapesConfig};
+pub use shards::{InShard, ShardLimit, Shards};
 pub use source::Source;
 pub use subset::Subset;
 pub use text::{

@@ -17,6 +17,7 @@ mod host_memory;
 mod import;
 mod memory;
 mod monitor;
+mod official;
 #[cfg(unix)]
 mod outputs;
 mod plan;
@@ -24,6 +25,7 @@ mod predict;
 mod preset_check;
 mod run_directory;
 mod runs;
+mod shards;
 #[cfg(unix)]
 mod signals;
 mod support;

@@ -501,6 +501,15 @@ pub enum DataError {
         images: usize,
     },
 
+    /// Official files could not be imported.
+    #[error("{problem}")]
+    Import {
+        /// What is wrong with them, and where.
+        problem: String,
+        /// What to do about it.
+        cure: Option<String>,
+    },
+
     /// A program could not be started.
     #[error("cannot run `{program}`")]
     Program {

@@ -92,6 +92,7 @@ impl DataError {
                  (`ulimit -u`)"
                     .to_owned(),
             ),
+            Self::Import { cure, .. } => cure.clone(),
             Self::Pip { .. } => Some(
                 "check that this Python has pip and that pip reaches a package index".to_owned(),
             ),

@@ -12,7 +12,7 @@ use crate::files;
 use crate::sample::{Answer, Split};
 
 /// The manifest's name.
-const NAME: &str = "folder.json";
+pub(super) const NAME: &str = "folder.json";
 
 /// The version that is read.
 const VERSION: u32 = 1;

@@ -40,11 +40,12 @@ pub(super) fn read(
     split: Split,
     reading: &AnswerReading,
     manifest: Option<&Manifest>,
+    in_shards: bool,
 ) -> Result<Part, DataError> {
     if !files::is_folder(layout.0)? {
         return Err(missing(layout, layout.0));
     }
-    let mut has_images = manifest.is_some() || files::is_folder(&layout.images())?;
+    let mut has_images = in_shards || manifest.is_some() || files::is_folder(&layout.images())?;
     let has_features = files::is_folder(&layout.features())?;
     if !has_images && !has_features {
         return Err(missing(layout, &layout.images()));
@@ -94,6 +95,7 @@ pub(super) fn read(
         return Err(DataError::EmptyList { path });
     }
     if let Some(manifest) = manifest
+        && !in_shards
         && let Some(error) = manifest.missing_folder(layout.0, &images)?
     {
         if !has_features {
