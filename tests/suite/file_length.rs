@@ -67,8 +67,14 @@ fn a_long_file_without_a_reason_is_found() {
         (lines(MOST_LINES + 1), Some(MOST_LINES + 1)),
         (format!("//! A model.\n{reason}{}", lines(MOST_LINES)), None),
         // A reason that stands further down, or that says nothing, is none.
-        (format!("//! A model.\n\n{reason}{}", lines(MOST_LINES)), Some(MOST_LINES + 3)),
-        (format!("{REASON}yes\n{}", lines(MOST_LINES)), Some(MOST_LINES + 1)),
+        (
+            format!("//! A model.\n\n{reason}{}", lines(MOST_LINES)),
+            Some(MOST_LINES + 3),
+        ),
+        (
+            format!("{REASON}yes\n{}", lines(MOST_LINES)),
+            Some(MOST_LINES + 1),
+        ),
     ] {
         assert_eq!(unexplained(&text), expected);
     }
