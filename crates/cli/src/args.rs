@@ -5,6 +5,8 @@ mod derive;
 mod import;
 mod presets;
 mod weights;
+mod predict;
+mod shard;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -13,6 +15,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCompleter;
+use data_pipeline::metric::Metric;
 
 use crate::candidates;
 use crate::exit_codes;
@@ -22,6 +25,8 @@ pub use derive::DeriveArgs;
 pub use import::ImportArgs;
 pub use presets::{DiffArgs, LanguageArg, PresetsCheckArgs, PresetsCommand};
 pub use weights::{PartArg, WeightsCommand};
+pub use predict::{PredictArgs, ResultFormat};
+pub use shard::ShardArgs;
 
 /// Train and use a visual-question-answering model on whatever device there is.
 #[derive(Debug, Parser)]
@@ -37,7 +42,9 @@ pub enum Command {
     Train(TrainArgs),
     /// Evaluate the best checkpoint of a run, or another one
     Eval(EvalArgs),
-    /// Ask a trained model a question about an image
+    /// Answer every question of a split or of a file, and write the file that a challenge's server takes
+    Predict(PredictArgs),
+    /// Ask a trained model a question about an image, or many
     Ask(AskArgs),
     /// Plan the peak memory of training, without training
     Plan(PlanArgs),
@@ -120,6 +127,13 @@ pub struct EvalArgs {
     /// Folder that holds the data sets [default: as in the run]
     #[arg(long, value_name = "DIR")]
     pub data_root: Option<String>,
+    /// Metric: vqa, gqa, vizwiz or visual7w [default: that of the data set that was imported, else vqa]
+    #[arg(long, value_name = "METRIC")]
+    pub metric: Option<Metric>,
+    /// Also give the accuracy by the value of this field of the questions, such as answer_type; may be repeated [default: the fields
+    /// of the metric]
+    #[arg(long, value_name = "FIELD")]
+    pub by: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -128,10 +142,15 @@ pub struct EvalArgs {
 #[derive(Debug, ClapArgs)]
 pub struct AskArgs {
     /// The question
-    pub question: String,
+    #[arg(required_unless_present = "batch")]
+    pub question: Option<String>,
     /// Image: a PNG, JPEG, WebP, GIF, BMP or TIFF file
-    #[arg(long, value_name = "FILE")]
-    pub image: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "batch")]
+    pub image: Option<PathBuf>,
+    /// Answer the questions of this file instead, one JSON object a line with `image`, the path of a file, and `question`; prints
+    /// one JSON object a line, as `aoa predict --format jsonl` writes it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["question", "image"])]
+    pub batch: Option<PathBuf>,
     /// Run directory [default: the newest under runs/]
     #[arg(long, value_name = "RUN_DIR")]
     pub run: Option<PathBuf>,
@@ -241,7 +260,7 @@ pub enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
-    /// Download a public data set
+    /// Download a public data set, or say what to download and where it belongs
     Fetch {
         /// The data set
         name: FetchName,
@@ -257,6 +276,11 @@ pub enum DataCommand {
     /// Recognises the files by their content. Images stay where they are. Exit code 3 where files cannot be read; nothing is
     /// written then.
     Import(ImportArgs),
+    /// Put the images of a data set into TAR files, for storage that is slow at random access
+    ///
+    /// Writes shards as WebDataset reads them, with the questions of an image behind it, and a manifest with counts and
+    /// checksums. The folder is there whole or not at all.
+    Shard(ShardArgs),
     /// Decode every image and read every file of features, and list all that cannot be used
     ///
     /// Exit code 3 where there are any.
@@ -294,10 +318,30 @@ pub enum DataCommand {
     },
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FetchName {
-    /// 64 x 64 images of one shape, 48,248 questions, 13 answers
+    /// 64 x 64 images of one shape, 48,248 questions, 13 answers; the one that is downloaded
     EasyVqa,
+    /// VQA v2
+    Vqa2,
+    /// OK-VQA
+    Okvqa,
+    /// GQA
+    Gqa,
+    /// `VizWiz`
+    Vizwiz,
+    /// `TextVQA`
+    Textvqa,
+    /// Visual Genome
+    VisualGenome,
+    /// Visual7W
+    Visual7w,
+    /// Lists of X-VLM, ALBEF and BLIP
+    Xvlm,
+    /// Lists of LXMERT
+    Lxmert,
+    /// Lists of CFR-VQA
+    Cfr,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -26,6 +26,7 @@ use trainer::derive::DeriveError;
 use weight_files::WeightFileError;
 
 use crate::figures::gibibytes;
+use crate::predict_error::PredictError;
 use crate::printable::printable;
 use crate::terminal;
 use crate::terminal::unicode;
@@ -114,6 +115,9 @@ pub enum Failure {
     /// Official files cannot be imported.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// Answers cannot be written as a result.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
     /// A run cannot start, go on or be read.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -236,6 +240,7 @@ impl Failure {
             | Self::Exists { .. }
             | Self::NotAFile { .. }
             | Self::Data(DataError::Occupied { .. }) => 2,
+            Self::Predict(error) => error.exit_code(),
             Self::Data(error) if is_memory(error) => DOES_NOT_FIT,
             Self::Import(_)
             | Self::Data(_)
@@ -325,6 +330,7 @@ impl Failure {
             }
             Self::Sampler(error) => Some(error.hint().to_owned()),
             Self::Import(error) => error.hint(),
+            Self::Predict(error) => error.help(),
             Self::Data(error) | Self::Train(TrainError::Data(error)) => error.hint(),
             Self::Train(error) => error.help(),
             Self::Incomplete { .. } => Some(

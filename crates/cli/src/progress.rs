@@ -18,10 +18,22 @@ pub fn observer(json: bool) -> Box<dyn Observer> {
     if json {
         Box::new(JsonLines)
     } else if terminal::is_animated(&std::io::stderr()) {
-        Box::new(Bar::new())
+        Box::new(Bar::new("steps"))
     } else {
         Box::new(PlainLines::default())
     }
+}
+
+/// The observer of `of` questions that are answered, of which `done` were before.
+pub fn answering(done: usize, of: usize) -> Box<dyn Observer> {
+    if !terminal::is_animated(&std::io::stderr()) {
+        return Box::new(PlainLines::default());
+    }
+    let bar = Bar::new("questions");
+    bar.line.bar.set_length(of as u64);
+    bar.line.bar.set_position(done as u64);
+    bar.line.bar.reset_eta();
+    Box::new(bar)
 }
 
 struct JsonLines;
@@ -78,9 +90,10 @@ impl Files {
 const WARM_UP_STEPS: usize = 3;
 
 impl Bar {
-    fn new() -> Self {
+    /// A bar that counts `unit`.
+    fn new(unit: &'static str) -> Self {
         Self {
-            line: LineBar::new("steps"),
+            line: LineBar::new(unit),
             files: Files::new(),
             position: Position::default(),
         }
@@ -122,7 +135,7 @@ impl Observer for Bar {
 
     fn tick(&mut self, step: usize) {
         self.line.bar.set_position(step as u64);
-        if step - self.position.first_step == WARM_UP_STEPS {
+        if step.saturating_sub(self.position.first_step) == WARM_UP_STEPS {
             self.line.bar.reset_eta();
         }
     }

@@ -84,5 +84,5 @@ pub use sections::{
 pub use source::{Layered, Origin, Place, Source, StatedKey};
 pub use stack::Stated;
 pub use summary::{PresetSummary, preset_summaries};
-pub use values::{Device, DeviceMemory, KeyPath, MalformedValue, Preload};
+pub use values::{Device, DeviceMemory, KeyPath, MalformedValue, Preload, Streaming};
 pub use warning::Warning;

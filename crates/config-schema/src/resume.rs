@@ -8,8 +8,9 @@ use crate::{
 
 /// Keys that change how a run is carried out and not what comes of it, or where it looks for its data. A name without a
 /// key stands for its whole section.
-const FREE: [&str; 8] = [
+const FREE: [&str; 9] = [
     "dataset.root",
+    "dataset.cache",
     "hardware",
     "memory_optimization",
     "data_loading.preload_data",
@@ -107,6 +108,11 @@ mod tests {
             &["data_loading.streaming=true"],
             &["data_loading.streaming"],
         );
+        check(
+            &["data_loading.shuffle_buffer_size=9"],
+            &["data_loading.shuffle_buffer_size"],
+        );
+        check(&["dataset.cache=elsewhere"], &[]);
     }
 
     #[test]

@@ -72,8 +72,8 @@ pub enum ImportError {
         path: PathBuf,
     },
 
-    /// Another import writes the folder at this moment.
-    #[error("another import is writing `{}`", path.display())]
+    /// Another process writes the folder at this moment.
+    #[error("another process is writing `{}`", path.display())]
     Busy {
         /// The folder.
         path: PathBuf,

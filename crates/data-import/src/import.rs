@@ -65,7 +65,7 @@ pub fn import(
     let staging = Staging::begin(&request.to)?;
     let meter = AtomicU64::new(0);
     let files = sniff::all(&request.sources)?;
-    let formats = recognise(request, &files)?;
+    let formats = recognise(&request.formats, &request.sources, &files)?;
     let bases = Bases::new(&request.sources, &request.images)?;
     let layouts = formats
         .iter()
@@ -124,14 +124,18 @@ fn unread(layouts: &[Box<dyn Layout>], mix: &Mix, files: &[Sniffed]) -> Vec<Stri
 }
 
 /// The layouts that are to be read.
-fn recognise(request: &Request, files: &[Sniffed]) -> Result<Vec<Format>, ImportError> {
+pub(crate) fn recognise(
+    asked: &[Format],
+    sources: &[PathBuf],
+    files: &[Sniffed],
+) -> Result<Vec<Format>, ImportError> {
     let found = layouts::formats(files);
     let names = |formats: &[Format]| {
         let names: Vec<_> = formats.iter().map(|format| format.name()).collect();
         names.join(", ")
     };
-    if !request.formats.is_empty() {
-        let mut wanted = request.formats.clone();
+    if !asked.is_empty() {
+        let mut wanted = asked.to_vec();
         // Questions without annotations are recognised as VQA v2; the layout of OK-VQA says what is missing.
         let questions = files.iter().any(|file| file.kind == Kind::VqaQuestions);
         let missing = wanted
@@ -148,7 +152,7 @@ fn recognise(request: &Request, files: &[Sniffed]) -> Result<Vec<Format>, Import
         return Err(unrecognised("files of a layout that is known", files));
     }
     // Several sources are meant as a mix; several layouts in one folder may be an accident.
-    for source in &request.sources {
+    for source in sources {
         let within: Vec<Sniffed> = files
             .iter()
             .filter(|file| file.path.starts_with(source))
@@ -306,6 +310,7 @@ fn write_split(
         layout.read(
             chosen.part,
             &mut Job {
+                unanswered: false,
                 style: &mut style,
                 meter,
                 sink: &mut sink,

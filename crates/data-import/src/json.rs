@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::error::{ImportError, Place};
+use crate::record::push;
 
 pub(crate) use stream::{Input, Item, Shape, check_start, open, parse_error, stream, whole};
 
@@ -78,19 +79,91 @@ pub(crate) fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Id(pub(crate) String);
 
+/// The id of a question, and whether its file writes it as a number. It stays so, since servers want it back as it was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct QuestionId {
+    /// All its digits, or its text.
+    pub(crate) text: String,
+    number: bool,
+}
+
 /// A text, or a number as it is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Text(pub(crate) String);
 
+impl QuestionId {
+    /// An id that is a text.
+    pub(crate) fn of_text(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            number: false,
+        }
+    }
+
+    /// Appends the id in JSON, as its file has it.
+    pub(crate) fn push(&self, text: &mut String) {
+        if self.number {
+            text.push_str(&self.text);
+        } else {
+            push(text, &self.text);
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for QuestionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = deserializer.deserialize_any(QuestionIdVisitor)?;
+        if id.text.is_empty() {
+            return Err(D::Error::custom(EMPTY_ID));
+        }
+        Ok(id)
+    }
+}
+
+/// What an id is, in messages.
+const AN_ID: &str = "an id: whole digits, or text in quotation marks";
+
+const EMPTY_ID: &str = "an id that is empty";
+
+const ID: Word = Word {
+    expected: AN_ID,
+    fractions: false,
+};
+
+struct QuestionIdVisitor;
+
+impl Visitor<'_> for QuestionIdVisitor {
+    type Value = QuestionId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(AN_ID)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<QuestionId, E> {
+        Ok(QuestionId::of_text(text))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<QuestionId, E> {
+        let text = ID.visit_u64(number)?;
+        Ok(QuestionId { text, number: true })
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<QuestionId, E> {
+        let text = ID.visit_i64(number)?;
+        Ok(QuestionId { text, number: true })
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<QuestionId, E> {
+        let text = ID.visit_f64(number)?;
+        Ok(QuestionId { text, number: true })
+    }
+}
+
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expected = "an id: whole digits, or text in quotation marks";
-        let text = deserializer.deserialize_any(Word {
-            expected,
-            fractions: false,
-        })?;
+        let text = deserializer.deserialize_any(ID)?;
         if text.is_empty() {
-            return Err(D::Error::custom("an id that is empty"));
+            return Err(D::Error::custom(EMPTY_ID));
         }
         Ok(Self(text))
     }

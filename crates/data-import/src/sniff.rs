@@ -68,13 +68,28 @@ impl Sniffed {
 
 /// Looks at files, and at those within folders whose names end with `.json` or `.pkl`.
 pub(crate) fn all(sources: &[PathBuf]) -> Result<Vec<Sniffed>, ImportError> {
-    let mut paths = Vec::new();
+    let found = find(sources)?;
+    found.files.into_iter().map(|path| file(&path)).collect()
+}
+
+/// What lies in folders.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Files that were named, and those within folders that may belong to a layout.
+    pub(crate) files: Vec<PathBuf>,
+    /// Folders within folders.
+    pub(crate) folders: Vec<PathBuf>,
+}
+
+/// Finds the files that are looked at.
+pub(crate) fn find(sources: &[PathBuf]) -> Result<Found, ImportError> {
+    let mut found = Found::default();
     for source in sources {
         let metadata = fs::metadata(source).map_err(ImportError::io(source))?;
         if metadata.is_dir() {
-            let before = paths.len();
-            search(source, DEPTH, &mut paths)?;
-            if paths.len() - before > MOST_FILES {
+            let before = found.files.len();
+            search(source, DEPTH, &mut found)?;
+            if found.files.len() - before > MOST_FILES {
                 return Err(ImportError::choice(
                     format!(
                         "`{}` has more than {MOST_FILES} files of JSON, which no layout has",
@@ -84,14 +99,14 @@ pub(crate) fn all(sources: &[PathBuf]) -> Result<Vec<Sniffed>, ImportError> {
                 ));
             }
         } else {
-            paths.push(source.clone());
+            found.files.push(source.clone());
         }
     }
-    paths.dedup();
-    paths.into_iter().map(|path| file(&path)).collect()
+    found.files.dedup();
+    Ok(found)
 }
 
-fn search(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), ImportError> {
+fn search(folder: &Path, depth: usize, found: &mut Found) -> Result<(), ImportError> {
     let failed = ImportError::io(folder);
     let (mut files, mut folders) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(&failed)? {
@@ -114,8 +129,9 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), I
     }
     files.sort();
     folders.sort();
-    found.extend(files);
-    if depth > 1 && found.len() <= MOST_FILES {
+    found.files.extend(files);
+    found.folders.extend(folders.iter().cloned());
+    if depth > 1 && found.files.len() <= MOST_FILES {
         for folder in folders {
             search(&folder, depth - 1, found)?;
         }

@@ -156,8 +156,14 @@ static EFFECTS: &[Effects] = &[
     },
     Effects {
         key: "data_loading.shuffle_buffer_size",
-        less: ["takes less host memory", "减小缓冲，节省内存"],
-        more: ["mixes better", "增大缓冲，打乱更充分"],
+        less: [
+            "takes less host memory where data are streamed",
+            "减小流式读取的缓冲，节省内存",
+        ],
+        more: [
+            "mixes better where data are streamed",
+            "增大流式读取的缓冲，打乱更充分",
+        ],
     },
 ];
 

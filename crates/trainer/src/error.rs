@@ -181,6 +181,12 @@ pub enum TrainError {
         /// The split.
         split: &'static str,
     },
+    /// A run to be continued would go on in another order.
+    #[error("the training images do not lie in the shards that {} began with", run_dir.display())]
+    OtherShards {
+        /// The run.
+        run_dir: PathBuf,
+    },
     /// Another process writes to the run.
     #[error("{} is in use by another process", path.display())]
     RunInUse {
@@ -367,6 +373,9 @@ impl TrainError {
                 "put the data set back as it was, or start a new run; a run that an earlier version began, which read answers in \
                  another way, cannot be resumed"
                     .to_owned()
+            }
+            Self::OtherShards { .. } => {
+                "go on with the folder of the run, `--data-root DIR` names it; the order of samples depends on the shards".to_owned()
             }
             Self::RunInUse { .. } => {
                 "wait for the other process, or choose another `logging.run_dir`".to_owned()

@@ -39,8 +39,8 @@ mod training;
 pub use checkpoint::{Best, Checkpoints, Flaw, Rejected, RunState, Sums, Verified, Weights};
 pub use dataset::usable::{Skipped, SkippedSample, Usable, data_report, usable};
 pub use dataset::{
-    Dataset, Fingerprints, OpenDataset, evaluation_loader, training_encoder, training_loader,
-    validation_loader,
+    Dataset, Fingerprints, OpenDataset, evaluation_loader, order_in_words, training_encoder,
+    training_loader, validation_loader,
 };
 pub use error::TrainError;
 pub use evaluate::Accuracy;
@@ -56,5 +56,5 @@ pub use step::dropout::dropout_keys;
 pub use step::scheduler::Slicing;
 pub use step::{EffectiveGradient, effective_gradient};
 pub use time::Pace;
-pub use trained::{Answer, Trained};
+pub use trained::{Answer, Prediction, Trained};
 pub use training::{Run, Steps, preflight, train};

@@ -11,6 +11,7 @@ mod host;
 mod import;
 mod monitor;
 mod plan;
+mod predict;
 mod presets;
 mod probe;
 mod runs;
@@ -34,6 +35,7 @@ pub fn run<W: Wiring>(command: Command) -> Result<ExitCode, Failure> {
         Command::Fit(args) => return fit::run::<W>(&args),
         Command::Data { command } => return data::run::<W>(&command),
         Command::Eval(args) => eval::run::<W>(&args)?,
+        Command::Predict(args) => predict::run::<W>(&args)?,
         Command::Ask(args) => ask::run::<W>(&args)?,
         Command::Probe(args) => probe::run::<W>(&args)?,
         Command::Monitor(args) => monitor::run::<W>(&args)?,

@@ -13,8 +13,8 @@ use trainer::host::{Counted, Data, HostPlan};
 use trainer::memory::{Bytes, CardMeter, DeviceMemory, OutOfMemory, budget};
 use trainer::plan::{WorstCase, choose_segment, least, plan, with_segment};
 use trainer::{
-    Checkpoints, Event, Observer, Run, Skipped, Steps, TrainError, data_report, device, preflight,
-    train, usable,
+    Checkpoints, Event, Observer, Run, Skipped, Steps, TrainError, data_report, device,
+    order_in_words, preflight, train, usable,
 };
 
 use crate::advice;
@@ -213,6 +213,7 @@ fn dry_run<W: Wiring>(args: &TrainArgs, settings: &Settings) -> Result<ExitCode,
     } else {
         output::text(settings.resolved.annotated_toml());
         output::note(report.lines().join("\n"));
+        output::note(order_in_words(config, data.dataset.train.as_ref()));
         if let Some(pretrained) = &pretrained {
             output::note(progress::weights_taken(pretrained));
         }

@@ -115,8 +115,8 @@ fn wrong_types() {
         "whole number",
     );
     user(
-        "[data_loading]\nstreaming = 1",
-        "user.toml:2:13: `data_loading.streaming` must be a boolean, got the integer 1",
+        "[dataset]\nshapes_described = 1",
+        "user.toml:2:20: `dataset.shapes_described` must be a boolean, got the integer 1",
         "1",
         "true or false",
     );
@@ -210,7 +210,7 @@ fn unknown_values() {
         "dataset.name = 'easyvqa'",
         "user.toml:1:16: `dataset.name` cannot be \"easyvqa\"",
         "'easyvqa'",
-        "did you mean \"easy-vqa\"? (known: \"shapes\", \"easy-vqa\", \"folder\")",
+        "did you mean \"easy-vqa\"? (known: \"shapes\", \"easy-vqa\", \"folder\", \"vqa2\", ",
     );
     user(
         "hardware.device = 'cuda:x'",

@@ -13,7 +13,7 @@ use super::layout::{
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::json::{
-    Element, Fields, Id, Input, Item, OneOrMore, Shape, Text, need, once, stream, whole,
+    Element, Fields, Id, Input, Item, OneOrMore, QuestionId, Shape, Text, need, once, stream, whole,
 };
 use crate::pickle::Pickle;
 use crate::record::{Answers, IdKey, Record, Rest};
@@ -217,7 +217,7 @@ impl Targets {
 
 #[derive(Default)]
 struct Asked {
-    id: Option<Id>,
+    id: Option<QuestionId>,
     image: Option<Id>,
     question: Option<Text>,
     entities: Option<Vec<Text>>,
@@ -290,8 +290,8 @@ impl Layout for Cfr {
                 entities,
                 others: mut fields,
             }) = item.value;
-            let Id(id) = need(id, "question_id", input, &Place::Element(item.index))?;
-            let place = Place::Question(id.clone());
+            let id = need(id, "question_id", input, &Place::Element(item.index))?;
+            let place = Place::Question(id.text.clone());
             let Id(image) = need(image, "image_id", input, &place)?;
             let Text(question) = need(question, "question", input, &place)?;
             check_question(&question, input, &place)?;
@@ -305,7 +305,7 @@ impl Layout for Cfr {
             let answers = match &mut targets {
                 None => Answers::None,
                 Some(targets) => {
-                    let target = targets.questions.remove(&id.as_str().into());
+                    let target = targets.questions.remove(&id.text.as_str().into());
                     Answers::Scored(target.ok_or_else(|| {
                         ImportError::content(
                             &targets.path,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::layout::{Job, Layout, Part, Split, check_image, check_question, of};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream};
+use crate::json::{Element, Fields, Id, Input, Item, QuestionId, Shape, Text, need, once, stream};
 use crate::record::{Answers, Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
@@ -166,8 +166,8 @@ impl Layout for Gqa {
                 meter: job.meter,
             };
             stream(input, Shape::Map, &mut |item: Item<Fields<Asked>>| {
-                let id = item.key.unwrap_or_default();
-                let place = Place::Question(id.clone());
+                let id = QuestionId::of_text(item.key.unwrap_or_default());
+                let place = Place::Question(id.text.clone());
                 let Fields(Asked {
                     image,
                     question,

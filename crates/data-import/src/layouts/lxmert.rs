@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Id, Item, Shape, Text, need, once, stream};
+use crate::json::{Element, Fields, Id, Item, QuestionId, Shape, Text, need, once, stream};
 use crate::record::{Answers, Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
@@ -100,7 +100,7 @@ impl<'de> Visitor<'de> for LabelVisitor {
     reason = "`null` is no answer; a second field is an error"
 )]
 struct Asked {
-    id: Option<Id>,
+    id: Option<QuestionId>,
     image: Option<Id>,
     question: Option<Text>,
     label: Option<Option<Label>>,
@@ -152,8 +152,8 @@ impl Layout for Lxmert {
                 label,
                 others: mut fields,
             }) = item.value;
-            let Id(id) = need(id, "question_id", input, &Place::Element(item.index))?;
-            let place = Place::Question(id.clone());
+            let id = need(id, "question_id", input, &Place::Element(item.index))?;
+            let place = Place::Question(id.text.clone());
             let Id(image) = need(image, "img_id", input, &place)?;
             let Text(question) = need(question, "sent", input, &place)?;
             check_question(&question, input, &place)?;

@@ -10,7 +10,9 @@ use serde_json::Value;
 use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream, top_text};
+use crate::json::{
+    Element, Fields, Id, Input, Item, QuestionId, Shape, Text, need, once, stream, top_text,
+};
 use crate::record::{Answers, Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
@@ -98,7 +100,7 @@ fn part(file: &Sniffed, meter: &AtomicU64) -> Result<String, ImportError> {
 
 #[derive(Default)]
 struct Asked {
-    id: Option<Id>,
+    id: Option<QuestionId>,
     image: Option<Id>,
     question: Option<Text>,
     answers: Option<Vec<Text>>,
@@ -198,8 +200,8 @@ impl Layout for TextVqa {
                 answers,
                 others: mut fields,
             }) = item.value;
-            let Id(id) = need(id, "question_id", input, &Place::Element(item.index))?;
-            let place = Place::Question(id.clone());
+            let id = need(id, "question_id", input, &Place::Element(item.index))?;
+            let place = Place::Question(id.text.clone());
             let Id(image) = need(image, "image_id", input, &place)?;
             let Text(question) = need(question, "question", input, &place)?;
             check_question(&question, input, &place)?;
@@ -210,7 +212,7 @@ impl Layout for TextVqa {
                     ImportError::content(
                         path,
                         Place::Image(image.clone()),
-                        format!("the image of question {id} has no words"),
+                        format!("the image of question {} has no words", id.text),
                         "take the file of words of this part, or move it away to read none",
                     )
                 })?;

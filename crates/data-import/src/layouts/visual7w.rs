@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream};
+use crate::json::{Element, Fields, Input, Item, QuestionId, Shape, Text, need, once, stream};
 use crate::record::{Answers, Record, Rest};
 use crate::sniff::{Kind, Sniffed};
 
@@ -91,7 +91,7 @@ impl Element for Image {
 
 #[derive(Default)]
 struct Asked {
-    id: Option<Id>,
+    id: Option<QuestionId>,
     question: Option<Text>,
     answer: Option<Text>,
     wrong: Option<Vec<Text>>,
@@ -152,8 +152,8 @@ impl Layout for Visual7w {
                     kind,
                     others: mut fields,
                 } = pair;
-                let Id(id) = need(id, "qa_id", input, &place)?;
-                let place = Place::Question(id.clone());
+                let id = need(id, "qa_id", input, &place)?;
+                let place = Place::Question(id.text.clone());
                 let Text(question) = need(question, "question", input, &place)?;
                 check_question(&question, input, &place)?;
                 let Text(answer) = need(answer, "answer", input, &place)?;

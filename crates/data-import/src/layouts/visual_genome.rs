@@ -10,7 +10,7 @@ use super::layout::{Job, Layout, Part, Split, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::images::Bases;
-use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream};
+use crate::json::{Element, Fields, Id, Input, Item, QuestionId, Shape, Text, need, once, stream};
 use crate::record::{Answers, GENOME_WEIGHT, IdKey, Record, Rest};
 use crate::sniff::{Kind, Sniffed};
 
@@ -124,7 +124,7 @@ impl Element for OfImage {
 
 #[derive(Default)]
 struct Asked {
-    id: Option<Id>,
+    id: Option<QuestionId>,
     image: Option<Id>,
     question: Option<Text>,
     answer: Option<Text>,
@@ -176,8 +176,8 @@ impl Layout for Genome {
                 others: mut fields,
             }) in questions
             {
-                let Id(id) = need(id, "qa_id", input, &place)?;
-                let place = Place::Question(id.clone());
+                let id = need(id, "qa_id", input, &place)?;
+                let place = Place::Question(id.text.clone());
                 let Id(image) = need(image.or_else(|| of.clone()), "image_id", input, &place)?;
                 let Text(question) = need(question, "question", input, &place)?;
                 let Text(answer) = need(answer, "answer", input, &place)?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::layout::{Job, Layout, Part, Split, add_named, check_image, check_question, of};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Input, Item, Shape, Text, need, once, stream};
+use crate::json::{Element, Fields, Input, Item, QuestionId, Shape, Text, need, once, stream};
 use crate::record::{Answers, Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
@@ -110,7 +110,7 @@ impl Layout for VizWiz {
                 &mut rest,
             );
             (job.sink)(&Record {
-                id: &image,
+                id: &QuestionId::of_text(&*image),
                 folder: &folder,
                 image: &image,
                 question: &question,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Id, Item, OneOrMore, Shape, Text, need, once, stream};
+use crate::json::{Element, Fields, Item, OneOrMore, QuestionId, Shape, Text, need, once, stream};
 use crate::record::{Answers, GENOME_WEIGHT, Record, Rest, Weights, share};
 use crate::sniff::{Kind, Sniffed, part_of};
 
@@ -56,7 +56,7 @@ impl Xvlm {
     reason = "`null` is no answer; a second field is an error"
 )]
 struct Asked {
-    id: Option<Id>,
+    id: Option<QuestionId>,
     image: Option<Text>,
     question: Option<Text>,
     answer: Option<Option<OneOrMore>>,
@@ -127,8 +127,8 @@ impl Layout for Xvlm {
                 data_set,
                 others: mut fields,
             }) = item.value;
-            let Id(id) = need(id, "question_id", input, &Place::Element(item.index))?;
-            let place = Place::Question(id.clone());
+            let id = need(id, "question_id", input, &Place::Element(item.index))?;
+            let place = Place::Question(id.text.clone());
             let Text(image) = need(image, "image", input, &place)?;
             check_image(&image, input, &place)?;
             let Text(question) = need(question, "question", input, &place)?;
@@ -150,7 +150,7 @@ impl Layout for Xvlm {
             let wrong = |problem| {
                 ImportError::content(
                     input.path,
-                    Place::Question(id.clone()),
+                    Place::Question(id.text.clone()),
                     problem,
                     "write the answer as text",
                 )

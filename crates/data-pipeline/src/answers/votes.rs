@@ -51,6 +51,11 @@ impl Votes {
         }
     }
 
+    /// The form in which votes and answers are compared.
+    pub fn normalisation(&self) -> AnswerNormalisation {
+        self.normalisation
+    }
+
     /// Number of annotators.
     pub fn annotators(&self) -> usize {
         self.texts.len()

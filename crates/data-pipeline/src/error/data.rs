@@ -442,6 +442,15 @@ pub enum DataError {
         path: PathBuf,
     },
 
+    /// A question does not say of which answers one is to be chosen.
+    #[error(
+        "{sample}: the question has no `choices` with the right one in `raw_answer`, so none can be chosen"
+    )]
+    NoChoices {
+        /// The question's place.
+        sample: String,
+    },
+
     /// A split has no answers to compare a model's with.
     #[error("{split} has no answers, so there is no accuracy to measure")]
     NoAnswers {
@@ -494,6 +503,15 @@ pub enum DataError {
         image: usize,
         /// How many images the source has.
         images: usize,
+    },
+
+    /// Official files could not be imported.
+    #[error("{problem}")]
+    Import {
+        /// What is wrong with them, and where.
+        problem: String,
+        /// What to do about it.
+        cure: Option<String>,
     },
 
     /// A program could not be started.

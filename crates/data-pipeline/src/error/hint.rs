@@ -73,6 +73,9 @@ impl DataError {
                  from the data set"
                     .to_owned(),
             ),
+            Self::NoChoices { .. } => Some(
+                "choose another metric with `--metric`; `aoa data import` writes the choices of Visual7W".to_owned(),
+            ),
             Self::NoAnswers { .. } => {
                 Some("give each question of the split `answers`, or choose another split".to_owned())
             }
@@ -89,6 +92,7 @@ impl DataError {
                  (`ulimit -u`)"
                     .to_owned(),
             ),
+            Self::Import { cure, .. } => cure.clone(),
             Self::Pip { .. } => Some(
                 "check that this Python has pip and that pip reaches a package index".to_owned(),
             ),

@@ -17,7 +17,7 @@ use crate::error::{ARRAY, CUT, DataError, Errors};
 use crate::files;
 use crate::inputs::{Inputs, RegionShape, most_tokens};
 use crate::json::Json;
-use crate::sample::{Answer, Sample, Split};
+use crate::sample::{Answer, Comparison, Sample, Split};
 
 /// What a line has that begins an object and does not end it.
 const OPEN_OBJECT: &str = "the start of an object that goes on";
@@ -44,11 +44,12 @@ pub(super) fn read(
     split: Split,
     reading: &AnswerReading,
     manifest: Option<&Manifest>,
+    in_shards: bool,
 ) -> Result<Part, DataError> {
     if !files::is_folder(layout.0)? {
         return Err(missing(layout, layout.0));
     }
-    let mut has_images = manifest.is_some() || files::is_folder(&layout.images())?;
+    let mut has_images = in_shards || manifest.is_some() || files::is_folder(&layout.images())?;
     let has_features = files::is_folder(&layout.features())?;
     if !has_images && !has_features {
         return Err(missing(layout, &layout.images()));
@@ -98,6 +99,7 @@ pub(super) fn read(
         return Err(DataError::EmptyList { path });
     }
     if let Some(manifest) = manifest
+        && !in_shards
         && let Some(error) = manifest.missing_folder(layout.0, &images)?
     {
         if !has_features {
@@ -136,7 +138,7 @@ pub(super) fn read(
 }
 
 /// Whether nothing more is read of a file. `first`: whether this is its first line.
-fn ends_reading(error: &DataError, first: bool) -> bool {
+pub(super) fn ends_reading(error: &DataError, first: bool) -> bool {
     match error {
         // A file of another form: all of its lines would be wrong.
         DataError::NotOneALine { found, .. } => first && [ARRAY, OPEN_OBJECT].contains(found),
@@ -185,6 +187,7 @@ impl Questions<'_> {
             entities,
             mut fields,
         } = line.parse(text)?;
+        line.require_within(&image)?;
         let own = if self.imported {
             LineReading::take(&mut fields).map_err(|expected| line.unexpected(expected, text))?
         } else {
@@ -194,7 +197,7 @@ impl Questions<'_> {
             let expected = "`entities` on all lines or on none";
             return Err(line.unexpected(expected, text));
         }
-        let answers = self.answers(&line, answers, &own, text)?;
+        let (answers, comparison) = self.answers(&line, answers, &own, text)?;
         self.note_fields(&fields);
         let position = if let Some(known) = self.positions.get(&image) {
             *known
@@ -208,6 +211,7 @@ impl Questions<'_> {
             image: position,
             question,
             answers,
+            comparison,
             entities: entities.unwrap_or_default(),
             fields,
         });
@@ -221,7 +225,7 @@ impl Questions<'_> {
         answers: Option<ReadAnswers>,
         own: &LineReading,
         text: &str,
-    ) -> Result<Vec<Answer>, DataError> {
+    ) -> Result<(Vec<Answer>, Comparison), DataError> {
         let given = |answers: &ReadAnswers| {
             let scored = matches!(answers, ReadAnswers::Scored(_));
             !answers.is_empty() || (self.imported && scored)
@@ -235,7 +239,7 @@ impl Questions<'_> {
         }
         let Some(answers) = answers else {
             self.facts.unanswered += 1;
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Comparison::default()));
         };
         let as_written;
         let reading = if own.as_written() {
@@ -244,10 +248,10 @@ impl Questions<'_> {
         } else {
             self.reading
         };
-        let mut answers = reading.read(&answers, &mut self.facts);
+        let (mut answers, comparison) = reading.read(&answers, &mut self.facts);
         own.weigh(&mut answers, reading.normalisation)
             .map_err(|expected| line.unexpected(expected, text))?;
-        Ok(answers)
+        Ok((answers, comparison))
     }
 
     fn note_fields(&mut self, fields: &Map<String, Value>) {
@@ -366,14 +370,14 @@ fn shortened(text: &str) -> String {
 }
 
 /// A line of questions, for messages.
-struct Place<'a> {
-    path: &'a Path,
+pub(super) struct Place<'a> {
+    pub(super) path: &'a Path,
     /// From 1.
-    number: usize,
+    pub(super) number: usize,
 }
 
 impl Place<'_> {
-    fn unexpected(&self, expected: &'static str, found: &str) -> DataError {
+    pub(super) fn unexpected(&self, expected: &'static str, found: &str) -> DataError {
         DataError::Line {
             path: self.path.to_owned(),
             line: self.number,
@@ -382,7 +386,7 @@ impl Place<'_> {
         }
     }
 
-    fn parse(&self, text: &str) -> Result<Line, DataError> {
+    pub(super) fn parse(&self, text: &str) -> Result<Line, DataError> {
         let json = Json::parse(text).map_err(|error| self.not_a_line(text, &error))?;
         if json.elements().is_some() {
             return Err(self.not_one(ARRAY));
@@ -391,12 +395,16 @@ impl Place<'_> {
         if line.question.trim().is_empty() {
             return Err(self.unexpected("a question that is not blank", text));
         }
-        // Neither out of the folder nor to another drive.
-        let mut parts = Path::new(&line.image).components().peekable();
-        if parts.peek().is_none() || !parts.all(|part| matches!(part, Component::Normal(_))) {
-            return Err(self.unexpected("the name of a file in `images`", &line.image));
-        }
         Ok(line)
+    }
+
+    /// Refuses an image out of the folder or on another drive.
+    pub(super) fn require_within(&self, image: &str) -> Result<(), DataError> {
+        let mut parts = Path::new(image).components().peekable();
+        if parts.peek().is_none() || !parts.all(|part| matches!(part, Component::Normal(_))) {
+            return Err(self.unexpected("the name of a file in `images`", image));
+        }
+        Ok(())
     }
 
     /// A parser's error, or that there is something else than an object a line.

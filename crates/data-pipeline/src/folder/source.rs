@@ -12,6 +12,7 @@ use crate::hold_out::HoldOut;
 use crate::image_file;
 use crate::inputs::{Inputs, RegionShape, Regions};
 use crate::sample::{Sample, Split};
+use crate::shards::{InShard, Shards};
 use crate::source::Source;
 
 /// One split of a data set of the user's own.
@@ -21,6 +22,7 @@ use crate::source::Source;
 /// validation.jsonl          the same; without it a part of the training images is held out
 /// test.jsonl                the same
 /// images/a.png              an image each; the folder may be absent where there are features
+/// shards.json, *.tar        instead of images: what `aoa data shard` wrote
 /// features/a.png.safetensors   optional: regions [regions, dim] and boxes [regions, 6], F32
 /// statistical_words.json    optional: {"a.png": ["cat", "grass"]}
 /// ```
@@ -43,6 +45,8 @@ pub struct Folder {
     facts: ReadingFacts,
     /// What `aoa data import` wrote beside the questions.
     manifest: Option<Manifest>,
+    /// What holds the images, where they are no files of their own.
+    shards: Option<Shards>,
 }
 
 impl Folder {
@@ -90,6 +94,7 @@ impl Folder {
             Split::Validation if !own_validation => Split::Train,
             part => part,
         };
+        let shards = Shards::open(root, part)?;
         let Part {
             samples,
             images,
@@ -97,7 +102,12 @@ impl Folder {
             inputs,
             lines,
             facts,
-        } = read::read(&layout, part, reading, manifest.as_ref())?;
+        } = read::read(&layout, part, reading, manifest.as_ref(), shards.is_some())?;
+        if let Some(shards) = &shards {
+            for image in &images {
+                shards.find(image)?;
+            }
+        }
         let whole = Self {
             root: root.to_owned(),
             split,
@@ -109,6 +119,7 @@ impl Folder {
             inputs,
             facts,
             manifest,
+            shards,
         };
         let part = if own_validation || questions == Split::Test {
             whole
@@ -215,11 +226,22 @@ impl Source for Folder {
         self.statistical_words.get(image).map_or(&[], Vec::as_slice)
     }
 
+    fn in_shard(&self, image: usize) -> Option<InShard<'_>> {
+        let name = self.images.get(image)?;
+        self.shards.as_ref()?.find(name).ok()
+    }
+
     fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError> {
+        if let Some(place) = self.in_shard(image) {
+            return place.read();
+        }
         image_file::read(&self.image_path(self.name(image)?))
     }
 
     fn glance(&self, image: usize) -> Result<Option<Glance>, DataError> {
+        if let Some(place) = self.in_shard(image) {
+            return Ok(Some(place.glance()));
+        }
         image_file::glance(&self.image_path(self.name(image)?)).map(Some)
     }
 
@@ -228,6 +250,9 @@ impl Source for Folder {
     }
 
     fn image_name(&self, image: usize) -> String {
+        if let Some(place) = self.in_shard(image) {
+            return place.name();
+        }
         let layout = Layout(&self.root);
         let path = |name| {
             if self.inputs.images {
@@ -265,6 +290,12 @@ impl Source for Folder {
 
     fn reading(&self) -> Option<&ReadingFacts> {
         Some(&self.facts)
+    }
+
+    fn layouts(&self) -> Vec<&str> {
+        self.manifest
+            .as_ref()
+            .map_or_else(Vec::new, Manifest::layouts)
     }
 
     fn image_id(&self, image: usize) -> String {

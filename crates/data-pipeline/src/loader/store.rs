@@ -116,7 +116,7 @@ impl Reading<'_> {
     fn broken(self, pool: &ThreadPool, from: usize, first: DataError) -> DataError {
         let files = self.source.image_count();
         let fault = |image: usize| {
-            let error = LoadedImage::load(self.source, self.encoder, image, false).err()?;
+            let error = LoadedImage::load(self.source, self.encoder, image, None, false).err()?;
             let used_by = Use::of_image(self.source, image);
             Some(Fault::of(
                 self.source.image_name(image),
@@ -137,7 +137,7 @@ impl Reading<'_> {
     }
 
     pub(super) fn one(self, image: usize) -> Result<LoadedImage, DataError> {
-        LoadedImage::load(self.source, self.encoder, image, self.compress)
+        LoadedImage::load(self.source, self.encoder, image, None, self.compress)
             .map_err(|error| in_use(self.source, image, error))
     }
 }

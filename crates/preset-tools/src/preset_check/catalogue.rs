@@ -215,7 +215,8 @@ impl Rule {
             Self::MonotoneShuffleBuffer => (
                 "monotone-shuffle-buffer",
                 "Less memory never means a larger `data_loading.shuffle_buffer_size`.",
-                "The buffer is in host memory.",
+                "The buffer holds encoded images in host memory where data are streamed: from shards, or with \
+                 `data_loading.streaming = true`.",
                 toml(
                     "[data_loading]\nshuffle_buffer_size = 10000",
                     "[data_loading]\nshuffle_buffer_size = 4000",

@@ -36,6 +36,11 @@ impl Weights {
         }
     }
 
+    /// CRC-32 of the weights' file.
+    pub(crate) fn checksum(&self) -> u32 {
+        self.files.checksum(self.files.answering())
+    }
+
     /// Gives `model` the checkpoint's weights: their moving average where the run has one.
     ///
     /// # Errors

@@ -157,6 +157,11 @@ impl Files {
         }
     }
 
+    /// CRC-32 of a file; that of nothing where there is none.
+    pub(super) fn checksum(&self, name: &str) -> u32 {
+        crc32fast::hash(self.contents.get(name).map_or(&[], Vec::as_slice))
+    }
+
     /// Length of all files together, in bytes.
     pub(super) fn len(&self) -> u64 {
         self.contents.values().map(|file| file.len() as u64).sum()

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use config_schema::{
-    AnswerNormalisation, Config, DatasetName, ExifOrientation, Preload, ShapesLanguage,
+    AnswerNormalisation, Config, DatasetName, ExifOrientation, Preload, ShapesLanguage, Streaming,
+    count,
 };
 use data_pipeline::{
     AnswerList, AnswerReading, DataError, EasyVqa, Encoder, Folder, HoldOut, Language, Loader,
@@ -42,9 +43,17 @@ pub struct Fingerprints {
     train: u32,
     validation: u32,
     test: u32,
+    /// What lies in which shard of the training split, if its images lie in shards: the order of a stream depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shards: Option<u32>,
 }
 
 impl Fingerprints {
+    /// Of what lies in which shard of the training split, if its images lie in shards.
+    pub fn shards(&self) -> Option<u32> {
+        self.shards
+    }
+
     /// Of one split.
     pub fn of(&self, split: Split) -> u32 {
         match split {
@@ -91,14 +100,14 @@ impl Dataset {
         };
         let root = Path::new(&keys.root);
         let reading = match keys.name {
-            DatasetName::Folder => Folder::reading_of(
+            DatasetName::Shapes | DatasetName::EasyVqa => AnswerReading::default(),
+            _ => Folder::reading_of(
                 root,
                 match keys.answer_normalisation {
                     AnswerNormalisation::Vqa => data_pipeline::AnswerNormalisation::Vqa,
                     AnswerNormalisation::None => data_pipeline::AnswerNormalisation::None,
                 },
             ),
-            DatasetName::Shapes | DatasetName::EasyVqa => AnswerReading::default(),
         };
         let split = |split| -> Result<Arc<dyn Source>, DataError> {
             Ok(match keys.name {
@@ -128,9 +137,8 @@ impl Dataset {
                 DatasetName::EasyVqa => {
                     Arc::new(EasyVqa::open(&root.join("easy-vqa"), split, hold_out)?)
                 }
-                DatasetName::Folder => {
-                    Arc::new(Folder::open_with(root, split, hold_out, &reading)?)
-                }
+                // Official files are a folder, too, when they have been imported.
+                _ => Arc::new(Folder::open_with(root, split, hold_out, &reading)?),
             })
         };
         [Split::Train, Split::Validation, Split::Test].map(split)
@@ -160,7 +168,13 @@ impl Dataset {
             train: fingerprint(self.train.as_ref()),
             validation: fingerprint(self.validation.as_ref()),
             test: fingerprint(self.test.as_ref()),
+            shards: self.shard_layout(),
         }
+    }
+
+    /// A checksum of what lies in which shard of the training split, if its images lie in shards.
+    pub(crate) fn shard_layout(&self) -> Option<u32> {
+        self.train.in_shard(0).map(|place| place.shards.layout())
     }
 }
 
@@ -230,7 +244,8 @@ pub fn training_loader(
     encoder: Arc<Encoder>,
     limit: u64,
 ) -> Result<Loader, DataError> {
-    Loader::new(source, encoder, training_batches(settings, limit))
+    let batches = training_batches(settings, source.as_ref(), limit);
+    Loader::new(source, encoder, batches)
 }
 
 /// Loader of a split that is evaluated again and again: batches of `evaluation.batch_size` in storage order. Of its images
@@ -245,7 +260,8 @@ pub fn validation_loader(
     encoder: Arc<Encoder>,
     limit: u64,
 ) -> Result<Loader, DataError> {
-    Loader::new(source, encoder, evaluation_batches(settings, limit))
+    let batches = evaluation_batches(settings, source.as_ref(), limit);
+    Loader::new(source, encoder, batches)
 }
 
 /// Loader of a split that is evaluated once, so that nothing of it is kept.
@@ -260,24 +276,76 @@ pub fn evaluation_loader(
 ) -> Result<Loader, DataError> {
     let batches = LoaderConfig {
         preload: Keep::Nothing,
-        ..evaluation_batches(settings, 0)
+        ..evaluation_batches(settings, source.as_ref(), 0)
     };
     Loader::new(source, encoder, batches)
 }
 
+/// Loader of a split that is answered once, in batches of so many samples in storage order. Nothing of it is kept.
+///
+/// # Errors
+///
+/// When the split lacks an input of the encoder's, or has no samples.
+pub(crate) fn prediction_loader(
+    settings: &Config,
+    source: Arc<dyn Source>,
+    encoder: Arc<Encoder>,
+    batch: usize,
+) -> Result<Loader, DataError> {
+    let batches = LoaderConfig {
+        effective_batch: batch,
+        preload: Keep::Nothing,
+        ..evaluation_batches(settings, source.as_ref(), 0)
+    };
+    Loader::new(source, encoder, batches)
+}
+
+/// Whether training samples go through a shuffle buffer.
+fn streams(settings: &Config, train: &dyn Source) -> bool {
+    match settings.data_loading.streaming {
+        Streaming::Off => false,
+        Streaming::On => true,
+        Streaming::Auto => train.in_shard(0).is_some(),
+    }
+}
+
+/// The order of training samples in words, and whether `data_loading.shuffle_buffer_size` is in effect.
+pub fn order_in_words(settings: &Config, train: &dyn Source) -> String {
+    let shards = train.in_shard(0).map(|place| place.shards.len());
+    let buffer = settings.data_loading.shuffle_buffer_size;
+    match (streams(settings, train), shards) {
+        (true, Some(shards)) => format!(
+            "order: streamed from {} through a buffer of {}",
+            count(shards, "shard"),
+            count(buffer, "sample")
+        ),
+        (true, None) => format!(
+            "order: streamed from files of images through a buffer of {}",
+            count(buffer, "sample")
+        ),
+        (false, shards) => {
+            let why = match shards {
+                Some(_) => "`data_loading.streaming` is off",
+                None => "images are not in shards",
+            };
+            format!(
+                "order: a permutation of all samples each epoch; {why}, so `data_loading.shuffle_buffer_size` is not in effect"
+            )
+        }
+    }
+}
+
 /// How the training split is loaded.
-pub(crate) fn training_batches(settings: &Config, limit: u64) -> LoaderConfig {
+pub(crate) fn training_batches(settings: &Config, train: &dyn Source, limit: u64) -> LoaderConfig {
     let key = seed(settings.training.seed, Stream::Order, 0, 0);
-    let shuffle = if settings.data_loading.streaming {
-        Order::Buffered {
+    let shuffle = match settings.data_loading.image_group_size {
+        group if streams(settings, train) => Order::Streamed {
             seed: key,
             buffer: settings.data_loading.shuffle_buffer_size,
-        }
-    } else {
-        match settings.data_loading.image_group_size {
-            1 => Order::Permutation { seed: key },
-            group => Order::Grouped { seed: key, group },
-        }
+            group,
+        },
+        1 => Order::Permutation { seed: key },
+        group => Order::Grouped { seed: key, group },
     };
     LoaderConfig {
         effective_batch: settings.effective_batch(),
@@ -297,13 +365,17 @@ pub(crate) fn training_batches(settings: &Config, limit: u64) -> LoaderConfig {
 }
 
 /// How a split is loaded that is evaluated.
-pub(crate) fn evaluation_batches(settings: &Config, limit: u64) -> LoaderConfig {
+pub(crate) fn evaluation_batches(
+    settings: &Config,
+    split: &dyn Source,
+    limit: u64,
+) -> LoaderConfig {
     let batch = settings.evaluation_batch_size();
     LoaderConfig {
         effective_batch: batch,
         chunk: batch,
         shuffle: Order::Sequential,
-        ..training_batches(settings, limit)
+        ..training_batches(settings, split, limit)
     }
 }
 
@@ -319,5 +391,38 @@ mod tests {
         settings.dataset.exif_orientation = ExifOrientation::Ignore;
         let ignored = exif_orientation(&settings);
         assert_eq!(ignored, data_pipeline::ExifOrientation::Ignore);
+    }
+
+    #[test]
+    fn images_that_are_no_shards_are_streamed_on_demand_alone() {
+        let config = ShapesConfig {
+            seed: 1,
+            images: 3,
+            questions_per_image: 1,
+        };
+        let source = Shapes::new(config, Split::Train).expect("scenes");
+        let mut settings = Config::default();
+        settings.data_loading.image_group_size = 3;
+        for (streaming, expected) in [
+            (Streaming::Auto, false),
+            (Streaming::Off, false),
+            (Streaming::On, true),
+        ] {
+            settings.data_loading.streaming = streaming;
+            let order = training_batches(&settings, &source, 0).shuffle;
+            let streamed = match order {
+                Order::Streamed { buffer, group, .. } => {
+                    assert_eq!((buffer, group), (2000, 3));
+                    true
+                }
+                order => {
+                    assert!(matches!(order, Order::Grouped { group: 3, .. }));
+                    false
+                }
+            };
+            assert_eq!(streamed, expected, "{streaming:?}");
+            let words = order_in_words(&settings, &source);
+            assert_eq!(words.contains("not in effect"), !expected, "{words}");
+        }
     }
 }

@@ -87,12 +87,22 @@ pub fn changed_splits(run_dir: &Path, dataset: &Dataset) -> Result<Vec<Split>, T
         .collect())
 }
 
-/// Checks that a run to be continued learns from the data it began with, and chooses its best checkpoint by it.
+/// Checks that a run to be continued learns from the data it began with, in the shards that it began with, and chooses its
+/// best checkpoint by it.
 ///
 /// # Errors
 ///
 /// Names the training or validation split when it is another one; what [`changed_splits`] fails for.
 pub fn require_same_data(run_dir: &Path, dataset: &Dataset) -> Result<(), TrainError> {
+    let sealed = Sealed::of(run_dir)?;
+    if sealed.contains(DATA) {
+        let began: Fingerprints = sealed.parse(DATA)?;
+        if began.shards() != dataset.shard_layout() {
+            return Err(TrainError::OtherShards {
+                run_dir: run_dir.to_owned(),
+            });
+        }
+    }
     let changed = changed_splits(run_dir, dataset)?;
     match changed.into_iter().find(|split| *split != Split::Test) {
         None => Ok(()),

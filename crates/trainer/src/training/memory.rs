@@ -179,7 +179,7 @@ impl<'a> RunMemory<'a> {
 }
 
 /// What binds micro-batches in evaluation: a batch of the loader is the largest.
-pub(crate) fn evaluation_limits(settings: &Config, budget: Option<u64>) -> Limits {
+fn evaluation_limits(settings: &Config, budget: Option<u64>) -> Limits {
     let configured = settings.evaluation_batch_size();
     Limits {
         configured,

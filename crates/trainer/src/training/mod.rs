@@ -15,7 +15,6 @@ mod train;
 mod trainer;
 mod window;
 
-pub(crate) use memory::evaluation_limits;
 pub use preflight::preflight;
 pub use run::Run;
 pub use steps::Steps;

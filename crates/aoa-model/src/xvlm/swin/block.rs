@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
-use burn_frugal::{LayerNorm, RowKeys, gelu_linear, project};
+use burn_frugal::{LayerNorm, RowKeys, dropout, gelu_linear, project};
 
 use super::attention::WindowAttention;
 use super::config::StageShape;
