@@ -1,4 +1,6 @@
 //! Weights from and for PyTorch against checkpoints of the public implementations.
+//!
+//! One file because all tests compare files of weights through the helpers at its top.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -3,6 +3,8 @@
 mod config;
 mod derive;
 mod import;
+mod presets;
+mod weights;
 mod predict;
 mod shard;
 
@@ -10,11 +12,9 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aoa_model::weights::PublishedPart;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCompleter;
-use config_schema::DeviceMemory;
 use data_pipeline::metric::Metric;
 
 use crate::candidates;
@@ -23,6 +23,8 @@ use crate::exit_codes;
 pub use config::ConfigArgs;
 pub use derive::DeriveArgs;
 pub use import::ImportArgs;
+pub use presets::{DiffArgs, LanguageArg, PresetsCheckArgs, PresetsCommand};
+pub use weights::{PartArg, WeightsCommand};
 pub use predict::{PredictArgs, ResultFormat};
 pub use shard::ShardArgs;
 
@@ -228,97 +230,6 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum PresetsCommand {
-    /// List the presets
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print a preset's file
-    Show {
-        /// Preset, by name or as the path of a TOML file
-        #[arg(add = ArgValueCompleter::new(candidates::preset))]
-        name: String,
-    },
-    /// Check presets, alone and against each other
-    ///
-    /// Exit code 2 where a rule is broken. `aoa presets rules` says what the rules are and why.
-    Check(PresetsCheckArgs),
-    /// Print the rules of `aoa presets check`, with an example of each and its cure
-    Rules,
-    /// Make a preset for a card of any size, with the reason of each value
-    ///
-    /// The effective batch is that of the other presets. What fits is planned, as `aoa plan` does, for the largest samples
-    /// of the data set.
-    Derive(DeriveArgs),
-    /// Compare presets: the keys in which they differ, with value, origin and effect
-    Diff {
-        /// Presets, by name or as paths of TOML files; effects are those against the first
-        #[arg(required = true, num_args = 2.., value_name = "PRESET", add = ArgValueCompleter::new(candidates::preset))]
-        presets: Vec<String>,
-        #[command(flatten)]
-        show: DiffArgs,
-    },
-    /// Write the guide that compares the presets for GPUs, as Markdown
-    Guide {
-        /// Its language
-        #[arg(long, default_value = "en")]
-        lang: LanguageArg,
-    },
-    /// Make a preset of a configuration in YAML, and say what became of each key
-    ///
-    /// Sections are named as in presets; keys of training, model, memory and data loading may also stand at the top level.
-    Import {
-        /// YAML file
-        file: PathBuf,
-        /// Memory of the smallest GPU that the preset is for, such as 24GiB [default: none, a preset for machines without GPU]
-        #[arg(long, value_name = "SIZE", value_parser = derive::memory)]
-        vram: Option<DeviceMemory>,
-        /// TOML file to write [default: standard output]
-        #[arg(long, value_name = "FILE")]
-        to: Option<PathBuf>,
-        /// Replace the file where there is one
-        #[arg(long, requires = "to")]
-        force: bool,
-        /// Print what became of the keys as JSON
-        #[arg(long, requires = "to")]
-        json: bool,
-    },
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct PresetsCheckArgs {
-    /// Check the presets in this folder and those within it [default: those of the program, from `configs` in its repository]
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
-    /// Plan no memory, which takes some seconds for each preset
-    #[arg(long)]
-    pub no_plan: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct DiffArgs {
-    /// Show equal keys, too
-    #[arg(long)]
-    pub all: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum LanguageArg {
-    /// English
-    En,
-    /// Chinese
-    Zh,
-}
-
-#[derive(Debug, Subcommand)]
 pub enum RunsCommand {
     /// Compare the configurations of runs: the keys in which they differ, with value, origin and effect
     Diff {
@@ -405,74 +316,6 @@ pub enum DataCommand {
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum WeightsCommand {
-    /// List the tensors of a PyTorch checkpoint or safetensors file
-    Inspect {
-        /// The file
-        file: PathBuf,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Write a part of a run's best checkpoint under the names that PyTorch has for it
-    Export {
-        /// Run directory [default: the newest under runs/]
-        run_dir: Option<PathBuf>,
-        /// Take the checkpoint of this step [default: the best one]
-        #[arg(long, value_name = "STEP")]
-        step: Option<usize>,
-        /// Safetensors file to write
-        #[arg(long, value_name = "FILE")]
-        to: PathBuf,
-        /// Replace the file where there is one
-        #[arg(long)]
-        force: bool,
-        /// The part
-        #[arg(long, default_value = "xvlm")]
-        part: PartArg,
-    },
-    /// Turn a checkpoint of X-VLM into a file that fits a configuration, and say what became of each weight
-    ///
-    /// The file may be a PyTorch checkpoint or safetensors, from question answering or from pre-training. Sizes are the
-    /// configuration's, but for the word-piece vocabulary, which is the file's.
-    Import {
-        /// The checkpoint
-        file: PathBuf,
-        /// Safetensors file to write
-        #[arg(long, value_name = "FILE")]
-        to: PathBuf,
-        /// Replace the file where there is one
-        #[arg(long)]
-        force: bool,
-        /// Take the configuration of this run
-        #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["preset", "config", "set"])]
-        run: Option<PathBuf>,
-        #[command(flatten)]
-        config: ConfigArgs,
-        /// Print the report as JSON
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum PartArg {
-    /// Image encoder, text encoder and answer decoder of X-VLM
-    Xvlm,
-    /// The fine branch in its published form
-    Fine,
-}
-
-impl From<PartArg> for PublishedPart {
-    fn from(part: PartArg) -> Self {
-        match part {
-            PartArg::Xvlm => Self::Xvlm,
-            PartArg::Fine => Self::Fine,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

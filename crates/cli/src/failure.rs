@@ -1,4 +1,6 @@
 //! Why a command failed, as a person should read it.
+//!
+//! One file because the cause, the exit code and the cure of every failure are decided side by side.
 
 use std::borrow::Cow;
 use std::error::Error;

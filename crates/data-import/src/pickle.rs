@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
+use std::str::FromStr;
 use std::sync::atomic::Ordering;
 
 use crate::error::{ImportError, Place};
@@ -195,10 +196,7 @@ impl<'a> Machine<'a> {
                 self.push(value)?;
             }
             b'F' => {
-                let number = self
-                    .line()?
-                    .parse()
-                    .map_err(|_| Broken::Wrong("a number is none"))?;
+                let number = self.parsed()?;
                 self.push(Value::Float(number))?;
             }
             b'G' => {
@@ -263,20 +261,14 @@ impl<'a> Machine<'a> {
                 self.memo.insert(next, top);
             }
             b'p' => {
-                let place = self
-                    .line()?
-                    .parse()
-                    .map_err(|_| Broken::Wrong("a number is none"))?;
+                let place = self.parsed()?;
                 let top = self.top()?;
                 self.memo.insert(place, top);
             }
             b'h' => self.recall::<1>()?,
             b'j' => self.recall::<4>()?,
             b'g' => {
-                let place = self
-                    .line()?
-                    .parse()
-                    .map_err(|_| Broken::Wrong("a number is none"))?;
+                let place = self.parsed()?;
                 self.recalled(place)?;
             }
             b'c' => {
@@ -321,6 +313,11 @@ impl<'a> Machine<'a> {
         let end = rest.iter().position(|byte| *byte == b'\n').ok_or(SHORT)?;
         self.at += end + 1;
         std::str::from_utf8(&rest[..end]).map_err(|_| Broken::Wrong("a text is not UTF-8"))
+    }
+
+    fn parsed<T: FromStr>(&mut self) -> Result<T, Broken> {
+        let line = self.line()?;
+        line.parse().map_err(|_| Broken::Wrong("a number is none"))
     }
 
     fn push(&mut self, value: Value) -> Result<(), Broken> {

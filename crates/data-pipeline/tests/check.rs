@@ -1,4 +1,6 @@
 //! Files that cannot be used are found before they are needed, all of them, with the lines that need them.
+//!
+//! One file because all tests damage the data set that the helpers at its top write.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,19 +1,20 @@
 //! Presets out of the YAML that other programs of this kind are configured with.
 
 mod aliases;
+mod as_toml;
 mod yaml;
 
 use std::collections::BTreeMap;
 
 use config_schema::{
-    ConfigError, ConfigErrors, Decision, DeviceMemory, Draft, Key, Kind, MAX_ERRORS, Problem,
-    Section, Source, excerpt, keys, preset_toml, sections, suggest, toml_value,
+    ConfigError, ConfigErrors, Decision, DeviceMemory, Draft, Key, MAX_ERRORS, Problem, Section,
+    Source, excerpt, keys, preset_toml, sections, suggest,
 };
 use serde::Serialize;
 use serde_json::Value as Json;
-use toml::de::DeValue;
 
 use aliases::Meaning;
+use as_toml::as_toml;
 use yaml::{Entry, Node, Value};
 
 /// What became of a YAML file.
@@ -335,61 +336,6 @@ fn is_null(node: &Node) -> bool {
         return false;
     };
     matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL")
-}
-
-/// A YAML value as the TOML that gives it to a key: a key that takes words takes any word.
-fn as_toml(key: &Key, node: &Node) -> String {
-    match &node.value {
-        Value::Scalar { text, .. } if matches!(key.kind, Kind::Text { .. } | Kind::Choice(_)) => {
-            quoted(text)
-        }
-        _ => value_as_toml(node),
-    }
-}
-
-/// A YAML value as TOML. Its depth is bounded by [`yaml::read`].
-fn value_as_toml(node: &Node) -> String {
-    match &node.value {
-        Value::Scalar { text, plain: true } => plain_as_toml(text),
-        Value::Scalar { text, .. } => quoted(text),
-        Value::List(items) => {
-            let items: Vec<String> = items.iter().map(value_as_toml).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Value::Map(_) => "{}".to_owned(),
-    }
-}
-
-/// A word without quotes, as YAML 1.2 reads it, and 1.1 where that knows more words.
-fn plain_as_toml(written: &str) -> String {
-    match written.to_lowercase().as_str() {
-        "true" | "yes" | "on" => return "true".to_owned(),
-        "false" | "no" | "off" => return "false".to_owned(),
-        ".inf" | "+.inf" => return "inf".to_owned(),
-        "-.inf" => return "-inf".to_owned(),
-        ".nan" => return "nan".to_owned(),
-        _ => {}
-    }
-    // `1_000` is a number in YAML 1.1.
-    let digits = match written.trim_start_matches(['+', '-']).as_bytes() {
-        [b'0'..=b'9', ..] => written.replace('_', ""),
-        _ => written.to_owned(),
-    };
-    let text = digits.as_str();
-    if let Ok(integer) = text.parse::<i128>() {
-        return integer.to_string();
-    }
-    if ["0x", "0o"].iter().any(|prefix| text.starts_with(prefix)) && DeValue::parse(text).is_ok() {
-        return text.to_owned();
-    }
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => format!("{number:?}"),
-        _ => quoted(written),
-    }
-}
-
-fn quoted(text: &str) -> String {
-    toml_value(&Json::from(text)).unwrap_or_default()
 }
 
 /// What a file gives to keys, by `section.key`.

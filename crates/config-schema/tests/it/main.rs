@@ -2,6 +2,7 @@
 
 mod errors;
 mod hostile;
+mod layer_errors;
 mod layers;
 mod overlay;
 mod presets;

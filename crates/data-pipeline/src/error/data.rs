@@ -1,3 +1,7 @@
+//! What can be wrong with data, each with its message.
+//!
+//! One file because it is one enumeration; cures are in `hint.rs`.
+
 use std::path::PathBuf;
 
 use file_kind::FileKind;

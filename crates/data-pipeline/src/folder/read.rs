@@ -1,3 +1,7 @@
+//! The questions of a split and what the folder has for their images.
+//!
+//! One file because a split is read in one pass, in which every line is checked against what was read before it.
+
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path};
 

@@ -4,7 +4,9 @@ mod compare;
 mod generated;
 mod guide;
 mod import;
+mod import_foreign;
 mod preset_check;
+mod preset_families;
 
 use config_schema::{Layers, Resolved, presets::lookup, resolve};
 

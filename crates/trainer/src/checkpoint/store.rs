@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use burn::optim::OptimizerRecord;
 use burn::store::RecordError;
+use burn::tensor::Bytes;
+use burn_pack::{Reader, Writer};
 use model_api::Model;
 
 use crate::error::TrainError;
@@ -16,7 +18,6 @@ use crate::run_dir::names::{CHECKPOINTS, STEP};
 
 use super::files::{AVERAGED, Fault, Files, MANIFEST, MODEL, STATE, Wanted, content};
 use super::manifest::{FileMark, Manifest};
-use super::record;
 use super::rejected::Rejected;
 use super::state::{Best, RunState, json};
 
@@ -131,7 +132,7 @@ impl Checkpoints {
             write(AVERAGED.to_owned(), &averaged)?;
         }
         for (group, optimizer) in optimizers.records() {
-            let moments = record::ordered(optimizer)?;
+            let moments = ordered(optimizer)?;
             write(optimizer_file(group), &moments)?;
         }
         write(STATE.to_owned(), &state.position())?;
@@ -325,4 +326,21 @@ fn remove(path: PathBuf) -> Result<(), TrainError> {
         fs::remove_file(&path)
     };
     removed.map_err(|source| TrainError::Write { path, source })
+}
+
+/// The state of an optimizer, its tensors ordered by name. Burn keeps it in a hash map, whose order is another one in every
+/// process.
+fn ordered(record: OptimizerRecord) -> Result<Bytes, RecordError> {
+    let reader = Reader::from_bytes(record.into_bytes()?)?;
+    let (scalars, metadata) = (reader.scalars().clone(), reader.metadata().clone());
+    let mut tensors = reader.into_tensors()?;
+    tensors.sort_by(|one, other| one.name.cmp(&other.name));
+    let mut writer = Writer::new(tensors);
+    for (name, value) in scalars {
+        writer = writer.with_scalar(&name, value);
+    }
+    for (name, value) in metadata {
+        writer = writer.with_metadata(&name, &value);
+    }
+    Ok(writer.into_bytes()?)
 }

@@ -12,6 +12,7 @@ pub mod products;
 mod recording;
 mod segment;
 mod translate;
+mod workspace;
 mod worst_case;
 
 pub use estimate::{PartBytes, PhasePeak, Plan, PlannedPhase, Saving, least, plan, savings};

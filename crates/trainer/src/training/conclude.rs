@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 use data_pipeline::{DataError, accuracy_of_constant, majority_answer};
 use model_api::{Model, Sight};
 
-use super::finished::earlier;
+use super::steps::earlier;
 use super::trainer::{Learned, Trainer};
 use crate::advice::advise;
 use crate::checkpoint::RunState;

@@ -2,7 +2,6 @@
 
 mod announce;
 mod conclude;
-mod finished;
 mod memory;
 mod preflight;
 mod recover;

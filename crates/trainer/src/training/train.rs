@@ -5,7 +5,7 @@ use std::sync::Arc;
 use data_pipeline::{Encoder, Split};
 use model_api::{DataShape, Model, Sight};
 
-use super::finished::finished;
+use super::steps::finished;
 use super::memory::RunMemory;
 use super::reporter::Reporter;
 use super::run::Run;

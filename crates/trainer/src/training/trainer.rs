@@ -1,4 +1,6 @@
 //! What a run is made of, and its way through the epochs.
+//!
+//! One file because a run is read from its first step to its last: what it saves depends on where in the loop it is.
 
 use std::ops::Range;
 use std::sync::Arc;
