@@ -3,6 +3,7 @@
 mod config;
 mod derive;
 mod import;
+mod import_features;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::exit_codes;
 pub use config::ConfigArgs;
 pub use derive::DeriveArgs;
 pub use import::ImportArgs;
+pub use import_features::ImportFeaturesArgs;
 
 /// Train and use a visual-question-answering model on whatever device there is.
 #[derive(Debug, Parser)]
@@ -346,6 +348,12 @@ pub enum DataCommand {
     /// Recognises the files by their content. Images stay where they are. Exit code 3 where files cannot be read; nothing is
     /// written then.
     Import(ImportArgs),
+    /// Bring region features, such as bottom-up attention, into one memory-mapped file of a data set
+    ///
+    /// Recognises BUTD and LXMERT tab-separated values, BUTD HDF5 (fixed and adaptive), npz, and MMF's npy and LMDB by their
+    /// content. Boxes in pixels become parts of the image. Nothing that a pickle names is called. Exit code 3 where files cannot
+    /// be read; nothing is written then.
+    ImportFeatures(ImportFeaturesArgs),
     /// Decode every image and read every file of features, and list all that cannot be used
     ///
     /// Exit code 3 where there are any.

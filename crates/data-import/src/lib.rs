@@ -19,9 +19,13 @@
 //! }
 //! # Ok::<(), data_import::ImportError>(())
 //! ```
+//!
+//! [`import_features`] brings published region features into one memory-mapped file, whatever their container.
 
 mod answers;
+mod array;
 mod error;
+mod features;
 mod format;
 mod images;
 mod import;
@@ -34,9 +38,13 @@ mod sniff;
 mod write;
 
 pub use error::{ImportError, Place};
+pub use features::{
+    FeatureFormat, FeatureReport, FeatureRequest, Listed, import_features, list_features,
+};
 pub use format::Format;
 pub use import::{
     DataSet, ImageFolder, MANIFEST, PartFiles, Progress, Report, Request, SplitReport, import,
 };
 pub use layouts::Split;
 pub use mix::Recipe;
+pub use region_features::Number;

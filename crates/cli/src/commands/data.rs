@@ -16,7 +16,7 @@ use trainer::{Dataset, data_report, training_encoder};
 
 use crate::args::{ConfigArgs, DataCommand, ExportFormat, FetchName};
 use crate::commands::common::tell_reading;
-use crate::commands::import;
+use crate::commands::{import, import_features};
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::Files;
@@ -46,6 +46,7 @@ pub fn run<W: Wiring>(command: &DataCommand) -> Result<ExitCode, Failure> {
             announce(&easy_vqa::fetch(data_root, python)?);
         }
         DataCommand::Import(args) => import::run(args)?,
+        DataCommand::ImportFeatures(args) => import_features::run(args)?,
         DataCommand::Stats { config, json } => stats::<W>(config, *json)?,
         DataCommand::Export {
             config,
