@@ -3,10 +3,11 @@
 mod config;
 mod derive;
 mod import;
-mod presets;
-mod weights;
+mod import_features;
 mod predict;
+mod presets;
 mod shard;
+mod weights;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -14,19 +15,18 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use clap_complete::engine::ArgValueCompleter;
 use data_pipeline::metric::Metric;
 
-use crate::candidates;
 use crate::exit_codes;
 
 pub use config::ConfigArgs;
 pub use derive::DeriveArgs;
 pub use import::ImportArgs;
-pub use presets::{DiffArgs, LanguageArg, PresetsCheckArgs, PresetsCommand};
-pub use weights::{PartArg, WeightsCommand};
+pub use import_features::ImportFeaturesArgs;
 pub use predict::{PredictArgs, ResultFormat};
+pub use presets::{DiffArgs, LanguageArg, PresetsCheckArgs, PresetsCommand};
 pub use shard::ShardArgs;
+pub use weights::{PartArg, WeightsCommand};
 
 /// Train and use a visual-question-answering model on whatever device there is.
 #[derive(Debug, Parser)]
@@ -281,6 +281,12 @@ pub enum DataCommand {
     /// Writes shards as WebDataset reads them, with the questions of an image behind it, and a manifest with counts and
     /// checksums. The folder is there whole or not at all.
     Shard(ShardArgs),
+    /// Bring region features, such as bottom-up attention, into one memory-mapped file of a data set
+    ///
+    /// Recognises BUTD and LXMERT tab-separated values, BUTD HDF5 (fixed and adaptive), npz, and MMF's npy and LMDB by their
+    /// content. Boxes in pixels become parts of the image. Nothing that a pickle names is called. Exit code 3 where files cannot
+    /// be read; nothing is written then.
+    ImportFeatures(ImportFeaturesArgs),
     /// Decode every image and read every file of features, and list all that cannot be used
     ///
     /// Exit code 3 where there are any.

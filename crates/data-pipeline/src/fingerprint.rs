@@ -96,7 +96,16 @@ impl Checksum {
             statistical_words,
             entities,
         } = inputs;
-        let RegionShape { regions, dim } = regions.unwrap_or(RegionShape { regions: 0, dim: 0 });
+        let none = RegionShape {
+            regions: 0,
+            dim: 0,
+            varying: false,
+        };
+        let RegionShape {
+            regions,
+            dim,
+            varying,
+        } = regions.unwrap_or(none);
         // There is no input of size 0.
         for size in [
             usize::from(images),
@@ -106,6 +115,9 @@ impl Checksum {
             entities.unwrap_or(0),
         ] {
             self.number(size);
+        }
+        if varying {
+            self.text("varying");
         }
     }
 }

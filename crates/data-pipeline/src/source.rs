@@ -150,11 +150,13 @@ impl Inputs {
             });
         }
         match (self.regions, there.regions) {
-            (Some(expected), Some(found)) if expected != found => Err(DataError::RegionShape {
-                of: split.regions_name(0),
-                expected,
-                found,
-            }),
+            (Some(expected), Some(found)) if !expected.admits(found) => {
+                Err(DataError::RegionShape {
+                    of: split.regions_name(0),
+                    expected,
+                    found,
+                })
+            }
             _ => Ok(()),
         }
     }

@@ -18,7 +18,7 @@ use trainer::{Dataset, data_report, order_in_words, training_encoder};
 
 use crate::args::{ConfigArgs, DataCommand, ExportFormat};
 use crate::commands::common::tell_reading;
-use crate::commands::import;
+use crate::commands::{import, import_features};
 use crate::failure::Failure;
 use crate::official::imported;
 use crate::output;
@@ -50,6 +50,7 @@ pub fn run<W: Wiring>(command: &DataCommand) -> Result<ExitCode, Failure> {
         } => fetch::run(*name, data_root, python)?,
         DataCommand::Shard(args) => shard::run(args)?,
         DataCommand::Import(args) => import::run(args)?,
+        DataCommand::ImportFeatures(args) => import_features::run(args)?,
         DataCommand::Stats { config, json } => stats::<W>(config, *json)?,
         DataCommand::Export {
             config,

@@ -9,6 +9,7 @@ mod eval;
 mod fit;
 mod host;
 mod import;
+mod import_features;
 mod monitor;
 mod plan;
 mod predict;

@@ -12,6 +12,7 @@ mod data_sets;
 mod derive;
 mod devices;
 mod explain;
+mod features_import;
 mod fit;
 mod host_memory;
 mod import;

@@ -220,7 +220,7 @@ fn regions_of(
         Depth::Whole => Some(source.regions(image)?.shape),
     };
     match found {
-        Some(found) if found != expected => Err(DataError::RegionShape {
+        Some(found) if !expected.admits(found) => Err(DataError::RegionShape {
             of: source.regions_name(image),
             expected,
             found,

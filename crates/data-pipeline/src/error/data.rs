@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use file_kind::FileKind;
+use region_features::StoreError;
 
 use super::listed::listed;
 use crate::check::Faults;
@@ -483,6 +484,30 @@ pub enum DataError {
         of: String,
         /// The input.
         input: &'static str,
+    },
+
+    /// A file of region features cannot be read.
+    #[error(transparent)]
+    Features(#[from] StoreError),
+
+    /// No file of region features has an image.
+    #[error("no file in `{}` has features of image `{image}`", folder.display())]
+    MissingRegions {
+        /// Name of the image.
+        image: String,
+        /// The folder of the files.
+        folder: PathBuf,
+    },
+
+    /// Two images have the same features.
+    #[error("images `{}` and `{}` are both `{name}` in `{}`", images[0], images[1], file.display())]
+    SharedRegions {
+        /// The images, as the data set names them.
+        images: [String; 2],
+        /// Name of the features.
+        name: String,
+        /// The file of features.
+        file: PathBuf,
     },
 
     /// Region features have another shape than all others.

@@ -60,6 +60,15 @@ impl DataError {
                  `dataset.validation_fraction` is held out"
                     .to_owned(),
             ),
+            Self::Features(error) => error.hint().map(str::to_owned),
+            Self::MissingRegions { .. } => Some(
+                "import them with `aoa data import-features`; an image is known by its path, its file name with or without ending, \
+                 or the number in it"
+                    .to_owned(),
+            ),
+            Self::SharedRegions { .. } => Some(
+                "import features that name images in full: a number alone does not tell these apart".to_owned(),
+            ),
             Self::MissingInput { .. } => {
                 Some("give every split the inputs that the training split has".to_owned())
             }

@@ -5,17 +5,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path};
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::{Map, Value};
 
+use super::features::Features;
 use super::line::{Line, answers_alone};
 use super::manifest::{LineReading, Manifest};
-use super::{Layout, NAME, features};
+use super::{Layout, NAME};
 use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
-use crate::check::{Fault, Faults};
 use crate::error::{ARRAY, CUT, DataError, Errors};
 use crate::files;
-use crate::inputs::{Inputs, RegionShape, most_tokens};
+use crate::inputs::{Inputs, most_tokens};
 use crate::json::Json;
 use crate::sample::{Answer, Comparison, Sample, Split};
 
@@ -33,6 +32,8 @@ pub(super) struct Part {
     /// For each image, by its name; nothing where the data set has none.
     pub(super) statistical_words: Option<Vec<Vec<String>>>,
     pub(super) inputs: Inputs,
+    /// Nothing where the data set has none.
+    pub(super) features: Option<Features>,
     /// Line of each sample, from 1.
     pub(super) lines: Vec<usize>,
     pub(super) facts: ReadingFacts,
@@ -113,10 +114,14 @@ pub(super) fn read(
         None
     });
     errors.none()?;
-    let regions = has_features
-        .then(|| regions(layout, &images))
+    let features = has_features
+        .then(|| Features::open(layout))
         .transpose()?
         .flatten();
+    let regions = match &features {
+        Some(features) => features.of_images(layout, &images)?,
+        None => None,
+    };
     let inputs = Inputs {
         images: has_images,
         regions,
@@ -132,6 +137,7 @@ pub(super) fn read(
         images,
         statistical_words,
         inputs,
+        features,
         lines,
         facts,
     })
@@ -289,42 +295,6 @@ fn missing(layout: &Layout, path: &Path) -> DataError {
         folder: layout.0.to_owned(),
         missing: path.to_owned(),
     }
-}
-
-/// The size that most features have: what the others differ from.
-///
-/// # Errors
-/// When no features can be read, with all that is wrong.
-fn regions(layout: &Layout, images: &[String]) -> Result<Option<RegionShape>, DataError> {
-    let shape = |image: &String| features::glance(&layout.features_of(image));
-    let shapes: Vec<_> = images.par_iter().map(shape).collect();
-    let mut counts: Vec<(RegionShape, usize)> = Vec::new();
-    for shape in shapes.iter().flatten() {
-        match counts.iter_mut().find(|(known, _)| known == shape) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((*shape, 1)),
-        }
-    }
-    // The first of those that most have.
-    if let Some((shape, _)) = counts.iter().rev().max_by_key(|(_, count)| *count) {
-        return Ok(Some(*shape));
-    }
-    let files = shapes.len();
-    let errors = images
-        .iter()
-        .zip(shapes)
-        .filter_map(|(image, shape)| Some((layout.features_of(image), shape.err()?)));
-    let faults: Vec<_> = errors
-        .map(|(path, error)| Fault::of(path.display().to_string(), &error, Vec::new()))
-        .collect();
-    if faults.is_empty() {
-        return Ok(None);
-    }
-    Err(DataError::BadFiles {
-        faults: Faults(faults),
-        files,
-        begun: false,
-    })
 }
 
 /// The words of each image, where there is a file of them.

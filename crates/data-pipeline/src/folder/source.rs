@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::Layout;
+use super::features::Features;
 use super::manifest::Manifest;
 use super::read::{self, Part};
-use super::{Layout, features};
 use crate::answers::{AnswerNormalisation, AnswerReading, ReadingFacts};
 use crate::check::Glance;
 use crate::error::DataError;
@@ -23,7 +24,8 @@ use crate::source::Source;
 /// test.jsonl                the same
 /// images/a.png              an image each; the folder may be absent where there are features
 /// shards.json, *.tar        instead of images: what `aoa data shard` wrote
-/// features/a.png.safetensors   optional: regions [regions, dim] and boxes [regions, 6], F32
+/// features/train.regions    optional: region features of many images, which `aoa data import-features` writes
+/// features/a.png.safetensors   or a file an image: regions [regions, dim] and boxes [regions, 6], F32
 /// statistical_words.json    optional: {"a.png": ["cat", "grass"]}
 /// ```
 ///
@@ -42,6 +44,7 @@ pub struct Folder {
     images: Vec<String>,
     statistical_words: Vec<Vec<String>>,
     inputs: Inputs,
+    features: Option<Features>,
     facts: ReadingFacts,
     /// What `aoa data import` wrote beside the questions.
     manifest: Option<Manifest>,
@@ -100,6 +103,7 @@ impl Folder {
             images,
             statistical_words,
             inputs,
+            features,
             lines,
             facts,
         } = read::read(&layout, part, reading, manifest.as_ref(), shards.is_some())?;
@@ -117,6 +121,7 @@ impl Folder {
             images,
             statistical_words: statistical_words.unwrap_or_default(),
             inputs,
+            features,
             facts,
             manifest,
             shards,
@@ -186,6 +191,10 @@ impl Folder {
         }
     }
 
+    fn features(&self) -> &Features {
+        self.features.as_ref().unwrap_or(&Features::OneAnImage)
+    }
+
     /// Where an image of this name lies.
     fn image_path(&self, name: &str) -> PathBuf {
         let elsewhere = self
@@ -219,7 +228,7 @@ impl Source for Folder {
     }
 
     fn regions(&self, image: usize) -> Result<Regions, DataError> {
-        features::read(&Layout(&self.root).features_of(self.name(image)?))
+        self.features().read(&Layout(&self.root), self.name(image)?)
     }
 
     fn statistical_words(&self, image: usize) -> &[String] {
@@ -246,32 +255,27 @@ impl Source for Folder {
     }
 
     fn glance_regions(&self, image: usize) -> Result<Option<RegionShape>, DataError> {
-        features::glance(&Layout(&self.root).features_of(self.name(image)?)).map(Some)
+        let shape = self
+            .features()
+            .glance(&Layout(&self.root), self.name(image)?);
+        shape.map(Some)
     }
 
     fn image_name(&self, image: usize) -> String {
         if let Some(place) = self.in_shard(image) {
             return place.name();
         }
-        let layout = Layout(&self.root);
-        let path = |name| {
-            if self.inputs.images {
-                self.image_path(name)
-            } else {
-                layout.features_of(name)
-            }
-        };
-        self.name(image).map_or_else(
-            |_| image.to_string(),
-            |name| path(name).display().to_string(),
-        )
+        match self.name(image) {
+            Ok(name) if self.inputs.images => self.image_path(name).display().to_string(),
+            _ => self.regions_name(image),
+        }
     }
 
     fn regions_name(&self, image: usize) -> String {
-        let path = |name: &str| Layout(&self.root).features_of(name).display().to_string();
+        let name = |name: &String| self.features().name(&Layout(&self.root), name);
         self.images
             .get(image)
-            .map_or_else(|| image.to_string(), |name| path(name))
+            .map_or_else(|| image.to_string(), name)
     }
 
     fn place(&self) -> String {

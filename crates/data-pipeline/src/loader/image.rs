@@ -116,14 +116,19 @@ fn regions(source: &dyn Source, encoder: &Encoder, image: usize) -> Result<Regio
     let RegionShape {
         regions: count,
         dim,
+        ..
     } = regions.shape;
-    let whole = regions.features.len() == count * dim && regions.boxes.len() == count * BOX_SIZE;
+    let whole = regions.counts == [count]
+        && regions.features.len() == count * dim
+        && regions.boxes.len() == count * BOX_SIZE;
     match encoder.inputs.regions {
-        Some(expected) if !whole || regions.shape != expected => Err(DataError::RegionShape {
-            of: source.regions_name(image),
-            expected,
-            found: regions.shape,
-        }),
+        Some(expected) if !whole || !expected.admits(regions.shape) => {
+            Err(DataError::RegionShape {
+                of: source.regions_name(image),
+                expected,
+                found: regions.shape,
+            })
+        }
         _ => Ok(regions),
     }
 }

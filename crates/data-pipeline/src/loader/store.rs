@@ -151,7 +151,7 @@ pub(super) fn kept_bytes(encoder: &Encoder) -> u64 {
     let pixels = if inputs.images { side * side * 3 } else { 0 };
     let regions = inputs.regions.map_or(0, |shape| {
         let numbers = shape.regions * (shape.dim + BOX_SIZE);
-        numbers * size_of::<f32>() + size_of::<Regions>()
+        numbers * size_of::<f32>() + size_of::<usize>() + size_of::<Regions>()
     });
     let words = inputs.statistical_words.unwrap_or(0) * size_of::<u32>();
     pixels + (regions + words + COUNTS) as u64
