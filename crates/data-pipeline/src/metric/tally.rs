@@ -209,14 +209,12 @@ pub fn has_field(split: &dyn Source, field: &str) -> bool {
 
 /// The text of a field of a sample, or of one within: `types.semantic`. Nothing where there is none, and where there are several.
 pub(super) fn text<'a>(sample: &'a Sample, field: &str) -> Option<Cow<'a, str>> {
-    let value = match sample.fields.get(field) {
-        Some(value) => value,
-        None => {
-            let (first, rest) = field.split_once('.')?;
-            let pointer = format!("/{}", rest.replace('.', "/"));
-            sample.fields.get(first)?.pointer(&pointer)?
-        }
+    let within = || {
+        let (first, rest) = field.split_once('.')?;
+        let pointer = format!("/{}", rest.replace('.', "/"));
+        sample.fields.get(first)?.pointer(&pointer)
     };
+    let value = sample.fields.get(field).or_else(within)?;
     match value {
         Value::String(text) => Some(Cow::Borrowed(text)),
         Value::Number(number) => Some(Cow::Owned(number.to_string())),
