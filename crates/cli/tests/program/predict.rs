@@ -313,6 +313,11 @@ fn a_test_split_without_answers_is_predicted_and_not_evaluated() {
     assert_eq!(answers[1]["source"], json!({"of": ["own", 1]}));
     place.fails(3, &["has no answers"], &words("eval run"));
     place.ok(&words("predict run --format gqa --to gqa.json"));
+    // The file by itself, with its images beside it.
+    place.ok(&words(
+        "predict run --questions ds/test.jsonl --to file.jsonl",
+    ));
+    assert_eq!(file(&place, "file.jsonl"), file(&place, "answers.jsonl"));
     let result = json_of(&place, "gqa.json");
     assert_eq!(
         [&result[0]["questionId"], &result[1]["questionId"]],

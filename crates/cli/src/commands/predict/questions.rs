@@ -19,7 +19,16 @@ pub fn read(
 ) -> Result<Arc<dyn Source>, Failure> {
     if layout.is_none() && (is_jsonl(file) || Questions::is_one_a_line(file)) {
         let unnamed = images.iter().find(|(name, _)| name.is_none());
-        let beside = || file.parent().unwrap_or(Path::new("")).to_owned();
+        let beside = || {
+            let folder = file.parent().unwrap_or(Path::new(""));
+            // As a data set of one's own has them.
+            let images = folder.join("images");
+            if images.is_dir() {
+                images
+            } else {
+                folder.to_owned()
+            }
+        };
         let root = unnamed.map_or_else(beside, |(_, folder)| folder.clone());
         let named = images
             .iter()
