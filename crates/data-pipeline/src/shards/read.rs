@@ -16,7 +16,7 @@ pub(crate) const BUFFER: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Shards {
     root: PathBuf,
-    shards: Vec<Shard>,
+    files: Vec<Shard>,
     /// Shard and place in it of each image, by name.
     places: HashMap<String, (usize, usize)>,
 }
@@ -66,25 +66,25 @@ impl Shards {
         }
         Ok(Some(Self {
             root: root.to_owned(),
-            shards,
+            files: shards,
             places,
         }))
     }
 
     /// How many shards there are.
     pub fn len(&self) -> usize {
-        self.shards.len()
+        self.files.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.shards.is_empty()
+        self.files.is_empty()
     }
 
     /// A checksum of what lies in which shard in which order: what the order of a stream depends on.
     pub fn layout(&self) -> u32 {
         let mut sum = crc32fast::Hasher::new();
-        for shard in &self.shards {
+        for shard in &self.files {
             sum.update(&(shard.members.len() as u64).to_le_bytes());
             for Member(name, ..) in &shard.members {
                 sum.update(&(name.len() as u64).to_le_bytes());
@@ -113,13 +113,13 @@ impl Shards {
     }
 
     fn path(&self, shard: usize) -> PathBuf {
-        self.root.join(&self.shards[shard].file)
+        self.root.join(&self.files[shard].file)
     }
 }
 
 impl InShard<'_> {
     fn entry(&self) -> &Member {
-        &self.shards.shards[self.shard].members[self.member]
+        &self.shards.files[self.shard].members[self.member]
     }
 
     /// What to call the image in a message.
@@ -253,7 +253,7 @@ pub(crate) mod tests {
         }
         Shards {
             root: PathBuf::new(),
-            shards,
+            files: shards,
             places,
         }
     }
