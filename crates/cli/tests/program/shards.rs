@@ -43,6 +43,8 @@ fn training<'a>(root: &'a str, run: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         "--set",
         "training.epochs=2",
         "--set",
+        "logging.every_steps=1",
+        "--set",
         "data_loading.shuffle_buffer_size=20",
         "--set",
         run,
@@ -180,7 +182,7 @@ fn a_run_goes_on_within_a_shard_with_other_workers() {
             "do not lie in the shards that cut began with",
             "--data-root DIR",
         ];
-        place.fails(3, &words, &arguments);
+        place.fails(5, &words, &arguments);
     }
     let arguments = go_on(&[]);
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
@@ -205,7 +207,7 @@ fn shards_are_written_whole_or_not_at_all() {
     let place = sharded(&[]);
     let manifest = fs::read_to_string(place.path().join("shards/shards.json")).expect("it");
     let again = ["data", "shard", "ds", "--to", "shards"];
-    place.fails(2, &["is there already"], &again);
+    place.fails(3, &["is there already"], &again);
     let after = fs::read_to_string(place.path().join("shards/shards.json")).expect("it");
     assert_eq!(manifest, after);
     fs::write(place.path().join("ds/images/train-3.png"), "no image").expect("written");

@@ -136,7 +136,7 @@ impl AnswerReading {
         }
         let form = self.normalisation.of(&written);
         let form = if form.is_empty() {
-            written.clone()
+            written.clone().into_owned()
         } else {
             form
         };

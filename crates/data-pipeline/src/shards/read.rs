@@ -253,7 +253,7 @@ pub(crate) mod tests {
         }
         Shards {
             root: PathBuf::new(),
-            shards,
+            files: shards,
             places,
         }
     }

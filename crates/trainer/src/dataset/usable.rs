@@ -180,7 +180,7 @@ impl Skipped {
 /// that and nothing else is then left out. `progress` hears how many files were looked at, of how many.
 ///
 /// Where a run begins with `dataset.on_bad_sample = "skip"`, all files are read whole, and so are those of the test split
-/// in any case: a run would come to them only at its end. Of the others the beginning and the end are looked at.
+/// in any case: a run would come to them only at its end, unless its questions are those of validation. Of the others the beginning and the end are looked at.
 ///
 /// # Errors
 ///
@@ -197,9 +197,12 @@ pub fn usable<M: Model>(
     let skip = begins && keys.on_bad_sample == OnBadSample::Skip;
     let skipped = known.unwrap_or_default();
     let dataset = skipped.leave_out(whole);
+    let same_questions = dataset.test.questions() == dataset.validation.questions()
+        && dataset.test.questions().0.is_some();
     let depth = |split| match split {
         _ if skip => Depth::Whole,
-        Split::Test if begins => Depth::Whole,
+        // Where validation questions are reported as test, they are read after the first epoch and not only at the end.
+        Split::Test if begins && !same_questions => Depth::Whole,
         _ => Depth::Glance,
     };
     let asked: Vec<_> = splits
