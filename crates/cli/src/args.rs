@@ -3,10 +3,10 @@
 mod config;
 mod derive;
 mod import;
-mod presets;
-mod weights;
 mod predict;
+mod presets;
 mod shard;
+mod weights;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -23,10 +23,10 @@ use crate::exit_codes;
 pub use config::ConfigArgs;
 pub use derive::DeriveArgs;
 pub use import::ImportArgs;
-pub use presets::{DiffArgs, LanguageArg, PresetsCheckArgs, PresetsCommand};
-pub use weights::{PartArg, WeightsCommand};
 pub use predict::{PredictArgs, ResultFormat};
+pub use presets::{DiffArgs, LanguageArg, PresetsCheckArgs, PresetsCommand};
 pub use shard::ShardArgs;
+pub use weights::{PartArg, WeightsCommand};
 
 /// Train and use a visual-question-answering model on whatever device there is.
 #[derive(Debug, Parser)]

@@ -4,7 +4,6 @@ use std::fs;
 
 use data_import::{ImportError, Recipe, Request, import};
 use serde_json::Value;
-use serde_json::json;
 
 use crate::refusals::{ANSWERS, TRAIN};
 use crate::sample::Sample;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use data_pipeline::{Encoder, Split};
 use model_api::{DataShape, Model, Sight};
 
-use super::steps::finished;
 use super::memory::RunMemory;
 use super::reporter::Reporter;
 use super::run::Run;
 use super::segment::segments;
+use super::steps::finished;
 use super::trainer::{Learned, Trainer};
 use crate::dataset::usable::{Skipped, Usable, usable};
 use crate::dataset::{Dataset, training_encoder};
