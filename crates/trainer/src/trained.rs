@@ -139,7 +139,7 @@ impl<M: Model> Trained<M> {
         let budget = budget(settings, memory);
         let limits = Limits {
             configured: settings.evaluation_batch_size(),
-            most: batch,
+            most: batch.min(source.samples().len()).max(1),
             budget,
             dynamic: true,
         };
@@ -147,7 +147,7 @@ impl<M: Model> Trained<M> {
         let forecast = budget
             .map(|_| {
                 let worst = WorstCase::of(&self.encoder, source.samples());
-                prediction_forecast::<M>(settings, &worst, batch)
+                prediction_forecast::<M>(settings, &worst, limits.most)
             })
             .transpose()?;
         // What planning took is no part of this.

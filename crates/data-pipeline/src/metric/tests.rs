@@ -252,6 +252,26 @@ fn of_given_choices_the_most_probable_is_taken() {
 }
 
 #[test]
+fn an_empty_answer_of_a_list_is_never_given() {
+    let list = AnswerList::from_json(r#"["", "a", "b", "c"]"#, Path::new("list")).expect("a list");
+    assert_eq!(list.blank(), Some(0));
+    let probabilities = [0.5, 0.1, 0.2, 0.100_000_01];
+    // Of equal ones the first of the list comes first.
+    let ranked = [("b", 0.2), ("a", 0.1), ("c", 0.1)];
+    for count in [0, 1, 2, 3, 4, 9] {
+        assert_eq!(
+            list.ranked(&probabilities, count),
+            ranked[..count.min(3)],
+            "{count}"
+        );
+    }
+    assert_eq!(
+        Metric::Vqa.answer(&Sample::default(), &list, &probabilities),
+        "b"
+    );
+}
+
+#[test]
 fn answerability_is_that_of_the_published_scorer() {
     // Expected: scikit-learn's average_precision_score and f1_score.
     let cases = [
