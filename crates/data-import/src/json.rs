@@ -6,11 +6,10 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::error::{ImportError, Place};
-use crate::record::push;
 
 pub(crate) use stream::{Input, Item, Shape, check_start, open, parse_error, stream, whole};
 
@@ -24,6 +23,31 @@ pub(crate) trait Element: Default {
         None
     }
 }
+
+/// Implements [`Element`]: which field of a type takes the value of which name, each at most once. With `..others` all other
+/// fields are kept.
+macro_rules! element {
+    ($type:ty { $($name:literal => $field:ident),+ $(, ..$others:ident)? }) => {
+        impl $crate::json::Element for $type {
+            fn field<'de, A: ::serde::de::MapAccess<'de>>(
+                &mut self,
+                key: &str,
+                map: &mut A,
+            ) -> Result<bool, A::Error> {
+                match key {
+                    $($name => $crate::json::once(&mut self.$field, $name, map),)+
+                    _ => Ok(false),
+                }
+            }
+            $(
+                fn others(&mut self) -> Option<&mut Vec<(String, ::serde_json::Value)>> {
+                    Some(&mut self.$others)
+                }
+            )?
+        }
+    };
+}
+pub(crate) use element;
 
 /// An [`Element`] as JSON has it.
 pub(crate) struct Fields<E>(pub(crate) E);
@@ -262,6 +286,12 @@ impl<'de> Visitor<'de> for OneOrMoreVisitor {
         }
         Ok(OneOrMore::More(texts))
     }
+}
+
+/// Appends a value in JSON.
+pub(crate) fn push(text: &mut String, value: &(impl Serialize + ?Sized)) {
+    let json = serde_json::to_string(value).expect("strings and finite numbers are JSON");
+    text.push_str(&json);
 }
 
 /// A field that an element must have.

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::json::{Id, QuestionId};
+use crate::json::{Id, QuestionId, push};
 
 /// Names that a line has for itself. A field of the source that has one of them, and is none of the layout's, is written
 /// with `source_` in front.
@@ -157,12 +157,6 @@ pub(crate) fn member(text: &mut String, name: &str, value: &(impl Serialize + ?S
     push(text, name);
     text.push(':');
     push(text, value);
-}
-
-/// Appends a value in JSON.
-pub(crate) fn push(text: &mut String, value: &(impl Serialize + ?Sized)) {
-    let json = serde_json::to_string(value).expect("strings and finite numbers are JSON");
-    text.push_str(&json);
 }
 
 /// A question, ready to be written.

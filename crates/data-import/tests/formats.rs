@@ -1,6 +1,8 @@
 //! Every sample of a layout is imported, read as a data set, and compared with what is right.
 //!
 //! `AOA_FORMATS=DIR` walks another folder that has a folder for each layout, with an `expected.jsonl` in it.
+//!
+//! One file because all tests import the samples that the helpers at its top walk.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;

@@ -1,6 +1,8 @@
 //! Answers to whole files of questions, in the forms that servers take, and what they are worth.
 //!
 //! `AOA_FORMATS` names a folder with further samples of the layouts and their results, which are predicted, too.
+//!
+//! One file because all tests predict with the trained runs that the helpers at its top make.
 
 use std::fs;
 use std::path::{Path, PathBuf};

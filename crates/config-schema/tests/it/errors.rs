@@ -1,8 +1,8 @@
 //! Errors of a file: names, types, ranges and syntax.
 
-use config_schema::{ConfigError, ConfigErrors, Layers, Problem, Source, resolve};
+use config_schema::{ConfigError, ConfigErrors, Layers, Problem};
 
-use crate::{lookup_in, refused, resolved, with_environment, with_sets, with_user};
+use crate::{refused, resolved, with_user};
 
 /// The one error of these layers: its line as printed, the text it points at, and a part of its help.
 #[track_caller]

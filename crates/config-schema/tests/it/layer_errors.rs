@@ -1,9 +1,9 @@
 //! Errors of presets, overrides and the environment, and those of several layers together.
 
-use config_schema::{ConfigError, ConfigErrors, Layers, Problem, Source, resolve};
+use config_schema::{Layers, Source, resolve};
 
 use crate::errors::{check, check_errors, user};
-use crate::{lookup_in, refused, resolved, with_environment, with_sets, with_user};
+use crate::{lookup_in, refused, with_environment, with_sets, with_user};
 
 #[test]
 fn presets() {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Id, Item, QuestionId, Shape, Text, need, once, stream};
+use crate::json::{Fields, Id, Item, QuestionId, Shape, Text, element, need, stream};
 use crate::record::{Answers, Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
@@ -107,21 +107,13 @@ struct Asked {
     others: Vec<(String, Value)>,
 }
 
-impl Element for Asked {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "question_id" => once(&mut self.id, "question_id", map),
-            "img_id" => once(&mut self.image, "img_id", map),
-            "sent" => once(&mut self.question, "sent", map),
-            "label" => once(&mut self.label, "label", map),
-            _ => Ok(false),
-        }
-    }
-
-    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
-        Some(&mut self.others)
-    }
-}
+element!(Asked {
+    "question_id" => id,
+    "img_id" => image,
+    "sent" => question,
+    "label" => label,
+    ..others
+});
 
 /// Folder and file of an image: the second part of a name of COCO is its folder, other names are those of GQA.
 fn image_file(id: &str) -> (String, String) {

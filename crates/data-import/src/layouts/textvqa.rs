@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 
-use serde::de::MapAccess;
 use serde_json::Value;
 
 use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::json::{
-    Element, Fields, Id, Input, Item, QuestionId, Shape, Text, need, once, stream, top_text,
+    Fields, Id, Input, Item, QuestionId, Shape, Text, element, need, stream, top_text,
 };
 use crate::record::{Answers, Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
@@ -107,21 +106,13 @@ struct Asked {
     others: Vec<(String, Value)>,
 }
 
-impl Element for Asked {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "question_id" => once(&mut self.id, "question_id", map),
-            "image_id" => once(&mut self.image, "image_id", map),
-            "question" => once(&mut self.question, "question", map),
-            "answers" => once(&mut self.answers, "answers", map),
-            _ => Ok(false),
-        }
-    }
-
-    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
-        Some(&mut self.others)
-    }
-}
+element!(Asked {
+    "question_id" => id,
+    "image_id" => image,
+    "question" => question,
+    "answers" => answers,
+    ..others
+});
 
 #[derive(Default)]
 struct ImageText {
@@ -129,15 +120,10 @@ struct ImageText {
     tokens: Option<Vec<Text>>,
 }
 
-impl Element for ImageText {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "image_id" => once(&mut self.image, "image_id", map),
-            "ocr_tokens" => once(&mut self.tokens, "ocr_tokens", map),
-            _ => Ok(false),
-        }
-    }
-}
+element!(ImageText {
+    "image_id" => image,
+    "ocr_tokens" => tokens
+});
 
 /// The words read in each image.
 fn words(input: Input<'_>) -> Result<HashMap<String, Value>, ImportError> {

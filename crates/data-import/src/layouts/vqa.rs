@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 
-use serde::de::MapAccess;
 use serde_json::Value;
 
 use super::annotations::{Annotated, as_number};
@@ -13,7 +12,7 @@ use super::layout::{Job, Layout, Part, Split, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::json::{
-    Element, Fields, Id, Input, Item, QuestionId, Shape, Text, need, once, stream, top_text,
+    Fields, Id, Input, Item, QuestionId, Shape, Text, element, need, stream, top_text,
 };
 use crate::record::{Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
@@ -225,20 +224,12 @@ struct Asked {
     others: Vec<(String, Value)>,
 }
 
-impl Element for Asked {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "question_id" => once(&mut self.id, "question_id", map),
-            "image_id" => once(&mut self.image, "image_id", map),
-            "question" => once(&mut self.question, "question", map),
-            _ => Ok(false),
-        }
-    }
-
-    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
-        Some(&mut self.others)
-    }
-}
+element!(Asked {
+    "question_id" => id,
+    "image_id" => image,
+    "question" => question,
+    ..others
+});
 
 /// Whether an image is held out, by a hash (FNV-1a) of its id alone.
 fn held_out(image: &str) -> bool {

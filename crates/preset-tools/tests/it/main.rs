@@ -5,6 +5,7 @@ mod generated;
 mod guide;
 mod import;
 mod import_foreign;
+mod import_hostile;
 mod preset_check;
 mod preset_families;
 

@@ -1,4 +1,6 @@
 //! Broken presets, each caught by the rule that it breaks and by no other.
+//!
+//! One file because all tests change sound presets through the helpers at its top.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,9 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use config_schema::{
-    Config, ImageEncoder, Key, Kind, Layers, MAX_TEXT_BYTES, Preload, Source, keys, presets,
-};
+use config_schema::{Config, ImageEncoder, MAX_TEXT_BYTES, Preload, Source, presets};
 use preset_tools::preset_check::{Demand, Example, PresetCheck, PresetFile, Rule, Verdict};
 
 /// Marks the line of a broken preset that the finding points at.
