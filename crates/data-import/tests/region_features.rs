@@ -137,12 +137,32 @@ fn every_container_has_the_regions_it_was_made_of() {
         ("butd_hdf5", None, "", FeatureFormat::ButdHdf5),
         ("butd_hdf5", None, "train36.hdf5", FeatureFormat::ButdHdf5),
         ("adaptive_hdf5", None, "", FeatureFormat::AdaptiveHdf5),
-        ("npz", Some("channels_first"), "channels_first", FeatureFormat::Npz),
-        ("npz", Some("boxes_first"), "boxes_first", FeatureFormat::Npz),
+        (
+            "npz",
+            Some("channels_first"),
+            "channels_first",
+            FeatureFormat::Npz,
+        ),
+        (
+            "npz",
+            Some("boxes_first"),
+            "boxes_first",
+            FeatureFormat::Npz,
+        ),
         ("mmf_npy", None, "", FeatureFormat::MmfNpy),
         ("mmf_lmdb", None, "", FeatureFormat::MmfLmdb),
-        ("mmf_lmdb", None, "trainval2014.lmdb", FeatureFormat::MmfLmdb),
-        ("mmf_lmdb", None, "trainval2014.lmdb/data.mdb", FeatureFormat::MmfLmdb),
+        (
+            "mmf_lmdb",
+            None,
+            "trainval2014.lmdb",
+            FeatureFormat::MmfLmdb,
+        ),
+        (
+            "mmf_lmdb",
+            None,
+            "trainval2014.lmdb/data.mdb",
+            FeatureFormat::MmfLmdb,
+        ),
     ] {
         check(folder, only, source, format);
     }

@@ -104,7 +104,10 @@ fn each_image_has_its_own_number_of_regions() {
                 0 => (1, 2.0),
                 _ => (3, 4.0),
             };
-            assert_eq!((alone.counts, alone.features), (vec![rows], vec![level; rows * 3]));
+            assert_eq!(
+                (alone.counts, alone.features),
+                (vec![rows], vec![level; rows * 3])
+            );
         }
     }
     // Written as a data set of its own, it is read again.
