@@ -101,10 +101,8 @@ fn passed(
         .unsqueeze::<2>();
     let gradients = (logits.clone() * weights).sum().backward();
     let gradients = GradientsParams::from_grads(gradients, branch);
-    (
-        logits.into_data(),
-        gradients_by_path(branch, &gradients, &str::to_owned),
-    )
+    let gradients = gradients_by_path(branch, &gradients, &str::to_owned);
+    (logits.into_data(), gradients)
 }
 
 #[test]
@@ -162,7 +160,8 @@ fn a_sample_has_the_same_answer_and_gradient_alone_and_padded() {
                             .zip(gradient.iter::<f32>())
                             .map(|(all, own)| all - own)
                             .collect();
-                        *rest = TensorData::new(left, rest.shape().clone());
+                        let numbers = left.len();
+                        *rest = TensorData::new(left, [numbers]);
                     }
                 }
                 for (path, rest) in sum {

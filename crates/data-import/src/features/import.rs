@@ -138,12 +138,6 @@ fn write(
             ));
         }
         writer.add(&image, &block).map_err(|error| match error {
-            StoreError::Unfit { problem } => ImportError::content(
-                path,
-                place.clone(),
-                format!("image `{image}`: {problem}"),
-                "import features of one detector; if the file was cut, download it again",
-            ),
             StoreError::TooLarge { .. } => {
                 let cure = error.hint().unwrap_or_default();
                 ImportError::content(
@@ -233,8 +227,21 @@ fn each(
         });
     };
     let (mut images, mut square, mut dim) = (0_usize, 0, None);
+    let mut channels = None;
     let mut sink = |path: &Path, regions: Regions| {
         images += 1;
+        let expected = *channels.get_or_insert(regions.dim);
+        if regions.dim != expected {
+            return Err(ImportError::content(
+                path,
+                regions.place,
+                format!(
+                    "image `{}`: its regions have {} features, and those before have {expected}",
+                    regions.image, regions.dim
+                ),
+                "import features of one detector; if the file was cut, download it again",
+            ));
+        }
         square += usize::from(regions.size.is_some_and(|[width, height]| width == height));
         sink(path, regions)?;
         tell();

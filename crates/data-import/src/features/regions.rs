@@ -94,21 +94,7 @@ impl Regions {
             );
         }
         let boxes = match (&self.boxes, self.size) {
-            (Boxes::Pixels(_), Some([width, height])) => {
-                let [width, height] = [width, height].map(|side| side as f32);
-                let relative = boxes.as_chunks::<4>().0.iter().flat_map(|edges| {
-                    let [left, top, right, bottom] = *edges;
-                    [
-                        left / width,
-                        top / height,
-                        right / width,
-                        bottom / height,
-                        (right - left) / width,
-                        (bottom - top) / height,
-                    ]
-                });
-                relative.collect()
-            }
+            (Boxes::Pixels(_), Some(size)) => relative(boxes, size),
             (Boxes::Pixels(_), None) => {
                 return wrong(
                     format!(
@@ -148,6 +134,23 @@ impl Regions {
             boxes,
         })
     }
+}
+
+/// Boxes `[regions, 4]` in pixels as parts of an image of that width and height, `[regions, 6]`.
+fn relative(boxes: &[f32], size: [f64; 2]) -> Vec<f32> {
+    let [width, height] = size.map(|side| side as f32);
+    let relative = boxes.as_chunks::<4>().0.iter().flat_map(|edges| {
+        let [left, top, right, bottom] = *edges;
+        [
+            left / width,
+            top / height,
+            right / width,
+            bottom / height,
+            (right - left) / width,
+            (bottom - top) / height,
+        ]
+    });
+    relative.collect()
 }
 
 /// The cure of a file that is damaged.

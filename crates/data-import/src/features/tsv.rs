@@ -91,11 +91,20 @@ pub(crate) fn read(
         if line.last() != Some(&b'\n') && read as u64 == LONGEST_LINE {
             return Err(wrong("it has more than 64 MiB".to_owned(), AGAIN));
         }
-        let text = line.trim_ascii_end();
+        let ended = line.last() == Some(&b'\n');
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
         let header =
             number == 1 && (text.starts_with(b"image_id\t") || text.starts_with(b"img_id\t"));
-        if text.is_empty() || header {
+        if text.trim_ascii().is_empty() || header {
             continue;
+        }
+        // Of later lines the number of features shows whether they are whole.
+        if !ended && dim.is_none() {
+            return Err(wrong(
+                "the file ends within its first line".to_owned(),
+                "download it again; if the line is whole, end it with a line feed",
+            ));
         }
         let regions = parse(text, columns, number, dim)
             .map_err(|problem| wrong(problem, "the file is cut or of another layout: download it again, or name the layout with `--format`"))?;
