@@ -1,3 +1,6 @@
+use config_schema::Streaming;
+use data_pipeline::Order;
+
 use super::*;
 
 #[test]
