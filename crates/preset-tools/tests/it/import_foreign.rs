@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use config_schema::{Layers, ScheduleKind};
+use config_schema::{Config, Layers, ScheduleKind};
 use preset_tools::{Became, Import};
 
 use crate::import::{import, imported};

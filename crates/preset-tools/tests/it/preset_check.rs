@@ -140,7 +140,7 @@ fn rule(id: &str) -> Rule {
 
 /// Asserts that the files break one rule, and that nothing is found without it.
 #[track_caller]
-fn breaks(expected: Rule, case: &str, files: &[PresetFile], own: bool) -> Verdict {
+pub fn breaks(expected: Rule, case: &str, files: &[PresetFile], own: bool) -> Verdict {
     let verdict = check(files, own, &[]);
     let shown: Vec<String> = verdict.findings.iter().map(ToString::to_string).collect();
     assert!(!shown.is_empty(), "{expected}: {case} is not caught");

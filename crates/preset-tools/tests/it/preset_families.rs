@@ -1,9 +1,11 @@
 //! Members of a family are compared with one another.
 
+use std::collections::BTreeSet;
+
 use config_schema::{Key, Kind, Layers, keys};
 use preset_tools::preset_check::{PresetFile, Rule};
 
-use crate::preset_check::{check, overlay, with};
+use crate::preset_check::{breaks, check, overlay, with};
 
 /// What a preset for less memory may have is what one of the alternatives for more memory has.
 #[test]
