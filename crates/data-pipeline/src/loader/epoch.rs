@@ -7,6 +7,7 @@ use super::workers::Workers;
 use crate::augment::{View, Views};
 use crate::batch::Batch;
 use crate::error::DataError;
+use crate::stream::Feed;
 
 /// The batches of one epoch, in order. An error takes the place of the batch it befell, and ends the epoch.
 ///
@@ -18,6 +19,8 @@ pub struct Epoch {
     schedule: Schedule,
     /// The views of the batch whose chunks are handed out, with its number.
     views: Option<(usize, Arc<Views>)>,
+    /// The images of a shuffle buffer, where samples are streamed.
+    feed: Option<Feed>,
     prefetched_chunks: usize,
     number: u64,
     /// Number of the next batch.
@@ -32,12 +35,22 @@ impl Epoch {
         epoch: u64,
         skip_batches: usize,
     ) -> Result<Self, DataError> {
+        let sequence = config.shuffle.sequence(preparer.source.as_ref(), epoch);
         let schedule = Schedule::new(
-            config.shuffle.samples(preparer.source.samples(), epoch),
+            sequence.samples,
             config.effective_batch,
             config.chunk,
             skip_batches,
         );
+        let streamed = !sequence.images.is_empty() && preparer.encoder.inputs.images;
+        let feed = streamed
+            .then(|| {
+                let (images, samples) = (sequence.images, schedule.left());
+                let kept = |image| preparer.kept(image).is_some();
+                let ahead = config.num_workers > 0;
+                Feed::start(&preparer.source, images, samples, ahead, kept)
+            })
+            .transpose()?;
         let threads = config.num_workers.min(schedule.chunks_left());
         let workers = (threads > 0)
             .then(|| Workers::start(preparer, threads))
@@ -47,6 +60,7 @@ impl Epoch {
             workers,
             schedule,
             views: None,
+            feed,
             prefetched_chunks: config.prefetched_chunks(),
             number: epoch,
             index: skip_batches,
@@ -60,34 +74,39 @@ impl Epoch {
         let most = self.prefetched_chunks;
         let ahead = |workers: &Workers| workers.in_flight() < most;
         while self.workers.as_ref().is_some_and(ahead)
-            && let Some(piece) = self.piece()
+            && let Some(piece) = self.next_piece()
             && let Some(workers) = &mut self.workers
         {
             workers.submit(piece);
         }
     }
 
-    /// What is to be prepared next.
-    fn piece(&mut self) -> Option<Piece> {
+    /// The samples of the next chunk, the views of their images, and what the shuffle buffer has of them.
+    fn next_piece(&mut self) -> Option<Piece> {
         let batch = self.schedule.next_batch();
         let samples = self.schedule.next()?;
+        let stored = self.preparer.source.samples();
         let views = self.preparer.augmentation.map(|_| match &self.views {
             Some((of, views)) if *of == batch => Arc::clone(views),
             _ => {
-                let samples = self.schedule.samples(batch);
-                let stored = self.preparer.source.samples();
-                let views = Arc::new(View::of_batch(self.number, samples, stored));
+                let whole = self.schedule.samples(batch);
+                let views = Arc::new(View::of_batch(self.number, whole, stored));
                 self.views = Some((batch, Arc::clone(&views)));
                 views
             }
         });
-        Some(Piece { samples, views })
+        let held = self.feed.as_mut().map(|feed| feed.take(&samples, stored));
+        Some(Piece {
+            samples,
+            views,
+            held: held.unwrap_or_default(),
+        })
     }
 
     fn chunk(&mut self) -> Result<Chunk, DataError> {
         let chunk = match &mut self.workers {
             Some(workers) => workers.take(),
-            None => self.piece().map(|piece| self.preparer.prepare(&piece)),
+            None => self.next_piece().map(|piece| self.preparer.prepare(&piece)),
         };
         self.read_ahead();
         chunk.unwrap_or(Err(DataError::WorkerLost {

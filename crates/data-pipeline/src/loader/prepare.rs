@@ -9,6 +9,7 @@ use crate::batch::{Batch, EncodedText};
 use crate::encoder::Encoder;
 use crate::error::DataError;
 use crate::source::Source;
+use crate::stream::Held;
 
 /// Makes chunks of samples; shared by the workers.
 pub(super) struct Preparer {
@@ -28,6 +29,8 @@ pub(super) struct Piece {
     pub(super) samples: Vec<usize>,
     /// The views of that batch, where images are varied.
     pub(super) views: Option<Arc<Views>>,
+    /// Encoded images that were read already.
+    pub(super) held: Held,
 }
 
 /// Samples ready to be put into a batch.
@@ -48,7 +51,11 @@ struct Prepared {
 
 impl Preparer {
     pub(super) fn prepare(&self, piece: &Piece) -> Result<Chunk, DataError> {
-        let samples = &piece.samples;
+        let Piece {
+            samples,
+            views,
+            held,
+        } = piece;
         let stored = self.source.samples();
         let mut images = HashMap::new();
         let mut prepared = Vec::with_capacity(samples.len());
@@ -56,9 +63,9 @@ impl Preparer {
             let sample = &stored[index];
             let image = sample.image;
             if let Entry::Vacant(new) = images.entry(image) {
-                let view = piece.views.as_ref().and_then(|views| views.get(&image));
+                let view = views.as_ref().and_then(|views| views.get(&image));
                 new.insert(
-                    self.image(image, view.copied())
+                    self.image(image, held.get(&image).map(AsRef::as_ref), view.copied())
                         .map_err(|error| in_use(self.source.as_ref(), image, error))?,
                 );
             }
@@ -74,10 +81,19 @@ impl Preparer {
         })
     }
 
-    fn image(&self, image: usize, view: Option<View>) -> Result<LoadedImage, DataError> {
+    /// An image that is preloaded.
+    pub(super) fn kept(&self, image: usize) -> Option<LoadedImage> {
+        self.store.as_ref().and_then(|store| store.image(image))
+    }
+
+    fn image(
+        &self,
+        image: usize,
+        held: Option<&[u8]>,
+        view: Option<View>,
+    ) -> Result<LoadedImage, DataError> {
         let (source, encoder) = (self.source.as_ref(), self.encoder.as_ref());
-        let kept = self.store.as_ref().and_then(|store| store.image(image));
-        match (kept, self.augmentation.as_ref().zip(view)) {
+        match (self.kept(image), self.augmentation.as_ref().zip(view)) {
             (Some(kept), None) => Ok(kept),
             (Some(kept), Some((augmentation, view))) => kept
                 .varied(augmentation, view, encoder.image_size, self.compress)
@@ -89,7 +105,7 @@ impl Preparer {
                 let form = varied.map_or(Form::Resized, |(augmentation, view)| {
                     Form::Varied(*augmentation, view)
                 });
-                LoadedImage::load(source, encoder, image, self.compress, form)
+                LoadedImage::load(source, encoder, image, held, self.compress, form)
             }
         }
     }

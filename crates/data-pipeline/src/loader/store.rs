@@ -138,8 +138,8 @@ impl Reading<'_> {
     fn broken(self, pool: &ThreadPool, from: usize, first: DataError) -> DataError {
         let files = self.source.image_count();
         let fault = |image: usize| {
-            let error =
-                LoadedImage::load(self.source, self.encoder, image, false, self.form).err()?;
+            let error = LoadedImage::load(self.source, self.encoder, image, None, false, self.form)
+                .err()?;
             let used_by = Use::of_image(self.source, image);
             Some(Fault::of(
                 self.source.image_name(image),
@@ -160,7 +160,8 @@ impl Reading<'_> {
     }
 
     pub(super) fn one(self, image: usize) -> Result<LoadedImage, DataError> {
-        LoadedImage::load(self.source, self.encoder, image, self.compress, self.form)
+        let (encoder, compress) = (self.encoder, self.compress);
+        LoadedImage::load(self.source, encoder, image, None, compress, self.form)
             .map_err(|error| in_use(self.source, image, error))
     }
 }
@@ -174,7 +175,7 @@ pub(super) fn kept_bytes(encoder: &Encoder) -> u64 {
     let pixels = if inputs.images { side * side * 3 } else { 0 };
     let regions = inputs.regions.map_or(0, |shape| {
         let numbers = shape.regions * (shape.dim + BOX_SIZE);
-        numbers * size_of::<f32>() + size_of::<Regions>()
+        numbers * size_of::<f32>() + size_of::<usize>() + size_of::<Regions>()
     });
     let words = inputs.statistical_words.unwrap_or(0) * size_of::<u32>();
     pixels + (regions + words + COUNTS) as u64

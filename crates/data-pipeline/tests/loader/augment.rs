@@ -63,9 +63,10 @@ fn views_do_not_depend_on_settings() {
         for shuffle in [
             Order::Permutation { seed: 9 },
             Order::Grouped { seed: 9, group: 3 },
-            Order::Buffered {
+            Order::Streamed {
                 seed: 9,
                 buffer: 20,
+                group: 1,
             },
         ] {
             let reference = LoaderConfig {
@@ -261,7 +262,11 @@ fn host_memory_is_counted_as_it_is_kept() {
 
 #[test]
 fn region_features_and_missing_images_refuse_augmentation() {
-    let regions = Some(RegionShape { regions: 3, dim: 4 });
+    let regions = Some(RegionShape {
+        regions: 3,
+        dim: 4,
+        varying: false,
+    });
     let refused = |inputs: Inputs| {
         let mut source = noise(60, 20);
         source.inputs = inputs;

@@ -6,7 +6,6 @@
 mod best;
 mod files;
 mod manifest;
-mod record;
 mod rejected;
 mod state;
 mod store;

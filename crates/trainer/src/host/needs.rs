@@ -58,8 +58,8 @@ impl HostNeeds {
         data_bytes: u64,
     ) -> Self {
         let batches = [
-            training_batches(settings, encoder, u64::MAX),
-            evaluation_batches(settings, encoder, u64::MAX),
+            training_batches(settings, encoder, dataset.train.as_ref(), u64::MAX),
+            evaluation_batches(settings, encoder, dataset.train.as_ref(), u64::MAX),
         ];
         let [training, evaluation] = &batches;
         let splits = [
@@ -115,6 +115,7 @@ impl HostNeeds {
             decoding_bytes: loaders.most(|split| split.decoding_bytes),
             batch_bytes: loaders.most(|split| split.batch_bytes) + loaders.slice_bytes,
             order_bytes: loaders.most(|split| split.order_bytes),
+            buffer_bytes: loaders.most(|split| split.buffer_bytes),
             ..HostPlan::default()
         };
         let mut left = room.saturating_sub(others);

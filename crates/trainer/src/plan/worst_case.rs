@@ -55,6 +55,10 @@ impl WorstCase {
             regions: inputs.regions.map(|found| Regions {
                 features: floats([samples, found.regions, found.dim], device),
                 boxes: floats([samples, found.regions, BOX_SIZE], device),
+                masked: found.varying.then(|| {
+                    let mask = vec![false; samples * found.regions];
+                    Tensor::from_data(TensorData::new(mask, [samples, found.regions]), device)
+                }),
             }),
             statistical_words: inputs.statistical_words.map(|width| ids(samples, width)),
             image_of: row(samples, device),
