@@ -67,6 +67,7 @@ fn folder(settings: &Config, format: Format) -> Result<PathBuf, ImportError> {
         stated => PathBuf::from(stated),
     };
     let to = cache.join(format!("{format}-{version:016x}"));
+    let place = std::path::absolute(&cache).unwrap_or_else(|_| cache.clone());
     let mut waits = false;
     loop {
         if to.join(MANIFEST).is_file() {
@@ -104,7 +105,7 @@ fn folder(settings: &Config, format: Format) -> Result<PathBuf, ImportError> {
             // Another process was faster.
             Err(ImportError::Occupied { .. }) if to.join(MANIFEST).is_file() => {}
             Err(ImportError::Io { path, source })
-                if path.starts_with(&cache) && is_refusal(&source) =>
+                if path.starts_with(&place) && is_refusal(&source) =>
             {
                 return Err(ImportError::Choice {
                     problem: format!("cannot write `{}`: {source}", path.display()),
@@ -124,6 +125,7 @@ fn is_refusal(error: &io::Error) -> bool {
         io::ErrorKind::PermissionDenied
             | io::ErrorKind::ReadOnlyFilesystem
             | io::ErrorKind::NotADirectory
+            | io::ErrorKind::AlreadyExists
     )
 }
 
