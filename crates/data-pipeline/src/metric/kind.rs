@@ -11,7 +11,7 @@ use crate::sample::Sample;
 use crate::source::Source;
 use crate::text::AnswerList;
 
-/// Field with the answers of which one is chosen, and with the right one of them, as imported from Visual7W.
+/// Field with the answers of which one is chosen, and with the right one of them, as imported from `Visual7W`.
 const CHOICES: &str = "choices";
 const RIGHT: &str = "raw_answer";
 
