@@ -54,7 +54,7 @@ pub enum ResultFormat {
     Vqa,
     /// Results of GQA: `questionId`, a text, and prediction
     Gqa,
-    /// Results of VizWiz: image, its file name, and answer
+    /// Results of `VizWiz`: `image`, its file name, and `answer`
     Vizwiz,
     /// One object a line: all fields of the question, the most probable answers, and the answer of each branch
     Jsonl,
