@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use data_pipeline::{
     Answer, BOX_SIZE, Batch, DataError, Encoder, Inputs, Loader, LoaderConfig, Order, Pieces,
-    Preload, RegionShape, Regions, Sample, Source, WordPiece, WordPieceForm,
+    Preload, Regions, Sample, Source, WordPiece, WordPieceForm,
 };
 
 /// Side of the images.
