@@ -191,10 +191,7 @@ fn padding_is_not_counted() {
         Tensor::cat(vec![tensor, padding], 2)
     };
     let padded = more(attention.unsqueeze_dim::<3>(1).mul_scalar(1.0)).squeeze_dim::<2>(1);
-    let beyond = TensorData::new(
-        vec![false, false, false, false, true, true].repeat(2),
-        [2, 6],
-    );
+    let beyond = TensorData::new([false, false, false, false, true, true].repeat(2), [2, 6]);
     let masked = Tensor::<2, Bool>::from_data(beyond, &device);
     let counted = counter
         .forward(more(boxes), padded, Some(&masked))

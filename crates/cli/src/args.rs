@@ -130,7 +130,7 @@ pub struct EvalArgs {
     /// Metric: vqa, gqa, vizwiz or visual7w [default: that of the data set that was imported, else vqa]
     #[arg(long, value_name = "METRIC")]
     pub metric: Option<Metric>,
-    /// Also give the accuracy by the value of this field of the questions, such as answer_type; may be repeated [default: the fields
+    /// Also give the accuracy by the value of this field of the questions, such as `answer_type`; may be repeated [default: the fields
     /// of the metric]
     #[arg(long, value_name = "FIELD")]
     pub by: Vec<String>,
@@ -334,7 +334,7 @@ pub enum FetchName {
     Okvqa,
     /// GQA
     Gqa,
-    /// `VizWiz`
+    /// VizWiz
     Vizwiz,
     /// `TextVQA`
     Textvqa,

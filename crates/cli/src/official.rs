@@ -50,7 +50,8 @@ fn in_full(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text += &format!(": {error}");
+        text.push_str(": ");
+        text.push_str(&error.to_string());
         cause = error.source();
     }
     text
@@ -66,6 +67,7 @@ fn folder(settings: &Config, format: Format) -> Result<PathBuf, ImportError> {
         stated => PathBuf::from(stated),
     };
     let to = cache.join(format!("{format}-{version:016x}"));
+    let place = std::path::absolute(&cache).unwrap_or_else(|_| cache.clone());
     let mut waits = false;
     loop {
         if to.join(MANIFEST).is_file() {
@@ -103,7 +105,7 @@ fn folder(settings: &Config, format: Format) -> Result<PathBuf, ImportError> {
             // Another process was faster.
             Err(ImportError::Occupied { .. }) if to.join(MANIFEST).is_file() => {}
             Err(ImportError::Io { path, source })
-                if path.starts_with(&cache) && is_refusal(&source) =>
+                if path.starts_with(&place) && is_refusal(&source) =>
             {
                 return Err(ImportError::Choice {
                     problem: format!("cannot write `{}`: {source}", path.display()),
@@ -123,6 +125,7 @@ fn is_refusal(error: &io::Error) -> bool {
         io::ErrorKind::PermissionDenied
             | io::ErrorKind::ReadOnlyFilesystem
             | io::ErrorKind::NotADirectory
+            | io::ErrorKind::AlreadyExists
     )
 }
 

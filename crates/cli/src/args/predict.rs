@@ -50,11 +50,11 @@ pub struct PredictArgs {
 /// Forms of a file of predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ResultFormat {
-    /// Results of VQA v2, OK-VQA and TextVQA: question_id, a whole number, and answer
+    /// Results of VQA v2, OK-VQA and TextVQA: `question_id`, a whole number, and answer
     Vqa,
-    /// Results of GQA: questionId, a text, and prediction
+    /// Results of GQA: `questionId`, a text, and prediction
     Gqa,
-    /// Results of VizWiz: image, its file name, and answer
+    /// Results of `VizWiz`: `image`, its file name, and `answer`
     Vizwiz,
     /// One object a line: all fields of the question, the most probable answers, and the answer of each branch
     Jsonl,

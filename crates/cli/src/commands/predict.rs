@@ -35,15 +35,14 @@ pub fn run<W: Wiring>(args: &PredictArgs) -> Result<(), Failure> {
     };
     let settings = of_run::<W>(&run_dir, &on_top)?.ready()?;
     let config = &settings.resolved.config;
-    let source: Arc<dyn Source> = match &args.questions {
-        Some(file) => questions::read(file, args.layout, &args.images)?,
-        None => {
-            let dataset = W::open_dataset(config)?;
-            tell_reading(&dataset);
-            let split = Split::from(args.split);
-            warn_of_change(&run_dir, &dataset, split)?;
-            dataset.split(split).clone()
-        }
+    let source: Arc<dyn Source> = if let Some(file) = &args.questions {
+        questions::read(file, args.layout, &args.images)?
+    } else {
+        let dataset = W::open_dataset(config)?;
+        tell_reading(&dataset);
+        let split = Split::from(args.split);
+        warn_of_change(&run_dir, &dataset, split)?;
+        dataset.split(split).clone()
     };
     let ids = ids::of(args.format, source.as_ref())?;
     let device = device::open(&settings.device)?;

@@ -289,25 +289,25 @@ fn own_data(test: &[Value]) -> Place {
     let train = ["a.jpg", "b.jpg", "c.jpg"].map(|image| {
         json!({"image": image, "question": "what color is it?", "answers": [image], "question_id": image})
     });
-    let lines = |lines: &[Value]| {
-        lines
-            .iter()
-            .map(|line| format!("{line}\n"))
-            .collect::<String>()
-    };
-    place.file("ds/train.jsonl", lines(&train));
-    place.file("ds/test.jsonl", lines(test));
+    place.file("ds/train.jsonl", json_lines(&train));
+    place.file("ds/test.jsonl", json_lines(test));
     place.ok(&words(&format!("train {TRAIN}")));
     place
 }
 
-fn asked(image: &str, id: Value) -> Value {
+fn json_lines(values: &[Value]) -> String {
+    let lines: Vec<_> = values.iter().map(Value::to_string).collect();
+    lines.join("\n") + "\n"
+}
+
+fn asked(image: &str, id: impl Into<Value>) -> Value {
+    let id = id.into();
     json!({"image": image, "question": "what color is it?", "question_id": id, "source": {"of": ["own", 1]}})
 }
 
 #[test]
 fn a_test_split_without_answers_is_predicted_and_not_evaluated() {
-    let place = own_data(&[asked("b.jpg", json!(2000)), asked("a.jpg", json!("0190"))]);
+    let place = own_data(&[asked("b.jpg", 2000), asked("a.jpg", "0190")]);
     place.ok(&words("predict run --to answers.jsonl"));
     let answers = lines_of(&file(&place, "answers.jsonl"));
     assert_eq!(answers[0]["question_id"], 2000);
@@ -341,10 +341,9 @@ fn a_test_split_without_answers_is_predicted_and_not_evaluated() {
 
 #[test]
 fn ids_that_no_server_takes_are_named_before_work_begins() {
-    let place = own_data(&[asked("b.jpg", json!(1))]);
+    let place = own_data(&[asked("b.jpg", 1)]);
     let check = |format: &str, lines: &[Value], words: &[&str]| {
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        place.file("asked.jsonl", text);
+        place.file("asked.jsonl", json_lines(lines));
         let arguments = [
             "predict",
             "run",
@@ -360,7 +359,7 @@ fn ids_that_no_server_takes_are_named_before_work_begins() {
         place.fails(3, words, &arguments);
         assert!(!place.path().join("out").exists());
     };
-    let a = || asked("a.jpg", json!(1));
+    let a = || asked("a.jpg", 1);
     let without = json!({"image": "a.jpg", "question": "what?"});
     check(
         "vqa",
@@ -374,17 +373,17 @@ fn ids_that_no_server_takes_are_named_before_work_begins() {
     );
     check(
         "vqa",
-        &[a(), asked("b.jpg", json!("1"))],
+        &[a(), asked("b.jpg", "1")],
         &["line 2", "question_id 1 is that of", "line 1"],
     );
     check(
         "gqa",
-        &[a(), asked("b.jpg", json!("1"))],
+        &[a(), asked("b.jpg", "1")],
         &["line 2", "is that of"],
     );
     check(
         "vizwiz",
-        &[a(), asked("a.jpg", json!(2))],
+        &[a(), asked("a.jpg", 2)],
         &["line 2", "a.jpg", "line 1"],
     );
     for id in [
@@ -407,7 +406,7 @@ fn ids_that_no_server_takes_are_named_before_work_begins() {
     // What no form needs an id for is answered.
     let arguments = "predict run --questions asked.jsonl --images ds/images --to out";
     place.ok(&words(arguments));
-    place.file("asked.jsonl", format!("{}\n", asked("gone.jpg", json!(1))));
+    place.file("asked.jsonl", format!("{}\n", asked("gone.jpg", 1)));
     place.fails(
         3,
         &["gone.jpg", "1 of 1 files", "asked.jsonl`, line 1"],
@@ -432,7 +431,7 @@ fn ids_that_no_server_takes_are_named_before_work_begins() {
 
 #[test]
 fn many_questions_are_asked_at_once() {
-    let place = own_data(&[asked("b.jpg", json!(1))]);
+    let place = own_data(&[asked("b.jpg", 1)]);
     place.file(
         "asked.jsonl",
         "{\"image\": \"ds/images/a.jpg\", \"question\": \"what color is it?\", \"question_id\": 7}\n\n\

@@ -242,7 +242,11 @@ fn each(
                 "import features of one detector; if the file was cut, download it again",
             ));
         }
-        square += usize::from(regions.size.is_some_and(|[width, height]| width == height));
+        square += usize::from(
+            regions
+                .size
+                .is_some_and(|[width, height]| (width - height).abs() < 0.5),
+        );
         sink(path, regions)?;
         tell();
         Ok(())

@@ -53,14 +53,11 @@ fn regions(
             AGAIN,
         ));
     };
-    let rows = match boxes.shape[..] {
-        [rows, 4] => rows,
-        _ => {
-            return Err((
-                format!("`bbox` has the shape {:?}, not [regions, 4]", boxes.shape),
-                AGAIN,
-            ));
-        }
+    let [rows, 4] = boxes.shape[..] else {
+        return Err((
+            format!("`bbox` has the shape {:?}, not [regions, 4]", boxes.shape),
+            AGAIN,
+        ));
     };
     let channels_first = match format {
         FeatureFormat::NpzChannelsFirst => true,

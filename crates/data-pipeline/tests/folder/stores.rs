@@ -11,7 +11,7 @@ use data_pipeline::{
 use region_features::{Block, Number, Writer};
 use tempfile::TempDir;
 
-use crate::support::{HOLD_OUT, data_set, open};
+use crate::support::{HOLD_OUT, SPLITS, data_set, open};
 
 fn block(rows: usize, level: f32) -> Block {
     Block {
@@ -58,7 +58,7 @@ fn each_image_has_its_own_number_of_regions() {
         &path.with_file_name("more.regions"),
         &[("z", block(5, 1.0))],
     );
-    for split in [Split::Train, Split::Validation, Split::Test] {
+    for split in SPLITS {
         let source = open(&root, split);
         let shape = RegionShape {
             regions: 5,
@@ -114,7 +114,8 @@ fn each_image_has_its_own_number_of_regions() {
     // Written as a data set of its own, it is read again.
     let copy = TempDir::new().expect("a folder");
     let to = copy.path().join("copy");
-    folder::write(&to, &[(Split::Train, source.as_ref())], 10).expect("a data set");
+    let splits = SPLITS.map(|split| (split, source.as_ref() as &dyn Source));
+    folder::write(&to, &splits, 10).expect("a data set");
     let again = Folder::open(&to, Split::Train, HOLD_OUT).expect("a data set");
     assert_eq!(
         again.regions(0).expect("whole"),

@@ -63,13 +63,12 @@ impl ModuleMapper for Follow<'_> {
         let id = param.id;
         param.map(|weight| {
             let weight = weight.inner();
-            let (weight, average) = match self.average.weights.remove::<D>(id) {
-                Some(average) => move_towards(weight, average, self.moved),
+            let (weight, average) = if let Some(average) = self.average.weights.remove::<D>(id) {
+                move_towards(weight, average, self.moved)
+            } else {
                 // Not a clone, which later changes in place would have to be copied for.
-                None => {
-                    let average = weight.clone().mul_scalar(1.0);
-                    (weight, average)
-                }
+                let average = weight.clone().mul_scalar(1.0);
+                (weight, average)
             };
             self.average.weights.register(id, average);
             Tensor::from_inner(weight).require_grad()

@@ -252,7 +252,8 @@ mod tests {
     #[test]
     fn every_layout_has_its_page() {
         for format in Format::ALL {
-            let name = FetchName::from_str(format.name(), false).expect(format.name());
+            let name = FetchName::from_str(format.name(), false);
+            let name = name.unwrap_or_else(|error| panic!("{}: {error}", format.name()));
             let published = PUBLISHED.iter().find(|published| published.name == name);
             let lines = published.expect("its page").lines(Path::new("data"));
             let command = format!("then: aoa train --dataset {format} --data-root data");

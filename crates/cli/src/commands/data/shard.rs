@@ -48,8 +48,8 @@ pub fn run(args: &ShardArgs) -> Result<(), Failure> {
     if args.folder.join("features").exists() {
         output::note(format!(
             "note: region features are not put into shards; copy or link {} to {} to train with them",
-            quoted(&args.folder.join("features")),
-            quoted(&args.to.join("features"))
+            quoted(args.folder.join("features")),
+            quoted(args.to.join("features"))
         ));
     }
     output::note(format!(

@@ -122,7 +122,7 @@ impl Partial {
         let there = partial.first(length).map_err(failed)?;
         match there {
             None if partial.begun(header).map_err(failed)? => {
-                partial.begin(header).map_err(failed)?
+                partial.begin(header).map_err(failed)?;
             }
             None => return Err(foreign()),
             Some(there) if there == *header => {

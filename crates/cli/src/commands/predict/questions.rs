@@ -38,7 +38,7 @@ pub fn read(
     }
     let mut lines = Vec::new();
     let found = data_import::questions(file, layout, images, &mut |line| {
-        lines.push(line.to_owned())
+        lines.push(line.to_owned());
     })?;
     output::note(format!(
         "{} are questions of {}",
