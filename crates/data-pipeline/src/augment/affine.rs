@@ -67,11 +67,15 @@ impl From<'_> {
     }
 
     /// By how much the row is shifted and where it comes from, where that is one row of the image.
+    #[expect(
+        clippy::float_cmp,
+        reason = "a map that moves whole rows says so exactly, and any other is done pixel by pixel"
+    )]
     fn shift(&self) -> Option<(f64, usize)> {
         let [a, b, c, d, e, f] = *self.map;
         let row = e * self.y + f - 0.5;
         let whole = a == 1.0 && d == 0.0 && row == row.floor();
-        (whole && row >= 0.0).then(|| (b * self.y + c, row as usize))
+        (whole && row >= 0.0).then_some((b * self.y + c, row as usize))
     }
 
     /// The pixels of a row that comes from one row.

@@ -19,8 +19,8 @@ fn count(pixels: &[u8]) -> [[usize; 256]; 3] {
     })
 }
 
-fn map(pixels: &mut [u8], tables: [Table; 3]) {
-    let [red, green, blue] = &tables;
+fn map(pixels: &mut [u8], tables: &[Table; 3]) {
+    let [red, green, blue] = tables;
     let (whole, _) = pixels.as_chunks_mut::<3>();
     for [r, g, b] in whole {
         *r = red[usize::from(*r)];
@@ -47,7 +47,7 @@ pub(super) fn auto_contrast(pixels: &mut [u8]) {
             _ => unchanged(),
         }
     });
-    map(pixels, tables);
+    map(pixels, &tables);
 }
 
 /// Spreads the levels of each channel so that each part of the scale has about as many pixels.
@@ -67,7 +67,7 @@ pub(super) fn equalize(pixels: &mut [u8]) {
             level
         })
     });
-    map(pixels, tables);
+    map(pixels, &tables);
 }
 
 /// Multiplies levels by a factor, cut off at 255.
