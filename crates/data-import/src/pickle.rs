@@ -123,6 +123,18 @@ impl Pickle {
         self.list(of)?.iter().map(number).collect()
     }
 
+    /// The texts and whole numbers of the dictionary that was pickled.
+    pub(crate) fn text_numbers(&self) -> Option<HashMap<&str, i64>> {
+        let Value::Dict(pairs) = &self.values[self.root as usize] else {
+            return None;
+        };
+        let pair = |[name, number]: &[Id; 2]| match self.values[*number as usize] {
+            Value::Int(number) => Some((self.text(*name)?, number)),
+            _ => None,
+        };
+        pairs.as_chunks::<2>().0.iter().map(pair).collect()
+    }
+
     /// The texts of the list that was pickled.
     pub(crate) fn texts(&self) -> Option<Vec<&str>> {
         let list = self.list(self.root)?;
