@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use file_kind::FileKind;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
@@ -86,8 +87,15 @@ pub(super) fn read(path: &Path) -> Result<Regions, DataError> {
         found,
     };
     let bytes = files::bytes(path, files::LARGEST_FEATURES)?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|error| unexpected("a safetensors file", error.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| match FileKind::of(&bytes) {
+        FileKind::Safetensors | FileKind::Unknown => {
+            unexpected("a safetensors file", error.to_string())
+        }
+        kind => DataError::Foreign {
+            path: path.to_owned(),
+            kind,
+        },
+    })?;
     let tensor = |name: &str| -> Result<([usize; 2], Vec<f32>), DataError> {
         let expected = format!("`{name}` with two dimensions of F32");
         let tensor = file

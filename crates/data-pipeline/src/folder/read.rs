@@ -1,6 +1,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path};
 
+use file_kind::shortened;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::{Map, Value};
 
@@ -18,9 +19,6 @@ use crate::sample::{Answer, Sample, Split};
 /// What a line has that begins an object and does not end it.
 const OPEN_OBJECT: &str = "the start of an object that goes on";
 
-/// Most characters of a line that a message repeats.
-const LONGEST_QUOTE: usize = 300;
-
 /// The questions of a split, and the images they are about.
 pub(super) struct Part {
     pub(super) samples: Vec<Sample>,
@@ -34,13 +32,19 @@ pub(super) struct Part {
     pub(super) facts: ReadingFacts,
 }
 
+/// What can be read of a split, and what is wrong with the rest.
+pub(super) struct Readable {
+    pub(super) part: Part,
+    pub(super) errors: Errors,
+}
+
 /// Reads the questions of a split. Whether the files of their images can be used, [`check`](crate::check()) says.
 pub(super) fn read(
     layout: &Layout,
     split: Split,
     reading: &AnswerReading,
     manifest: Option<&Manifest>,
-) -> Result<Part, DataError> {
+) -> Result<Readable, DataError> {
     if !files::is_folder(layout.0)? {
         return Err(missing(layout, layout.0));
     }
@@ -106,14 +110,14 @@ pub(super) fn read(
         errors.add(error);
         None
     });
-    errors.none()?;
-    let regions = has_features
-        .then(|| regions(layout, &images))
-        .transpose()?
-        .flatten();
+    let regions = has_features.then(|| regions(layout, &images)).transpose();
+    let regions = regions.unwrap_or_else(|error| {
+        errors.add(error);
+        None
+    });
     let inputs = Inputs {
         images: has_images,
-        regions,
+        regions: regions.flatten(),
         statistical_words: statistical_words
             .as_ref()
             .map(|words| most_tokens(words.iter().map(Vec::as_slice))),
@@ -121,14 +125,15 @@ pub(super) fn read(
             .unwrap_or(false)
             .then(|| most_tokens(samples.iter().map(|sample| sample.entities.as_slice()))),
     };
-    Ok(Part {
+    let part = Part {
         samples,
         images,
         statistical_words,
         inputs,
         lines,
         facts,
-    })
+    };
+    Ok(Readable { part, errors })
 }
 
 /// Whether nothing more is read of a file. `first`: whether this is its first line.
@@ -344,21 +349,13 @@ fn statistical_words(
             Some(of_image) => words.push(of_image),
             None => errors.add(DataError::Content {
                 path: path.clone(),
-                expected: format!("words for image `{image}`"),
+                expected: format!("words for image `{}`", shortened(image)),
                 found: "none".to_owned(),
             }),
         }
     }
     errors.none()?;
     Ok(Some(words))
-}
-
-/// The beginning of a long text, for messages.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_QUOTE) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// A line of questions, for messages.
@@ -374,7 +371,7 @@ impl Place<'_> {
             path: self.path.to_owned(),
             line: self.number,
             expected,
-            found: shortened(found),
+            found: shortened(found).into_owned(),
         }
     }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::manifest::Manifest;
-use super::read::{self, Part};
+use super::read::{self, Part, Readable};
 use super::{Layout, features};
 use crate::answers::{AnswerNormalisation, AnswerReading, ReadingFacts};
 use crate::check::Glance;
@@ -90,26 +90,10 @@ impl Folder {
             Split::Validation if !own_validation => Split::Train,
             part => part,
         };
-        let Part {
-            samples,
-            images,
-            statistical_words,
-            inputs,
-            lines,
-            facts,
-        } = read::read(&layout, part, reading, manifest.as_ref())?;
-        let whole = Self {
-            root: root.to_owned(),
-            split,
-            part,
-            lines,
-            samples,
-            images,
-            statistical_words: statistical_words.unwrap_or_default(),
-            inputs,
-            facts,
-            manifest,
-        };
+        let Readable { part: read, errors } =
+            read::read(&layout, part, reading, manifest.as_ref())?;
+        errors.none()?;
+        let whole = Self::of_part(root, (split, part), read, manifest);
         let part = if own_validation || questions == Split::Test {
             whole
         } else {
@@ -121,6 +105,50 @@ impl Folder {
             // Published data sets train on such questions, too: none of the listed answers is right.
             Split::Train if part.manifest.is_none() => part.with_right_answers(),
             Split::Train | Split::Validation | Split::Test => Ok(part),
+        }
+    }
+
+    /// What can be read of a split's own file of questions, with all of its images, and what is wrong with the rest. Nothing
+    /// where the split has no file of its own: its questions are another split's.
+    ///
+    /// # Errors
+    /// When nothing of the file can be read.
+    pub fn readable(
+        root: &Path,
+        split: Split,
+        reading: &AnswerReading,
+    ) -> Result<Option<(Self, Result<(), DataError>)>, DataError> {
+        let layout = Layout(root);
+        let manifest = Manifest::read(root)?;
+        let stands_for = |manifest: &Manifest| manifest.stands_for(split);
+        let part = manifest.as_ref().map_or(split, stands_for);
+        let own = part == split && files::is_file(&layout.questions(part))?;
+        if !own && split != Split::Train {
+            return Ok(None);
+        }
+        let Readable { part: read, errors } =
+            read::read(&layout, part, reading, manifest.as_ref())?;
+        let whole = Self::of_part(root, (split, part), read, manifest);
+        Ok(Some((whole, errors.none())))
+    }
+
+    fn of_part(
+        root: &Path,
+        (split, part): (Split, Split),
+        read: Part,
+        manifest: Option<Manifest>,
+    ) -> Self {
+        Self {
+            root: root.to_owned(),
+            split,
+            part,
+            lines: read.lines,
+            samples: read.samples,
+            images: read.images,
+            statistical_words: read.statistical_words.unwrap_or_default(),
+            inputs: read.inputs,
+            facts: read.facts,
+            manifest,
         }
     }
 
