@@ -2,7 +2,7 @@
 
 mod aliases;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -78,6 +78,10 @@ const DESCRIPTION: &str = "preset.description";
 /// A preset for GPUs has it.
 const CARD: &str = "preset.min_device_memory";
 
+/// The family of a preset, and the effective batch that it promises.
+const FAMILY: &str = "family.name";
+const PROMISE: &str = "family.effective_batch";
+
 /// The side of an image, and that of a window in its encoder.
 const IMAGE_SIZE: &str = "dataset.image_size";
 const WINDOW: &str = "xvlm.window";
@@ -104,6 +108,7 @@ pub fn import_yaml_for(source: Source, card: DeviceMemory) -> Import {
         counted: (0, 1),
         ranks_images: false,
         published_encoder: false,
+        foreign: false,
     };
     match yaml::read(&source.text) {
         Ok(entries) => {
@@ -128,15 +133,20 @@ pub fn import_yaml_for(source: Source, card: DeviceMemory) -> Import {
         statements,
         keys,
         published_encoder,
+        foreign,
         ..
     } = importer;
+    let family = foreign.then(|| family(&source.name));
     report.text(&source, found);
     let stated = statements
         .values()
         .map(|(statement, _)| statement.clone())
         .collect();
-    let preset = resolve::merge([stated], report)
-        .map(|_| preset_toml(&source.name, &statements, published_encoder, card));
+    let preset = resolve::merge([stated], report).map(|resolved| {
+        let own = family.filter(|_| !statements.contains_key(FAMILY));
+        let own = own.map(|name| (name, resolved.0.effective_batch()));
+        preset_toml(&source.name, &statements, (published_encoder, own), card)
+    });
     Import { keys, preset }
 }
 
@@ -155,6 +165,8 @@ struct Importer<'a> {
     ranks_images: bool,
     /// Whether the file gives the size of images for a published image encoder.
     published_encoder: bool,
+    /// Whether a key was taken under the name that another program has for it.
+    foreign: bool,
 }
 
 impl Importer<'_> {
@@ -243,13 +255,38 @@ impl Importer<'_> {
         let key = schema::keys().find(|key| key.path == path);
         let reason = match (reason, key) {
             (None, Some(key)) if takes(key, &entry.value) || is_null(&entry.value) => {
+                self.foreign = true;
                 self.published_encoder |= key.path == IMAGE_SIZE;
+                if key.path == IMAGE_SIZE {
+                    self.require_whole_windows(key, entry);
+                }
                 return self.take(name, key, entry);
             }
             (None, Some(key)) => format!("`{path}` takes {}", key.kind),
             (reason, _) => reason.unwrap_or_default(),
         };
         self.became(name, entry, Became::Left { reason });
+    }
+
+    /// Finds fault with a side that no window of the published image encoder divides.
+    fn require_whole_windows(&mut self, key: &Key, entry: &Entry) {
+        let (value, _) = read(key, &entry.value);
+        let side = value.as_ref().and_then(Json::as_u64);
+        let Some(side) = side.filter(|side| !side.is_multiple_of(LAST_STAGE)) else {
+            return;
+        };
+        let problem = Problem::OutOfRange {
+            key: entry.name.clone(),
+            value: side.to_string(),
+            expected: format!(
+                "a multiple of {LAST_STAGE}, which windows of the image encoder divide"
+            ),
+        };
+        let below = side / LAST_STAGE * LAST_STAGE;
+        let [below, above] = [below.max(LAST_STAGE), below + LAST_STAGE];
+        let help = format!("take {below} or {above}, or the size that the model was trained with");
+        self.found
+            .push(Found::new(entry.value.span.clone(), problem).help(help));
     }
 
     /// A key that exists.
@@ -426,7 +463,7 @@ fn quoted(text: &str) -> String {
 fn preset_toml(
     name: &str,
     statements: &BTreeMap<&'static str, (Statement, String)>,
-    published_encoder: bool,
+    (published_encoder, family): (bool, Option<(String, usize)>),
     card: DeviceMemory,
 ) -> String {
     let mut decisions = Vec::new();
@@ -442,6 +479,13 @@ fn preset_toml(
         Some((statement, comment)) => {
             Some(Decision::new(&key.path, statement.value.clone(), comment))
         }
+        None if key.path == FAMILY => family.as_ref().map(|(name, _)| {
+            let reason = "of its own: the file promises nothing to the presets of another";
+            Decision::new(FAMILY, name.clone(), reason)
+        }),
+        None if key.path == PROMISE => family
+            .as_ref()
+            .map(|(_, samples)| Decision::new(PROMISE, *samples, "as the file has it")),
         None if key.path == WINDOW => window.map(|window| {
             let reason = "follows from the image's side, a 32nd of it, as published";
             Decision::new(WINDOW, window, reason)
@@ -457,6 +501,12 @@ fn preset_toml(
     }
     let name = render::one_line(name);
     format!("# Imported from {name}.\n{}", sections_toml(&decisions))
+}
+
+/// The family of a file that another program reads, by the file's name.
+fn family(name: &str) -> String {
+    let stem = Path::new(name).file_stem().unwrap_or_default();
+    render::one_line(&stem.to_string_lossy())
 }
 
 /// The window that the published image encoder has for images of another size, whose grids the default would not divide.
