@@ -27,6 +27,16 @@ pub struct Dataset {
     pub test: Arc<dyn Source>,
 }
 
+/// What can be read of a data set.
+pub struct ReadableSplits {
+    /// Splits, or what can be read of them, the training split first where it is among them.
+    pub splits: Vec<Arc<dyn Source>>,
+    /// All that is wrong with the rest.
+    pub error: Option<DataError>,
+}
+
+const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
+
 /// Opens the data set of a run from its configuration. Equal configurations give equal data sets.
 ///
 /// # Errors
@@ -79,6 +89,34 @@ impl Dataset {
         })
     }
 
+    /// The splits of the data set that the configuration names as far as they can be read, and all that is wrong with the rest.
+    pub fn readable(settings: &Config) -> ReadableSplits {
+        let opened = match settings.dataset.name {
+            DatasetName::Folder => {
+                let root = Path::new(&settings.dataset.root);
+                let reading = reading_of(settings, root);
+                SPLITS.map(|split| {
+                    let (part, rest) = Folder::readable(root, split, &reading)?.unzip();
+                    let part = part.map(|part| Arc::new(part) as Arc<dyn Source>);
+                    Ok::<_, DataError>((part, rest.unwrap_or(Ok(()))))
+                })
+            }
+            DatasetName::Shapes | DatasetName::EasyVqa => {
+                Self::splits(settings).map(|split| Ok((Some(split?), Ok(()))))
+            }
+        };
+        let mut splits = Vec::new();
+        let opened = opened.map(|split| {
+            let (part, rest) = split?;
+            splits.extend(part);
+            rest
+        });
+        ReadableSplits {
+            error: DataError::all(opened).err(),
+            splits,
+        }
+    }
+
     /// Opens each split of the data set that the configuration names, training, validation and test, or says what is wrong
     /// with it.
     pub fn splits(settings: &Config) -> [Result<Arc<dyn Source>, DataError>; 3] {
@@ -89,13 +127,7 @@ impl Dataset {
         };
         let root = Path::new(&keys.root);
         let reading = match keys.name {
-            DatasetName::Folder => Folder::reading_of(
-                root,
-                match keys.answer_normalisation {
-                    AnswerNormalisation::Vqa => data_pipeline::AnswerNormalisation::Vqa,
-                    AnswerNormalisation::None => data_pipeline::AnswerNormalisation::None,
-                },
-            ),
+            DatasetName::Folder => reading_of(settings, root),
             DatasetName::Shapes | DatasetName::EasyVqa => AnswerReading::default(),
         };
         let split = |split| -> Result<Arc<dyn Source>, DataError> {
@@ -131,7 +163,7 @@ impl Dataset {
                 }
             })
         };
-        [Split::Train, Split::Validation, Split::Test].map(split)
+        SPLITS.map(split)
     }
 
     /// The data of a split.
@@ -160,6 +192,15 @@ impl Dataset {
             test: fingerprint(self.test.as_ref()),
         }
     }
+}
+
+/// How the answers of a folder are read.
+fn reading_of(settings: &Config, root: &Path) -> AnswerReading {
+    let normalisation = match settings.dataset.answer_normalisation {
+        AnswerNormalisation::Vqa => data_pipeline::AnswerNormalisation::Vqa,
+        AnswerNormalisation::None => data_pipeline::AnswerNormalisation::None,
+    };
+    Folder::reading_of(root, normalisation)
 }
 
 /// How the texts and images of a run become numbers: with the words and answers of its training split, and with word

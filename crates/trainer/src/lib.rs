@@ -52,8 +52,8 @@ mod window;
 
 pub use checkpoint::{Best, Checkpoints, Flaw, Rejected, RunState, Sums, Verified, Weights};
 pub use dataset::{
-    Dataset, Fingerprints, OpenDataset, evaluation_loader, training_encoder, training_loader,
-    validation_loader,
+    Dataset, Fingerprints, OpenDataset, ReadableSplits, evaluation_loader, training_encoder,
+    training_loader, validation_loader,
 };
 pub use dropout::dropout_keys;
 pub use durable::write as write_whole;

@@ -19,7 +19,7 @@ use crate::run_files::{
     ANSWERS, CONFIG, DATA, INPUTS, LOCK, METRICS, MODEL, SEAL, START_WEIGHTS, SUMMARY, VOCABULARY,
     WORD_PIECES,
 };
-use crate::standing::{ODD_LOCK, Standing, clear, mark, remove};
+use crate::standing::{ODD_LOCK, Standing, clear, is_leftover, mark, remove};
 
 /// A run directory. While it is open for writing no other process can write to it.
 #[derive(Debug)]
@@ -135,8 +135,9 @@ impl RunDir {
         // The lock may be of a folder that was removed in between.
         run_dir.require_in_place()?;
         for entry in fs::read_dir(path).map_err(failed)? {
-            let left = entry.map_err(failed)?.path();
-            if durable::is_leftover(&left) && left.is_file() {
+            let entry = entry.map_err(failed)?;
+            let left = entry.path();
+            if is_leftover(&left) && entry.file_type().map_err(failed)?.is_file() {
                 fs::remove_file(&left).map_err(failed)?;
             }
         }

@@ -36,8 +36,8 @@ pub fn run<W: Wiring>(args: &AskArgs) -> Result<(), Failure> {
     let trained =
         Trained::<W::Model>::open_at(&run_dir, args.step, &settings.resolved.config, &device)?;
     warn_of(&trained.rejected);
-    if let Some(doubts) = trained.doubts(&args.question) {
-        output::note(format!("warning: {doubts}"));
+    for doubt in trained.doubts(&args.question) {
+        output::note(format!("warning: {doubt}"));
     }
     let answers = trained.ask(
         &image,

@@ -6,6 +6,7 @@
 mod best;
 mod files;
 mod manifest;
+mod own;
 mod record;
 mod rejected;
 mod state;
