@@ -143,11 +143,10 @@ fn tell_found(
         for fault in faults {
             let Fault { cause, cure, .. } = fault;
             let (file, places) = (fault.name(), fault.places());
-            output::line(format!(
-                "{}. {file}: {}\n   used by {places}\n   cure: {cure}",
-                number(),
-                bounded(cause)
-            ));
+            output::line(bounded(&format!(
+                "{}. {file}: {cause}\n   used by {places}\n   cure: {cure}",
+                number()
+            )));
         }
         for image in odd {
             output::line(format!("warning: {} {}", image.name(), image.sentence()));
