@@ -235,6 +235,12 @@ fn a_plan_of_any_size_takes_little_memory() {
         "dataset.image_size=4096",
         "--set",
         "data_loading.preload_data=false",
+        "--set",
+        "dataset.shapes_train_images=8",
+        "--set",
+        "dataset.shapes_validation_images=1",
+        "--set",
+        "dataset.shapes_test_images=1",
     ];
     for command in [&["plan"][..], &["train", "--dry-run"]] {
         let place = Place::new();
