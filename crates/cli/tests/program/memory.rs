@@ -173,7 +173,7 @@ fn a_fixed_size_begins_within_the_budget() {
     let live = number(&samples[0]["live_bytes"]);
     let reference = losses(&place);
 
-    for part in [0.3, 0.6, 0.85] {
+    for part in [0.5, 0.7, 0.85] {
         let budget = live + ((most - live) as f64 * part) as u64;
         let more = format!("{FIXED} --memory-budget {budget}B");
         let whole = Place::new();
