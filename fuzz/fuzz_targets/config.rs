@@ -3,8 +3,8 @@
 
 #![no_main]
 
-use config_schema::preset_check::{Demand, PresetCheck, PresetFile};
 use config_schema::{ConfigErrors, Layers, Resolved, Source, presets, resolve};
+use preset_tools::preset_check::{Demand, PresetCheck, PresetFile};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -2,7 +2,8 @@
 
 #![no_main]
 
-use config_schema::{Layers, Source, import_yaml, resolve};
+use config_schema::{Layers, Source, resolve};
+use preset_tools::import_yaml;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

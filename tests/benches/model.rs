@@ -97,7 +97,14 @@ fn aoa_stack(layers: usize, dim: usize, device: &Device) -> Part {
     let regions = random([BATCH, 50, dim], device);
     let image_of = Tensor::<1, Int>::arange(0..BATCH as i64, device);
     backward(move || {
-        let refined = stack.forward(words.clone(), None, regions.clone(), image_of.clone(), None);
+        let refined = stack.forward(
+            words.clone(),
+            None,
+            regions.clone(),
+            None,
+            image_of.clone(),
+            None,
+        );
         Tensor::cat(vec![refined.words, refined.regions], 1)
     })
 }

@@ -90,6 +90,7 @@ impl Model for FullSize {
             entities: None,
             image_of: batch.image_of,
             regions: states.narrow(1, 1, cells),
+            masked_regions: None,
             statistical_words: None,
         };
         let logits = self.fine.forward(fine, keys);

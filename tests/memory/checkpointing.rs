@@ -93,6 +93,7 @@ fn six_aoa_layers() {
                 words.clone(),
                 None,
                 regions.clone(),
+                None,
                 image_of.clone(),
                 Some(&keys),
             );

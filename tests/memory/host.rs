@@ -116,6 +116,39 @@ fn loaders_take_what_is_planned() {
     }
 }
 
+/// The encoded images of the samples that wait to be mixed are in memory, and in the plan.
+#[test]
+fn a_larger_shuffle_buffer_takes_more_memory_as_planned() {
+    let _guard = random_numbers();
+    let taken = |buffer: usize| {
+        let buffer = format!("data_loading.shuffle_buffer_size={buffer}");
+        let sets = [
+            "data_loading.streaming=true",
+            "data_loading.preload_data=false",
+            "dataset.shapes_train_images=400",
+            "dataset.image_size=16",
+            &buffer,
+        ];
+        let settings = settings(&sets);
+        let data = Data::open::<Vqa>(&settings, Dataset::open).expect("shapes");
+        let plan = HostNeeds::of(&settings, &data).plan(None);
+        let before = allocator::live_bytes();
+        allocator::take_peak();
+        let train = data.dataset.train.clone();
+        let loader = training_loader(&settings, train, Arc::new(data.encoder.clone()), 0);
+        let mut batches = loader.expect("a loader").epoch(0, 0).expect("threads");
+        assert!(batches.all(|batch| batch.is_ok()));
+        let taken = (allocator::take_peak() - before) as u64;
+        let planned = plan.total_bytes - plan.data_bytes;
+        assert!(taken <= planned + (64 << 10), "{taken} bytes of {plan:?}");
+        (taken, plan.buffer_bytes)
+    };
+    let [few, many] = [8, 1200].map(taken);
+    let (more, planned) = (many.0 - few.0, many.1 - few.1);
+    assert!(many.1 > 2 * few.1, "{few:?} and {many:?}");
+    assert!(more as f64 > 0.7 * planned as f64, "{few:?} and {many:?}");
+}
+
 #[test]
 fn the_data_set_is_counted_as_it_is() {
     let _guard = random_numbers();

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use aoa_model::Vqa;
-use config_schema::preset_check::{Demand, Finding, PresetCheck, PresetFile};
 use config_schema::{Config, Layers, Preload, Source, presets, resolve, value};
 use data_pipeline::Encoder;
+use preset_tools::preset_check::{Demand, Finding, PresetCheck, PresetFile};
 use serde_json::Value;
 use trainer::derive::{Card, Derived, HostDemand, derive};
 use trainer::host::{Data, HostNeeds};

@@ -42,10 +42,11 @@ const COARSE: [&str; 10] = [
 ];
 
 /// What is different in each, beside the coarse branch.
-const CONFIGURATIONS: [(bool, &[&str]); 19] = [
+const CONFIGURATIONS: [(bool, &[&str]); 20] = [
     (false, &["training.batch_size=1"]),
     (false, &["training.batch_size=4"]),
     (false, &["training.batch_size=16"]),
+    (false, &["training.batch_size=4", "training.ema=0.999"]),
     (false, &["training.batch_size=8", "model.num_hid=256"]),
     (
         false,
@@ -252,7 +253,14 @@ fn the_model_of_a_fork_is_planned_like_our_own() {
     assert_eq!(planned.gradient_bytes, all);
     assert_eq!(planned.accumulated_bytes, all);
     assert_eq!(planned.optimizer_bytes, 2 * all);
+    assert_eq!(planned.average_bytes, 0);
     assert!(planned.peak_bytes > 5 * all, "{planned:?}");
+
+    let mut averaged = settings.clone();
+    averaged.training.ema = 0.999;
+    let averaged = plan::<Toy>(&averaged, &worst).expect("the toy model");
+    assert_eq!(averaged.average_bytes, all);
+    assert_eq!(averaged.peak_bytes, planned.peak_bytes + all);
 }
 
 #[test]

@@ -120,6 +120,7 @@ fn an_aoa_stack() {
                 words.clone(),
                 Some(&masked),
                 regions.clone(),
+                None,
                 image_of.clone(),
                 Some(&keys),
             );

@@ -21,6 +21,7 @@ fn input(device: &Device, entities: bool, statistical_words: bool) -> FineInput 
         entities: entities.then(|| table(&[[10, 20, 20, 20], [11, 12, 20, 20], [13, 20, 20, 20]])),
         image_of: Tensor::from_ints([1, 0, 1], device),
         regions: Tensor::random([2, 5, REGION_DIM], Distribution::Normal(0.0, 1.0), device),
+        masked_regions: None,
         statistical_words: statistical_words.then(|| table(&[[14, 15, 16, 20], [17, 18, 19, 0]])),
     }
 }
@@ -102,6 +103,7 @@ fn fine_branch_treats_every_sample_by_itself() {
             entities: all.entities.clone().map(|ids| ids.narrow(0, sample, 1)),
             image_of: Tensor::from_ints([0], &device),
             regions: all.regions.clone().narrow(0, image, 1),
+            masked_regions: None,
             statistical_words: all
                 .statistical_words
                 .clone()

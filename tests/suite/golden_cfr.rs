@@ -2,7 +2,7 @@
 
 use aoa_model::cfr::{
     BanFusionConfig, BcNetConfig, BiAttentionConfig, CounterConfig, FcNetConfig, FineInput,
-    ImageSide, QuestionEmbeddingConfig, WordEmbeddingConfig, pytorch_name,
+    ImageSide, Masked, QuestionEmbeddingConfig, WordEmbeddingConfig, pytorch_name,
 };
 use aoa_model::{ClassifierActivation, ClassifierConfig};
 use burn::module::Module;
@@ -164,7 +164,7 @@ fn golden_cfr_attention_maps() {
         let attention = check.load(attention.init(&check.device));
 
         let (v, q) = (check.input::<3>("v"), check.input::<3>("q"));
-        let maps = attention.forward(v.clone(), q.clone(), None);
+        let maps = attention.forward(v.clone(), q.clone(), Masked::NONE, None);
         check.output("p", maps.weights);
         check.output("logits", maps.logits);
         let gradients = check.weights(&attention);
@@ -205,7 +205,10 @@ fn golden_cfr_counters() {
 
         let boxes = check.input::<3>("boxes");
         let attention = check.input::<2>("attention");
-        check.output("count", counter.forward(boxes.clone(), attention.clone()));
+        check.output(
+            "count",
+            counter.forward(boxes.clone(), attention.clone(), None),
+        );
         let gradients = check.weights(&counter);
         check.gradient("boxes", &boxes, &gradients);
         check.gradient("attention", &attention, &gradients);
@@ -264,7 +267,7 @@ fn golden_cfr_fusions() {
         let boxes = counts.then(|| check.input::<3>("b"));
         check.output(
             "y",
-            fusion.forward(x.clone(), y.clone(), boxes.clone(), None),
+            fusion.forward(x.clone(), y.clone(), Masked::NONE, boxes.clone(), None),
         );
         let gradients = check.weights(&fusion);
         check.gradient("mod1", &x, &gradients);
@@ -299,6 +302,7 @@ fn golden_cfr_fine_branches() {
             entities: entities.clone(),
             image_of: Tensor::arange(0..samples, &check.device),
             regions: regions.clone(),
+            masked_regions: None,
             statistical_words: words.clone(),
         };
 
@@ -315,11 +319,11 @@ fn golden_cfr_fine_branches() {
             let embedded = part.sw_emb.forward(words.clone());
             check.intermediate("s_emb", &part.s_emb.forward(embedded));
         }
-        let image = branch.regions(regions.clone(), words, None);
+        let image = branch.regions(regions.clone(), None, words, None);
         if matches!(branch.image, ImageSide::Statistical(_)) {
             check.intermediate("vs_joint", &image);
         }
-        let refined = branch.refine(encoded, image, input.image_of.clone(), None);
+        let refined = branch.refine(encoded, image, None, input.image_of.clone(), None);
         check.intermediate("q_aoa", &refined.words);
         check.intermediate("v_aoa", &refined.regions);
         check.intermediate("vq_joint", &branch.join(refined, None));

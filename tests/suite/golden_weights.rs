@@ -1,4 +1,6 @@
 //! Weights from and for PyTorch against checkpoints of the public implementations.
+//!
+//! One file because all tests compare files of weights through the helpers at its top.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -413,6 +415,7 @@ fn golden_weights_of_the_fine_branch_come_and_go() {
                 entities: Some(case.ints("input.entities", &device)),
                 image_of: Tensor::arange(0..batch, &device),
                 regions: case.tensor("input.v", &device),
+                masked_regions: None,
                 statistical_words: Some(case.ints("input.semantic_words", &device)),
             };
             branch.valid().forward(input, None).into_data()

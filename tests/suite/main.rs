@@ -1,9 +1,11 @@
 //! Tests that cross crates.
 
 mod bad_data;
+mod best;
 mod card_samples;
 mod checkpointing;
 mod circles;
+mod file_length;
 mod fine_branch;
 mod golden_aoa;
 mod golden_bert;
@@ -15,9 +17,11 @@ mod golden_optim_groups;
 mod golden_swin;
 mod golden_tokenizer;
 mod golden_weights;
+mod imported_regions;
 mod layering;
 mod memory;
 mod optional_inputs;
+mod padded_regions;
 mod preloaded;
 mod pretrained;
 mod readme;

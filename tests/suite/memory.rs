@@ -1,4 +1,6 @@
 //! Running out of memory costs time, never data. Memory runs out where a test says so.
+//!
+//! One file because all tests let memory run out through the fault injectors at its top.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};

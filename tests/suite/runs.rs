@@ -1,4 +1,6 @@
 //! Whole runs inside this process: resuming, loader settings, slicing, a model of one's own.
+//!
+//! One file because other tests of whole runs take their helpers from here.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

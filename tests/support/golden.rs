@@ -1,4 +1,6 @@
 //! Golden cases: numbers that the public PyTorch implementations computed.
+//!
+//! One file because one convention of names and layouts loads a case into a module and compares a module with a case.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -14,5 +14,5 @@ pub use golden::{
     Case, Difference, Gradients, LoadWeights, golden_folder, gradient_of, gradients_by_path,
 };
 pub use memory::{Comparison, compare, configuration};
-pub use runs::{Silent, newest_weights, random_numbers};
+pub use runs::{Silent, newest_weights, random_numbers, weights};
 pub use sizes::{bert_config, fine_branch_config};

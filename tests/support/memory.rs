@@ -9,8 +9,8 @@ use burn::tensor::Device;
 use config_schema::{Config, Layers, presets, resolve};
 use model_api::{DataShape, DeviceBatch, Model, Sight};
 use trainer::optim::Progress;
+use trainer::plan::products::{keep_thread_buffers, thread_buffers_bytes};
 use trainer::plan::{Plan, WorstCase, plan};
-use trainer::products::{keep_thread_buffers, thread_buffers_bytes};
 use trainer::{
     Dataset, Optimizers, Slicing, effective_gradient, materialize, training_encoder,
     training_loader,

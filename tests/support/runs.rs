@@ -42,7 +42,7 @@ pub fn newest_weights<M: Model>(run_dir: &Path) -> Gradients {
 }
 
 /// Weights of a module by path.
-fn weights<M: Module>(module: &M) -> Gradients {
+pub fn weights<M: Module>(module: &M) -> Gradients {
     struct Collect {
         path: Vec<String>,
         found: Gradients,

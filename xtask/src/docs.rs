@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use config_schema::generated_files;
+use preset_tools::generated_files;
 
 use crate::steps::{Failure, Outcome};
 

@@ -40,6 +40,8 @@ pub struct Refined {
     pub words: Tensor<3>,
     /// `[batch, regions, dim]`
     pub regions: Tensor<3>,
+    /// `[batch, regions]`, true where the image of a sample has no region; none: no region is masked.
+    pub masked_regions: Option<Tensor<2, Bool>>,
 }
 
 impl AoaStackConfig {
@@ -75,6 +77,7 @@ impl AoaStack {
     /// - `words`: `[batch, words, dim]`
     /// - `masked_words`: `[batch, words]`, true for padding; none: no word is masked
     /// - `regions`: `[images, regions, dim]`
+    /// - `masked_regions`: `[images, regions]`, true for padding, which no region looks at; none: no region is masked
     /// - `image_of`: `[batch]`, the image of each sample
     /// - `keys`: what dropout is drawn by; none: nothing is dropped
     pub fn forward(
@@ -82,6 +85,7 @@ impl AoaStack {
         words: Tensor<3>,
         masked_words: Option<&Tensor<2, Bool>>,
         regions: Tensor<3>,
+        masked_regions: Option<&Tensor<2, Bool>>,
         image_of: Tensor<1, Int>,
         keys: Option<&DropoutKeys>,
     ) -> Refined {
@@ -101,23 +105,34 @@ impl AoaStack {
                 },
             )
         };
+        let masked_images = masked_regions.cloned();
+        // In front of the first look at the question a row is an image, behind it a sample.
+        let masked_samples = masked_images
+            .clone()
+            .map(|masked| masked.select(0, image_of.clone()));
         if self.layers.is_empty() {
             return Refined {
                 words,
                 regions: regions.select(0, image_of),
+                masked_regions: masked_samples,
             };
         }
+        let masked_regions = masked_samples.clone();
         let [own_keys, cross_keys] = [1, 2].map(|use_of| keys.map(|keys| keys.fold_in(use_of)));
         let look =
             move |index, layer: &AttentionOnAttention, regions: Tensor<3>, words: Option<&_>| {
                 let own = regions.is_tracked().then(|| with_own_nodes(layer.clone()));
                 let layer = own.as_ref().unwrap_or(layer);
-                // In front of the first look at the question a row is an image, behind it a sample.
                 let keys = own_keys.as_ref().map(|keys| match index {
                     0 => keys.images.fold_in(index),
                     _ => keys.samples.fold_in(index),
                 });
-                let regions = layer.forward(regions.clone(), None, None, keys.as_ref()) + regions;
+                let own_mask = match index {
+                    0 => masked_images.clone(),
+                    _ => masked_samples.clone(),
+                };
+                let regions =
+                    layer.forward(regions.clone(), None, own_mask, keys.as_ref()) + regions;
                 let regions = match index {
                     0 => regions.select(0, image_of.clone()), // [batch, regions, dim]
                     _ => regions,
@@ -130,6 +145,7 @@ impl AoaStack {
         Refined {
             words: identity(words),
             regions,
+            masked_regions,
         }
     }
 }

@@ -83,6 +83,7 @@ impl BilinearAttention {
     /// - `words`: `[batch, words, dim]`
     /// - `regions`: `[batch, regions, dim]`
     /// - `masked_words`: `[batch, words]`, true for padding, which gets no attention
+    /// - `masked_regions`: `[batch, regions]`, true for padding, which gets no attention; none: no region is masked
     /// - `keys`: what dropout is drawn by, `[batch]`; none: nothing is dropped
     /// - result: `[batch, words, dim]`
     pub fn forward(
@@ -90,6 +91,7 @@ impl BilinearAttention {
         words: Tensor<3>,
         regions: Tensor<3>,
         masked_words: Tensor<2, Bool>,
+        masked_regions: Option<Tensor<2, Bool>>,
         keys: Option<&RowKeys>,
     ) -> Tensor<3> {
         let drop = |x, place| {
@@ -101,6 +103,7 @@ impl BilinearAttention {
         let maps = self.attention(
             [drop(words.clone(), 0), drop(regions.clone(), 1)],
             masked_words,
+            masked_regions,
         );
         let regions = drop(regions, 2);
 
@@ -125,6 +128,7 @@ impl BilinearAttention {
         &self,
         [words, regions]: [Tensor<3>; 2],
         masked_words: Tensor<2, Bool>,
+        masked_regions: Option<Tensor<2, Bool>>,
     ) -> Tensor<4> {
         let [batch, tokens, dim] = words.dims();
         let count = regions.dims()[1];
@@ -140,12 +144,17 @@ impl BilinearAttention {
         let masked = masked_words
             .reshape([batch, 1, tokens, 1])
             .expand([batch, maps, tokens, count]);
-        softmax(
-            scores
-                .mask_fill(masked, MASKED_SCORE)
-                .reshape([batch, maps, tokens * count]),
-            2,
-        )
-        .reshape([batch, maps, tokens, count])
+        let scores = scores.mask_fill(masked, MASKED_SCORE);
+        let scores = match masked_regions {
+            Some(masked) => scores.mask_fill(
+                masked
+                    .reshape([batch, 1, 1, count])
+                    .expand([batch, maps, tokens, count]),
+                MASKED_SCORE,
+            ),
+            None => scores,
+        };
+        softmax(scores.reshape([batch, maps, tokens * count]), 2)
+            .reshape([batch, maps, tokens, count])
     }
 }

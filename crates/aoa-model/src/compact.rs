@@ -89,6 +89,7 @@ impl CompactBranch {
     ///
     /// - `questions`: `[batch, words]`
     /// - `regions`: `[images, regions, channels]`
+    /// - `masked_regions`: `[images, regions]`, true where an image has no region; none: all images have as many
     /// - `image_of`: `[batch]`
     /// - `keys`: what dropout is drawn by; none: nothing is dropped
     /// - result: `[batch, answers]`
@@ -96,6 +97,7 @@ impl CompactBranch {
         &self,
         questions: Tensor<2, Int>,
         regions: Tensor<3>,
+        masked_regions: Option<&Tensor<2, Bool>>,
         image_of: Tensor<1, Int>,
         keys: Option<&DropoutKeys>,
     ) -> Tensor<2> {
@@ -106,13 +108,19 @@ impl CompactBranch {
         let embedded = dropout(embedded, self.dropout, of_samples(0).as_ref());
         let words = self.gru.forward(embedded);
         let regions = project(regions, &self.region_projection); // [images, regions, hidden]
-        let refined = self
-            .stack
-            .forward(words, Some(&masked), regions, image_of, part(1).as_ref());
+        let refined = self.stack.forward(
+            words,
+            Some(&masked),
+            regions,
+            masked_regions,
+            image_of,
+            part(1).as_ref(),
+        );
         let joint = self.fusion.forward(
             refined.words,
             refined.regions,
             masked.clone(),
+            refined.masked_regions,
             of_samples(2).as_ref(),
         );
 

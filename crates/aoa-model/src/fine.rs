@@ -83,7 +83,13 @@ impl FineBranch {
                     input.entities.is_none() && input.statistical_words.is_none(),
                     "the compact branch reads questions and regions only"
                 );
-                branch.forward(input.question, input.regions, input.image_of, keys)
+                branch.forward(
+                    input.question,
+                    input.regions,
+                    input.masked_regions.as_ref(),
+                    input.image_of,
+                    keys,
+                )
             }
             Self::Cfr(CfrBranch { branch, word_ids }) => {
                 let padded_last = |words| padded_last(words, *word_ids);

@@ -239,6 +239,10 @@ impl Vqa {
             }
         });
         let fine = self.fine.as_ref().map(|branch| {
+            let masked_regions = input
+                .regions
+                .as_ref()
+                .and_then(|found| found.masked.clone());
             let regions = input.regions.map(|found| {
                 if self.region_boxes {
                     Tensor::cat(vec![found.features, found.boxes], 2)
@@ -263,6 +267,7 @@ impl Vqa {
                 entities: input.entities,
                 image_of: input.image_of,
                 regions: regions.unwrap_or_else(|| missing("regions")),
+                masked_regions,
                 statistical_words: input.statistical_words,
             };
             let keys = keys.map(|keys| keys.fold_in(CLASSIFYING));

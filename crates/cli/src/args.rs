@@ -3,23 +3,30 @@
 mod config;
 mod derive;
 mod import;
+mod import_features;
+mod predict;
+mod presets;
+mod shard;
+mod weights;
 
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aoa_model::weights::PublishedPart;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use clap_complete::engine::ArgValueCompleter;
-use config_schema::DeviceMemory;
+use data_pipeline::metric::Metric;
 
-use crate::candidates;
 use crate::exit_codes;
 
 pub use config::ConfigArgs;
 pub use derive::DeriveArgs;
 pub use import::ImportArgs;
+pub use import_features::ImportFeaturesArgs;
+pub use predict::{PredictArgs, ResultFormat};
+pub use presets::{DiffArgs, LanguageArg, PresetsCheckArgs, PresetsCommand};
+pub use shard::ShardArgs;
+pub use weights::{PartArg, WeightsCommand};
 
 /// Train and use a visual-question-answering model on whatever device there is.
 #[derive(Debug, Parser)]
@@ -35,7 +42,9 @@ pub enum Command {
     Train(TrainArgs),
     /// Evaluate the best checkpoint of a run, or another one
     Eval(EvalArgs),
-    /// Ask a trained model a question about an image
+    /// Answer every question of a split or of a file, and write the file that a challenge's server takes
+    Predict(PredictArgs),
+    /// Ask a trained model a question about an image, or many
     Ask(AskArgs),
     /// Plan the peak memory of training, without training
     Plan(PlanArgs),
@@ -118,6 +127,13 @@ pub struct EvalArgs {
     /// Folder that holds the data sets [default: as in the run]
     #[arg(long, value_name = "DIR")]
     pub data_root: Option<String>,
+    /// Metric: vqa, gqa, vizwiz or visual7w [default: that of the data set that was imported, else vqa]
+    #[arg(long, value_name = "METRIC")]
+    pub metric: Option<Metric>,
+    /// Also give the accuracy by the value of this field of the questions, such as `answer_type`; may be repeated [default: the fields
+    /// of the metric]
+    #[arg(long, value_name = "FIELD")]
+    pub by: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -126,10 +142,15 @@ pub struct EvalArgs {
 #[derive(Debug, ClapArgs)]
 pub struct AskArgs {
     /// The question
-    pub question: String,
+    #[arg(required_unless_present = "batch")]
+    pub question: Option<String>,
     /// Image: a PNG, JPEG, WebP, GIF, BMP or TIFF file
-    #[arg(long, value_name = "FILE")]
-    pub image: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "batch")]
+    pub image: Option<PathBuf>,
+    /// Answer the questions of this file instead, one JSON object a line with `image`, the path of a file, and `question`; prints
+    /// one JSON object a line, as `aoa predict --format jsonl` writes it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["question", "image"])]
+    pub batch: Option<PathBuf>,
     /// Run directory [default: the newest under runs/]
     #[arg(long, value_name = "RUN_DIR")]
     pub run: Option<PathBuf>,
@@ -209,97 +230,6 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum PresetsCommand {
-    /// List the presets
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print a preset's file
-    Show {
-        /// Preset, by name or as the path of a TOML file
-        #[arg(add = ArgValueCompleter::new(candidates::preset))]
-        name: String,
-    },
-    /// Check presets, alone and against each other
-    ///
-    /// Exit code 2 where a rule is broken. `aoa presets rules` says what the rules are and why.
-    Check(PresetsCheckArgs),
-    /// Print the rules of `aoa presets check`, with an example of each and its cure
-    Rules,
-    /// Make a preset for a card of any size, with the reason of each value
-    ///
-    /// The effective batch is that of the other presets. What fits is planned, as `aoa plan` does, for the largest samples
-    /// of the data set.
-    Derive(DeriveArgs),
-    /// Compare presets: the keys in which they differ, with value, origin and effect
-    Diff {
-        /// Presets, by name or as paths of TOML files; effects are those against the first
-        #[arg(required = true, num_args = 2.., value_name = "PRESET", add = ArgValueCompleter::new(candidates::preset))]
-        presets: Vec<String>,
-        #[command(flatten)]
-        show: DiffArgs,
-    },
-    /// Write the guide that compares the presets for GPUs, as Markdown
-    Guide {
-        /// Its language
-        #[arg(long, default_value = "en")]
-        lang: LanguageArg,
-    },
-    /// Make a preset of a configuration in YAML, and say what became of each key
-    ///
-    /// Sections are named as in presets; keys of training, model, memory and data loading may also stand at the top level.
-    Import {
-        /// YAML file
-        file: PathBuf,
-        /// Memory of the smallest GPU that the preset is for, such as 24GiB [default: none, a preset for machines without GPU]
-        #[arg(long, value_name = "SIZE", value_parser = derive::memory)]
-        vram: Option<DeviceMemory>,
-        /// TOML file to write [default: standard output]
-        #[arg(long, value_name = "FILE")]
-        to: Option<PathBuf>,
-        /// Replace the file where there is one
-        #[arg(long, requires = "to")]
-        force: bool,
-        /// Print what became of the keys as JSON
-        #[arg(long, requires = "to")]
-        json: bool,
-    },
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct PresetsCheckArgs {
-    /// Check the presets in this folder and those within it [default: those of the program, from `configs` in its repository]
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
-    /// Plan no memory, which takes some seconds for each preset
-    #[arg(long)]
-    pub no_plan: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct DiffArgs {
-    /// Show equal keys, too
-    #[arg(long)]
-    pub all: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum LanguageArg {
-    /// English
-    En,
-    /// Chinese
-    Zh,
-}
-
-#[derive(Debug, Subcommand)]
 pub enum RunsCommand {
     /// Compare the configurations of runs: the keys in which they differ, with value, origin and effect
     Diff {
@@ -330,7 +260,7 @@ pub enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
-    /// Download a public data set
+    /// Download a public data set, or say what to download and where it belongs
     Fetch {
         /// The data set
         name: FetchName,
@@ -346,6 +276,17 @@ pub enum DataCommand {
     /// Recognises the files by their content. Images stay where they are. Exit code 3 where files cannot be read; nothing is
     /// written then.
     Import(ImportArgs),
+    /// Put the images of a data set into TAR files, for storage that is slow at random access
+    ///
+    /// Writes shards as WebDataset reads them, with the questions of an image behind it, and a manifest with counts and
+    /// checksums. The folder is there whole or not at all.
+    Shard(ShardArgs),
+    /// Bring region features, such as bottom-up attention, into one memory-mapped file of a data set
+    ///
+    /// Recognises BUTD and LXMERT tab-separated values, BUTD HDF5 (fixed and adaptive), npz, and MMF's npy and LMDB by their
+    /// content. Boxes in pixels become parts of the image. Nothing that a pickle names is called. Exit code 3 where files cannot
+    /// be read; nothing is written then.
+    ImportFeatures(ImportFeaturesArgs),
     /// Decode every image and read every file of features, and list all that cannot be used
     ///
     /// Exit code 3 where there are any.
@@ -383,78 +324,30 @@ pub enum DataCommand {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub enum WeightsCommand {
-    /// List the tensors of a PyTorch checkpoint or safetensors file
-    Inspect {
-        /// The file
-        file: PathBuf,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Write a part of a run's best checkpoint under the names that PyTorch has for it
-    Export {
-        /// Run directory [default: the newest under runs/]
-        run_dir: Option<PathBuf>,
-        /// Take the checkpoint of this step [default: the best one]
-        #[arg(long, value_name = "STEP")]
-        step: Option<usize>,
-        /// Safetensors file to write
-        #[arg(long, value_name = "FILE")]
-        to: PathBuf,
-        /// Replace the file where there is one
-        #[arg(long)]
-        force: bool,
-        /// The part
-        #[arg(long, default_value = "xvlm")]
-        part: PartArg,
-    },
-    /// Turn a checkpoint of X-VLM into a file that fits a configuration, and say what became of each weight
-    ///
-    /// The file may be a PyTorch checkpoint or safetensors, from question answering or from pre-training. Sizes are the
-    /// configuration's, but for the word-piece vocabulary, which is the file's.
-    Import {
-        /// The checkpoint
-        file: PathBuf,
-        /// Safetensors file to write
-        #[arg(long, value_name = "FILE")]
-        to: PathBuf,
-        /// Replace the file where there is one
-        #[arg(long)]
-        force: bool,
-        /// Take the configuration of this run
-        #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["preset", "config", "set"])]
-        run: Option<PathBuf>,
-        #[command(flatten)]
-        config: ConfigArgs,
-        /// Print the report as JSON
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum PartArg {
-    /// Image encoder, text encoder and answer decoder of X-VLM
-    Xvlm,
-    /// The fine branch in its published form
-    Fine,
-}
-
-impl From<PartArg> for PublishedPart {
-    fn from(part: PartArg) -> Self {
-        match part {
-            PartArg::Xvlm => Self::Xvlm,
-            PartArg::Fine => Self::Fine,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FetchName {
-    /// 64 x 64 images of one shape, 48,248 questions, 13 answers
+    /// 64 x 64 images of one shape, 48,248 questions, 13 answers; the one that is downloaded
     EasyVqa,
+    /// VQA v2
+    Vqa2,
+    /// OK-VQA
+    Okvqa,
+    /// GQA
+    Gqa,
+    /// VizWiz
+    Vizwiz,
+    /// `TextVQA`
+    Textvqa,
+    /// Visual Genome
+    VisualGenome,
+    /// Visual7W
+    Visual7w,
+    /// Lists of X-VLM, ALBEF and BLIP
+    Xvlm,
+    /// Lists of LXMERT
+    Lxmert,
+    /// Lists of CFR-VQA
+    Cfr,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -1,4 +1,6 @@
 //! Why a command failed, as a person should read it.
+//!
+//! One file because the cause, the exit code and the cure of every failure are decided side by side.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -8,7 +10,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aoa_model::weights::{NoSuchPart, PublishedPart};
-use config_schema::preset_check::Finding;
 use config_schema::{ConfigError, ConfigErrors, FixedKey, Source};
 use data_import::ImportError;
 use data_pipeline::DataError;
@@ -19,12 +20,14 @@ use miette::{
     Severity,
 };
 use model_api::PretrainedFault;
+use preset_tools::preset_check::Finding;
 use thiserror::Error;
 use trainer::TrainError;
 use trainer::derive::DeriveError;
 use weight_files::WeightFileError;
 
 use crate::figures::gibibytes;
+use crate::predict_error::PredictError;
 use crate::printable::printable;
 use crate::terminal;
 use crate::terminal::unicode;
@@ -113,6 +116,9 @@ pub enum Failure {
     /// Official files cannot be imported.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// Answers cannot be written as a result.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
     /// A run cannot start, go on or be read.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -235,6 +241,7 @@ impl Failure {
             | Self::Exists { .. }
             | Self::NotAFile { .. }
             | Self::Data(DataError::Occupied { .. }) => 2,
+            Self::Predict(error) => error.exit_code(),
             Self::Data(error) if is_memory(error) => DOES_NOT_FIT,
             Self::Import(_)
             | Self::Data(_)
@@ -324,6 +331,7 @@ impl Failure {
             }
             Self::Sampler(error) => Some(error.hint().to_owned()),
             Self::Import(error) => error.hint(),
+            Self::Predict(error) => error.help(),
             Self::Data(error) | Self::Train(TrainError::Data(error)) => error.hint(),
             Self::Train(error) => error.help(),
             Self::Incomplete { .. } => Some(

@@ -18,10 +18,22 @@ pub fn observer(json: bool) -> Box<dyn Observer> {
     if json {
         Box::new(JsonLines)
     } else if terminal::is_animated(&std::io::stderr()) {
-        Box::new(Bar::new())
+        Box::new(Bar::new("steps"))
     } else {
         Box::new(PlainLines::default())
     }
+}
+
+/// The observer of `of` questions that are answered, of which `done` were before.
+pub fn answering(done: usize, of: usize) -> Box<dyn Observer> {
+    if !terminal::is_animated(&std::io::stderr()) {
+        return Box::new(PlainLines::default());
+    }
+    let bar = Bar::new("questions");
+    bar.line.bar.set_length(of as u64);
+    bar.line.bar.set_position(done as u64);
+    bar.line.bar.reset_eta();
+    Box::new(bar)
 }
 
 struct JsonLines;
@@ -78,9 +90,10 @@ impl Files {
 const WARM_UP_STEPS: usize = 3;
 
 impl Bar {
-    fn new() -> Self {
+    /// A bar that counts `unit`.
+    fn new(unit: &'static str) -> Self {
         Self {
-            line: LineBar::new("steps"),
+            line: LineBar::new(unit),
             files: Files::new(),
             position: Position::default(),
         }
@@ -122,7 +135,7 @@ impl Observer for Bar {
 
     fn tick(&mut self, step: usize) {
         self.line.bar.set_position(step as u64);
-        if step - self.position.first_step == WARM_UP_STEPS {
+        if step.saturating_sub(self.position.first_step) == WARM_UP_STEPS {
             self.line.bar.reset_eta();
         }
     }
@@ -205,6 +218,13 @@ impl Position {
             Event::WentBack { from, to, cause } => {
                 format!("step {from}: going back to step {to}: {cause}")
             }
+            Event::EarlyEnd {
+                step,
+                since_best,
+                best_step,
+            } => format!(
+                "step {step}: training ends, since no evaluation of the last {since_best} was better than that at step {best_step} (`evaluation.patience`)"
+            ),
             Event::Checkpoint { .. } => return None,
             Event::QuestionOnly { total_steps } => {
                 self.total_steps = *total_steps;
@@ -314,8 +334,13 @@ fn describe_summary(summary: &Summary) -> String {
     let shown = |accuracy: Option<f64>| accuracy.map_or_else(|| "not measured".to_owned(), percent);
     let unmeasured = summary.question_only_unmeasured.as_ref();
     let because = unmeasured.map_or_else(String::new, |cause| format!(": {cause}"));
+    let early = if summary.ended_early {
+        ", ended early"
+    } else {
+        ""
+    };
     let steps = format!(
-        "{}/{} in {}",
+        "{}/{} in {}{early}",
         summary.steps,
         count(summary.total_steps, "step"),
         duration(summary.train_seconds)

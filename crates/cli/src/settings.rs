@@ -105,6 +105,7 @@ impl ConfigArgs {
         let shorthands = [
             string("dataset.name", &self.dataset),
             string("dataset.root", &self.data_root),
+            string("dataset.cache", &self.cache),
             string("hardware.memory_budget", &self.memory_budget),
         ];
         shorthands

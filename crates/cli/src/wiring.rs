@@ -10,6 +10,8 @@ use gpu_probe::{CudaEnvironment, Inventory, ProbeError};
 use model_api::Model;
 use trainer::{Dataset, ReadableSplits};
 
+use crate::official::imported;
+
 /// The parts of a program that a research fork swaps. All but the model have a default: the project's own.
 ///
 /// `examples/` of this crate swaps each in turn.
@@ -17,13 +19,13 @@ pub trait Wiring: 'static {
     /// The model that is trained, planned, evaluated and asked.
     type Model: Model;
 
-    /// Opens the data set of a configuration. Equal configurations give equal data sets.
+    /// Opens the data set of a configuration, importing official files where that has not been done. Equal configurations give equal data sets.
     ///
     /// # Errors
     ///
     /// When the data set is not there or not valid.
     fn open_dataset(settings: &Config) -> Result<Dataset, DataError> {
-        Dataset::open(settings)
+        Dataset::open(&*imported(settings)?)
     }
 
     /// What can be read of a data set that may have faults: `aoa data check` looks at its files. If not said otherwise, that is

@@ -9,8 +9,8 @@ use crate::{
     source::Origin,
 };
 
-/// Two spellings of one fact: the micro-batches of one optimizer update.
-pub(crate) const ACCUMULATION: [&str; 2] = [
+/// Two keys that state one fact, the micro-batches of an optimizer step. A layer states either, and the other follows.
+pub const ACCUMULATION: [&str; 2] = [
     "training.update_freq",
     "memory_optimization.gradient_accumulation_steps",
 ];

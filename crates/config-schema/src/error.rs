@@ -13,9 +13,8 @@ pub const MAX_DEPTH: usize = 16;
 /// Errors reported for one text; a file that is no configuration at all would have one a line.
 pub const MAX_ERRORS: usize = 50;
 
-/// What is wrong, with the values that show it.
+/// What is wrong, with the values that show it. Exhaustive, so that whoever sorts problems has to sort a new one.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Problem {
     /// The text is longer than [`MAX_TEXT_BYTES`].
     #[error("the text has {bytes} bytes, more than the {MAX_TEXT_BYTES} that are read")]
@@ -173,6 +172,11 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// The verb of [`Incompatible`](Self::Incompatible) keys of which the first should divide the second.
+    pub const DOES_NOT_DIVIDE: &'static str = "does not divide";
+}
+
 /// One error and its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfigError {
@@ -187,6 +191,16 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// An error in a text that the caller names later, as [`Draft::refuse`](crate::Draft::refuse) does.
+    pub fn at(span: Range<usize>, problem: Problem, help: Option<String>) -> Self {
+        Self {
+            source: None,
+            span: Some(span),
+            problem,
+            help,
+        }
+    }
+
     /// What is wrong, in one line, without place and cure.
     pub fn message(&self) -> String {
         self.problem.to_string()
@@ -291,8 +305,8 @@ impl Found {
     }
 }
 
-/// A piece of the user's text fit for a one-line message: control characters escaped, long text cut.
-pub(crate) fn excerpt(text: &str) -> String {
+/// A piece of the user's text fit for a one-line message: control characters escaped, and cut after 60 characters.
+pub fn excerpt(text: &str) -> String {
     const LIMIT: usize = 60;
     let mut shown = String::new();
     for (index, letter) in text.chars().enumerate() {

@@ -13,12 +13,9 @@ use crate::{
     check,
     error::{Found, MAX_DEPTH, MAX_ERRORS, MAX_TEXT_BYTES, Problem, Report, excerpt},
     schema::{self, Key, Kind},
-    source::{Origin, Source},
+    source::{Origin, Place, Source},
     suggest,
 };
-
-/// A place in a text.
-pub(crate) type Place = (Arc<Source>, Range<usize>);
 
 /// A value that a layer gives to a key, checked.
 #[derive(Debug, Clone)]

@@ -1,5 +1,5 @@
 //! The configuration of a training run: which keys there are, how layers of them become one [`Config`], and which
-//! presets come with the program.
+//! presets come with the program. The crate `preset-tools` judges, compares and imports presets.
 //!
 //! Layers, lowest first: [`Config::default`], a preset with all it `extends`, the user's file, environment variables
 //! `AOA_SECTION__KEY`, and `--set section.key=value`. [`resolve()`] merges them and remembers who decided each key; or
@@ -37,17 +37,13 @@
 
 mod accumulation;
 mod check;
-mod compare;
 mod config;
 mod count;
+mod draft;
 mod error;
-mod generated;
-mod guide;
-mod import;
 mod layer;
 mod overlay;
 mod overrides;
-pub mod preset_check;
 pub mod presets;
 mod provenance;
 mod record;
@@ -59,34 +55,34 @@ mod schema;
 mod sections;
 mod source;
 mod stack;
-mod suggest;
+pub mod suggest;
 mod summary;
 mod values;
 mod warning;
-mod yaml;
 
-pub use compare::{Column, Comparison, compare};
+pub use accumulation::ACCUMULATION;
 pub use config::Config;
 pub use count::count;
-pub use error::{ConfigError, ConfigErrors, MAX_DEPTH, MAX_ERRORS, MAX_TEXT_BYTES, Problem};
-pub use generated::{GENERATE, GeneratedFile, generated_files, schema_text};
-pub use guide::guide;
-pub use import::{Became, Import, ImportedKey, import_yaml, import_yaml_for};
-pub use overlay::{Decision, differences, overlay_toml, value};
+pub use draft::Draft;
+pub use error::{
+    ConfigError, ConfigErrors, MAX_DEPTH, MAX_ERRORS, MAX_TEXT_BYTES, Problem, excerpt,
+};
+pub use overlay::{Decision, differences, overlay_toml, preset_toml, sections_toml, value};
 pub use overrides::unread_variables;
 pub use provenance::Provenance;
 pub use record::{record, resolve_record};
-pub use render::{default_toml, to_toml};
-pub use resolve::{Layers, Resolved, resolve, stated_preset};
+pub use render::{default_toml, to_toml, toml_value, value_toml, values};
+pub use resolve::{Layers, Places, Resolved, resolve, resolve_with_places, stated_preset};
 pub use resume::{FixedKey, fixed_differences};
-pub use schema::{Bounds, Key, Kind, Section, json_schema, keys, sections};
+pub use schema::{Bounds, Key, Kind, Section, json_schema, keys, schema_text, sections};
 pub use sections::{
     AnswerNormalisation, Answers, Branches, Checkpoint, DataLoading, Dataset, DatasetName,
-    Evaluation, ExifOrientation, Family, FineForm, Hardware, ImageEncoder, Language, LearningRates,
-    Logging, MAX_UPDATE_FREQ, MemoryOptimization, Model, OnBadSample, Optimizer, OptimizerForm,
-    Precision, PrecisionMode, PresetInfo, Schedule, ScheduleKind, ShapesLanguage, Training, Xvlm,
+    Evaluation, ExifOrientation, Family, FineForm, Hardware, ImageEncoder, LearningRates, Logging,
+    MAX_UPDATE_FREQ, MemoryOptimization, Model, OnBadSample, Optimizer, OptimizerForm, Precision,
+    PrecisionMode, PresetInfo, Schedule, ScheduleKind, ShapesLanguage, Training, Xvlm,
 };
-pub use source::{Layered, Origin, Source, StatedKey};
+pub use source::{Layered, Origin, Place, Source, StatedKey};
+pub use stack::Stated;
 pub use summary::{PresetSummary, preset_summaries};
-pub use values::{Device, DeviceMemory, KeyPath, MalformedValue, Preload};
+pub use values::{Device, DeviceMemory, KeyPath, MalformedValue, Preload, Streaming};
 pub use warning::Warning;

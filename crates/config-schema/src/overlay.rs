@@ -66,17 +66,27 @@ pub fn differences(
 /// The text is well-formed whatever is in the strings. A decision whose value is `null` or a map, which no key takes, is left
 /// out.
 pub fn overlay_toml(header: &str, extends: &str, decisions: &[Decision]) -> String {
-    let mut text = String::new();
-    for line in header.lines() {
-        comment(&mut text, &one_line(line));
-    }
+    let mut text = comments(header);
     let extends = toml_value(&Json::from(extends)).unwrap_or_default();
     text.extend(["extends = ", &extends, "\n"]);
     text + &sections_toml(decisions)
 }
 
-/// The sections of [`overlay_toml`], an empty line in front of each.
-pub(crate) fn sections_toml(decisions: &[Decision]) -> String {
+/// As [`overlay_toml`], for a preset that extends none.
+pub fn preset_toml(header: &str, decisions: &[Decision]) -> String {
+    comments(header) + &sections_toml(decisions)
+}
+
+fn comments(header: &str) -> String {
+    let mut text = String::new();
+    for line in header.lines() {
+        comment(&mut text, &one_line(line));
+    }
+    text
+}
+
+/// The sections of [`overlay_toml`] alone, an empty line in front of each.
+pub fn sections_toml(decisions: &[Decision]) -> String {
     let mut text = String::new();
     for section in schema::sections() {
         let own = decisions.iter().filter_map(|decision| {

@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use crate::{
     error::{ConfigError, Found, Problem, Report, excerpt},
-    layer::{File, Place, read_file},
-    source::Source,
+    layer::{File, read_file},
+    source::{Place, Source},
     suggest,
 };
 

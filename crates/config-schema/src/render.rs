@@ -37,13 +37,17 @@ pub fn to_toml(config: &Config) -> String {
 }
 
 /// A key's value as TOML, `None` for a key that does not exist or is not stated.
-pub(crate) fn value_of(config: &Config, path: &str) -> Option<String> {
+pub fn value_toml(config: &Config, path: &str) -> Option<String> {
     let (section, name) = path.split_once('.')?;
     toml_value(&values(config)[section][name])
 }
 
-/// The values of all keys, an object of objects.
-pub(crate) fn values(config: &Config) -> Json {
+/// The values of all keys as JSON: an object of sections, each an object of keys.
+///
+/// # Panics
+///
+/// Never: a configuration holds plain values alone.
+pub fn values(config: &Config) -> Json {
     serde_json::to_value(config).expect("plain structs of plain values serialise")
 }
 
@@ -72,7 +76,7 @@ pub(crate) fn rows(config: &Config, notes: impl Fn(&Key) -> Vec<String>) -> Stri
 }
 
 /// A value as TOML, floats in their shortest exact form; `None` for `null`, which TOML does not have.
-pub(crate) fn toml_value(value: &Json) -> Option<String> {
+pub fn toml_value(value: &Json) -> Option<String> {
     match value {
         Json::Number(number) if number.is_f64() => {
             number.as_f64().map(|number| format!("{number:?}"))

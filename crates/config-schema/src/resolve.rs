@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     config::Config,
     error::{ConfigError, ConfigErrors, Found, Problem, Report, excerpt},
-    layer::{self, File, Place, Statement},
+    layer::{self, File, Statement},
     overrides, presets, rules,
-    source::{Layered, Origin, Source},
-    stack::Values,
+    source::{Layered, Origin, Place, Source},
+    stack::{Stated, Values},
     warning::{self, Warning},
 };
 
@@ -52,6 +52,15 @@ pub struct Resolved {
     pub warnings: Vec<Warning>,
 }
 
+/// Where the values of a resolved configuration are stated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Places {
+    /// By `section.key`, where the value that counts is stated. Keys at their default have no entry.
+    pub stated: BTreeMap<&'static str, Stated>,
+    /// Where the preset says which preset it extends, if it does.
+    pub extends: Option<Place>,
+}
+
 /// The preset that the layers state, in the argument or in the user's file. Where it is `None` the caller may look at
 /// the device to choose `fallback_preset`. Errors in the file are left for [`resolve`] to report.
 pub fn stated_preset(layers: &Layers) -> Option<String> {
@@ -73,14 +82,18 @@ pub fn resolve(
     layers: &Layers,
     lookup: &dyn Fn(&str) -> Option<Source>,
 ) -> Result<Resolved, ConfigErrors> {
-    resolve_with_values(layers, lookup).map(|(resolved, _)| resolved)
+    resolve_with_places(layers, lookup).map(|(resolved, _)| resolved)
 }
 
-/// [`resolve`], with the place of every value.
-pub(crate) fn resolve_with_values(
+/// [`resolve`], with the places in the texts where the values are stated.
+///
+/// # Errors
+///
+/// As [`resolve`].
+pub fn resolve_with_places(
     layers: &Layers,
     lookup: &dyn Fn(&str) -> Option<Source>,
-) -> Result<(Resolved, Values), ConfigErrors> {
+) -> Result<(Resolved, Places), ConfigErrors> {
     let mut report = Report::default();
     // Errors of presets are listed first, but the user's file has to be read before them: it may name the preset.
     let mut upper = Report::default();
@@ -96,6 +109,7 @@ pub(crate) fn resolve_with_values(
     report.unknown.append(&mut upper.unknown);
     report.incomplete |= upper.incomplete;
 
+    let extends = chain.last().and_then(|preset| preset.extends.clone());
     let files = chain.into_iter().chain(user).map(|file| file.statements);
     let (config, values) = merge(files.chain([environment, sets]), report)?;
     let (origins, overridden) = values.provenance();
@@ -107,7 +121,11 @@ pub(crate) fn resolve_with_values(
         overridden,
         warnings,
     };
-    Ok((resolved, values))
+    let places = Places {
+        stated: values.into_stated(),
+        extends: extends.map(|(_, place)| place),
+    };
+    Ok((resolved, places))
 }
 
 /// The configuration that layers of statements make on top of the defaults, the lowest first.

@@ -8,8 +8,9 @@ use crate::{
 
 /// Keys that change how a run is carried out and not what comes of it, or where it looks for its data. A name without a
 /// key stands for its whole section.
-const FREE: [&str; 8] = [
+const FREE: [&str; 9] = [
     "dataset.root",
+    "dataset.cache",
     "hardware",
     "memory_optimization",
     "data_loading.preload_data",
@@ -33,9 +34,11 @@ pub struct FixedKey {
     pub asked: String,
 }
 
-/// Whether a key decides what comes of a run, and not only how it is carried out.
-pub(crate) fn decides_the_result(key: &Key) -> bool {
-    !FREE.contains(&key.path.as_str()) && !FREE.contains(&key.section())
+impl Key {
+    /// Whether the key decides what comes of a run, and not only how it is carried out.
+    pub fn decides_the_result(&self) -> bool {
+        !FREE.contains(&self.path.as_str()) && !FREE.contains(&self.section())
+    }
 }
 
 /// The keys of `asked` that differ from those of a run and would make it another run. The sizes of micro-batches may
@@ -43,11 +46,11 @@ pub(crate) fn decides_the_result(key: &Key) -> bool {
 pub fn fixed_differences(run: &Config, asked: &Config) -> Vec<FixedKey> {
     let same_batch = run.effective_batch() == asked.effective_batch();
     schema::keys()
-        .filter(|key| decides_the_result(key))
+        .filter(|key| key.decides_the_result())
         .filter(|key| !(same_batch && BATCH.contains(&key.path.as_str())))
         .filter_map(|key| {
-            let is = render::value_of(run, &key.path)?;
-            let asked = render::value_of(asked, &key.path)?;
+            let is = render::value_toml(run, &key.path)?;
+            let asked = render::value_toml(asked, &key.path)?;
             (is != asked).then(|| FixedKey {
                 key: key.path.clone(),
                 is,
@@ -105,6 +108,11 @@ mod tests {
             &["data_loading.streaming=true"],
             &["data_loading.streaming"],
         );
+        check(
+            &["data_loading.shuffle_buffer_size=9"],
+            &["data_loading.shuffle_buffer_size"],
+        );
+        check(&["dataset.cache=elsewhere"], &[]);
     }
 
     #[test]

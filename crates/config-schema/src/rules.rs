@@ -9,9 +9,6 @@ use crate::{
     stack::Values,
 };
 
-/// What a number of heads does that does not fit a hidden size.
-pub(crate) const DOES_NOT_DIVIDE: &str = "does not divide";
-
 /// Applies every rule whose keys are all known.
 pub(crate) fn check(config: &Config, values: &Values, report: &mut Report) {
     if report.incomplete {
@@ -37,7 +34,8 @@ pub(crate) fn check(config: &Config, values: &Values, report: &mut Report) {
                 .find(|heads| hidden.is_multiple_of(*heads))
                 .unwrap_or(1);
             let help = format!("{} = {fitting} would divide it", keys[0]);
-            incompatible(keys, DOES_NOT_DIVIDE, help, config, values, report);
+            let verb = Problem::DOES_NOT_DIVIDE;
+            incompatible(keys, verb, help, config, values, report);
         }
     }
     if coarse && xvlm.fusion_layer >= xvlm.text_layers {
@@ -84,11 +82,11 @@ fn incompatible(
         .into_iter()
         .flatten()
         .filter_map(|value| value.stated.clone())
-        .max_by_key(|(layer, _)| *layer)
-        .map(|(_, place)| place);
+        .max_by_key(|stated| stated.layer)
+        .map(|stated| stated.place);
     let [first, second] = keys.map(|path| StatedKey {
         key: path.to_owned(),
-        value: render::value_of(config, path).unwrap_or_default(),
+        value: render::value_toml(config, path).unwrap_or_default(),
         origin: values
             .get(path)
             .map_or(Origin::Default, |value| value.origin.clone()),

@@ -26,6 +26,11 @@ pub fn json_schema() -> Json {
     schema
 }
 
+/// [`json_schema`] as text.
+pub fn schema_text() -> String {
+    format!("{:#}\n", json_schema())
+}
+
 fn config_schema() -> Json {
     SchemaSettings::draft2020_12()
         .with(|settings| settings.inline_subschemas = true)
@@ -353,11 +358,13 @@ mod tests {
         );
         check(
             "dataset.name",
-            "one of \"shapes\", \"easy-vqa\", \"folder\"",
+            "one of \"shapes\", \"easy-vqa\", \"folder\", \"vqa2\", \"okvqa\", \"gqa\", \"vizwiz\", \"textvqa\", \"visual-genome\", \
+             \"visual7w\", \"xvlm\", \"lxmert\", \"cfr\"",
         );
         check("precision.mode", "one of \"f32\", \"bf16\", \"f16\"");
         check("training.epochs", "an integer from 1 to 100000");
-        check("data_loading.streaming", "true or false");
+        check("data_loading.streaming", "true, false or \"auto\"");
+        check("dataset.shapes_described", "true or false");
         check("data_loading.preload_data", "true, false or \"auto\"");
         check("logging.run_dir", "a string");
         check(

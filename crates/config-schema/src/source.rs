@@ -1,6 +1,6 @@
 //! Where text and values come from.
 
-use std::fmt;
+use std::{fmt, ops::Range, sync::Arc};
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -38,6 +38,9 @@ impl Source {
         )
     }
 }
+
+/// A place in a text: the text, and the bytes of it that are meant.
+pub type Place = (Arc<Source>, Range<usize>);
 
 /// The layer that decided a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -8,18 +8,26 @@ use crate::{
     accumulation::{ACCUMULATION, derive_accumulation},
     config::Config,
     error::Report,
-    layer::{Place, Statement},
+    layer::Statement,
     schema,
-    source::{Layered, Origin},
+    source::{Layered, Origin, Place},
 };
+
+/// Where a value is stated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stated {
+    /// The layer, counted from 1 for the lowest: each file of a chain of presets is one, as are the environment and the flags.
+    pub layer: usize,
+    /// The value in the text of that layer.
+    pub place: Place,
+}
 
 /// A key's value so far.
 #[derive(Debug)]
 pub(crate) struct Value {
     json: Json,
     pub(crate) origin: Origin,
-    /// Where it was stated, and in the how-manieth layer.
-    pub(crate) stated: Option<(usize, Place)>,
+    pub(crate) stated: Option<Stated>,
     /// What it took the place of, the nearest last.
     overridden: Vec<Layered>,
 }
@@ -86,7 +94,10 @@ impl Values {
         let value = Value {
             json: statement.value,
             origin: statement.origin,
-            stated: Some((self.layers, statement.place)),
+            stated: Some(Stated {
+                layer: self.layers,
+                place: statement.place,
+            }),
             overridden,
         };
         self.by_key.insert(&statement.key.path, value);
@@ -100,6 +111,12 @@ impl Values {
             ((path.clone(), value.origin.clone()), (path, overridden))
         };
         self.by_key.iter().map(of).unzip()
+    }
+
+    /// Where each key that any layer states is stated, by `section.key`.
+    pub(crate) fn into_stated(self) -> BTreeMap<&'static str, Stated> {
+        let stated = |(path, value): (_, Value)| Some((path, value.stated?));
+        self.by_key.into_iter().filter_map(stated).collect()
     }
 
     pub(crate) fn config(&self) -> serde_json::Result<Config> {

@@ -1,4 +1,4 @@
-//! Did-you-mean.
+//! Help for a name that does not exist: the name that was meant, or all there are.
 
 use crate::schema::{self, Key};
 
@@ -7,11 +7,11 @@ const LEARNING_RATE: &str = "learning_rate";
 
 /// The help for a key that does not exist. `section` is the section it stands in, `None` at the top level.
 pub(crate) fn for_key(section: Option<&str>, name: &str) -> Option<String> {
-    described(section, &similar_keys(section, name))
+    for_keys(section, &similar_keys(section, name))
 }
 
-/// The help that names the keys that were meant.
-pub(crate) fn described(section: Option<&str>, best: &[&'static Key]) -> Option<String> {
+/// The help that names the keys that were meant; `section` is the one in which they were looked for. `None` for no key.
+pub fn for_keys(section: Option<&str>, best: &[&'static Key]) -> Option<String> {
     let paths: Vec<String> = best.iter().map(|key| format!("`{}`", key.path)).collect();
     match best {
         [] => None,
@@ -30,7 +30,7 @@ pub(crate) fn described(section: Option<&str>, best: &[&'static Key]) -> Option<
 
 /// The keys meant, best reading only: the same name in other letters before a similar name, and the section the name
 /// stands in before the others.
-pub(crate) fn similar_keys(section: Option<&str>, name: &str) -> Vec<&'static Key> {
+pub fn similar_keys(section: Option<&str>, name: &str) -> Vec<&'static Key> {
     let wanted = match normal(name) {
         name if name == LEARNING_RATE => "lr".to_owned(),
         name => name,
@@ -83,8 +83,8 @@ pub(crate) fn for_section(name: &str) -> Option<String> {
     similar_section(name).or_else(|| for_key(None, name))
 }
 
-/// The help that names the section that was meant.
-pub(crate) fn similar_section(name: &str) -> Option<String> {
+/// The help that names the section that was meant, `None` where no name of a section is near.
+pub fn similar_section(name: &str) -> Option<String> {
     let sections = schema::sections()
         .iter()
         .map(|section| section.name.as_str());
@@ -93,7 +93,7 @@ pub(crate) fn similar_section(name: &str) -> Option<String> {
 }
 
 /// All sections, for one that resembles none of them.
-pub(crate) fn sections_there_are() -> String {
+pub fn sections_there_are() -> String {
     let names = schema::sections()
         .iter()
         .map(|section| format!("[{}]", section.name));
@@ -114,7 +114,7 @@ pub(crate) fn keys_there_are(section: Option<&str>) -> String {
 }
 
 /// The help for a string that is not in a list: the nearest, and the whole list.
-pub(crate) fn for_choice<'a>(text: &str, choices: impl Iterator<Item = &'a str> + Clone) -> String {
+pub fn for_choice<'a>(text: &str, choices: impl Iterator<Item = &'a str> + Clone) -> String {
     let listed: Vec<String> = choices
         .clone()
         .map(|choice| format!("\"{choice}\""))
@@ -132,8 +132,8 @@ fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
     near.min_by_key(|(d, _)| *d).map(|(_, name)| name)
 }
 
-/// The guide writes `AOA_layers`, other programs `batch-size`.
-pub(crate) fn normal(name: &str) -> String {
+/// A name as keys are spelt, in small letters with underscores: the guide writes `AOA_layers`, other programs `batch-size`.
+pub fn normal(name: &str) -> String {
     name.trim().to_lowercase().replace(['-', ' '], "_")
 }
 

@@ -224,54 +224,73 @@ pub enum Preload {
     Auto,
 }
 
-impl Preload {
-    const AUTO: &str = "auto";
+/// When samples are read in the order in which they are stored, through a shuffle buffer: `true`, `false` or `"auto"`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Streaming {
+    /// Never.
+    Off,
+    /// Always.
+    On,
+    /// Where the images of the data set lie in shards.
+    #[default]
+    Auto,
 }
 
-impl Serialize for Preload {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Off => serializer.serialize_bool(false),
-            Self::On => serializer.serialize_bool(true),
-            Self::Auto => serializer.serialize_str(Self::AUTO),
-        }
-    }
-}
+/// The third value of a switch.
+const AUTO: &str = "auto";
 
-impl<'de> Deserialize<'de> for Preload {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl de::Visitor<'_> for Read {
-            type Value = Preload;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("true, false or \"auto\"")
-            }
-
-            fn visit_bool<E: de::Error>(self, on: bool) -> Result<Preload, E> {
-                Ok(if on { Preload::On } else { Preload::Off })
-            }
-
-            fn visit_str<E: de::Error>(self, word: &str) -> Result<Preload, E> {
-                match word {
-                    Preload::AUTO => Ok(Preload::Auto),
-                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+/// Text forms of a switch that is off, on or "auto".
+macro_rules! switch {
+    ($switch:ident, $name:literal) => {
+        impl Serialize for $switch {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    Self::Off => serializer.serialize_bool(false),
+                    Self::On => serializer.serialize_bool(true),
+                    Self::Auto => serializer.serialize_str(AUTO),
                 }
             }
         }
-        deserializer.deserialize_any(Read)
-    }
+
+        impl<'de> Deserialize<'de> for $switch {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Read;
+                impl de::Visitor<'_> for Read {
+                    type Value = $switch;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("true, false or \"auto\"")
+                    }
+
+                    fn visit_bool<E: de::Error>(self, on: bool) -> Result<$switch, E> {
+                        Ok(if on { $switch::On } else { $switch::Off })
+                    }
+
+                    fn visit_str<E: de::Error>(self, word: &str) -> Result<$switch, E> {
+                        match word {
+                            AUTO => Ok($switch::Auto),
+                            _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+                        }
+                    }
+                }
+                deserializer.deserialize_any(Read)
+            }
+        }
+
+        impl JsonSchema for $switch {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "enum": [true, false, AUTO] })
+            }
+        }
+    };
 }
 
-impl JsonSchema for Preload {
-    fn schema_name() -> Cow<'static, str> {
-        "Preload".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "enum": [true, false, Self::AUTO] })
-    }
-}
+switch!(Preload, "Preload");
+switch!(Streaming, "Streaming");
 
 #[cfg(test)]
 mod tests {

@@ -20,6 +20,13 @@ pub struct Warning {
     pub reason: &'static str,
 }
 
+impl Warning {
+    /// Whether the value has no effect yet. Other warnings are about values that are followed.
+    pub fn is_without_effect(&self) -> bool {
+        self.verdict == NOT_YET_IN_EFFECT
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, key) in self.keys.iter().enumerate() {
@@ -32,7 +39,7 @@ impl fmt::Display for Warning {
 }
 
 /// The verdict on a value that is accepted and not followed.
-pub(crate) const NOT_YET_IN_EFFECT: &str = "not yet in effect";
+const NOT_YET_IN_EFFECT: &str = "not yet in effect";
 
 struct Pending {
     keys: &'static [&'static str],
@@ -55,7 +62,7 @@ pub(crate) fn warnings(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     let stated = |path: &&str| {
         Some(StatedKey {
             key: (*path).to_owned(),
-            value: render::value_of(config, path)?,
+            value: render::value_toml(config, path)?,
             origin: origins.get(*path)?.clone(),
         })
     };

@@ -3,6 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use file_kind::FileKind;
+use region_features::StoreError;
 
 /// Why an import did not happen. Nothing was written then.
 ///
@@ -72,8 +73,12 @@ pub enum ImportError {
         path: PathBuf,
     },
 
-    /// Another import writes the folder at this moment.
-    #[error("another import is writing `{}`", path.display())]
+    /// The file of region features cannot be written, or one that is read is damaged.
+    #[error(transparent)]
+    Features(#[from] StoreError),
+
+    /// Another process writes the folder at this moment.
+    #[error("another process is writing `{}`", path.display())]
     Busy {
         /// The folder.
         path: PathBuf,
@@ -85,6 +90,8 @@ pub enum ImportError {
 pub enum Place {
     /// The whole file.
     File,
+    /// A line, from 1.
+    Line(usize),
     /// An element of the file's list, from 0.
     Element(usize),
     /// The question with this id.
@@ -97,6 +104,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File => Ok(()),
+            Self::Line(line) => write!(f, ", line {line}"),
             Self::Element(element) => write!(f, ", element {element}"),
             Self::Question(id) => write!(f, ", question {id}"),
             Self::Image(id) => write!(f, ", image {id}"),
@@ -123,6 +131,7 @@ impl ImportError {
             ),
             Self::Occupied { .. } => Some("name a new or an empty folder".to_owned()),
             Self::Busy { .. } => Some("wait until it has ended, or name another folder".to_owned()),
+            Self::Features(error) => error.hint().map(str::to_owned),
             Self::Io { .. } => None,
         }
     }

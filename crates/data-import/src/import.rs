@@ -1,27 +1,21 @@
 //! The import: recognise, choose, read, write.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use serde::Serialize;
-
 use crate::answers;
 use crate::error::{ImportError, Place};
+use crate::finish::{Written, finish};
 use crate::format::Format;
-use crate::images::{self, Bases};
-use crate::layouts::{self, ImageWords, Job, Layout, Part, Split, Words};
+use crate::images::Bases;
+use crate::layouts::{self, Job, Layout, Split};
 use crate::mix::{self, Chosen, Mix, Recipe};
 use crate::record::Style;
+use crate::report::{Report, SplitReport};
 use crate::sniff::{self, Kind, Sniffed};
-use crate::write::{Images, Lines, Staging};
-
-/// Name of the file that says where the images are.
-pub const MANIFEST: &str = "folder.json";
-
-/// Version of the manifest.
-const VERSION: u32 = 1;
+use crate::write::{Lines, Staging};
 
 /// Most files of no layout that a note names.
 const MOST_UNKNOWN: usize = 6;
@@ -59,84 +53,6 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// What was imported.
-#[derive(Debug, Clone, Serialize)]
-pub struct Report {
-    /// The folder.
-    pub folder: PathBuf,
-    /// Every data set that was recognised.
-    pub data_sets: Vec<DataSet>,
-    /// Every split that was written.
-    pub splits: Vec<SplitReport>,
-    /// Where the images are, by the name of their folder.
-    pub images: Vec<ImageFolder>,
-    /// What else a user should know.
-    pub notes: Vec<String>,
-}
-
-/// A data set that was recognised.
-#[derive(Debug, Clone, Serialize)]
-pub struct DataSet {
-    /// Name of its layout.
-    pub format: &'static str,
-    /// Its parts, whether they are read or not.
-    pub parts: Vec<PartFiles>,
-}
-
-/// A part of a data set that was recognised.
-#[derive(Debug, Clone, Serialize)]
-pub struct PartFiles {
-    /// Its name, as options take it.
-    pub name: String,
-    /// What is read for it.
-    pub files: Vec<PathBuf>,
-}
-
-/// A split that was written.
-#[derive(Debug, Clone, Serialize)]
-pub struct SplitReport {
-    /// Its name.
-    pub split: &'static str,
-    /// Its parts in order, each with the number of its questions.
-    pub parts: Vec<(String, usize)>,
-    /// Questions.
-    pub questions: usize,
-    /// Images that they are about.
-    pub images: usize,
-}
-
-/// A folder of images.
-#[derive(Debug, Clone, Serialize)]
-pub struct ImageFolder {
-    /// What lines call it.
-    pub name: String,
-    /// Where it is.
-    pub path: PathBuf,
-    /// Images that questions are about.
-    pub images: usize,
-    /// How many of these are not there.
-    pub missing: usize,
-}
-
-/// What the manifest says; its reader is in `data-pipeline`.
-#[derive(Serialize)]
-struct Manifest<'a> {
-    version: u32,
-    images: BTreeMap<&'a str, &'a str>,
-    vote_lengths: &'a BTreeSet<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    test: Option<&'static str>,
-    imported: &'a [DataSet],
-}
-
-/// What a split was made of.
-struct Written {
-    report: SplitReport,
-    images: Images,
-    style: Style,
-    words: Vec<ImageWords>,
-}
-
 /// Imports data sets into a folder. `observe` is told how far it is, from another thread, about ten times a second.
 ///
 /// # Errors
@@ -149,7 +65,7 @@ pub fn import(
     let staging = Staging::begin(&request.to)?;
     let meter = AtomicU64::new(0);
     let files = sniff::all(&request.sources)?;
-    let formats = recognise(request, &files)?;
+    let formats = recognise(&request.formats, &request.sources, &files)?;
     let bases = Bases::new(&request.sources, &request.images)?;
     let layouts = formats
         .iter()
@@ -208,14 +124,18 @@ fn unread(layouts: &[Box<dyn Layout>], mix: &Mix, files: &[Sniffed]) -> Vec<Stri
 }
 
 /// The layouts that are to be read.
-fn recognise(request: &Request, files: &[Sniffed]) -> Result<Vec<Format>, ImportError> {
+pub(crate) fn recognise(
+    asked: &[Format],
+    sources: &[PathBuf],
+    files: &[Sniffed],
+) -> Result<Vec<Format>, ImportError> {
     let found = layouts::formats(files);
     let names = |formats: &[Format]| {
         let names: Vec<_> = formats.iter().map(|format| format.name()).collect();
         names.join(", ")
     };
-    if !request.formats.is_empty() {
-        let mut wanted = request.formats.clone();
+    if !asked.is_empty() {
+        let mut wanted = asked.to_vec();
         // Questions without annotations are recognised as VQA v2; the layout of OK-VQA says what is missing.
         let questions = files.iter().any(|file| file.kind == Kind::VqaQuestions);
         let missing = wanted
@@ -232,7 +152,7 @@ fn recognise(request: &Request, files: &[Sniffed]) -> Result<Vec<Format>, Import
         return Err(unrecognised("files of a layout that is known", files));
     }
     // Several sources are meant as a mix; several layouts in one folder may be an accident.
-    for source in &request.sources {
+    for source in sources {
         let within: Vec<Sniffed> = files
             .iter()
             .filter(|file| file.path.starts_with(source))
@@ -390,6 +310,7 @@ fn write_split(
         layout.read(
             chosen.part,
             &mut Job {
+                unanswered: false,
                 style: &mut style,
                 meter,
                 sink: &mut sink,
@@ -420,140 +341,4 @@ fn write_split(
         style,
         words,
     })
-}
-
-/// Writes what all splits share. The report, but for the folder's name.
-fn finish(
-    staging: &Staging,
-    layouts: &[Box<dyn Layout>],
-    bases: &Bases,
-    written: &[Written],
-) -> Result<Report, ImportError> {
-    let mut notes: Vec<String> = layouts.iter().flat_map(|layout| layout.notes()).collect();
-    let mut used = Images::new();
-    for (folder, images) in written.iter().flat_map(|split| &split.images) {
-        let all = used.entry(folder.clone()).or_default();
-        if all.first.is_empty() {
-            all.first.clone_from(&images.first);
-        }
-        all.names.extend(images.names.iter().cloned());
-    }
-    notes.extend(words(staging, written, &used)?);
-    let mut folders = Vec::new();
-    let mut names: Vec<_> = used.iter().collect();
-    names.sort_by_key(|(name, _)| *name);
-    for (name, used) in names {
-        let below: Vec<String> = layouts
-            .iter()
-            .flat_map(|layout| layout.below(name))
-            .collect();
-        let found = bases.locate(name, &below, &used.first);
-        let path = found.unwrap_or_else(|| bases.first().unwrap_or(Path::new("")).join(&below[0]));
-        let path = std::path::absolute(&path).map_err(ImportError::io(&path))?;
-        let missing = images::missing(&path, &used.names)?;
-        if missing > 0 {
-            notes.push(format!(
-                "{missing} of {} images are not in `{}`; where they lie elsewhere, say so with `--images {name}=DIR`",
-                used.names.len(),
-                path.display()
-            ));
-        }
-        folders.push(ImageFolder {
-            name: name.clone(),
-            path,
-            images: used.names.len(),
-            missing,
-        });
-    }
-    let has = |split: Split| written.iter().any(|one| one.report.split == split.name());
-    if !has(Split::Test) {
-        notes.push(
-            "there is no test split: the validation questions are reported as test, too".to_owned(),
-        );
-    }
-    if !has(Split::Validation) {
-        notes.push("there is no validation split: a part of the training images is held out (`dataset.validation_fraction`)".to_owned());
-    }
-    let files = |part: &Part| PartFiles {
-        name: part.name.clone(),
-        files: part.files.clone(),
-    };
-    let data_sets = layouts.iter().map(|layout| DataSet {
-        format: layout.format().name(),
-        parts: layout.parts().iter().map(files).collect(),
-    });
-    let data_sets: Vec<DataSet> = data_sets.collect();
-    let vote_lengths = written
-        .iter()
-        .flat_map(|split| split.style.vote_lengths.iter().copied());
-    let mut places = BTreeMap::new();
-    for folder in &folders {
-        let path = folder.path.to_str().ok_or_else(|| {
-            ImportError::choice(
-                format!("the name of `{}` is no Unicode text", folder.path.display()),
-                "rename the folder",
-            )
-        })?;
-        places.insert(folder.name.as_str(), path);
-    }
-    let manifest = Manifest {
-        version: VERSION,
-        images: places,
-        vote_lengths: &vote_lengths.collect(),
-        test: (!has(Split::Test)).then_some(Split::Validation.name()),
-        imported: &data_sets,
-    };
-    let text = serde_json::to_string_pretty(&manifest).expect("texts and numbers are JSON");
-    staging.file(MANIFEST, format!("{text}\n").as_bytes())?;
-    Ok(Report {
-        folder: PathBuf::new(),
-        data_sets,
-        splits: written.iter().map(|split| split.report.clone()).collect(),
-        images: folders,
-        notes,
-    })
-}
-
-/// Writes the words of images. Where a data set has some, every image of the folder has a list.
-fn words(
-    staging: &Staging,
-    written: &[Written],
-    used: &Images,
-) -> Result<Vec<String>, ImportError> {
-    let mut notes = Vec::new();
-    let all: Vec<&ImageWords> = written.iter().flat_map(|split| &split.words).collect();
-    let lists: [(&str, Vec<&Words>); 2] = [
-        (
-            "statistical_words.json",
-            all.iter().map(|words| &words.statistical).collect(),
-        ),
-        (
-            "attribute_words.json",
-            all.iter().map(|words| &words.attributes).collect(),
-        ),
-    ];
-    for (name, lists) in lists {
-        if lists.iter().all(|words| words.is_empty()) {
-            continue;
-        }
-        let mut by_image: BTreeMap<String, &[String]> = BTreeMap::new();
-        let mut without = 0;
-        for (folder, images) in used {
-            for image in &images.names {
-                let image = format!("{folder}/{image}");
-                let words = lists.iter().find_map(|words| words.get(&image));
-                without += usize::from(words.is_none());
-                by_image.insert(image, words.map_or(&[], Vec::as_slice));
-            }
-        }
-        let text = serde_json::to_string(&by_image).expect("texts are JSON");
-        staging.file(name, text.as_bytes())?;
-        if without > 0 {
-            notes.push(format!(
-                "in `{name}`, {without} of {} images have no words",
-                by_image.len()
-            ));
-        }
-    }
-    Ok(notes)
 }

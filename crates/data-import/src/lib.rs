@@ -19,9 +19,14 @@
 //! }
 //! # Ok::<(), data_import::ImportError>(())
 //! ```
+//!
+//! [`import_features`] brings published region features into one memory-mapped file, whatever their container.
 
 mod answers;
+mod array;
 mod error;
+mod features;
+mod finish;
 mod format;
 mod images;
 mod import;
@@ -29,14 +34,24 @@ mod json;
 mod layouts;
 mod mix;
 mod pickle;
+mod questions;
 mod record;
+mod report;
 mod sniff;
+mod stamp;
 mod write;
 
 pub use error::{ImportError, Place};
-pub use format::Format;
-pub use import::{
-    DataSet, ImageFolder, MANIFEST, PartFiles, Progress, Report, Request, SplitReport, import,
+pub use features::{
+    FeatureFormat, FeatureReport, FeatureRequest, Listed, import_features, list_features,
 };
+pub use finish::MANIFEST;
+pub use format::Format;
+pub use import::{Progress, Request, import};
 pub use layouts::Split;
 pub use mix::Recipe;
+pub use questions::{QuestionFile, questions};
+pub use region_features::Number;
+pub use report::{DataSet, ImageFolder, PartFiles, Report, SplitReport};
+pub use stamp::stamp;
+pub use write::Staging;

@@ -1,11 +1,14 @@
-//! Pickles of lists, dictionaries, texts and numbers. Nothing is called: an instruction that would call something, or name
-//! it, is an error.
+//! Pickles of lists, dictionaries, texts, numbers and, where they are asked for, arrays of `NumPy`'s. Nothing is called: an
+//! instruction that would call something, or name it, is an error. What pickled arrays name stands for the array and is no code.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
+use std::ops::Range;
+use std::str::FromStr;
 use std::sync::atomic::Ordering;
 
+use crate::array::{Array, Kind};
 use crate::error::{ImportError, Place};
 use crate::json::Input;
 
@@ -15,9 +18,36 @@ const LARGEST: u64 = 1 << 30;
 /// Index of a value.
 pub(crate) type Id = u32;
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Reconstruct,
+    NdArray,
+    DataType,
+}
+
+/// An array: what its state says.
+struct PickledArray {
+    shape: Id,
+    data_type: Id,
+    fortran: Id,
+    data: Id,
+}
+
 enum Value {
-    /// None, a boolean or bytes.
+    /// None.
     Nothing,
+    Bool(bool),
+    /// Where the bytes lie in the pickle.
+    Bytes(Range<usize>),
+    /// What a pickled array names.
+    Name(Name),
+    /// The type of an array's numbers, such as `f4`, and their order, `<` or `>`.
+    DataType {
+        code: Box<str>,
+        order: Option<Id>,
+    },
+    /// An array; nothing as long as it has no state.
+    Array(Option<Box<PickledArray>>),
     Int(i64),
     Float(f64),
     Text(Box<str>),
@@ -30,6 +60,14 @@ enum Value {
 pub(crate) struct Pickle {
     values: Vec<Value>,
     root: Id,
+    /// The pickle, where arrays are asked for: their numbers lie in it.
+    bytes: Vec<u8>,
+}
+
+/// Why a pickle is not read.
+pub(crate) struct Refused {
+    pub(crate) problem: String,
+    pub(crate) cure: &'static str,
 }
 
 impl Pickle {
@@ -42,35 +80,58 @@ impl Pickle {
             .read_to_end(&mut bytes)
             .map_err(&failed)?;
         input.meter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        let pickle = if bytes.len() as u64 > LARGEST {
+            Err(Refused {
+                problem: "no pickle of lists and dictionaries: it has more than 1 GiB".to_owned(),
+                cure: AGAIN,
+            })
+        } else {
+            Self::parse(bytes, false)
+        };
+        let pickle = pickle.map_err(|Refused { problem, cure }| {
+            ImportError::content(input.path, Place::File, problem, cure)
+        });
+        pickle.map(|pickle| Self {
+            bytes: Vec::new(),
+            ..pickle
+        })
+    }
+
+    /// Reads a pickle that may have arrays.
+    pub(crate) fn with_arrays(bytes: Vec<u8>) -> Result<Self, Refused> {
+        Self::parse(bytes, true)
+    }
+
+    fn parse(bytes: Vec<u8>, arrays: bool) -> Result<Self, Refused> {
         let mut machine = Machine {
             bytes: &bytes,
+            arrays,
             ..Machine::default()
         };
-        let outcome = if bytes.len() as u64 > LARGEST {
-            Err(Broken::Wrong("it has more than 1 GiB"))
-        } else {
-            machine.run()
-        };
-        let at = machine.at;
+        let outcome = machine.run();
+        let (at, values) = (machine.at, machine.values);
         match outcome {
             Ok(root) => Ok(Self {
-                values: machine.values,
+                values,
                 root,
+                bytes,
             }),
-            Err(Broken::Wrong(problem)) => Err(ImportError::content(
-                input.path,
-                Place::File,
-                format!("no pickle of lists and dictionaries: {problem} (byte {at})"),
-                "make or download the file again",
-            )),
-            Err(Broken::Calls(what)) => Err(ImportError::content(
-                input.path,
-                Place::File,
-                format!(
+            Err(Broken::Wrong(problem)) => Err(Refused {
+                problem: format!("no pickle of lists and dictionaries: {problem} (byte {at})"),
+                cure: AGAIN,
+            }),
+            Err(Broken::Calls(what)) => Err(Refused {
+                problem: format!(
                     "the pickle names `{what}`, which would run code (byte {at}); nothing was run"
                 ),
-                "only lists, dictionaries, texts and numbers are read: pickle those alone, and trust no other file of its origin",
-            )),
+                cure: if arrays {
+                    "only lists, dictionaries, texts, numbers and arrays are read: pickle those alone, and trust no other file of \
+                     its origin"
+                } else {
+                    "only lists, dictionaries, texts and numbers are read: pickle those alone, and trust no other file of its \
+                     origin"
+                },
+            }),
         }
     }
 
@@ -125,14 +186,84 @@ impl Pickle {
 
     /// The texts and whole numbers of the dictionary that was pickled.
     pub(crate) fn text_numbers(&self) -> Option<HashMap<&str, i64>> {
-        let Value::Dict(pairs) = &self.values[self.root as usize] else {
+        let pair = |[name, number]: &[Id; 2]| Some((self.text(*name)?, self.whole(*number)?));
+        self.pairs(self.root)?.iter().map(pair).collect()
+    }
+
+    /// Keys and values of a dictionary.
+    pub(crate) fn pairs(&self, of: Id) -> Option<&[[Id; 2]]> {
+        match &self.values[of as usize] {
+            Value::Dict(pairs) => Some(pairs.as_chunks::<2>().0),
+            _ => None,
+        }
+    }
+
+    /// A whole number.
+    pub(crate) fn whole(&self, of: Id) -> Option<i64> {
+        match self.values[of as usize] {
+            Value::Int(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// A whole number, a fraction, or an array of one number.
+    pub(crate) fn number(&self, of: Id) -> Option<f64> {
+        match self.values[of as usize] {
+            Value::Int(number) => Some(number as f64),
+            Value::Float(number) => Some(number),
+            Value::Array(_) => self.array(of)?.number(),
+            _ => None,
+        }
+    }
+
+    /// Bytes, or a text as bytes.
+    pub(crate) fn raw(&self, of: Id) -> Option<&[u8]> {
+        match &self.values[of as usize] {
+            Value::Bytes(range) => self.bytes.get(range.clone()),
+            Value::Text(text) => Some(text.as_bytes()),
+            _ => None,
+        }
+    }
+
+    /// The parts of an array's state.
+    fn pickled_array(&self, of: Id) -> Option<(&PickledArray, Vec<usize>, &str)> {
+        let Value::Array(Some(array)) = &self.values[of as usize] else {
             return None;
         };
-        let pair = |[name, number]: &[Id; 2]| match self.values[*number as usize] {
-            Value::Int(number) => Some((self.text(*name)?, number)),
-            _ => None,
+        let Value::DataType { code, .. } = &self.values[array.data_type as usize] else {
+            return None;
         };
-        pairs.as_chunks::<2>().0.iter().map(pair).collect()
+        let side = |of: &Id| usize::try_from(self.whole(*of)?).ok();
+        let shape: Option<Vec<_>> = self.list(array.shape)?.iter().map(side).collect();
+        Some((array, shape?, code))
+    }
+
+    /// An array of numbers.
+    pub(crate) fn array(&self, of: Id) -> Option<Array> {
+        let (array, shape, code) = self.pickled_array(of)?;
+        let Value::DataType { order, .. } = &self.values[array.data_type as usize] else {
+            return None;
+        };
+        let big = order.is_some_and(|order| self.text(order) == Some(">"));
+        let fortran = matches!(self.values[array.fortran as usize], Value::Bool(true));
+        Array::new(
+            shape,
+            Kind::of(code)?,
+            big,
+            fortran,
+            self.raw(array.data)?.to_vec(),
+        )
+    }
+
+    /// The one object of an array that `np.save` made of it.
+    pub(crate) fn object(&self, of: Id) -> Option<Id> {
+        let (array, shape, code) = self.pickled_array(of)?;
+        match self.list(array.data)? {
+            [object] if shape.iter().product::<usize>() == 1 && code.starts_with('O') => {
+                Some(*object)
+            }
+            _ => None,
+        }
     }
 
     /// The texts of the list that was pickled.
@@ -147,12 +278,17 @@ enum Broken {
     Calls(String),
 }
 
+/// The cure of a pickle that is damaged or holds something else.
+const AGAIN: &str = "make or download the file again";
+
 const SHORT: Broken = Broken::Wrong("it ends too early");
 const STACK: Broken = Broken::Wrong("an instruction lacks what it works on");
 
 #[derive(Default)]
 struct Machine<'a> {
     bytes: &'a [u8],
+    /// Whether arrays may be in it.
+    arrays: bool,
     at: usize,
     values: Vec<Value>,
     stack: Vec<Id>,
@@ -177,7 +313,8 @@ impl<'a> Machine<'a> {
             0x95 => _ = self.take(8)?, // length of a frame
             b'(' => self.marks.push(self.stack.len()),
             b'0' => _ = self.pop()?,
-            b'N' | 0x88 | 0x89 => self.push(Value::Nothing)?,
+            b'N' => self.push(Value::Nothing)?,
+            0x88 | 0x89 => self.push(Value::Bool(instruction == 0x88))?,
             b'K' => self.integer::<1>()?,
             b'M' => self.integer::<2>()?,
             b'J' => {
@@ -198,7 +335,7 @@ impl<'a> Machine<'a> {
             b'I' | b'L' => {
                 let line = self.line()?.trim_end_matches('L');
                 let value = match line {
-                    "00" | "01" => Value::Nothing,
+                    "00" | "01" => Value::Bool(line == "01"),
                     line => Value::Int(
                         line.parse()
                             .map_err(|_| Broken::Wrong("a number is none"))?,
@@ -207,10 +344,7 @@ impl<'a> Machine<'a> {
                 self.push(value)?;
             }
             b'F' => {
-                let number = self
-                    .line()?
-                    .parse()
-                    .map_err(|_| Broken::Wrong("a number is none"))?;
+                let number = self.parsed()?;
                 self.push(Value::Float(number))?;
             }
             b'G' => {
@@ -240,6 +374,7 @@ impl<'a> Machine<'a> {
             }
             b'C' => self.skip::<1>()?,
             b'B' => self.skip::<4>()?,
+            0x8e => self.skip::<8>()?,
             b']' | b')' => self.push(Value::List(Vec::new()))?,
             b'}' => self.push(Value::Dict(Vec::new()))?,
             b'l' | b't' => {
@@ -275,35 +410,31 @@ impl<'a> Machine<'a> {
                 self.memo.insert(next, top);
             }
             b'p' => {
-                let place = self
-                    .line()?
-                    .parse()
-                    .map_err(|_| Broken::Wrong("a number is none"))?;
+                let place = self.parsed()?;
                 let top = self.top()?;
                 self.memo.insert(place, top);
             }
             b'h' => self.recall::<1>()?,
             b'j' => self.recall::<4>()?,
             b'g' => {
-                let place = self
-                    .line()?
-                    .parse()
-                    .map_err(|_| Broken::Wrong("a number is none"))?;
+                let place = self.parsed()?;
                 self.recalled(place)?;
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                return Err(Broken::Calls(format!("{module}.{name}")));
+                self.name(module, name)?;
             }
             0x93 => {
-                let name = |id: Option<&Id>| match id.map(|id| &self.values[*id as usize]) {
-                    Some(Value::Text(text)) => text.to_string(),
+                let (name, module) = (self.pop()?, self.pop()?);
+                let text = |id: Id| match &self.values[id as usize] {
+                    Value::Text(text) => text.to_string(),
                     _ => "?".to_owned(),
                 };
-                let mut names = self.stack.iter().rev();
-                let (last, first) = (name(names.next()), name(names.next()));
-                return Err(Broken::Calls(format!("{first}.{last}")));
+                let (module, name) = (text(module), text(name));
+                self.name(&module, &name)?;
             }
+            b'R' if self.arrays => self.make()?,
+            b'b' if self.arrays => self.complete()?,
             b'R' | b'b' | b'i' | b'o' | 0x81 | 0x92 | b'P' | b'Q' | 0x82..=0x84 => {
                 return Err(Broken::Calls("an object".to_owned()));
             }
@@ -335,6 +466,11 @@ impl<'a> Machine<'a> {
         std::str::from_utf8(&rest[..end]).map_err(|_| Broken::Wrong("a text is not UTF-8"))
     }
 
+    fn parsed<T: FromStr>(&mut self) -> Result<T, Broken> {
+        let line = self.line()?;
+        line.parse().map_err(|_| Broken::Wrong("a number is none"))
+    }
+
     fn push(&mut self, value: Value) -> Result<(), Broken> {
         let id = u32::try_from(self.values.len())
             .map_err(|_| Broken::Wrong("it has too many values"))?;
@@ -358,7 +494,66 @@ impl<'a> Machine<'a> {
     fn skip<const N: usize>(&mut self) -> Result<(), Broken> {
         let length = self.number::<N>()? as usize;
         self.take(length)?;
-        self.push(Value::Nothing)
+        self.push(Value::Bytes(self.at - length..self.at))
+    }
+
+    /// What an array names; anything else would be called.
+    fn name(&mut self, module: &str, name: &str) -> Result<(), Broken> {
+        let name = match (module, name) {
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => {
+                Name::Reconstruct
+            }
+            ("numpy", "ndarray") => Name::NdArray,
+            ("numpy", "dtype") => Name::DataType,
+            _ => return Err(Broken::Calls(format!("{module}.{name}"))),
+        };
+        if !self.arrays {
+            return Err(Broken::Calls(format!("{module} (an array)")));
+        }
+        self.push(Value::Name(name))
+    }
+
+    /// An array or a type of numbers without its state, from what would be called and its arguments.
+    fn make(&mut self) -> Result<(), Broken> {
+        let (arguments, called) = (self.pop()?, self.pop()?);
+        let value = |id: Id| &self.values[id as usize];
+        let Value::List(arguments) = value(arguments) else {
+            return Err(STACK);
+        };
+        let first = arguments.first().map(|first| value(*first));
+        let made = match (value(called), first) {
+            (Value::Name(Name::Reconstruct), Some(Value::Name(Name::NdArray))) => {
+                Value::Array(None)
+            }
+            (Value::Name(Name::DataType), Some(Value::Text(code))) => Value::DataType {
+                code: code.clone(),
+                order: None,
+            },
+            _ => return Err(Broken::Calls("an object".to_owned())),
+        };
+        self.push(made)
+    }
+
+    /// Gives the array or type on top its state.
+    fn complete(&mut self) -> Result<(), Broken> {
+        let (state, target) = (self.pop()?, self.top()?);
+        let Value::List(state) = &self.values[state as usize] else {
+            return Err(Broken::Calls("an object".to_owned()));
+        };
+        let state = state.clone();
+        match (&mut self.values[target as usize], &state[..]) {
+            (Value::Array(array), &[_, shape, data_type, fortran, data]) => {
+                *array = Some(Box::new(PickledArray {
+                    shape,
+                    data_type,
+                    fortran,
+                    data,
+                }));
+            }
+            (Value::DataType { order, .. }, &[_, of_numbers, ..]) => *order = Some(of_numbers),
+            _ => return Err(Broken::Calls("an object".to_owned())),
+        }
+        Ok(())
     }
 
     fn pop(&mut self) -> Result<Id, Broken> {
@@ -412,61 +607,4 @@ impl<'a> Machine<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::sync::atomic::AtomicU64;
-
-    use super::*;
-
-    fn read(bytes: &[u8]) -> Result<Pickle, ImportError> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.pkl");
-        fs::write(&path, bytes).expect("a file");
-        Pickle::read(Input {
-            path: Path::new(&path),
-            meter: &AtomicU64::new(0),
-        })
-    }
-
-    #[test]
-    fn values_are_read_and_shared_ones_found() {
-        let pickle = read(b"\x80\x02]q\x00(}q\x01(X\x01\x00\x00\x00aq\x02K\x05uh\x01h\x02e.").ok();
-        let pickle = pickle.expect("a pickle");
-        let list = pickle.list(pickle.root()).expect("a list");
-        for of in &list[..2] {
-            assert_eq!(
-                pickle.get(*of, "a").and_then(|of| pickle.id(of)),
-                Some("5".to_owned())
-            );
-        }
-        assert_eq!(pickle.text(list[2]), Some("a"));
-    }
-
-    #[test]
-    fn a_pickle_that_would_call_something_is_refused_by_name() {
-        let error = read(b"\x80\x02}q\x00(K\x01c__builtin__\nprint\nq\x01\x85Ru.")
-            .err()
-            .expect("an error");
-        let message = error.to_string();
-        assert!(message.contains("__builtin__.print"), "{message}");
-        let error = read(b"\x80\x04\x8c\x02os\x8c\x06system\x93.")
-            .err()
-            .expect("an error");
-        assert!(error.to_string().contains("os.system"), "{error}");
-    }
-
-    #[test]
-    fn broken_and_hostile_pickles_are_errors() {
-        let whole = b"\x80\x02]q\x00(K\x01K\x02e.";
-        for end in 0..whole.len() {
-            assert!(read(&whole[..end]).is_err(), "{end}");
-        }
-        // Deep nesting, a text that says it is longer than the file, pops below a mark.
-        let mut deep = b"\x80\x02".to_vec();
-        deep.extend(std::iter::repeat_n(b"](", 100_000).flatten());
-        assert!(read(&deep).is_err());
-        assert!(read(b"\x80\x02X\xff\xff\xff\xffa.").is_err());
-        assert!(read(b"\x80\x02K\x01(0.").is_err());
-        assert!(read(b"\x80\x02]]a(e(ee.").is_err());
-    }
-}
+mod tests;

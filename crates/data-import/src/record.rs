@@ -7,7 +7,7 @@ use std::hash::Hash;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::json::Id;
+use crate::json::{Id, QuestionId, push};
 
 /// Names that a line has for itself. A field of the source that has one of them, and is none of the layout's, is written
 /// with `source_` in front.
@@ -159,17 +159,11 @@ pub(crate) fn member(text: &mut String, name: &str, value: &(impl Serialize + ?S
     push(text, value);
 }
 
-/// Appends a value in JSON.
-pub(crate) fn push(text: &mut String, value: &(impl Serialize + ?Sized)) {
-    let json = serde_json::to_string(value).expect("strings and finite numbers are JSON");
-    text.push_str(&json);
-}
-
 /// A question, ready to be written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record<'a> {
-    /// The question's id, all its digits.
-    pub(crate) id: &'a str,
+    /// The question's id.
+    pub(crate) id: &'a QuestionId,
     /// Name of the folder that has the image; see [`crate::images`].
     pub(crate) folder: &'a str,
     /// Path of the image in that folder.
@@ -190,7 +184,8 @@ impl Record<'_> {
         let _ = write!(name, "{}/{}", self.folder, self.image);
         push(text, &name);
         member(text, "question", self.question);
-        member(text, "question_id", self.id);
+        text.push_str(",\"question_id\":");
+        self.id.push(text);
         text.push_str(self.rest);
         if let Some(part) = part {
             member(text, "part", part);

@@ -1,5 +1,7 @@
 //! What a file of a data set is, by the beginning of its content.
 
+mod kind;
+
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use serde_json::{Map, Value};
 use crate::error::{ImportError, Place};
 use crate::json::{check_start, parse_error};
 
+pub(crate) use kind::Kind;
+
 /// Bytes of a file that are looked at.
 const HEAD: u64 = 256 << 10;
 
@@ -19,37 +23,6 @@ const DEPTH: usize = 3;
 
 /// Most files that are looked at.
 const MOST_FILES: usize = 2000;
-
-/// What a file is for a layout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    VqaQuestions,
-    VqaAnnotations,
-    OkVqaAnnotations,
-    CfrQuestions,
-    Gqa,
-    VizWiz,
-    TextVqa,
-    TextVqaWords,
-    GenomeAnswers,
-    GenomeImages,
-    Visual7w,
-    Visual7wPointing,
-    Xvlm,
-    Lxmert,
-    /// A list of texts.
-    Texts,
-    /// An object from text to whole number.
-    TextNumbers,
-    /// An object from name to text.
-    NamedText,
-    /// An object from name to list of texts.
-    NamedTexts,
-    /// An empty list or object, or a list of ids.
-    Ids,
-    Pickle,
-    Other,
-}
 
 /// A file that was looked at.
 #[derive(Debug, Clone)]
@@ -95,13 +68,28 @@ impl Sniffed {
 
 /// Looks at files, and at those within folders whose names end with `.json` or `.pkl`.
 pub(crate) fn all(sources: &[PathBuf]) -> Result<Vec<Sniffed>, ImportError> {
-    let mut paths = Vec::new();
+    let found = find(sources)?;
+    found.files.into_iter().map(|path| file(&path)).collect()
+}
+
+/// What lies in folders.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Files that were named, and those within folders that may belong to a layout.
+    pub(crate) files: Vec<PathBuf>,
+    /// Folders within folders.
+    pub(crate) folders: Vec<PathBuf>,
+}
+
+/// Finds the files that are looked at.
+pub(crate) fn find(sources: &[PathBuf]) -> Result<Found, ImportError> {
+    let mut found = Found::default();
     for source in sources {
         let metadata = fs::metadata(source).map_err(ImportError::io(source))?;
         if metadata.is_dir() {
-            let before = paths.len();
-            search(source, DEPTH, &mut paths)?;
-            if paths.len() - before > MOST_FILES {
+            let before = found.files.len();
+            search(source, DEPTH, &mut found)?;
+            if found.files.len() - before > MOST_FILES {
                 return Err(ImportError::choice(
                     format!(
                         "`{}` has more than {MOST_FILES} files of JSON, which no layout has",
@@ -111,14 +99,14 @@ pub(crate) fn all(sources: &[PathBuf]) -> Result<Vec<Sniffed>, ImportError> {
                 ));
             }
         } else {
-            paths.push(source.clone());
+            found.files.push(source.clone());
         }
     }
-    paths.dedup();
-    paths.into_iter().map(|path| file(&path)).collect()
+    found.files.dedup();
+    Ok(found)
 }
 
-fn search(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), ImportError> {
+fn search(folder: &Path, depth: usize, found: &mut Found) -> Result<(), ImportError> {
     let failed = ImportError::io(folder);
     let (mut files, mut folders) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(&failed)? {
@@ -141,8 +129,9 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), I
     }
     files.sort();
     folders.sort();
-    found.extend(files);
-    if depth > 1 && found.len() <= MOST_FILES {
+    found.files.extend(files);
+    found.folders.extend(folders.iter().cloned());
+    if depth > 1 && found.files.len() <= MOST_FILES {
         for folder in folders {
             search(&folder, depth - 1, found)?;
         }
@@ -173,7 +162,9 @@ fn file(path: &Path) -> Result<Sniffed, ImportError> {
         check_start(path, &start)?;
         let head = head(&start);
         // A file that was cut before it says what it is. Of others, whoever reads them says where they are cut.
-        if head.as_ref().is_some_and(|head| kind(head) == Kind::Other)
+        if head
+            .as_ref()
+            .is_some_and(|head| Kind::of(head) == Kind::Other)
             && start.len() as u64 == bytes.len()
             && let Err(error) = serde_json::from_slice::<IgnoredAny>(&start)
             && error.is_eof()
@@ -188,7 +179,7 @@ fn file(path: &Path) -> Result<Sniffed, ImportError> {
     };
     let kind = match &head {
         _ if pickle => Kind::Pickle,
-        Some(value) => kind(value),
+        Some(value) => Kind::of(value),
         None => Kind::Other,
     };
     Ok(Sniffed {
@@ -243,111 +234,6 @@ fn head(start: &[u8]) -> Option<Value> {
     serde_json::from_slice(&text).ok()
 }
 
-fn kind(value: &Value) -> Kind {
-    match value {
-        Value::Array(list) => list_kind(list),
-        Value::Object(object) => object_kind(object),
-        _ => Kind::Other,
-    }
-}
-
-/// Whether a value is an object with these fields.
-fn has(value: Option<&Value>, names: &[&str]) -> bool {
-    let object = value.and_then(Value::as_object);
-    object.is_some_and(|object| names.iter().all(|name| object.contains_key(*name)))
-}
-
-fn list_kind(list: &[Value]) -> Kind {
-    let any = |names: &[&str]| list.iter().any(|one| has(Some(one), names));
-    match list.first() {
-        None | Some(Value::Number(_)) => Kind::Ids,
-        Some(Value::String(_)) => Kind::Texts,
-        Some(Value::Object(_)) => {
-            if any(&["qas"]) {
-                Kind::GenomeAnswers
-            } else if any(&["img_id", "sent"]) {
-                Kind::Lxmert
-            } else if any(&["question_id", "question", "image"]) {
-                Kind::Xvlm
-            } else if any(&["question", "image"]) {
-                Kind::VizWiz
-            } else if any(&["image_id", "width", "height"]) && !any(&["question"]) {
-                Kind::GenomeImages
-            } else {
-                Kind::Other
-            }
-        }
-        Some(_) => Kind::Other,
-    }
-}
-
-fn object_kind(object: &Map<String, Value>) -> Kind {
-    let under = |name: &str| object.get(name).and_then(Value::as_array);
-    let first = |name: &str| under(name).and_then(|list| list.first());
-    let some = |name: &str, names: &[&str]| {
-        under(name).is_some_and(|list| list.iter().any(|one| has(Some(one), names)))
-    };
-    if some("images", &["qa_pairs"]) {
-        let pair = first("images").and_then(|image| image["qa_pairs"].get(0));
-        let pointing = pair.is_some_and(|pair| pair["answer"].is_number());
-        return if pointing {
-            Kind::Visual7wPointing
-        } else {
-            Kind::Visual7w
-        };
-    }
-    if under("boxes").is_some() && object.len() == 1 {
-        return Kind::Visual7wPointing;
-    }
-    if let Some(questions) = under("questions") {
-        let entities = questions.iter().any(|one| has(Some(one), &["entities"]));
-        return if entities {
-            Kind::CfrQuestions
-        } else {
-            Kind::VqaQuestions
-        };
-    }
-    if let Some(annotations) = under("annotations") {
-        let raw = annotations
-            .iter()
-            .any(|one| has(one["answers"].get(0), &["raw_answer"]));
-        return if raw || object.contains_key("question_types") {
-            Kind::OkVqaAnnotations
-        } else {
-            Kind::VqaAnnotations
-        };
-    }
-    if under("data").is_some() {
-        return if some("data", &["question", "image_id"]) {
-            Kind::TextVqa
-        } else if some("data", &["ocr_tokens"]) || some("data", &["ocr_info"]) {
-            Kind::TextVqaWords
-        } else {
-            Kind::Other
-        };
-    }
-    let all = |test: &dyn Fn(&Value) -> bool| !object.is_empty() && object.values().all(test);
-    if object.is_empty() {
-        Kind::Ids
-    } else if object
-        .values()
-        .any(|value| has(Some(value), &["question", "imageId"]))
-    {
-        Kind::Gqa
-    } else if all(&Value::is_string) {
-        Kind::NamedText
-    } else if all(&Value::is_u64) {
-        Kind::TextNumbers
-    } else if all(&|value| {
-        let list = value.as_array();
-        list.is_some_and(|list| list.iter().all(Value::is_string))
-    }) {
-        Kind::NamedTexts
-    } else {
-        Kind::Other
-    }
-}
-
 /// Parts of data sets that files are named after, a longer name before one that it begins with.
 const PARTS: [&str; 14] = [
     "nominival",
@@ -393,7 +279,7 @@ mod tests {
     use super::*;
 
     fn kind_of(text: &str) -> Kind {
-        kind(&head(text.as_bytes()).expect("a beginning"))
+        Kind::of(&head(text.as_bytes()).expect("a beginning"))
     }
 
     #[test]

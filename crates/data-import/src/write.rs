@@ -13,7 +13,7 @@ use crate::record::{IdKey, Record};
 ///
 /// Its name follows from the target's, so what a killed import left is found by the next one. A lock tells such a rest from
 /// the folder of an import that still runs.
-pub(crate) struct Staging {
+pub struct Staging {
     folder: PathBuf,
     target: PathBuf,
     lock: File,
@@ -22,8 +22,11 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Begins a folder.
-    pub(crate) fn begin(target: &Path) -> Result<Self, ImportError> {
+    /// Begins a folder that is to be at `target`.
+    ///
+    /// # Errors
+    /// When there is something at the target, another process writes it, or the file system refuses.
+    pub fn begin(target: &Path) -> Result<Self, ImportError> {
         let target = std::path::absolute(target).map_err(ImportError::io(target))?;
         occupied(&target)?;
         let name = target.file_name().ok_or_else(|| {
@@ -64,6 +67,11 @@ impl Staging {
         })
     }
 
+    /// The folder while it is written.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// A file in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
@@ -78,8 +86,11 @@ impl Staging {
         file.sync_all().map_err(&failed)
     }
 
-    /// Gives the folder its name.
-    pub(crate) fn publish(mut self) -> Result<(), ImportError> {
+    /// Gives the folder its name. Its files have to be on the disk.
+    ///
+    /// # Errors
+    /// When there is something at the target by now, or the file system refuses.
+    pub fn publish(mut self) -> Result<(), ImportError> {
         sync_folder(&self.folder)?;
         occupied(&self.target)?;
         // An empty folder may be there; not every system replaces one.
@@ -196,8 +207,8 @@ impl Lines {
         part: Option<&str>,
         from: &Path,
     ) -> Result<(), ImportError> {
-        let place = || Place::Question(record.id.to_owned());
-        if !self.ids.insert((data_set, record.id.into())) {
+        let place = || Place::Question(record.id.text.clone());
+        if !self.ids.insert((data_set, record.id.text.as_str().into())) {
             return Err(ImportError::content(
                 from,
                 place(),

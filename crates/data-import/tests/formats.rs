@@ -1,14 +1,16 @@
 //! Every sample of a layout is imported, read as a data set, and compared with what is right.
 //!
 //! `AOA_FORMATS=DIR` walks another folder that has a folder for each layout, with an `expected.jsonl` in it.
+//!
+//! One file because all tests import the samples that the helpers at its top walk.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use data_import::{Report, Request, import};
+use data_import::{ImportError, Report, Request, import, questions};
 use data_pipeline::{
-    AnswerNormalisation, Folder, HoldOut, Sample, Source, Split, Votes, normalise_answer,
+    AnswerNormalisation, Folder, HoldOut, Questions, Sample, Source, Split, Votes, normalise_answer,
 };
 use serde_json::{Map, Value};
 
@@ -118,7 +120,12 @@ fn equal(ours: &BTreeMap<String, f64>, right: &Value) -> bool {
 /// Compares a line and its sample with what is expected, field by field.
 #[track_caller]
 fn compare(line: &Map<String, Value>, sample: &Sample, right: &Map<String, Value>, id: &str) {
-    assert_eq!(line["question_id"], right["id"], "{id}");
+    // A number where the official file has one; all digits in any case.
+    let written = match &line["question_id"] {
+        Value::Number(number) => Value::String(number.to_string()),
+        text => text.clone(),
+    };
+    assert_eq!(written, right["id"], "{id}");
     assert_eq!(
         sample.question,
         right["question"].as_str().expect("text"),
@@ -312,6 +319,94 @@ fn each_layout_has_splits_of_its_own() {
             }
         }
     }
+}
+
+#[test]
+fn an_id_is_a_number_or_a_text_as_in_the_official_file() {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
+    for (name, is_number) in [
+        ("cfr", false),
+        ("gqa", false),
+        ("lxmert", true),
+        ("okvqa", true),
+        ("textvqa", true),
+        ("visual7w", true),
+        ("visual_genome", true),
+        ("vizwiz", false),
+        ("vqa2", true),
+        ("xvlm", true),
+    ] {
+        let place = tempfile::tempdir().expect("a folder");
+        let to = place.path().join("imported");
+        let request = Request {
+            sources: vec![base.join(name)],
+            to: to.clone(),
+            ..Request::default()
+        };
+        import(&request, &|_| {}).expect(name);
+        for line in written(&to, "train") {
+            assert_eq!(
+                line["question_id"].is_number(),
+                is_number,
+                "{name}: {line:?}"
+            );
+            assert_eq!(
+                line["question_id"].is_string(),
+                !is_number,
+                "{name}: {line:?}"
+            );
+        }
+    }
+}
+
+/// What a file alone has for whoever answers its questions.
+fn asked(file: &str, images: &[(Option<String>, PathBuf)]) -> Result<Questions, ImportError> {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
+    let file = base.join(file);
+    let mut lines = Vec::new();
+    let found = questions(&file, None, images, &mut |line| lines.push(line.to_owned()))?;
+    Ok(Questions::listed(&file, lines, found.images).expect("questions"))
+}
+
+#[test]
+fn questions_of_an_official_file_can_be_asked_without_their_answers() {
+    for (file, ids) in [
+        // Neither annotations nor targets are named.
+        ("vqa2/v2_OpenEnded_mscoco_val2014_questions.json", 3),
+        ("vqa2/v2_OpenEnded_mscoco_test-dev2015_questions.json", 2),
+        ("gqa/val_balanced_questions.json", 2),
+        ("vizwiz/Annotations/test.json", 2),
+        ("xvlm/vqa_test.json", 2),
+        ("lxmert/test.json", 1),
+    ] {
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
+        let folder = base.join(file.split('/').next().expect("a folder"));
+        for images in [vec![(None, folder)], Vec::new()] {
+            let asked = asked(file, &images).expect(file);
+            assert_eq!(asked.samples().len(), ids, "{file}");
+            for sample in asked.samples() {
+                assert!(sample.answers.is_empty() && sample.fields.contains_key("question_id"));
+                assert!(!sample.fields.contains_key("as_written"), "{file}");
+                // Beside the file where they are not named; VizWiz has its files in a folder of their own.
+                let there = asked.encoded_image(sample.image).is_ok();
+                assert!(
+                    there || (images.is_empty() && file.starts_with("vizwiz")),
+                    "{file}"
+                );
+            }
+            assert!(asked.sample_place(0).contains("entry 0"));
+        }
+    }
+    let several = asked("visual7w/dataset.json", &[]).expect_err("several parts");
+    assert!(
+        several.to_string().contains("train, val, test"),
+        "{several}"
+    );
+    let none = asked("vqa2/v2_mscoco_val2014_annotations.json", &[]).expect_err("annotations");
+    assert!(
+        none.to_string().contains("no questions of val2014"),
+        "{none}"
+    );
 }
 
 #[test]

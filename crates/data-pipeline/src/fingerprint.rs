@@ -38,6 +38,24 @@ pub fn fingerprint(source: &dyn Source) -> u32 {
     sum.0.finalize()
 }
 
+/// A checksum of all that is written about the questions of a split and of where their images lie: [`fingerprint`], every
+/// field that is kept, and the names of the images.
+pub fn fingerprint_of_questions(source: &dyn Source) -> u32 {
+    let mut sum = Checksum(Hasher::new());
+    sum.number(fingerprint(source) as usize);
+    for sample in source.samples() {
+        for (name, value) in &sample.fields {
+            sum.text(name);
+            sum.text(&value.to_string());
+        }
+        sum.text("");
+    }
+    for image in 0..source.image_count() {
+        sum.text(&source.image_name(image));
+    }
+    sum.0.finalize()
+}
+
 /// Every part goes in with its length, so that no two splits give the same bytes.
 struct Checksum(Hasher);
 
@@ -78,7 +96,16 @@ impl Checksum {
             statistical_words,
             entities,
         } = inputs;
-        let RegionShape { regions, dim } = regions.unwrap_or(RegionShape { regions: 0, dim: 0 });
+        let none = RegionShape {
+            regions: 0,
+            dim: 0,
+            varying: false,
+        };
+        let RegionShape {
+            regions,
+            dim,
+            varying,
+        } = regions.unwrap_or(none);
         // There is no input of size 0.
         for size in [
             usize::from(images),
@@ -88,6 +115,9 @@ impl Checksum {
             entities.unwrap_or(0),
         ] {
             self.number(size);
+        }
+        if varying {
+            self.text("varying");
         }
     }
 }

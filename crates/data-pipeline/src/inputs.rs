@@ -25,16 +25,28 @@ pub struct Inputs {
 /// Size of the region features of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegionShape {
-    /// Regions of an image.
+    /// Regions of an image, at most.
     pub regions: usize,
     /// Features of a region.
     pub dim: usize,
+    /// Whether images may have fewer regions.
+    #[serde(default)]
+    pub varying: bool,
 }
 
-/// `36 x 2048`.
+impl RegionShape {
+    /// Whether regions of another size may stand where these are expected.
+    pub fn admits(self, other: Self) -> bool {
+        let fewer = self.varying && (1..=self.regions).contains(&other.regions);
+        other.dim == self.dim && (fewer || self == other)
+    }
+}
+
+/// `36 x 2048`, or `up to 100 x 2048`.
 impl fmt::Display for RegionShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} x {}", self.regions, self.dim)
+        let up_to = if self.varying { "up to " } else { "" };
+        write!(f, "{up_to}{} x {}", self.regions, self.dim)
     }
 }
 
@@ -51,19 +63,36 @@ impl Inputs {
 /// What a detector found in images, instead of or beside their pixels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Regions {
-    /// The same for every image.
+    /// Of an image alone its size, of several the size that all have at most.
     pub shape: RegionShape,
-    /// `[images, regions, dim]`.
+    /// Regions of each image, `[images]`.
+    pub counts: Vec<usize>,
+    /// `[regions of all images, dim]`, image after image.
     pub features: Vec<f32>,
-    /// `[images, regions, 6]`: left, top, right and bottom edge, width and height, as parts of the image's.
+    /// `[regions of all images, 6]`: left, top, right and bottom edge, width and height, as parts of the image's.
     pub boxes: Vec<f32>,
 }
 
 impl Regions {
+    /// Regions of one image: features `[regions, dim]` and boxes `[regions, 6]`.
+    pub fn of_image(regions: usize, dim: usize, features: Vec<f32>, boxes: Vec<f32>) -> Self {
+        Self {
+            shape: RegionShape {
+                regions,
+                dim,
+                varying: false,
+            },
+            counts: vec![regions],
+            features,
+            boxes,
+        }
+    }
+
     /// Those of no image yet.
     pub(crate) fn new(shape: RegionShape) -> Self {
         Self {
             shape,
+            counts: Vec::new(),
             features: Vec::new(),
             boxes: Vec::new(),
         }
@@ -71,27 +100,36 @@ impl Regions {
 
     /// Makes room for so many images.
     pub(crate) fn reserve(&mut self, images: usize) {
-        let RegionShape { regions, dim } = self.shape;
+        let RegionShape { regions, dim, .. } = self.shape;
+        self.counts.reserve_exact(images);
         self.features.reserve_exact(images * regions * dim);
         self.boxes.reserve_exact(images * regions * BOX_SIZE);
     }
 
-    /// Adds images of the same shape.
+    /// Adds images that the shape admits.
     pub(crate) fn append(&mut self, images: &Self) {
+        self.counts.extend_from_slice(&images.counts);
         self.features.extend_from_slice(&images.features);
         self.boxes.extend_from_slice(&images.boxes);
     }
 
     /// The given images, in the order given.
     pub(crate) fn select(&self, images: impl IntoIterator<Item = usize>) -> Self {
-        let RegionShape { regions, dim } = self.shape;
+        let dim = self.shape.dim;
+        // The first region of each image.
+        let mut starts = vec![0; self.counts.len()];
+        for image in 1..starts.len() {
+            starts[image] = starts[image - 1] + self.counts[image - 1];
+        }
         let images = images.into_iter();
         let mut selected = Self::new(self.shape);
         selected.reserve(images.size_hint().0);
         for image in images {
-            let features = &self.features[image * regions * dim..][..regions * dim];
+            let (start, count) = (starts[image], self.counts[image]);
+            selected.counts.push(count);
+            let features = &self.features[start * dim..][..count * dim];
             selected.features.extend_from_slice(features);
-            let boxes = &self.boxes[image * regions * BOX_SIZE..][..regions * BOX_SIZE];
+            let boxes = &self.boxes[start * BOX_SIZE..][..count * BOX_SIZE];
             selected.boxes.extend_from_slice(boxes);
         }
         selected
@@ -99,7 +137,9 @@ impl Regions {
 
     /// Bytes in memory.
     pub(crate) fn bytes(&self) -> usize {
-        (self.features.len() + self.boxes.len()) * size_of::<f32>()
+        size_of_val(self.features.as_slice())
+            + size_of_val(self.boxes.as_slice())
+            + size_of_val(self.counts.as_slice())
     }
 }
 

@@ -58,10 +58,13 @@ mod image_file;
 mod inputs;
 mod json;
 mod loader;
+pub mod metric;
 mod report;
 mod sample;
 mod shapes;
+mod shards;
 mod source;
+mod stream;
 mod subset;
 mod text;
 mod threads;
@@ -75,8 +78,8 @@ pub use check::{
 pub use easy_vqa::EasyVqa;
 pub use encoder::Encoder;
 pub use error::DataError;
-pub use fingerprint::fingerprint;
-pub use folder::Folder;
+pub use fingerprint::{fingerprint, fingerprint_of_questions};
+pub use folder::{Folder, Questions};
 pub use hold_out::HoldOut;
 pub use image::{
     Decoded, ExifOrientation, IMAGE_MEAN, IMAGE_STD, ImageError, ImageFormat, ImageHeader,
@@ -85,8 +88,9 @@ pub use image::{
 pub use inputs::{BOX_SIZE, Inputs, RegionShape, Regions};
 pub use loader::{Epoch, Footprint, ImageSizes, Loader, LoaderConfig, Order, Preload};
 pub use report::{DataReport, SplitReport, TextReport, Thresholds};
-pub use sample::{Answer, Sample, Split};
+pub use sample::{Answer, Comparison, Sample, Split};
 pub use shapes::{Language, Shapes, ShapesConfig};
+pub use shards::{InShard, ShardLimit, Shards};
 pub use source::Source;
 pub use subset::Subset;
 pub use text::{

@@ -1,5 +1,7 @@
 use serde_json::{Map, Value};
 
+use crate::answers::AnswerNormalisation;
+
 /// The part a set of samples plays in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Split {
@@ -31,11 +33,42 @@ pub struct Sample {
     pub question: String,
     /// Right answers, each once; none where the data set gives none, as in the test split of a challenge.
     pub answers: Vec<Answer>,
+    /// How an answer is compared with the right ones.
+    pub comparison: Comparison,
     /// What the question speaks of, as words or phrases; none where the data set does not say.
     pub entities: Vec<String>,
     /// What else the data set has with the question, such as `question_id`: not used, but given back with whatever is
     /// written about the sample.
     pub fields: Map<String, Value>,
+}
+
+impl Sample {
+    /// What an answer earns, `0.0..=1.0`: the score of the right answer that it is, as it stands or in the form that counts.
+    pub fn score(&self, answer: &str) -> f64 {
+        let score = |text: &str| {
+            let right = self.answers.iter().find(|right| right.text == text)?;
+            Some(decimal(right.score))
+        };
+        let form = || match self.comparison.normalisation.of(answer).as_str() {
+            "" => Some(decimal(self.comparison.blank)),
+            form => score(form),
+        };
+        score(answer).or_else(form).unwrap_or(0.0)
+    }
+}
+
+/// How an answer to a question is compared with the right ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Comparison {
+    /// The form that counts. It is none where all annotators wrote the same text.
+    pub normalisation: AnswerNormalisation,
+    /// What an answer earns that is blank in this form: more than 0 where votes are blank.
+    pub blank: f32,
+}
+
+/// The number with the digits that the score is written with, so that sums of `0.3` are exact to rounding in `f64`.
+fn decimal(score: f32) -> f64 {
+    score.to_string().parse().unwrap_or(f64::from(score))
 }
 
 /// A right answer to a question.

@@ -3,6 +3,7 @@ use crate::check::Glance;
 use crate::error::DataError;
 use crate::inputs::{Inputs, RegionShape, Regions};
 use crate::sample::Sample;
+use crate::shards::InShard;
 
 /// One split of a data set: samples, and the encoded images they are about.
 ///
@@ -41,6 +42,12 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// When the image cannot be read, naming it.
     fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError>;
+
+    /// Where an image lies, if images lie one behind the other in shards. A loader that streams then reads them from front to
+    /// back, and calls [`Source::encoded_image`] for what it reads out of turn.
+    fn in_shard(&self, _image: usize) -> Option<InShard<'_>> {
+        None
+    }
 
     /// Looks at an image as far as little reading goes: whether its file is there, is a regular one, and begins and ends as
     /// images do. An image of which that cannot be told is decoded. Nothing where the
@@ -97,6 +104,11 @@ pub trait Source: Send + Sync {
         None
     }
 
+    /// Names of the layouts of published data sets that the split was imported from, such as `vqa2`.
+    fn layouts(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// Whether there are answers to compare a model's with.
     fn has_answers(&self) -> bool {
         let mut samples = self.samples().iter();
@@ -138,11 +150,13 @@ impl Inputs {
             });
         }
         match (self.regions, there.regions) {
-            (Some(expected), Some(found)) if expected != found => Err(DataError::RegionShape {
-                of: split.regions_name(0),
-                expected,
-                found,
-            }),
+            (Some(expected), Some(found)) if !expected.admits(found) => {
+                Err(DataError::RegionShape {
+                    of: split.regions_name(0),
+                    expected,
+                    found,
+                })
+            }
             _ => Ok(()),
         }
     }

@@ -5,6 +5,7 @@ use crate::check::Glance;
 use crate::error::DataError;
 use crate::inputs::{Inputs, RegionShape, Regions};
 use crate::sample::Sample;
+use crate::shards::InShard;
 use crate::source::Source;
 
 /// A split without some of its samples: as if their lines were not there. Images that no sample is about are not there
@@ -88,6 +89,10 @@ impl Source for Subset {
         self.whole.encoded_image(self.image(image))
     }
 
+    fn in_shard(&self, image: usize) -> Option<InShard<'_>> {
+        self.whole.in_shard(self.image(image))
+    }
+
     fn glance(&self, image: usize) -> Result<Option<Glance>, DataError> {
         self.whole.glance(self.image(image))
     }
@@ -119,6 +124,10 @@ impl Source for Subset {
 
     fn reading(&self) -> Option<&ReadingFacts> {
         self.whole.reading()
+    }
+
+    fn layouts(&self) -> Vec<&str> {
+        self.whole.layouts()
     }
 
     fn image_id(&self, image: usize) -> String {

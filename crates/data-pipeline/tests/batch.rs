@@ -23,7 +23,12 @@ fn batch(image_of: &[usize]) -> Batch {
         questions: places.clone().flat_map(|place| [place as u32; 3]).collect(),
         question_lengths: places.clone().map(|place| place % 3 + 1).collect(),
         regions: Some(Regions {
-            shape: RegionShape { regions: 1, dim: 2 },
+            shape: RegionShape {
+                regions: 1,
+                dim: 2,
+                varying: false,
+            },
+            counts: vec![1; images],
             features: (0..images).flat_map(|image| [image as f32; 2]).collect(),
             boxes: (0..images).flat_map(|image| [image as f32; 6]).collect(),
         }),
@@ -120,4 +125,24 @@ fn questions_about_one_image_are_one_batch() {
     assert_eq!(batch.questions, [4, 2, 3, 0, 2, 3, 1, 1]);
     assert_eq!(batch.question_lengths, [3, 4]);
     assert!(encoder.ask(b"no image", &["what?"]).is_err());
+}
+
+#[test]
+fn a_slice_keeps_the_regions_of_its_images_however_many_each_has() {
+    let mut whole = batch(&[0, 1, 2, 0]);
+    whole.regions = Some(Regions {
+        shape: RegionShape {
+            regions: 3,
+            dim: 1,
+            varying: true,
+        },
+        counts: vec![2, 1, 3],
+        features: vec![0.0, 0.1, 1.0, 2.0, 2.1, 2.2],
+        boxes: (0..36).map(|number| number as f32).collect(),
+    });
+    let regions = whole.slice(2..4).regions.expect("as the batch has them");
+    assert_eq!(regions.counts, [3, 2]);
+    assert_eq!(regions.features, [2.0, 2.1, 2.2, 0.0, 0.1]);
+    let boxes = (18..36).chain(0..12).map(|number| number as f32);
+    assert_eq!(regions.boxes, boxes.collect::<Vec<_>>());
 }

@@ -1,6 +1,8 @@
 //! Image files of every kind: each decodes to its reference, made with Pillow, or is refused by name.
 //!
 //! `AOA_CASES=DIR cargo test -p data-pipeline --test image_cases` walks the cases of another folder as well.
+//!
+//! One file because all tests take their images and comparisons from its top.
 
 use std::collections::BTreeMap;
 use std::fs;

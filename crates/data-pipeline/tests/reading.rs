@@ -1,4 +1,6 @@
 //! How lines of questions are read: their answers, encodings and further fields.
+//!
+//! One file because all tests write a few lines and open them with the helpers at its top.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,6 @@
 //! What `probe` reads through the real nvml-wrapper from machines that the stand-in library plays.
+//!
+//! One file because all tests probe machines that the helpers at its top describe.
 
 use std::path::Path;
 

@@ -1,4 +1,6 @@
 //! Which cards `CUDA_VISIBLE_DEVICES` and `CUDA_DEVICE_ORDER` leave to a process, and which of them is picked.
+//!
+//! One file because it is CUDA's rules of visibility, read from top to bottom.
 
 use gpu_probe::{
     ChooseError, CudaDevice, CudaEnvironment, DeviceRequest, Driver, Gpu, Inventory, Mig,

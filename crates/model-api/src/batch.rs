@@ -1,6 +1,6 @@
 //! Batches on the device.
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use data_pipeline::{BOX_SIZE, Batch, Encoder, IMAGE_MEAN, IMAGE_STD};
 
 use crate::dropout::DropoutKeys;
@@ -37,6 +37,9 @@ pub struct Regions {
     pub features: Tensor<3>,
     /// `[images, regions, 6]`: left, top, right and bottom edge, width and height, as parts of the image's.
     pub boxes: Tensor<3>,
+    /// `[images, regions]`, true where an image has no region: as many are there as the image with the most has. None where all
+    /// images have as many.
+    pub masked: Option<Tensor<2, Bool>>,
 }
 
 /// Every right answer of every sample of a micro-batch.
@@ -91,19 +94,15 @@ impl DeviceBatch {
             }
             Sight::ZeroedImage => Tensor::zeros([1, 3, size, size], device),
         });
-        let regions = batch.regions.as_ref().map(|found| {
-            let rows = |values: &[f32], width| {
-                let shape = [shown, found.shape.regions, width];
-                match sight {
-                    Sight::Images => {
-                        Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
-                    }
-                    Sight::ZeroedImage => Tensor::zeros(shape, device),
+        let regions = batch.regions.as_ref().map(|found| match sight {
+            Sight::Images => Regions::upload(found, device),
+            Sight::ZeroedImage => {
+                let zeros = |width| Tensor::zeros([1, found.shape.regions, width], device);
+                Regions {
+                    features: zeros(found.shape.dim),
+                    boxes: zeros(BOX_SIZE),
+                    masked: None,
                 }
-            };
-            Regions {
-                features: rows(&found.features, found.shape.dim),
-                boxes: rows(&found.boxes, BOX_SIZE),
             }
         });
         let statistical_words = batch.statistical_words.as_ref().map(|words| match sight {
@@ -135,6 +134,43 @@ impl DeviceBatch {
                 },
             ),
             dropout: None,
+        }
+    }
+}
+
+impl Regions {
+    fn upload(found: &data_pipeline::Regions, device: &Device) -> Self {
+        let counts = &found.counts;
+        let longest = counts.iter().copied().max().unwrap_or(0);
+        let varying = counts.iter().any(|count| *count < longest);
+        let images = counts.len();
+        let padded = |values: &[f32], width: usize| {
+            let values = if varying {
+                let mut rows = values;
+                let mut padded = Vec::with_capacity(images * longest * width);
+                for (image, count) in counts.iter().enumerate() {
+                    let (own, rest) = rows.split_at(count * width);
+                    rows = rest;
+                    padded.extend_from_slice(own);
+                    padded.resize((image + 1) * longest * width, 0.0);
+                }
+                padded
+            } else {
+                values.to_vec()
+            };
+            Tensor::from_data(TensorData::new(values, [images, longest, width]), device)
+        };
+        let masked = varying.then(|| {
+            let beyond = counts
+                .iter()
+                .flat_map(|count| (0..longest).map(move |region| region >= *count));
+            let beyond: Vec<bool> = beyond.collect();
+            Tensor::from_data(TensorData::new(beyond, [images, longest]), device)
+        });
+        Self {
+            features: padded(&found.features, found.shape.dim),
+            boxes: padded(&found.boxes, BOX_SIZE),
+            masked,
         }
     }
 }

@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::checkpoint::{Flaw, Rejected};
 use crate::host::HostRefusal;
 use crate::memory::{Bytes, OutOfMemory};
-use crate::run_files::CONFIG;
+use crate::run_dir::names::CONFIG;
 
 /// Why a run could not start or go on.
 #[derive(Debug, Error)]
@@ -180,6 +180,12 @@ pub enum TrainError {
         run_dir: PathBuf,
         /// The split.
         split: &'static str,
+    },
+    /// A run to be continued would go on in another order.
+    #[error("the training images do not lie in the shards that {} began with", run_dir.display())]
+    OtherShards {
+        /// The run.
+        run_dir: PathBuf,
     },
     /// Another process writes to the run.
     #[error("{} is in use by another process", path.display())]
@@ -367,6 +373,9 @@ impl TrainError {
                 "put the data set back as it was, or start a new run; a run that an earlier version began, which read answers in \
                  another way, cannot be resumed"
                     .to_owned()
+            }
+            Self::OtherShards { .. } => {
+                "go on with the folder of the run, `--data-root DIR` names it; the order of samples depends on the shards".to_owned()
             }
             Self::RunInUse { .. } => {
                 "wait for the other process, or choose another `logging.run_dir`".to_owned()

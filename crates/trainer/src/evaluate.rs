@@ -8,7 +8,7 @@ use model_api::{DeviceBatch, Model, ModelOutput, Sight};
 
 use crate::error::TrainError;
 use crate::memory::{DeviceFailure, Phase, Point, catch_failure};
-use crate::scheduler::{MicroBatchScheduler, Scheduler};
+use crate::step::scheduler::{MicroBatchScheduler, Scheduler};
 
 /// Accuracy on a split.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,51 +54,21 @@ impl Evaluation {
                 return Ok(false);
             }
             let batch = batch?;
-            self.score(&model, &batch, encoder, sight, scheduler)?;
+            let pass = Pass {
+                model: &model,
+                encoder,
+                sight,
+                before: self.samples,
+            };
+            let blank = encoder.answers.blank();
+            let mut read = |part: &Batch, output| Scores::of(part, output, blank);
+            let mut take = |_: &Batch, scores| self.scores.add(&scores);
+            pass.through(&batch, scheduler, &mut read, &mut take)?;
             self.batches += 1;
             self.samples += batch.len();
             scheduler.step_ended();
         }
         Ok(true)
-    }
-
-    fn score<M: Model>(
-        &mut self,
-        model: &M,
-        batch: &Batch,
-        encoder: &Encoder,
-        sight: Sight,
-        scheduler: &mut MicroBatchScheduler,
-    ) -> Result<(), TrainError> {
-        let device = scheduler.device.clone().inner();
-        let mut done = 0;
-        while done < batch.len() {
-            let round = scheduler.next(batch.len(), done)?;
-            let slice = done..batch.len().min(done + round.slicing.micro_batch);
-            let part = batch.slice(slice.clone());
-            let point = Point {
-                phase: Phase::Evaluation,
-                step: scheduler.step,
-                samples: self.samples + slice.start..self.samples + slice.end,
-                group: None,
-            };
-            let scored = catch_failure(|| {
-                let output = model.answer(DeviceBatch::upload(&part, encoder, sight, &device));
-                let scores = Scores::of(&part, output)?;
-                scheduler.watch.phase_end(&point)?;
-                Ok(scores)
-            });
-            let slices = std::slice::from_ref(&slice);
-            match scored {
-                Ok(scores) => {
-                    self.scores.add(&scores);
-                    scheduler.round_ended(round, slices);
-                    done = slice.end;
-                }
-                Err(failure) => scheduler.failed(failure, slices)?,
-            }
-        }
-        Ok(())
     }
 
     /// The accuracy on what was evaluated so far.
@@ -115,6 +85,62 @@ impl Evaluation {
     }
 }
 
+/// A batch on its way through the model.
+pub(crate) struct Pass<'a, M> {
+    /// Without gradients.
+    pub(crate) model: &'a M,
+    pub(crate) encoder: &'a Encoder,
+    pub(crate) sight: Sight,
+    /// Samples that came before the batch.
+    pub(crate) before: usize,
+}
+
+impl<M: Model> Pass<'_, M> {
+    /// Takes a batch through the model in micro-batches. `read` gets what the model answers off the device, and `take` receives it
+    /// in the order of the samples, each once. Where memory runs out, the same samples are taken again in smaller micro-batches.
+    ///
+    /// # Errors
+    ///
+    /// When not even one sample fits.
+    pub(crate) fn through<T>(
+        &self,
+        batch: &Batch,
+        scheduler: &mut MicroBatchScheduler,
+        read: &mut dyn FnMut(&Batch, ModelOutput) -> Result<T, DeviceFailure>,
+        take: &mut dyn FnMut(&Batch, T),
+    ) -> Result<(), TrainError> {
+        let device = scheduler.device.clone().inner();
+        let mut done = 0;
+        while done < batch.len() {
+            let round = scheduler.next(batch.len(), done)?;
+            let slice = done..batch.len().min(done + round.slicing.micro_batch);
+            let part = batch.slice(slice.clone());
+            let point = Point {
+                phase: Phase::Evaluation,
+                step: scheduler.step,
+                samples: self.before + slice.start..self.before + slice.end,
+                group: None,
+            };
+            let answered = catch_failure(|| {
+                let uploaded = DeviceBatch::upload(&part, self.encoder, self.sight, &device);
+                let answered = read(&part, self.model.answer(uploaded))?;
+                scheduler.watch.phase_end(&point)?;
+                Ok(answered)
+            });
+            let slices = std::slice::from_ref(&slice);
+            match answered {
+                Ok(answered) => {
+                    take(&part, answered);
+                    scheduler.round_ended(round, slices);
+                    done = slice.end;
+                }
+                Err(failure) => scheduler.failed(failure, slices)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Sums of the scores of samples: of the model and of each of its branches by itself.
 #[derive(Default)]
 struct Scores {
@@ -123,13 +149,15 @@ struct Scores {
 }
 
 impl Scores {
-    fn of(batch: &Batch, output: ModelOutput) -> Result<Self, DeviceFailure> {
+    /// `blank` is the answer that is never given.
+    fn of(batch: &Batch, output: ModelOutput, blank: Option<usize>) -> Result<Self, DeviceFailure> {
+        let total = |probabilities| total_score(batch, probabilities, blank);
         let branches = output.branches.into_iter();
         let branches = branches
-            .map(|(name, probabilities)| Ok((name, total_score(batch, probabilities)?)))
+            .map(|(name, probabilities)| Ok((name, total(probabilities)?)))
             .collect::<Result<_, DeviceFailure>>()?;
         Ok(Self {
-            fused: total_score(batch, output.probabilities)?,
+            fused: total(output.probabilities)?,
             branches,
         })
     }
@@ -142,8 +170,19 @@ impl Scores {
     }
 }
 
-/// Sum over the samples of the target of the most probable answer; `probabilities` is `[batch, answers]`.
-fn total_score(batch: &Batch, probabilities: Tensor<2>) -> Result<f64, DeviceFailure> {
+/// Sum over the samples of the target of the most probable answer but `blank`; `probabilities` is `[batch, answers]`.
+fn total_score(
+    batch: &Batch,
+    probabilities: Tensor<2>,
+    blank: Option<usize>,
+) -> Result<f64, DeviceFailure> {
+    let probabilities = match blank {
+        Some(blank) => {
+            let rows = probabilities.dims()[0];
+            probabilities.slice_fill([0..rows, blank..blank + 1], -1.0)
+        }
+        None => probabilities,
+    };
     let chosen = probabilities
         .argmax(1)
         .try_into_data()

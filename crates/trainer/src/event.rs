@@ -124,6 +124,15 @@ pub enum Event {
         /// Samples evaluated.
         samples: usize,
     },
+    /// Patience ran out: training ends here, and the best checkpoint is the result.
+    EarlyEnd {
+        /// Steps taken.
+        step: usize,
+        /// Evaluations since the best one.
+        since_best: usize,
+        /// Step of the best one.
+        best_step: usize,
+    },
     /// A checkpoint was written.
     Checkpoint {
         /// Steps taken.
@@ -178,6 +187,9 @@ pub struct Summary {
     pub steps: usize,
     /// Steps of the whole run.
     pub total_steps: usize,
+    /// Whether training ended before the last step for want of a better evaluation.
+    #[serde(default)]
+    pub ended_early: bool,
     /// Seconds of training, with evaluation on the validation split and checkpoints, without baselines.
     pub train_seconds: f64,
     /// Where the run wrote to.

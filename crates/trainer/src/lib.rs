@@ -20,56 +20,41 @@ mod checkpoint;
 mod dataset;
 pub mod derive;
 pub mod device;
-mod dropout;
-mod durable;
 mod error;
 mod evaluate;
 mod event;
 pub mod fit;
 pub mod host;
-mod json_lines;
 pub mod memory;
 pub mod optim;
-mod optimizers;
-mod pace;
 mod parameters;
 pub mod plan;
-pub mod products;
 pub mod randomness;
-mod rendezvous;
 mod run_dir;
-mod run_files;
-mod scheduler;
-mod standing;
-mod start;
 mod step;
-mod steps;
-mod stopwatch;
+mod time;
 mod trained;
 mod training;
-mod usable;
-mod window;
 
 pub use checkpoint::{Best, Checkpoints, Flaw, Rejected, RunState, Sums, Verified, Weights};
+pub use dataset::usable::{Skipped, SkippedSample, Usable, data_report, usable};
 pub use dataset::{
-    Dataset, Fingerprints, OpenDataset, ReadableSplits, evaluation_loader, training_encoder,
-    training_loader, validation_loader,
+    Dataset, Fingerprints, OpenDataset, ReadableSplits, evaluation_loader, order_in_words,
+    training_encoder, training_loader, validation_loader,
 };
-pub use dropout::dropout_keys;
-pub use durable::write as write_whole;
 pub use error::TrainError;
 pub use evaluate::Accuracy;
 pub use event::{Event, Observer, Purpose, Summary};
-pub use optimizers::{Optimizers, Update};
-pub use pace::Pace;
+pub use optim::{Optimizers, Update};
 pub use parameters::{count, materialize};
+pub use run_dir::durable::write as write_whole;
+pub use run_dir::names::{ADVICE, CONFIG};
 pub use run_dir::{
     RunDir, changed_splits, newest_run, read_config, require_same_data, write_fingerprints,
 };
-pub use run_files::{ADVICE, CONFIG};
-pub use scheduler::Slicing;
+pub use step::dropout::dropout_keys;
+pub use step::scheduler::Slicing;
 pub use step::{EffectiveGradient, effective_gradient};
-pub use steps::Steps;
-pub use trained::{Answer, Trained};
-pub use training::{Run, preflight, train};
-pub use usable::{Skipped, SkippedSample, Usable, data_report, usable};
+pub use time::Pace;
+pub use trained::{Answer, Prediction, Trained};
+pub use training::{Run, Steps, preflight, train};

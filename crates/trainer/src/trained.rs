@@ -3,21 +3,25 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use config_schema::{Config, count};
-use data_pipeline::{DataError, Encoder, Split};
+use data_pipeline::{AnswerList, Encoder, Inputs, Source};
 use file_kind::shortened;
-use model_api::{DeviceBatch, Model, Sight};
+use model_api::{DeviceBatch, Model, ModelOutput, Sight};
 
 use crate::checkpoint::{Checkpoints, Rejected};
-use crate::dataset::{Dataset, evaluation_loader};
+use crate::dataset::prediction_loader;
 use crate::error::TrainError;
-use crate::evaluate::{Accuracy, Evaluation};
+use crate::evaluate::Pass;
 use crate::event::{Observer, Purpose};
-use crate::memory::{Controller, Watch};
+use crate::memory::{Capacity, Controller, DeviceFailure, Limits, Phase, Watch, budget};
+use crate::plan::{WorstCase, prediction_forecast};
 use crate::run_dir::{Blueprint, read_blueprint};
-use crate::scheduler::MicroBatchScheduler;
-use crate::training::evaluation_limits;
+use crate::step::scheduler::{MicroBatchScheduler, Scheduler};
+
+/// Pixels of the images that are loaded at once, 48 MB, and the most samples.
+const LOADED_PIXELS: usize = 1 << 24;
+const MOST_LOADED: usize = 256;
 
 /// Most unknown words that a sentence names.
 const NAMED_WORDS: usize = 5;
@@ -28,10 +32,22 @@ pub struct Trained<M> {
     model: M,
     encoder: Arc<Encoder>,
     device: Device,
+    identity: String,
     /// Step that the checkpoint was written at.
     pub step: usize,
     /// Newer checkpoints that cannot be used, and so did not say which is the best.
     pub rejected: Vec<Rejected>,
+}
+
+/// What the model answers to a sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// Index of the sample in its split.
+    pub sample: usize,
+    /// Probability of every answer of the list, `[answers]`.
+    pub probabilities: Vec<f32>,
+    /// The same from each of the model's branches by itself, where it has several.
+    pub branches: Vec<(&'static str, Vec<f32>)>,
 }
 
 /// An answer and its probability, 0 to 1.
@@ -70,7 +86,9 @@ impl<M: Model> Trained<M> {
             Some(step) => (checkpoints.of_step(step)?, Vec::new()),
             None => checkpoints.best()?,
         };
+        let list = crc32fast::hash(encoder.answers.to_json().as_bytes());
         Ok(Self {
+            identity: format!("{:08x}{list:08x}", weights.checksum()),
             model: weights.load_model(M::init(&model, device))?,
             encoder,
             device: device.clone(),
@@ -84,43 +102,101 @@ impl<M: Model> Trained<M> {
         &self.model
     }
 
-    /// Evaluates on a split of a data set, such as the run's. Where memory runs out, `observer` hears of the smaller
-    /// micro-batches.
+    /// The answers that the model can give.
+    pub fn answers(&self) -> &AnswerList {
+        &self.encoder.answers
+    }
+
+    /// What the model looks at beside the questions.
+    pub fn inputs(&self) -> Inputs {
+        self.encoder.inputs
+    }
+
+    /// What tells the checkpoint and its answers from any other, in hexadecimal digits.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Passes on what the model answers to every sample of a split in storage order, from the sample `first` on, some samples at a
+    /// time. The size of micro-batches follows `memory`, the device's, as in training; where memory runs out, `observer` hears
+    /// of smaller ones, and the same samples are taken again. What is answered to a sample depends on them to rounding alone.
     ///
     /// # Errors
     ///
-    /// When the data cannot be read, when the split has no answers, and when not even one sample fits.
-    pub fn evaluate(
+    /// When the split lacks an input of the model's or data cannot be read, when not even one sample fits, and whatever `take`
+    /// returns.
+    pub fn predict<E: From<TrainError>>(
         &self,
         settings: &Config,
-        dataset: &Dataset,
-        split: Split,
+        source: &Arc<dyn Source>,
+        memory: Option<Capacity>,
+        first: usize,
         observer: &mut dyn Observer,
-    ) -> Result<Accuracy, TrainError> {
-        let source = dataset.split(split).clone();
-        if !source.has_answers() {
-            let split = source.place();
-            return Err(DataError::NoAnswers { split }.into());
-        }
-        let loader = evaluation_loader(settings, source, self.encoder.clone())?;
-        let limits = evaluation_limits(settings, None);
-        let mut scheduler = MicroBatchScheduler {
-            watch: &Watch::new(&self.device, None, None, None),
-            device: &self.device,
-            limits,
-            controller: &mut Controller::new(limits, None),
-            purpose: Purpose::Evaluation,
-            parallel: 1,
-            step: self.step,
-            report: &mut |event| {
-                observer.observe(&event);
-                Ok(())
-            },
+        take: &mut dyn FnMut(Vec<Prediction>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let batch = self.samples_at_a_time();
+        let loader = prediction_loader(settings, source.clone(), self.encoder.clone(), batch)
+            .map_err(TrainError::from)?;
+        let budget = budget(settings, memory);
+        let limits = Limits {
+            configured: settings.evaluation_batch_size(),
+            most: batch.min(source.samples().len()).max(1),
+            budget,
+            dynamic: true,
         };
-        let (mut evaluation, sight) = (Evaluation::default(), Sight::Images);
-        let (model, encoder) = (&self.model, &self.encoder);
-        evaluation.go_on(model, &loader, encoder, sight, &mut scheduler, &|| false)?;
-        Ok(evaluation.accuracy())
+        let watch = Watch::new(&self.device, None, budget, None);
+        let forecast = budget
+            .map(|_| {
+                let worst = WorstCase::of(&self.encoder, source.samples());
+                prediction_forecast::<M>(settings, &worst, limits.most)
+            })
+            .transpose()?;
+        // What planning took is no part of this.
+        watch.note(Phase::Storage);
+        let mut controller = Controller::new(limits, forecast);
+        let model = self.model.valid();
+        let mut done = first - first % batch;
+        for loaded in loader.epoch(0, first / batch).map_err(TrainError::from)? {
+            let loaded = loaded.map_err(TrainError::from)?;
+            let mut scheduler = MicroBatchScheduler {
+                watch: &watch,
+                device: &self.device,
+                limits,
+                controller: &mut controller,
+                purpose: Purpose::Evaluation,
+                parallel: 1,
+                step: self.step,
+                report: &mut |event| {
+                    observer.observe(&event);
+                    Ok(())
+                },
+            };
+            let pass = Pass {
+                model: &model,
+                encoder: &self.encoder,
+                sight: Sight::Images,
+                before: done,
+            };
+            let mut predictions = Vec::with_capacity(loaded.len());
+            pass.through(
+                &loaded,
+                &mut scheduler,
+                &mut |_, output| Rows::of(output),
+                &mut |part, rows: Rows| predictions.extend(rows.of_samples(&part.samples)),
+            )?;
+            scheduler.step_ended();
+            done += loaded.len();
+            predictions.retain(|prediction: &Prediction| prediction.sample >= first);
+            take(predictions)?;
+            observer.tick(done);
+        }
+        Ok(())
+    }
+
+    /// Samples that are loaded at once: as many as [`LOADED_PIXELS`] and [`MOST_LOADED`] allow.
+    fn samples_at_a_time(&self) -> usize {
+        let pixels = self.encoder.image_size.pow(2).max(1);
+        (LOADED_PIXELS / pixels).clamp(1, MOST_LOADED)
     }
 
     /// What the model cannot make out of a question, each a sentence for the user: that it has no word, that most of its words
@@ -153,27 +229,11 @@ impl<M: Model> Trained<M> {
             name: name.to_owned(),
             source,
         })?;
-        let answers = &self.encoder.answers;
         let batch = DeviceBatch::upload(&batch, &self.encoder, Sight::Images, &self.device);
-        let probabilities: Vec<f64> = self
-            .model
-            .answer(batch)
-            .probabilities
-            .into_data()
-            .iter::<f64>()
-            .collect();
-        let mut ranked: Vec<_> = probabilities.into_iter().enumerate().collect();
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let named = ranked
-            .into_iter()
-            .take(count)
-            .filter_map(|(index, probability)| {
-                Some(Answer {
-                    answer: answers.answers().get(index)?.clone(),
-                    probability,
-                })
-            });
-        Ok(named.collect())
+        let output = self.model.answer(batch);
+        let probabilities: Vec<f32> = output.probabilities.into_data().iter::<f32>().collect();
+        let ranked = self.encoder.answers.ranked(&probabilities, count);
+        Ok(ranked.into_iter().map(Answer::from).collect())
     }
 }
 
@@ -205,6 +265,58 @@ fn doubts(question: &str, words: &[(String, bool)], limit: usize) -> Vec<String>
         ));
     }
     doubts
+}
+
+impl From<(&str, f64)> for Answer {
+    fn from((answer, probability): (&str, f64)) -> Self {
+        Self {
+            answer: answer.to_owned(),
+            probability,
+        }
+    }
+}
+
+/// What the model and its branches answer to the samples of a micro-batch.
+struct Rows {
+    probabilities: Vec<Vec<f32>>,
+    branches: Vec<(&'static str, Vec<Vec<f32>>)>,
+}
+
+impl Rows {
+    /// Reads them off the device.
+    fn of(output: ModelOutput) -> Result<Self, DeviceFailure> {
+        let branches = output.branches.into_iter();
+        Ok(Self {
+            branches: branches
+                .map(|(name, probabilities)| Ok((name, rows(probabilities)?)))
+                .collect::<Result<_, DeviceFailure>>()?,
+            probabilities: rows(output.probabilities)?,
+        })
+    }
+
+    fn of_samples(self, samples: &[usize]) -> Vec<Prediction> {
+        let mut branches = self.branches;
+        let rows = samples.iter().zip(self.probabilities).enumerate();
+        rows.map(|(row, (&sample, probabilities))| Prediction {
+            sample,
+            probabilities,
+            branches: branches
+                .iter_mut()
+                .map(|(name, rows)| (*name, std::mem::take(&mut rows[row])))
+                .collect(),
+        })
+        .collect()
+    }
+}
+
+/// The rows of `[batch, answers]`.
+fn rows(probabilities: Tensor<2>) -> Result<Vec<Vec<f32>>, DeviceFailure> {
+    let [_, answers] = probabilities.dims();
+    let data = probabilities
+        .try_into_data()
+        .map_err(|error| DeviceFailure::of_error(&error.to_string()))?;
+    let all: Vec<f32> = data.iter::<f32>().collect();
+    Ok(all.chunks(answers).map(<[f32]>::to_vec).collect())
 }
 
 #[cfg(test)]

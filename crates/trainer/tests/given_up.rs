@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Distribution, Tensor};
 use trainer::memory::{HostMeter, Meter};
-use trainer::products::keep_thread_buffers;
+use trainer::plan::products::keep_thread_buffers;
 use trainer::{Slicing, effective_gradient};
 
 #[derive(Module, Debug)]

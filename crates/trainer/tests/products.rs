@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Distribution, Tensor};
 use trainer::memory::{HostMeter, Meter};
-use trainer::products::{Product, keep_thread_buffers};
+use trainer::plan::products::{Product, keep_thread_buffers};
 
 fn usage() -> (u64, u64) {
     let usage = HostMeter.take().expect("the CPU is measured");

@@ -7,6 +7,10 @@ use burn::tensor::{Device, Tensor};
 use burn_frugal::RowKeys;
 
 use super::bc_net::{BcNet, BcNetConfig};
+use super::masked::Masked;
+
+/// Logit of a masked pair: far below any other, and finite, so that no map is without a number.
+const MASKED_LOGIT: f32 = -1e9;
 
 /// Configuration of [`BiAttention`].
 #[derive(Config, Debug)]
@@ -63,9 +67,26 @@ impl BiAttention {
     ///
     /// - `v`: `[batch, i, v_dim]`
     /// - `q`: `[batch, j, q_dim]`
+    /// - `masked`: positions of either that get no attention
     /// - `keys`: what dropout is drawn by, `[batch]`; none: nothing is dropped
-    pub fn forward(&self, v: Tensor<3>, q: Tensor<3>, keys: Option<&RowKeys>) -> AttentionMaps {
+    pub fn forward(
+        &self,
+        v: Tensor<3>,
+        q: Tensor<3>,
+        masked: Masked<'_>,
+        keys: Option<&RowKeys>,
+    ) -> AttentionMaps {
         let logits = self.logits.forward(v, q, keys);
+        let [batch, maps, i, j] = logits.dims();
+        let logits = [(masked.x, [batch, 1, i, 1]), (masked.y, [batch, 1, 1, j])]
+            .into_iter()
+            .fold(logits, |logits, (masked, shape)| match masked {
+                Some(masked) => logits.mask_fill(
+                    masked.clone().reshape(shape).expand([batch, maps, i, j]),
+                    MASKED_LOGIT,
+                ),
+                None => logits,
+            });
         let shape = logits.dims();
         let weights = softmax(logits.clone().flatten::<3>(2, 3), 2).reshape(shape);
         AttentionMaps { weights, logits }

@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Bool, Device, Int, Tensor};
 
 use super::piecewise_linear::PiecewiseLinear;
 
@@ -54,9 +54,15 @@ impl Counter {
     ///
     /// - `boxes`: `[batch, 4, m]` as left, top, right, bottom; `m` is at least `objects`
     /// - `attention`: `[batch, m]`
+    /// - `masked`: `[batch, m]`, true for padding, which is not counted; none: no box is
     /// - result: `[batch, objects + 1]`
-    pub fn forward(&self, boxes: Tensor<3>, attention: Tensor<2>) -> Tensor<2> {
-        let (boxes, attention) = self.strongest(boxes, attention);
+    pub fn forward(
+        &self,
+        boxes: Tensor<3>,
+        attention: Tensor<2>,
+        masked: Option<&Tensor<2, Bool>>,
+    ) -> Tensor<2> {
+        let (boxes, attention) = self.strongest(boxes, attention, masked);
         let row = attention.clone().unsqueeze_dim::<3>(1); // [batch, 1, objects]
         let column = attention.clone().unsqueeze_dim::<3>(2); // [batch, objects, 1]
         let relevance = column.clone() * row.clone(); // [batch, objects, objects]
@@ -78,12 +84,22 @@ impl Counter {
     }
 
     /// Boxes `[batch, 4, objects]` and attention `[batch, objects]` of the most attended boxes, in any order.
-    fn strongest(&self, boxes: Tensor<3>, attention: Tensor<2>) -> (Tensor<3>, Tensor<2>) {
+    fn strongest(
+        &self,
+        boxes: Tensor<3>,
+        attention: Tensor<2>,
+        masked: Option<&Tensor<2, Bool>>,
+    ) -> (Tensor<3>, Tensor<2>) {
         let batch = attention.dims()[0];
         let attention = if self.already_sigmoided {
             attention
         } else {
             sigmoid(attention)
+        };
+        // Without attention a box is on no object.
+        let attention = match masked {
+            Some(masked) => attention.mask_fill(masked.clone(), 0.0),
+            None => attention,
         };
         let kept = attention.clone().detach().argtopk(self.objects, 1); // [batch, objects]
         let of_boxes = kept

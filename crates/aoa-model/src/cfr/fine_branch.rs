@@ -2,12 +2,13 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Bool, Device, Int, Tensor};
 use burn_frugal::{Checkpointing, RowKeys};
 use model_api::DropoutKeys;
 
 use super::fc_net::{FcNet, FcNetConfig};
 use super::fusion::{BanFusion, BanFusionConfig};
+use super::masked::Masked;
 use super::question_embedding::{QuestionEmbedding, QuestionEmbeddingConfig};
 use super::word_embedding::{WordEmbedding, WordEmbeddingConfig};
 use crate::aoa_stack::{AoaStack, AoaStackConfig, Refined};
@@ -66,6 +67,8 @@ pub struct FineInput {
     pub image_of: Tensor<1, Int>,
     /// `[images, regions, region_dim]`
     pub regions: Tensor<3>,
+    /// `[images, regions]`, true where an image has no region; none: all images have as many.
+    pub masked_regions: Option<Tensor<2, Bool>>,
     /// `[images, statistical words]`: words that the training questions suggest for the objects of the image.
     pub statistical_words: Option<Tensor<2, Int>>,
 }
@@ -191,8 +194,23 @@ impl FineBranch {
         let of_samples = |index| keys.map(|keys| keys.samples.fold_in(index));
         let of_images = keys.map(|keys| keys.images.fold_in(1));
         let words = self.words(input.question, input.entities, of_samples(0).as_ref());
-        let regions = self.regions(input.regions, input.statistical_words, of_images.as_ref());
-        let refined = self.refine(words, regions, input.image_of, part(2).as_ref());
+        let masked = input.masked_regions.as_ref();
+        // Statistical words that stand for an image were fused with its regions alone; there are no others behind them.
+        let standing = masked.filter(|_| input.statistical_words.is_none());
+        let standing = standing.cloned();
+        let regions = self.regions(
+            input.regions,
+            masked,
+            input.statistical_words,
+            of_images.as_ref(),
+        );
+        let refined = self.refine(
+            words,
+            regions,
+            standing.as_ref(),
+            input.image_of,
+            part(2).as_ref(),
+        );
         let joint = self.join(refined, of_samples(3).as_ref());
         self.classify(joint, of_samples(4).as_ref())
     }
@@ -212,7 +230,8 @@ impl FineBranch {
         match (&self.entities, entities) {
             (Some(part), Some(entities)) => {
                 let entities = part.ew_emb.forward(entities); // [batch, entities, 2 * word_dim]
-                part.qe_joint.forward(words, entities, None, keys)
+                part.qe_joint
+                    .forward(words, entities, Masked::NONE, None, keys)
             }
             (None, None) => words,
             _ => panic!("entities are given exactly where they are configured"),
@@ -220,7 +239,7 @@ impl FineBranch {
     }
 
     /// What stands for each image: its statistical words fused with its regions, `[images, statistical words, hidden]`, or
-    /// its projected regions, `[images, regions, hidden]`.
+    /// its projected regions, `[images, regions, hidden]`. Masked regions, `[images, regions]`, get no attention.
     ///
     /// # Panics
     ///
@@ -228,13 +247,18 @@ impl FineBranch {
     pub fn regions(
         &self,
         regions: Tensor<3>,
+        masked_regions: Option<&Tensor<2, Bool>>,
         statistical_words: Option<Tensor<2, Int>>,
         keys: Option<&RowKeys>,
     ) -> Tensor<3> {
         match (&self.image, statistical_words) {
             (ImageSide::Statistical(part), Some(words)) => {
                 let words = part.s_emb.forward(part.sw_emb.forward(words));
-                part.vs_joint.forward(words, regions, None, keys)
+                let masked = Masked {
+                    x: None,
+                    y: masked_regions,
+                };
+                part.vs_joint.forward(words, regions, masked, None, keys)
             }
             (ImageSide::Projected(projection), None) => projection.forward(regions, keys),
             _ => panic!("statistical words are given exactly where they are configured"),
@@ -247,16 +271,26 @@ impl FineBranch {
         &self,
         words: Tensor<3>,
         regions: Tensor<3>,
+        masked_regions: Option<&Tensor<2, Bool>>,
         image_of: Tensor<1, Int>,
         keys: Option<&DropoutKeys>,
     ) -> Refined {
-        self.aoa.forward(words, None, regions, image_of, keys)
+        self.aoa
+            .forward(words, None, regions, masked_regions, image_of, keys)
     }
 
     /// Words joined with regions, `[batch, words, hidden]`.
     pub fn join(&self, refined: Refined, keys: Option<&RowKeys>) -> Tensor<3> {
-        let Refined { words, regions } = refined;
-        self.vq_joint.forward(words, regions, None, keys)
+        let Refined {
+            words,
+            regions,
+            masked_regions,
+        } = refined;
+        let masked = Masked {
+            x: None,
+            y: masked_regions.as_ref(),
+        };
+        self.vq_joint.forward(words, regions, masked, None, keys)
     }
 
     /// Logits `[batch, answers]` from the joint feature `[batch, words, hidden]`.

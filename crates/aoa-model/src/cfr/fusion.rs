@@ -9,6 +9,7 @@ use super::bc_net::{BcNet, BcNetConfig};
 use super::bi_attention::{BiAttention, BiAttentionConfig};
 use super::counter::{Counter, CounterConfig};
 use super::fc_net::{FcNet, FcNetConfig};
+use super::masked::Masked;
 
 /// Configuration of [`BanFusion`].
 #[derive(Config, Debug)]
@@ -83,6 +84,7 @@ impl BanFusion {
     ///
     /// - `x`: `[batch, i, dim_1]`
     /// - `y`: `[batch, j, dim_2]`
+    /// - `masked`: positions of either that get no attention and are not counted
     /// - `boxes`: `[batch, i, 4 or more]`, beginning with left, top, right, bottom; read by the counter
     /// - `keys`: what dropout is drawn by, `[batch]`; none: nothing is dropped
     ///
@@ -93,6 +95,7 @@ impl BanFusion {
         &self,
         x: Tensor<3>,
         y: Tensor<3>,
+        masked: Masked<'_>,
         boxes: Option<Tensor<3>>,
         keys: Option<&RowKeys>,
     ) -> Tensor<3> {
@@ -104,7 +107,9 @@ impl BanFusion {
             _ => panic!("boxes are given exactly where a counter is configured"),
         };
         let part = |index| keys.map(|keys| keys.fold_in(index));
-        let maps = self.v_att.forward(x.clone(), y.clone(), part(0).as_ref());
+        let maps = self
+            .v_att
+            .forward(x.clone(), y.clone(), masked, part(0).as_ref());
         let [batch, _, i, j] = maps.logits.dims();
         let y = y.mul_scalar(self.omega);
 
@@ -127,7 +132,7 @@ impl BanFusion {
                 return x;
             };
             let attention = maps.logits.clone().narrow(1, glimpse, 1).max_dim(3);
-            let count = counter.forward(boxes.clone(), attention.reshape([batch, i]));
+            let count = counter.forward(boxes.clone(), attention.reshape([batch, i]), masked.x);
             // The projection of counts has no dropout.
             x + self.c_prj[glimpse]
                 .forward(count, None)

@@ -7,6 +7,7 @@ mod counter;
 mod fc_net;
 mod fine_branch;
 mod fusion;
+mod masked;
 mod piecewise_linear;
 mod question_embedding;
 mod word_embedding;
@@ -19,6 +20,7 @@ pub use fine_branch::{
     Entities, FineBranch, FineBranchConfig, FineInput, ImageSide, StatisticalWords, pytorch_name,
 };
 pub use fusion::{BanFusion, BanFusionConfig};
+pub use masked::Masked;
 pub use piecewise_linear::PiecewiseLinear;
 pub use question_embedding::{QuestionEmbedding, QuestionEmbeddingConfig};
 pub use word_embedding::{WordEmbedding, WordEmbeddingConfig};

@@ -1,18 +1,39 @@
-//! Filling modules from a file.
+//! Filling modules from a file, and which tensor of it each parameter comes from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 use weight_files::{WeightFile, WeightFileError};
 
 use super::layout::{Layout, Place};
-use super::names::Names;
 use super::report::{Interpolated, MisShaped, Report};
 use crate::xvlm::swin::resize_bias_table;
 
 /// Last part of the name of a table that can be resized.
 const BIAS_TABLE: &str = "relative_position_bias_table";
+
+/// Which tensor of a file each parameter of a model comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Name in the model to name in the file. Several parameters may come from one tensor.
+    pub sources: BTreeMap<String, String>,
+    /// Names in the model of parameters that such a file does not have and that stay as they are.
+    pub fresh: BTreeSet<String>,
+    /// Names in the file of tensors that follow from others: buffers, and second names of tied weights.
+    pub implied: BTreeSet<String>,
+}
+
+impl Names {
+    /// Each parameter comes from the tensor of its own name.
+    pub fn of(file: &WeightFile) -> Self {
+        let own = |name: &str| (name.to_owned(), name.to_owned());
+        Self {
+            sources: file.names().map(own).collect(),
+            ..Self::default()
+        }
+    }
+}
 
 /// An import of a file into the modules that a model is made of, one after the other.
 ///

@@ -8,15 +8,13 @@ mod export;
 mod fine;
 mod import;
 mod layout;
-mod names;
 mod report;
 mod vqa;
 mod xvlm;
 
 pub use export::Export;
 pub use fine::{export_fine_branch, load_fine_branch};
-pub use import::Import;
-pub use names::Names;
+pub use import::{Import, Names};
 pub use report::{Interpolated, MisShaped, Report};
 pub use vqa::{LoadError, NoSuchPart, PublishedPart, export_part, load_part};
 pub use weight_files::{Dtype, TensorBytes, WeightFile, WeightFileError, write_safetensors};

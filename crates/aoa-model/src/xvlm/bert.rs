@@ -1,7 +1,9 @@
 //! BERT (Devlin et al., 2019) as X-VLM uses it: a text encoder whose upper layers also look at an image.
 //!
-//! The whole model is in this file, from the outside in, so that it reads beside the published code: [`Bert`], its
-//! [`Tokens`], embeddings, layers, attention, initial weights and the names that checkpoints give them.
+//! From the outside in: [`Bert`], its [`Tokens`], embeddings, layers, attention, initial weights and the names that
+//! checkpoints give them.
+//!
+//! One file because it is read beside the published code, which is one file.
 
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};

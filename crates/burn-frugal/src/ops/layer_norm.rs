@@ -47,11 +47,32 @@ impl LayerNorm {
     }
 }
 
-/// Gradients of input, scale and shift.
+/// The gradients that are asked for. Parameters that are frozen have none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// That of the input: scale and shift are frozen.
+    Input,
+    /// Those of scale and shift: what comes before has nothing to train.
+    Affine,
+    /// All three.
+    All,
+}
+
+impl Wanted {
+    fn input(self) -> bool {
+        self != Self::Affine
+    }
+
+    fn affine(self) -> bool {
+        self != Self::Input
+    }
+}
+
+/// Gradients of input, scale and shift, as far as they are wanted.
 pub(crate) struct Parts<B: Backend> {
-    x: FloatTensor<B>,
-    gamma: FloatTensor<B>,
-    beta: FloatTensor<B>,
+    x: Option<FloatTensor<B>>,
+    gamma: Option<FloatTensor<B>>,
+    beta: Option<FloatTensor<B>>,
 }
 
 /// Forward and backward pass on a backend that computes.
@@ -73,8 +94,9 @@ pub(crate) trait Kernel: Backend {
         gamma: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         epsilon: f64,
+        wanted: Wanted,
     ) -> Parts<Self> {
-        backward_by_operations::<Self>(x, gamma, gradient, epsilon)
+        backward_by_operations::<Self>(x, gamma, gradient, epsilon, wanted)
     }
 }
 
@@ -87,6 +109,7 @@ fn backward_by_operations<B: Backend>(
     gamma: FloatTensor<B>,
     gradient: FloatTensor<B>,
     epsilon: f64,
+    wanted: Wanted,
 ) -> Parts<B> {
     let shape = x.shape();
     let channels = gamma.shape()[0];
@@ -99,17 +122,21 @@ fn backward_by_operations<B: Backend>(
     let deviation = B::float_sqrt(B::float_add_scalar(variance, epsilon.into()));
     let normal = B::float_div(centred, deviation.clone()); // [rows, channels]
 
-    let vector = |tensor| B::float_reshape(tensor, Shape::new([channels]));
-    let for_gamma = B::float_sum_dim(B::float_mul(gradient.clone(), normal.clone()), 0);
-    let for_beta = B::float_sum_dim(gradient.clone(), 0);
-    let scaled = B::float_mul(gradient, gamma);
-    let along = B::float_mean_dim(B::float_mul(scaled.clone(), normal.clone()), 1);
-    let shift = B::float_mean_dim(scaled.clone(), 1);
-    let turned = B::float_sub(B::float_sub(scaled, shift), B::float_mul(normal, along));
+    let added_up = |tensor| B::float_reshape(B::float_sum_dim(tensor, 0), Shape::new([channels]));
+    let for_gamma = || added_up(B::float_mul(gradient.clone(), normal.clone()));
+    let gamma_and_beta = (wanted.affine()).then(|| (for_gamma(), added_up(gradient.clone())));
+    let (for_gamma, for_beta) = gamma_and_beta.unzip();
+    let for_x = wanted.input().then(|| {
+        let scaled = B::float_mul(gradient, gamma);
+        let along = B::float_mean_dim(B::float_mul(scaled.clone(), normal.clone()), 1);
+        let shift = B::float_mean_dim(scaled.clone(), 1);
+        let turned = B::float_sub(B::float_sub(scaled, shift), B::float_mul(normal, along));
+        B::float_reshape(B::float_div(turned, deviation), shape)
+    });
     Parts {
-        x: B::float_reshape(B::float_div(turned, deviation), shape),
-        gamma: vector(for_gamma),
-        beta: vector(for_beta),
+        x: for_x,
+        gamma: for_gamma,
+        beta: for_beta,
     }
 }
 
@@ -130,14 +157,30 @@ impl Kernel for Capture {
         gamma: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         _epsilon: f64,
+        wanted: Wanted,
     ) -> Parts<Self> {
+        const NAME: &str = "layer norm backward";
         let (shape, channels) = (x.shape(), gamma.shape());
         // What the tasks add to the gradients of scale and shift.
         let rows = shape.num_elements() / channels[0].max(1);
         let workspace = 2 * channels[0] * rows.div_ceil(TASK_ROWS);
-        let made = [shape, channels.clone(), channels];
         let read = [x, gamma, gradient];
-        let [x, gamma, beta] = record("layer norm backward", read, made, workspace);
+        let (x, affine) = match wanted {
+            Wanted::Input => {
+                let [x] = record(NAME, read, [shape], 0);
+                (Some(x), None)
+            }
+            Wanted::Affine => {
+                let made = [channels.clone(), channels];
+                (None, Some(record(NAME, read, made, workspace)))
+            }
+            Wanted::All => {
+                let made = [shape, channels.clone(), channels];
+                let [x, gamma, beta] = record(NAME, read, made, workspace);
+                (Some(x), Some([gamma, beta]))
+            }
+        };
+        let (gamma, beta) = affine.map(<(_, _)>::from).unzip();
         Parts { x, gamma, beta }
     }
 }
@@ -207,9 +250,14 @@ impl<B: Kernel> Backward<B, 3> for Recorded {
     ) {
         let gradient = gradients.consume::<B>(&ops.node);
         let (x, gamma, epsilon) = ops.state;
-        let Parts { x, gamma, beta } = B::backward(x, gamma, gradient, epsilon);
+        let wanted = match &ops.parents {
+            [Some(_), None, None] => Wanted::Input,
+            [None, ..] => Wanted::Affine,
+            _ => Wanted::All,
+        };
+        let Parts { x, gamma, beta } = B::backward(x, gamma, gradient, epsilon, wanted);
         for (node, own) in ops.parents.into_iter().zip([x, gamma, beta]) {
-            if let Some(node) = node {
+            if let (Some(node), Some(own)) = (node, own) {
                 gradients.register::<B>(node.id, own);
             }
         }
@@ -221,285 +269,6 @@ impl<B: Kernel> Backward<B, 3> for Recorded {
 const TASK_ROWS: usize = 32;
 
 #[cfg(feature = "flex")]
-mod flex {
-    use burn::backend::flex::FlexTensor;
-    use burn::backend::ops::FloatTensorOps;
-    use burn::backend::ops::ModuleOps;
-    use burn::backend::tensor::FloatTensor;
-    use burn::backend::{DType, Flex, FlexDevice, TensorMetadata};
-    use burn::tensor::TensorData;
-    use rayon::prelude::*;
-
-    use super::{Kernel, Parts, TASK_ROWS, backward_by_operations};
-    use crate::ops::flex::{row_by_row, sum_by};
-
-    impl Kernel for Flex {
-        fn forward(
-            x: FloatTensor<Self>,
-            gamma: FloatTensor<Self>,
-            beta: FloatTensor<Self>,
-            epsilon: f64,
-        ) -> FloatTensor<Self> {
-            if x.dtype() != DType::F32 {
-                return Self::layer_norm(x, gamma, Some(beta), epsilon);
-            }
-            let [x, gamma, beta] = [x, gamma, beta].map(row_by_row);
-            let numbers = x.storage::<f32>();
-            let [gamma, beta] = [&gamma, &beta].map(FlexTensor::storage::<f32>);
-            let channels = gamma.len().max(1);
-            let mut made = vec![0.0; numbers.len()];
-            let task = TASK_ROWS * channels;
-            let tasks = made.par_chunks_mut(task).zip(numbers.par_chunks(task));
-            tasks.for_each(|(made, numbers)| {
-                let rows = made.chunks_exact_mut(channels);
-                for (made, numbers) in rows.zip(numbers.chunks_exact(channels)) {
-                    let (mean, scale) = statistics(numbers, epsilon as f32);
-                    let factors = gamma.iter().zip(beta);
-                    for ((made, number), (gamma, beta)) in made.iter_mut().zip(numbers).zip(factors)
-                    {
-                        *made = (number - mean) * scale * gamma + beta;
-                    }
-                }
-            });
-            Self::float_from_data(TensorData::new(made, x.shape()), &FlexDevice)
-        }
-
-        fn backward(
-            x: FloatTensor<Self>,
-            gamma: FloatTensor<Self>,
-            gradient: FloatTensor<Self>,
-            epsilon: f64,
-        ) -> Parts<Self> {
-            if x.dtype() != DType::F32 {
-                return backward_by_operations::<Self>(x, gamma, gradient, epsilon);
-            }
-            let [x, gamma, gradient] = [x, gamma, gradient].map(row_by_row);
-            let [numbers, scales, upstream] =
-                [&x, &gamma, &gradient].map(FlexTensor::storage::<f32>);
-            let channels = scales.len().max(1);
-            let task = TASK_ROWS * channels;
-            let mut for_x = vec![0.0; numbers.len()];
-            let tasks = for_x.par_chunks_mut(task);
-            let tasks = tasks
-                .zip(numbers.par_chunks(task))
-                .zip(upstream.par_chunks(task));
-            let added = tasks.map(|((for_x, numbers), upstream)| {
-                let mut added = vec![0.0; 2 * channels];
-                let (for_gamma, for_beta) = added.split_at_mut(channels);
-                let rows = for_x.chunks_exact_mut(channels);
-                let rows = rows.zip(numbers.chunks_exact(channels));
-                for ((for_x, numbers), upstream) in rows.zip(upstream.chunks_exact(channels)) {
-                    let (mean, scale) = statistics(numbers, epsilon as f32);
-                    for (channel, made) in for_x.iter_mut().enumerate() {
-                        let normal = (numbers[channel] - mean) * scale;
-                        for_gamma[channel] += upstream[channel] * normal;
-                        for_beta[channel] += upstream[channel];
-                        *made = upstream[channel] * scales[channel];
-                    }
-                    let shift = sum_by([for_x], |[g]| g) / channels as f32;
-                    let along = sum_by([for_x, numbers], |[g, x]| g * (x - mean) * scale);
-                    let along = along / channels as f32;
-                    for (made, number) in for_x.iter_mut().zip(numbers) {
-                        *made = scale * (*made - shift - (number - mean) * scale * along);
-                    }
-                }
-                added
-            });
-            let added: Vec<Vec<f32>> = added.collect();
-            let mut total = vec![0.0; 2 * channels];
-            for added in added {
-                for (total, added) in total.iter_mut().zip(added) {
-                    *total += added;
-                }
-            }
-            let for_beta = total.split_off(channels);
-            let tensor = |numbers: Vec<f32>, shape| {
-                Self::float_from_data(TensorData::new(numbers, shape), &FlexDevice)
-            };
-            Parts {
-                x: tensor(for_x, x.shape()),
-                gamma: tensor(total, gamma.shape()),
-                beta: tensor(for_beta, gamma.shape()),
-            }
-        }
-    }
-
-    /// Mean of a row, and one divided by its deviation.
-    fn statistics(row: &[f32], epsilon: f32) -> (f32, f32) {
-        let count = row.len().max(1) as f32;
-        let mean = sum_by([row], |[number]| number) / count;
-        let variance = sum_by([row], |[number]| (number - mean) * (number - mean)) / count;
-        (mean, (variance + epsilon).sqrt().recip())
-    }
-}
-
+mod flex;
 #[cfg(all(test, feature = "flex"))]
-mod tests {
-    use burn::backend::Flex;
-    use burn::backend::ops::FloatTensorOps;
-    use burn::tensor::{Distribution, TensorData, Tolerance};
-
-    use super::*;
-
-    const EPSILON: f64 = 1e-5;
-
-    fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-        Tensor::random(shape, Distribution::Normal(0.5, 2.0), device)
-    }
-
-    /// Result and gradients of input, scale and shift in double precision, from their definition.
-    fn exact(x: &[f64], gamma: &[f64], beta: &[f64], upstream: &[f64]) -> [Vec<f64>; 4] {
-        let channels = gamma.len();
-        let forward = |x: &[f64], gamma: &[f64], beta: &[f64]| -> Vec<f64> {
-            let rows = x.chunks_exact(channels).flat_map(|row| {
-                let mean = row.iter().sum::<f64>() / channels as f64;
-                let variance =
-                    row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / channels as f64;
-                let of = move |x: f64| (x - mean) / (variance + EPSILON).sqrt();
-                let channels = row.iter().zip(gamma.iter().zip(beta));
-                channels
-                    .map(move |(x, (gamma, beta))| of(*x) * gamma + beta)
-                    .collect::<Vec<_>>()
-            });
-            rows.collect()
-        };
-        let loss = |x: &[f64], gamma: &[f64], beta: &[f64]| -> f64 {
-            let made = forward(x, gamma, beta);
-            made.iter()
-                .zip(upstream)
-                .map(|(made, weight)| made * weight)
-                .sum()
-        };
-        let slope = |of: &dyn Fn(&[f64]) -> f64, at: &[f64]| -> Vec<f64> {
-            let step = 1e-5;
-            let one = |index: usize| {
-                let moved = |by: f64| {
-                    let mut at = at.to_vec();
-                    at[index] += by;
-                    of(&at)
-                };
-                (moved(step) - moved(-step)) / (2.0 * step)
-            };
-            (0..at.len()).map(one).collect()
-        };
-        [
-            forward(x, gamma, beta),
-            slope(&|x| loss(x, gamma, beta), x),
-            slope(&|gamma| loss(x, gamma, beta), gamma),
-            slope(&|beta| loss(x, gamma, beta), beta),
-        ]
-    }
-
-    fn numbers<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
-        tensor.to_data().iter::<f64>().collect()
-    }
-
-    #[track_caller]
-    fn close(found: &[f64], exact: &[f64], what: &str) {
-        assert_eq!(found.len(), exact.len(), "{what}");
-        let largest = exact
-            .iter()
-            .fold(1.0_f64, |largest, one| largest.max(one.abs()));
-        for (found, exact) in found.iter().zip(exact) {
-            assert!(
-                (found - exact).abs() < 2e-5 * largest,
-                "{what}: {found} instead of {exact}"
-            );
-        }
-    }
-
-    #[test]
-    fn result_and_gradients_are_those_of_the_definition() {
-        let device = Device::flex().autodiff();
-        for (rows, channels) in [(1, 1), (3, 5), (2, 64), (70, 33)] {
-            let mut norm = LayerNorm::init(channels, EPSILON, &device);
-            norm.gamma = Param::from_tensor(random([channels], &device));
-            norm.beta = Param::from_tensor(random([channels], &device));
-            let x = random([rows, 1, channels], &device).require_grad();
-            let weights = random([rows, 1, channels], &device);
-            let y = norm.forward(x.clone());
-            let gradients = (y.clone() * weights.clone()).sum().backward();
-            let [expected, for_x, for_gamma, for_beta] = exact(
-                &numbers(&x),
-                &numbers(&norm.gamma.val()),
-                &numbers(&norm.beta.val()),
-                &numbers(&weights),
-            );
-            close(&numbers(&y), &expected, "result");
-            let found = x.grad(&gradients).expect("the input is tracked");
-            close(&numbers(&found), &for_x, "input");
-            let found = norm
-                .gamma
-                .val()
-                .grad(&gradients)
-                .expect("the scale is trained");
-            close(&numbers(&found), &for_gamma, "scale");
-            let found = norm
-                .beta
-                .val()
-                .grad(&gradients)
-                .expect("the shift is trained");
-            close(&numbers(&found), &for_beta, "shift");
-        }
-    }
-
-    #[test]
-    fn the_gradients_that_every_backend_has_are_the_same() {
-        let device = Device::flex();
-        let tensor = |data: TensorData| Flex::float_from_data(data, &burn::backend::FlexDevice);
-        let [x, upstream] = [0, 1].map(|_| random([40, 24], &device).into_data());
-        let gamma = random([24], &device).into_data();
-        let arguments = || {
-            (
-                tensor(x.clone()),
-                tensor(gamma.clone()),
-                tensor(upstream.clone()),
-            )
-        };
-        let (a, b, c) = arguments();
-        let own = <Flex as Kernel>::backward(a, b, c, EPSILON);
-        let (a, b, c) = arguments();
-        let plain = backward_by_operations::<Flex>(a, b, c, EPSILON);
-        let pairs = [
-            (own.x, plain.x),
-            (own.gamma, plain.gamma),
-            (own.beta, plain.beta),
-        ];
-        for (own, plain) in pairs {
-            let close = Tolerance::absolute(1e-4);
-            own.into_data()
-                .assert_approx_eq::<f32>(&plain.into_data(), close);
-        }
-    }
-
-    #[test]
-    fn threads_change_no_bit_and_rows_do_not_see_each_other() {
-        let device = Device::flex().autodiff();
-        let norm = LayerNorm::init(100, EPSILON, &device);
-        let x = random([333, 100], &device).require_grad();
-        let with = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            pool.expect("a pool of threads").install(|| {
-                let y = norm.forward(x.clone());
-                let gradients = y.clone().square().sum().backward();
-                let found = x.grad(&gradients).expect("tracked").into_data();
-                let scale = norm
-                    .gamma
-                    .val()
-                    .grad(&gradients)
-                    .expect("trained")
-                    .into_data();
-                (y.into_data(), found, scale)
-            })
-        };
-        let one = with(1);
-        for threads in [2, 7] {
-            assert!(with(threads) == one, "{threads} threads");
-        }
-        let alone = norm.forward(x.clone().narrow(0, 40, 1)).into_data();
-        let within = norm.forward(x.clone()).narrow(0, 40, 1).into_data();
-        alone.assert_eq(&within, true);
-        let none: Tensor<2> = Tensor::zeros([0, 100], &device);
-        assert_eq!(norm.forward(none).dims(), [0, 100]);
-    }
-}
+mod tests;

@@ -25,6 +25,9 @@ pub struct ConfigArgs {
     /// Folder that holds the data sets; short for --set dataset.root=DIR
     #[arg(long, value_name = "DIR")]
     pub data_root: Option<String>,
+    /// Folder in which official files are imported; short for --set dataset.cache=DIR [default: beside them]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<String>,
     /// Device memory that a run may use, such as 12GiB; sets `hardware.memory_budget`
     #[arg(long, value_name = "SIZE")]
     pub memory_budget: Option<String>,

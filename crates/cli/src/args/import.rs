@@ -59,7 +59,7 @@ impl From<&ImportArgs> for Request {
 }
 
 /// A folder, with the name of the images that it is for in front, if there is one.
-fn images(text: &str) -> Result<(Option<String>, PathBuf), String> {
+pub(super) fn images(text: &str) -> Result<(Option<String>, PathBuf), String> {
     let named = text.split_once('=');
     let (name, folder) = match named {
         Some((name, folder)) if !name.contains(['/', '\\']) => (Some(name.to_owned()), folder),

@@ -4,10 +4,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use trainer::{Dataset, write_whole};
+use config_schema::Config;
+use data_pipeline::{Check, Depth, Faults, Inputs, Source, Split, check};
+use trainer::{Dataset, changed_splits, write_whole};
 
 use crate::failure::Failure;
 use crate::output;
+use crate::predict_error::PredictError;
+use crate::progress::Files;
 
 /// The run directory that was named, or the newest one under `runs/`.
 pub fn run_dir(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
@@ -58,6 +62,50 @@ pub fn tell_reading(dataset: &Dataset) {
             output::note(format!("warning: {warning}"));
         }
     }
+}
+
+/// Warns where a split is not the one that a run began with, and says whether it is another one.
+pub fn warn_of_change(run_dir: &Path, dataset: &Dataset, split: Split) -> Result<bool, Failure> {
+    let changed = changed_splits(run_dir, dataset)?.contains(&split);
+    if changed {
+        output::note(format!(
+            "warning: the {} split is not the one that {} began with",
+            split.name(),
+            run_dir.display()
+        ));
+    }
+    Ok(changed)
+}
+
+/// Looks at the files that questions need, before they are answered.
+///
+/// # Errors
+///
+/// When the questions lack an input, and with all files that cannot be used: no answer may be missing.
+pub fn require_readable(
+    config: &Config,
+    source: &dyn Source,
+    inputs: Inputs,
+) -> Result<(), Failure> {
+    inputs.check(source)?;
+    let mut bar = Files::new();
+    let checked = check(
+        Check {
+            splits: &[(source, Depth::Glance)],
+            inputs,
+            image_size: config.dataset.image_size,
+            threads: config.memory_optimization.num_workers,
+        },
+        &mut |done, of| bar.show(done, of),
+    )?;
+    if checked.faults.is_empty() {
+        return Ok(());
+    }
+    Err(PredictError::Files {
+        faults: Faults(checked.faults),
+        files: checked.files,
+    }
+    .into())
 }
 
 /// Says which checkpoints were passed over, and why.

@@ -1,6 +1,7 @@
 //! Configurations side by side.
 
-use config_schema::{Column, Comparison, Resolved, compare};
+use config_schema::Resolved;
+use preset_tools::{Column, Comparison, compare};
 
 use crate::args::DiffArgs;
 use crate::output;

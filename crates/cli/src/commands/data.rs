@@ -1,3 +1,6 @@
+mod fetch;
+mod shard;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -6,18 +9,18 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use config_schema::Config;
-use data_pipeline::easy_vqa::{self, Fetched};
 use data_pipeline::{
     Check, Checked, DataError, Depth, Fault, Inputs, OddImage, Source, Split, Thresholds, check,
     folder,
 };
 use file_kind::{bounded, quoted};
-use trainer::{Dataset, ReadableSplits, data_report, training_encoder};
+use trainer::{Dataset, ReadableSplits, data_report, order_in_words, training_encoder};
 
-use crate::args::{ConfigArgs, DataCommand, ExportFormat, FetchName};
+use crate::args::{ConfigArgs, DataCommand, ExportFormat};
 use crate::commands::common::tell_reading;
-use crate::commands::import;
+use crate::commands::{import, import_features};
 use crate::failure::Failure;
+use crate::official::imported;
 use crate::output;
 use crate::progress::Files;
 use crate::staging::{Staging, first_entry};
@@ -25,6 +28,8 @@ use crate::wiring::Wiring;
 
 /// Endings of exported pictures, PNG and JPEG.
 const ENDINGS: [&str; 2] = ["png", "jpg"];
+
+pub use fetch::announce;
 
 /// Exit code where files of the data set cannot be used.
 const UNUSABLE: u8 = 3;
@@ -39,13 +44,13 @@ pub fn run<W: Wiring>(command: &DataCommand) -> Result<ExitCode, Failure> {
     match command {
         DataCommand::Check { config, json } => return check_files::<W>(config, *json),
         DataCommand::Fetch {
-            name: FetchName::EasyVqa,
+            name,
             data_root,
             python,
-        } => {
-            announce(&easy_vqa::fetch(data_root, python)?);
-        }
+        } => fetch::run(*name, data_root, python)?,
+        DataCommand::Shard(args) => shard::run(args)?,
         DataCommand::Import(args) => import::run(args)?,
+        DataCommand::ImportFeatures(args) => import_features::run(args)?,
         DataCommand::Stats { config, json } => stats::<W>(config, *json)?,
         DataCommand::Export {
             config,
@@ -93,7 +98,7 @@ fn check_files<W: Wiring>(config: &ConfigArgs, json: bool) -> Result<ExitCode, F
             let ReadableSplits {
                 splits,
                 error: faults,
-            } = W::readable_dataset(&config);
+            } = W::readable_dataset(&*imported(&config)?);
             if splits.is_empty() && error.each().len() == 1 {
                 return Err(error.into());
             }
@@ -188,16 +193,6 @@ fn counted(number: usize, one: &str, more: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { more })
 }
 
-/// Says where a data set is now.
-pub fn announce(fetched: &Fetched) {
-    let how = if fetched.already_there {
-        "was there already"
-    } else {
-        "is there now"
-    };
-    output::note(format!("{} {how}, whole", fetched.folder.display()));
-}
-
 fn stats<W: Wiring>(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
     let config = config.settings::<W>()?.resolved.config;
     let dataset = W::open_dataset(&config)?;
@@ -242,6 +237,7 @@ fn stats<W: Wiring>(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
     }
     if !json {
         report.lines().into_iter().for_each(output::line);
+        output::line(order_in_words(&config, dataset.train.as_ref()));
     }
     let warnings = OddImage::warnings(&checked.odd).into_iter();
     for warning in warnings.chain(report.warnings(&Thresholds::DEFAULT)) {

@@ -1,15 +1,31 @@
+use std::collections::BTreeMap;
+
 use config_schema::count;
-use data_pipeline::Split;
-use trainer::{Skipped, Trained, changed_splits, device, usable};
+use data_pipeline::metric::{
+    Answerability, Mean, Metric, Report, Tally, UNANSWERABLE, Verdicts, has_field,
+};
+use data_pipeline::{Source, Split};
+use trainer::{Skipped, Trained, device, usable};
 
 use crate::args::{ConfigArgs, EvalArgs};
-use crate::commands::common::{run_dir, tell_reading, warn_of};
+use crate::commands::common::{run_dir, tell_reading, warn_of, warn_of_change};
 use crate::failure::Failure;
 use crate::figures::percent;
 use crate::output;
+use crate::predict_error::PredictError;
+use crate::printable::inline;
 use crate::progress::{self, Files};
 use crate::settings::of_run;
 use crate::wiring::Wiring;
+
+/// What a split comes to.
+struct Evaluated {
+    metric: Metric,
+    report: Report,
+    answerability: Option<Answerability>,
+    /// Accuracy of each branch by itself.
+    branches: BTreeMap<&'static str, f64>,
+}
 
 pub fn run<W: Wiring>(args: &EvalArgs) -> Result<(), Failure> {
     let run_dir = run_dir(args.run_dir.as_ref())?;
@@ -28,46 +44,183 @@ pub fn run<W: Wiring>(args: &EvalArgs) -> Result<(), Failure> {
     let dataset = W::open_dataset(config)?;
     tell_reading(&dataset);
     let asked: Split = args.split.into();
-    let changed = changed_splits(&run_dir, &dataset)?.contains(&asked);
-    if changed {
-        output::note(format!(
-            "warning: the {} split is not the one that {} began with",
-            asked.name(),
-            run_dir.display()
-        ));
-    }
     // What the run left out belongs to the data that it began with.
-    let skipped = if changed {
+    let skipped = if warn_of_change(&run_dir, &dataset, asked)? {
         None
     } else {
         Skipped::of_run(&run_dir)?
     };
+    let metric = metric(args, dataset.split(asked).as_ref())?;
     let mut bar = Files::new();
     let mut progress = |done, of| bar.show(done, of);
     let data = usable::<W::Model>(config, &dataset, &[asked], skipped, &mut progress)?;
     for warning in data.skipped.warnings() {
         output::note(format!("warning: {warning}"));
     }
-    let mut observer = progress::observer(false);
-    let result = trained.evaluate(config, &data.dataset, asked, observer.as_mut())?;
-    let split = args.split.name();
-    if args.json {
-        output::json(&serde_json::json!({
-            "split": split, "accuracy": result.accuracy, "branches": result.branches, "samples": result.samples, "step": trained.step,
-        }));
+
+    let source = data.dataset.split(asked);
+    let fields: Vec<String> = if args.by.is_empty() {
+        metric
+            .fields()
+            .iter()
+            .map(|field| (*field).to_owned())
+            .collect()
     } else {
-        let accuracy = percent(result.accuracy);
-        output::line(format!(
-            "{split} accuracy {accuracy} on {}, step {}",
-            count(result.samples, "sample"),
-            trained.step
+        args.by.clone()
+    };
+    let mut tally = Tally::new(metric, &fields);
+    let mut branches: BTreeMap<&'static str, (f64, usize)> = BTreeMap::new();
+    let mut verdicts = Verdicts::default();
+    let list = trained.answers();
+    let unanswerable = list.index(UNANSWERABLE);
+    let mut observer = progress::answering(0, source.samples().len());
+    trained.predict::<Failure>(
+        config,
+        source,
+        settings.capacity(),
+        0,
+        observer.as_mut(),
+        &mut |predictions| {
+            for prediction in predictions {
+                let sample = &source.samples()[prediction.sample];
+                let score = |probabilities: &[f32]| {
+                    metric.score(sample, &metric.answer(sample, list, probabilities))
+                };
+                tally.add(sample, score(&prediction.probabilities));
+                if metric == Metric::VizWiz {
+                    let probability = unanswerable.map(|index| prediction.probabilities[index]);
+                    verdicts.add(sample, f64::from(probability.unwrap_or(0.0)));
+                }
+                for (name, probabilities) in &prediction.branches {
+                    if metric.counts(sample) {
+                        let (total, samples) = branches.entry(name).or_default();
+                        *total += score(probabilities);
+                        *samples += 1;
+                    }
+                }
+            }
+            Ok(())
+        },
+    )?;
+    drop(observer);
+    let evaluated = Evaluated {
+        metric,
+        report: tally.report(),
+        answerability: verdicts.measure(),
+        branches: branches
+            .into_iter()
+            .map(|(name, (total, samples))| (name, total / samples as f64))
+            .collect(),
+    };
+    if args.json {
+        evaluated.print_json(args, trained.step);
+    } else {
+        evaluated.print(args, trained.step);
+    }
+    Ok(())
+}
+
+/// The metric that was asked for, or that of the data set.
+///
+/// # Errors
+///
+/// When the split has not what the metric needs, and when no question has a field that was asked for.
+fn metric(args: &EvalArgs, split: &dyn Source) -> Result<Metric, Failure> {
+    let layouts = split.layouts();
+    let metric = args.metric.or_else(|| Metric::of_layouts(&layouts));
+    let metric = metric.unwrap_or_else(|| {
+        output::note(format!(
+            "the data set was imported from {}, which have several metrics: taking that of vqa; `--metric` names another one",
+            layouts.join(", ")
         ));
-        for (branch, accuracy) in &result.branches {
+        Metric::Vqa
+    });
+    metric.check(split)?;
+    match args.by.iter().find(|field| !has_field(split, field)) {
+        None => Ok(metric),
+        Some(field) => {
+            let first = split.samples().first();
+            let there =
+                first.map_or_else(Vec::new, |sample| sample.fields.keys().cloned().collect());
+            Err(PredictError::NoField {
+                split: args.split.name(),
+                field: field.clone(),
+                there,
+            }
+            .into())
+        }
+    }
+}
+
+impl Evaluated {
+    fn print_json(&self, args: &EvalArgs, step: usize) {
+        let Mean {
+            accuracy,
+            samples,
+            interval,
+        } = self.report.overall;
+        let mut value = serde_json::json!({
+            "split": args.split.name(), "metric": self.metric.name(), "accuracy": accuracy, "interval": interval,
+            "samples": samples, "branches": self.branches, "by": self.report.by, "step": step,
+        });
+        for (name, mean) in &self.report.portions {
+            value[*name] = serde_json::json!(mean);
+        }
+        if let Some(answerability) = &self.answerability {
+            value["answerability"] = serde_json::json!(answerability);
+        }
+        output::json(&value);
+    }
+
+    fn print(&self, args: &EvalArgs, step: usize) {
+        let overall = &self.report.overall;
+        output::line(format!(
+            "{} accuracy {}{} on {}, step {step}",
+            args.split.name(),
+            percent(overall.accuracy),
+            between(overall),
+            count(overall.samples, "sample"),
+        ));
+        for (branch, accuracy) in &self.branches {
             output::line(format!(
                 "  {}  of the {branch} branch alone",
                 percent(*accuracy)
             ));
         }
+        for (name, mean) in &self.report.portions {
+            output::line(row(name, mean));
+        }
+        if let Some(found) = &self.answerability {
+            output::line(format!(
+                "unanswerable: average precision {}, F1 {} on {}",
+                percent(found.average_precision),
+                percent(found.f1),
+                count(found.samples, "sample")
+            ));
+        }
+        for (field, values) in &self.report.by {
+            output::line(format!("{field}:"));
+            for (value, mean) in values {
+                output::line(row(value, mean));
+            }
+        }
     }
-    Ok(())
+}
+
+/// A mean of some of the samples, in a line.
+fn row(name: &str, mean: &Mean) -> String {
+    format!(
+        "  {}{}  {} on {}",
+        percent(mean.accuracy),
+        between(mean),
+        inline(name),
+        count(mean.samples, "sample")
+    )
+}
+
+/// The interval of a mean, in brackets, if there is one.
+fn between(mean: &Mean) -> String {
+    mean.interval.map_or_else(String::new, |[low, high]| {
+        format!(" ({} to {})", percent(low), percent(high))
+    })
 }

@@ -9,8 +9,10 @@ mod eval;
 mod fit;
 mod host;
 mod import;
+mod import_features;
 mod monitor;
 mod plan;
+mod predict;
 mod presets;
 mod probe;
 mod runs;
@@ -34,6 +36,7 @@ pub fn run<W: Wiring>(command: Command) -> Result<ExitCode, Failure> {
         Command::Fit(args) => return fit::run::<W>(&args),
         Command::Data { command } => return data::run::<W>(&command),
         Command::Eval(args) => eval::run::<W>(&args)?,
+        Command::Predict(args) => predict::run::<W>(&args)?,
         Command::Ask(args) => ask::run::<W>(&args)?,
         Command::Probe(args) => probe::run::<W>(&args)?,
         Command::Monitor(args) => monitor::run::<W>(&args)?,

@@ -121,6 +121,9 @@ fn show(answer: &Answer) {
     row("gradients", plan.gradient_bytes);
     row("gradients added up so far", plan.accumulated_bytes);
     row("optimizer state", plan.optimizer_bytes);
+    if plan.average_bytes > 0 {
+        row("moving average of weights", plan.average_bytes);
+    }
     if plan.thread_buffer_bytes > 0 {
         row("buffers of threads", plan.thread_buffer_bytes);
     }

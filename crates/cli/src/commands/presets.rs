@@ -6,7 +6,8 @@ mod import;
 
 use std::process::ExitCode;
 
-use config_schema::{Language, guide, preset_summaries};
+use config_schema::preset_summaries;
+use preset_tools::{Language, guide};
 
 use crate::args::{LanguageArg, PresetsCommand};
 use crate::failure::Failure;

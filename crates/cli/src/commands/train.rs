@@ -13,8 +13,8 @@ use trainer::host::{Counted, Data, HostPlan};
 use trainer::memory::{Bytes, CardMeter, DeviceMemory, OutOfMemory, budget};
 use trainer::plan::{WorstCase, choose_segment, least, plan, with_segment};
 use trainer::{
-    Checkpoints, Event, Observer, Run, Skipped, Steps, TrainError, data_report, device, preflight,
-    train, usable,
+    Checkpoints, Event, Observer, Run, Skipped, Steps, TrainError, data_report, device,
+    order_in_words, preflight, train, usable,
 };
 
 use crate::advice;
@@ -115,7 +115,7 @@ pub fn run<W: Wiring>(args: &TrainArgs) -> Result<ExitCode, Failure> {
         || (config.evaluation.question_only_epochs > 0
             && summary.question_only_accuracy.is_none()
             && summary.question_only_unmeasured.is_none());
-    let unfinished = summary.steps < summary.total_steps || unmeasured;
+    let unfinished = (summary.steps < summary.total_steps && !summary.ended_early) || unmeasured;
     let interrupted = unfinished && requests.stop.load(Ordering::Relaxed);
     // Where the test was evaluated, the result says nothing of what was cut short behind it.
     if interrupted && !untested {
@@ -206,6 +206,7 @@ fn dry_run<W: Wiring>(args: &TrainArgs, settings: &Settings) -> Result<ExitCode,
             "planned_bytes": planned_bytes,
             "host": host,
             "data": report,
+            "order": order_in_words(config, data.dataset.train.as_ref()),
             "skipped": used.skipped,
             "warnings": of_reading.chain(warnings.clone()).collect::<Vec<_>>(),
             "config": config,
@@ -213,6 +214,7 @@ fn dry_run<W: Wiring>(args: &TrainArgs, settings: &Settings) -> Result<ExitCode,
     } else {
         output::text(settings.resolved.annotated_toml());
         output::note(report.lines().join("\n"));
+        output::note(order_in_words(config, data.dataset.train.as_ref()));
         if let Some(pretrained) = &pretrained {
             output::note(progress::weights_taken(pretrained));
         }
@@ -350,51 +352,4 @@ impl Requests {
 }
 
 #[cfg(test)]
-mod tests {
-    use nvml_stand_in::{Card, Cards, GIB};
-    use tempfile::TempDir;
-
-    use super::*;
-
-    #[test]
-    fn the_configuration_decides_whether_the_card_is_sampled() {
-        let folder = TempDir::new().expect("a folder");
-        let cards = Cards::new(vec![Card::new("NVIDIA Test Card", GIB)]);
-        let library = cards.install(folder.path()).expect("the stand-in");
-        let mut config = Config::default();
-        config.hardware.nvml_library = library.display().to_string();
-        let device = |gpu| CudaDevice {
-            ordinal: 0,
-            gpu,
-            instance: None,
-            name: "NVIDIA Test Card".to_owned(),
-            uuid: None,
-            memory: gpu_probe::Memory {
-                total: GIB,
-                used: 0,
-                free: GIB,
-            },
-            processes: Vec::new(),
-            environment: Vec::new(),
-        };
-        let sampled = |config: &Config| {
-            let card = card(config, Some(&device(0))).expect("the card");
-            let mut samples = card.samples();
-            // The first sample is due at once, on another thread.
-            for _ in 0..1000 {
-                samples.extend(card.samples());
-                std::thread::sleep(Duration::from_millis(1));
-                if !samples.is_empty() {
-                    break;
-                }
-            }
-            samples.len()
-        };
-        assert_eq!(sampled(&config), 1);
-        config.logging.card_seconds = 0;
-        assert_eq!(sampled(&config), 0);
-
-        assert!(card(&config, None).is_none());
-        assert!(card(&config, Some(&device(3))).is_none(), "no such card");
-    }
-}
+mod tests;

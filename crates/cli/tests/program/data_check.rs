@@ -1,4 +1,6 @@
 //! What is wrong with the files of a data set is known before step 1, all of it at once.
+//!
+//! One file because all tests damage data sets that the helpers at its top write.
 
 use std::fs;
 use std::path::Path;

@@ -12,17 +12,21 @@ mod data_sets;
 mod derive;
 mod devices;
 mod explain;
+mod features_import;
 mod fit;
 mod host_memory;
 mod import;
 mod memory;
 mod monitor;
+mod official;
 #[cfg(unix)]
 mod outputs;
 mod plan;
+mod predict;
 mod preset_check;
 mod run_directory;
 mod runs;
+mod shards;
 #[cfg(unix)]
 mod signals;
 mod support;

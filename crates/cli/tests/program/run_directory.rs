@@ -1,4 +1,6 @@
 //! What becomes of a run whose directory changes, that is killed, or that begins beside others.
+//!
+//! One file because all tests compare the files of run directories with the helpers at its top.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -74,7 +74,8 @@ impl Place {
             // What names data for the tests themselves; the program warns of variables that it does not know.
             .env_remove("AOA_TEST_DATA")
             .env_remove("AOA_GOLDEN")
-            .env_remove("AOA_CASES");
+            .env_remove("AOA_CASES")
+            .env_remove("AOA_FORMATS");
         command.envs(self.environment.iter().cloned());
         command
     }

@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::values::Preload;
+use crate::values::{Preload, Streaming};
 
 /// The data sets the trainer knows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,6 +14,26 @@ pub enum DatasetName {
     EasyVqa,
     /// A data set of your own, in the layout that docs/own-data.md describes.
     Folder,
+    /// The official files of VQA v2, or of VQA v1, imported once.
+    Vqa2,
+    /// The official files of OK-VQA, imported once.
+    Okvqa,
+    /// The official files of GQA, imported once.
+    Gqa,
+    /// The official files of `VizWiz`, imported once.
+    Vizwiz,
+    /// The official files of `TextVQA`, imported once.
+    Textvqa,
+    /// The official files of Visual Genome, imported once.
+    VisualGenome,
+    /// The official files of `Visual7W`, telling questions, imported once.
+    Visual7w,
+    /// The lists of X-VLM, ALBEF and BLIP, imported once.
+    Xvlm,
+    /// The lists of LXMERT, imported once.
+    Lxmert,
+    /// The lists of CFR-VQA, imported once.
+    Cfr,
 }
 
 impl std::fmt::Display for DatasetName {
@@ -22,6 +42,16 @@ impl std::fmt::Display for DatasetName {
             Self::Shapes => "shapes",
             Self::EasyVqa => "easy-vqa",
             Self::Folder => "folder",
+            Self::Vqa2 => "vqa2",
+            Self::Okvqa => "okvqa",
+            Self::Gqa => "gqa",
+            Self::Vizwiz => "vizwiz",
+            Self::Textvqa => "textvqa",
+            Self::VisualGenome => "visual-genome",
+            Self::Visual7w => "visual7w",
+            Self::Xvlm => "xvlm",
+            Self::Lxmert => "lxmert",
+            Self::Cfr => "cfr",
         })
     }
 }
@@ -103,8 +133,11 @@ impl Default for Answers {
 pub struct Dataset {
     /// Which data set to train on.
     pub name: DatasetName,
-    /// Folder that holds the data sets, one folder each; for `folder`, the data set itself.
+    /// Folder that holds the data sets, one folder each; for `folder`, the data set itself; for official files, their folder or
+    /// the one around it.
     pub root: String,
+    /// Folder in which official files are imported, once for each version of them. Empty: `.aoa-cache` beside the files.
+    pub cache: String,
     /// Width and height, in pixels, to which every image is resized. Time and activation memory grow with its square.
     #[schemars(range(min = 16, max = 4096))]
     #[schemars(extend("x-takes-memory" = true))]
@@ -119,7 +152,7 @@ pub struct Dataset {
     /// Part of the training images held out for validation where the data set has no validation split of its own.
     #[schemars(range(max = 0.9), extend("exclusiveMinimum" = 0.0))]
     pub validation_fraction: f64,
-    /// Which form of an answer of `folder` counts, in training and in scoring. `vqa`: lower case, without marks and
+    /// Which form of an answer of `folder` and of official files counts, in training and in scoring. `vqa`: lower case, without marks and
     /// articles, numbers up to ten as digits, as the official scorer of VQA compares answers; votes that are all equal stay
     /// as they are written, as they do there. `none`: as written.
     pub answer_normalisation: AnswerNormalisation,
@@ -157,6 +190,7 @@ impl Default for Dataset {
         Self {
             name: DatasetName::Shapes,
             root: "data".to_owned(),
+            cache: String::new(),
             image_size: 480,
             exif_orientation: ExifOrientation::Apply,
             max_question_tokens: 40,
@@ -184,14 +218,16 @@ pub struct DataLoading {
     pub preload_data: Preload,
     /// Compress the images kept in host memory: less memory for a little time at each read.
     pub use_compression: bool,
-    /// Samples held in the shuffle buffer when `streaming` is on. A larger buffer mixes better and costs host memory.
+    /// Samples in the shuffle buffer, in effect where `streaming` is. A larger buffer mixes better. It holds the encoded images of
+    /// its samples in host memory.
     #[schemars(range(min = 1, max = 100_000_000))]
     #[schemars(extend("x-takes-memory" = true))]
     pub shuffle_buffer_size: usize,
-    /// On: read in storage order through a shuffle buffer of `shuffle_buffer_size` samples, for storage that is slow at
-    /// random access. Off: a full permutation of the training split each epoch.
-    pub streaming: bool,
-    /// Samples of one image that stay neighbours in the permutation. An image is encoded once for all its samples in a
+    /// On: training images are read from front to back, eight shards side by side, and mixed in a buffer of
+    /// `shuffle_buffer_size` samples: for storage that is slow at random access. Off: a full permutation of the training split
+    /// each epoch, which mixes best. "auto" is on where `aoa data shard` put the images into shards.
+    pub streaming: Streaming,
+    /// Samples of one image that stay neighbours. An image is encoded once for all its samples in a
     /// micro-batch, so larger groups train faster; fewer different images in a batch make its gradient noisier.
     #[schemars(range(min = 1, max = 1000))]
     pub image_group_size: usize,
@@ -203,7 +239,7 @@ impl Default for DataLoading {
             preload_data: Preload::Off,
             use_compression: false,
             shuffle_buffer_size: 2000,
-            streaming: false,
+            streaming: Streaming::Auto,
             image_group_size: 1,
         }
     }

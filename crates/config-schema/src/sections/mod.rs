@@ -1,7 +1,6 @@
 //! One struct a section. The doc comments are the reference: schema, generated defaults and error help quote them.
 
 mod data;
-mod effects;
 mod model;
 mod run;
 mod training;
@@ -11,8 +10,6 @@ pub use data::{
     AnswerNormalisation, Answers, DataLoading, Dataset, DatasetName, ExifOrientation, OnBadSample,
     ShapesLanguage,
 };
-pub use effects::Language;
-pub(crate) use effects::effect;
 pub use model::{
     Branches, FineForm, ImageEncoder, MemoryOptimization, Model, Precision, PrecisionMode,
 };

@@ -106,6 +106,13 @@ pub struct Evaluation {
     /// Epochs from one evaluation on the validation split to the next.
     #[schemars(range(min = 1, max = 100_000))]
     pub every_epochs: usize,
+    /// Steps from one evaluation on the validation split to the next, beside those by epoch. 0: by epoch alone.
+    #[schemars(range(max = 1_000_000_000))]
+    pub every_steps: usize,
+    /// Evaluations on the validation split without a better accuracy after which training ends; the best checkpoint is the
+    /// result. 0: training takes all of its steps.
+    #[schemars(range(max = 100_000))]
+    pub patience: usize,
     /// Epochs for which a baseline is trained that sees the question and a zeroed image; the margin to it shows that the
     /// model looks at the image. Costs as much again as so many epochs, after the run. 0: none.
     #[schemars(range(max = 100_000))]
@@ -117,6 +124,8 @@ impl Default for Evaluation {
         Self {
             batch_size: 0,
             every_epochs: 1,
+            every_steps: 0,
+            patience: 0,
             question_only_epochs: 1,
         }
     }

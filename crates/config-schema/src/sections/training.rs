@@ -33,6 +33,10 @@ pub struct Training {
     /// Steps (optimizer updates) after which training stops, even within an epoch. 0: no limit.
     #[schemars(range(max = 1_000_000_000))]
     pub max_steps: usize,
+    /// Decay of the moving average of the weights (EMA), such as 0.999. The average is what is evaluated, tested and exported; it
+    /// takes as much memory as the trained weights. 0: none.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
+    pub ema: f64,
     /// Seed of initial weights, sample order and dropout.
     #[schemars(range(max = 9_223_372_036_854_775_807_u64))]
     pub seed: u64,
@@ -48,6 +52,7 @@ impl Default for Training {
             tune_xvlm: true,
             epochs: 20,
             max_steps: 0,
+            ema: 0.0,
             seed: 1,
         }
     }

@@ -218,7 +218,9 @@ fn override_values() {
         c.optimizer.clip_norm.to_bits() == 1_f64.to_bits()
     });
     check("training.batch_size=0x10", |c| c.training.batch_size == 16);
-    check("data_loading.streaming=true", |c| c.data_loading.streaming);
+    check("data_loading.streaming=true", |c| {
+        c.data_loading.streaming == config_schema::Streaming::On
+    });
     check("schedule.cfr_warmup_factors=[1, 2.0]", |c| {
         c.schedule.cfr_warmup_factors == [1.0, 2.0]
     });

@@ -1,14 +1,10 @@
 //! Behaviour of the crate through its public interface.
 
-mod compare;
 mod errors;
-mod generated;
-mod guide;
 mod hostile;
-mod import;
+mod layer_errors;
 mod layers;
 mod overlay;
-mod preset_check;
 mod presets;
 mod properties;
 mod render;

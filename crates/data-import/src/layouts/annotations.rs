@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::MapAccess;
 use serde_json::Value;
 
 use super::layout::Job;
 use crate::error::{ImportError, Place};
-use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream};
+use crate::json::{Fields, Id, Input, Item, Shape, Text, element, need, stream};
 use crate::record::{Answers, IdKey, Rest};
 
 /// What to do where files do not belong together.
@@ -31,20 +30,12 @@ struct Annotation {
     others: Vec<(String, Value)>,
 }
 
-impl Element for Annotation {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "question_id" => once(&mut self.id, "question_id", map),
-            "image_id" => once(&mut self.image, "image_id", map),
-            "answers" => once(&mut self.answers, "answers", map),
-            _ => Ok(false),
-        }
-    }
-
-    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
-        Some(&mut self.others)
-    }
-}
+element!(Annotation {
+    "question_id" => id,
+    "image_id" => image,
+    "answers" => answers,
+    ..others
+});
 
 /// Annotations as they are written, by question.
 pub(super) struct Annotated {

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 
-use serde::de::MapAccess;
 use serde_json::Value;
 
 use super::layout::{
@@ -13,7 +12,7 @@ use super::layout::{
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::json::{
-    Element, Fields, Id, Input, Item, OneOrMore, Shape, Text, need, once, stream, whole,
+    Fields, Id, Input, Item, OneOrMore, QuestionId, Shape, Text, element, need, stream, whole,
 };
 use crate::pickle::Pickle;
 use crate::record::{Answers, IdKey, Record, Rest};
@@ -217,28 +216,20 @@ impl Targets {
 
 #[derive(Default)]
 struct Asked {
-    id: Option<Id>,
+    id: Option<QuestionId>,
     image: Option<Id>,
     question: Option<Text>,
     entities: Option<Vec<Text>>,
     others: Vec<(String, Value)>,
 }
 
-impl Element for Asked {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "question_id" => once(&mut self.id, "question_id", map),
-            "image_id" => once(&mut self.image, "image_id", map),
-            "question" => once(&mut self.question, "question", map),
-            "entities" => once(&mut self.entities, "entities", map),
-            _ => Ok(false),
-        }
-    }
-
-    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
-        Some(&mut self.others)
-    }
-}
+element!(Asked {
+    "question_id" => id,
+    "image_id" => image,
+    "question" => question,
+    "entities" => entities,
+    ..others
+});
 
 /// The words of each image. A text has commas between entries.
 fn words(input: Input<'_>, skipped: Option<Input<'_>>) -> Result<Words, ImportError> {
@@ -290,8 +281,8 @@ impl Layout for Cfr {
                 entities,
                 others: mut fields,
             }) = item.value;
-            let Id(id) = need(id, "question_id", input, &Place::Element(item.index))?;
-            let place = Place::Question(id.clone());
+            let id = need(id, "question_id", input, &Place::Element(item.index))?;
+            let place = Place::Question(id.text.clone());
             let Id(image) = need(image, "image_id", input, &place)?;
             let Text(question) = need(question, "question", input, &place)?;
             check_question(&question, input, &place)?;
@@ -305,7 +296,7 @@ impl Layout for Cfr {
             let answers = match &mut targets {
                 None => Answers::None,
                 Some(targets) => {
-                    let target = targets.questions.remove(&id.as_str().into());
+                    let target = targets.questions.remove(&id.text.as_str().into());
                     Answers::Scored(target.ok_or_else(|| {
                         ImportError::content(
                             &targets.path,

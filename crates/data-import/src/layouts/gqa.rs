@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use serde::de::MapAccess;
 use serde_json::Value;
 
 use super::layout::{Job, Layout, Part, Split, check_image, check_question, of};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream};
+use crate::json::{Fields, Id, Input, Item, QuestionId, Shape, Text, element, need, stream};
 use crate::record::{Answers, Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
@@ -126,20 +125,12 @@ struct Asked {
     others: Vec<(String, Value)>,
 }
 
-impl Element for Asked {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "imageId" => once(&mut self.image, "imageId", map),
-            "question" => once(&mut self.question, "question", map),
-            "answer" => once(&mut self.answer, "answer", map),
-            _ => Ok(false),
-        }
-    }
-
-    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
-        Some(&mut self.others)
-    }
-}
+element!(Asked {
+    "imageId" => image,
+    "question" => question,
+    "answer" => answer,
+    ..others
+});
 
 impl Layout for Gqa {
     fn format(&self) -> Format {
@@ -166,8 +157,8 @@ impl Layout for Gqa {
                 meter: job.meter,
             };
             stream(input, Shape::Map, &mut |item: Item<Fields<Asked>>| {
-                let id = item.key.unwrap_or_default();
-                let place = Place::Question(id.clone());
+                let id = QuestionId::of_text(item.key.unwrap_or_default());
+                let place = Place::Question(id.text.clone());
                 let Fields(Asked {
                     image,
                     question,

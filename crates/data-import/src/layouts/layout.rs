@@ -83,6 +83,8 @@ pub(super) fn add_named(parts: &mut Vec<Part>, name: &str, path: &Path) -> Resul
 
 /// How a part is read.
 pub(crate) struct Job<'a> {
+    /// Whether answers are not asked for, so that files of them may be absent.
+    pub(crate) unanswered: bool,
     pub(crate) style: &'a mut Style,
     pub(crate) meter: &'a AtomicU64,
     pub(crate) sink: &'a mut dyn FnMut(&Record<'_>) -> Result<(), ImportError>,

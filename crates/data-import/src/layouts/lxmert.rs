@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Id, Item, Shape, Text, need, once, stream};
+use crate::json::{Fields, Id, Item, QuestionId, Shape, Text, element, need, stream};
 use crate::record::{Answers, Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
@@ -100,28 +100,20 @@ impl<'de> Visitor<'de> for LabelVisitor {
     reason = "`null` is no answer; a second field is an error"
 )]
 struct Asked {
-    id: Option<Id>,
+    id: Option<QuestionId>,
     image: Option<Id>,
     question: Option<Text>,
     label: Option<Option<Label>>,
     others: Vec<(String, Value)>,
 }
 
-impl Element for Asked {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "question_id" => once(&mut self.id, "question_id", map),
-            "img_id" => once(&mut self.image, "img_id", map),
-            "sent" => once(&mut self.question, "sent", map),
-            "label" => once(&mut self.label, "label", map),
-            _ => Ok(false),
-        }
-    }
-
-    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
-        Some(&mut self.others)
-    }
-}
+element!(Asked {
+    "question_id" => id,
+    "img_id" => image,
+    "sent" => question,
+    "label" => label,
+    ..others
+});
 
 /// Folder and file of an image: the second part of a name of COCO is its folder, other names are those of GQA.
 fn image_file(id: &str) -> (String, String) {
@@ -152,8 +144,8 @@ impl Layout for Lxmert {
                 label,
                 others: mut fields,
             }) = item.value;
-            let Id(id) = need(id, "question_id", input, &Place::Element(item.index))?;
-            let place = Place::Question(id.clone());
+            let id = need(id, "question_id", input, &Place::Element(item.index))?;
+            let place = Place::Question(id.text.clone());
             let Id(image) = need(image, "img_id", input, &place)?;
             let Text(question) = need(question, "sent", input, &place)?;
             check_question(&question, input, &place)?;

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 
-use serde::de::MapAccess;
 use serde_json::Value;
 
 use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream, top_text};
+use crate::json::{
+    Fields, Id, Input, Item, QuestionId, Shape, Text, element, need, stream, top_text,
+};
 use crate::record::{Answers, Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
@@ -98,28 +99,20 @@ fn part(file: &Sniffed, meter: &AtomicU64) -> Result<String, ImportError> {
 
 #[derive(Default)]
 struct Asked {
-    id: Option<Id>,
+    id: Option<QuestionId>,
     image: Option<Id>,
     question: Option<Text>,
     answers: Option<Vec<Text>>,
     others: Vec<(String, Value)>,
 }
 
-impl Element for Asked {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "question_id" => once(&mut self.id, "question_id", map),
-            "image_id" => once(&mut self.image, "image_id", map),
-            "question" => once(&mut self.question, "question", map),
-            "answers" => once(&mut self.answers, "answers", map),
-            _ => Ok(false),
-        }
-    }
-
-    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
-        Some(&mut self.others)
-    }
-}
+element!(Asked {
+    "question_id" => id,
+    "image_id" => image,
+    "question" => question,
+    "answers" => answers,
+    ..others
+});
 
 #[derive(Default)]
 struct ImageText {
@@ -127,15 +120,10 @@ struct ImageText {
     tokens: Option<Vec<Text>>,
 }
 
-impl Element for ImageText {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "image_id" => once(&mut self.image, "image_id", map),
-            "ocr_tokens" => once(&mut self.tokens, "ocr_tokens", map),
-            _ => Ok(false),
-        }
-    }
-}
+element!(ImageText {
+    "image_id" => image,
+    "ocr_tokens" => tokens
+});
 
 /// The words read in each image.
 fn words(input: Input<'_>) -> Result<HashMap<String, Value>, ImportError> {
@@ -198,8 +186,8 @@ impl Layout for TextVqa {
                 answers,
                 others: mut fields,
             }) = item.value;
-            let Id(id) = need(id, "question_id", input, &Place::Element(item.index))?;
-            let place = Place::Question(id.clone());
+            let id = need(id, "question_id", input, &Place::Element(item.index))?;
+            let place = Place::Question(id.text.clone());
             let Id(image) = need(image, "image_id", input, &place)?;
             let Text(question) = need(question, "question", input, &place)?;
             check_question(&question, input, &place)?;
@@ -210,7 +198,7 @@ impl Layout for TextVqa {
                     ImportError::content(
                         path,
                         Place::Image(image.clone()),
-                        format!("the image of question {id} has no words"),
+                        format!("the image of question {} has no words", id.text),
                         "take the file of words of this part, or move it away to read none",
                     )
                 })?;

@@ -2,13 +2,12 @@
 
 use std::sync::atomic::AtomicU64;
 
-use serde::de::MapAccess;
 use serde_json::Value;
 
 use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream};
+use crate::json::{Fields, Input, Item, QuestionId, Shape, Text, element, need, stream};
 use crate::record::{Answers, Record, Rest};
 use crate::sniff::{Kind, Sniffed};
 
@@ -62,14 +61,9 @@ struct OnlySplit {
     split: Option<Text>,
 }
 
-impl Element for OnlySplit {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "split" => once(&mut self.split, "split", map),
-            _ => Ok(false),
-        }
-    }
-}
+element!(OnlySplit {
+    "split" => split
+});
 
 #[derive(Default)]
 struct Image {
@@ -78,20 +72,15 @@ struct Image {
     pairs: Option<Vec<Fields<Asked>>>,
 }
 
-impl Element for Image {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "split" => once(&mut self.split, "split", map),
-            "filename" => once(&mut self.file, "filename", map),
-            "qa_pairs" => once(&mut self.pairs, "qa_pairs", map),
-            _ => Ok(false),
-        }
-    }
-}
+element!(Image {
+    "split" => split,
+    "filename" => file,
+    "qa_pairs" => pairs
+});
 
 #[derive(Default)]
 struct Asked {
-    id: Option<Id>,
+    id: Option<QuestionId>,
     question: Option<Text>,
     answer: Option<Text>,
     wrong: Option<Vec<Text>>,
@@ -99,22 +88,14 @@ struct Asked {
     others: Vec<(String, Value)>,
 }
 
-impl Element for Asked {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "qa_id" => once(&mut self.id, "qa_id", map),
-            "question" => once(&mut self.question, "question", map),
-            "answer" => once(&mut self.answer, "answer", map),
-            "multiple_choices" => once(&mut self.wrong, "multiple_choices", map),
-            "type" => once(&mut self.kind, "type", map),
-            _ => Ok(false),
-        }
-    }
-
-    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
-        Some(&mut self.others)
-    }
-}
+element!(Asked {
+    "qa_id" => id,
+    "question" => question,
+    "answer" => answer,
+    "multiple_choices" => wrong,
+    "type" => kind,
+    ..others
+});
 
 impl Layout for Visual7w {
     fn format(&self) -> Format {
@@ -152,8 +133,8 @@ impl Layout for Visual7w {
                     kind,
                     others: mut fields,
                 } = pair;
-                let Id(id) = need(id, "qa_id", input, &place)?;
-                let place = Place::Question(id.clone());
+                let id = need(id, "qa_id", input, &place)?;
+                let place = Place::Question(id.text.clone());
                 let Text(question) = need(question, "question", input, &place)?;
                 check_question(&question, input, &place)?;
                 let Text(answer) = need(answer, "answer", input, &place)?;

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 
-use serde::de::MapAccess;
 use serde_json::Value;
 
 use super::layout::{Job, Layout, Part, Split, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
 use crate::images::Bases;
-use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream};
+use crate::json::{Fields, Id, Input, Item, QuestionId, Shape, Text, element, need, stream};
 use crate::record::{Answers, GENOME_WEIGHT, IdKey, Record, Rest};
 use crate::sniff::{Kind, Sniffed};
 
@@ -73,15 +72,10 @@ struct Address {
     url: Option<Text>,
 }
 
-impl Element for Address {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "image_id" => once(&mut self.id, "image_id", map),
-            "url" => once(&mut self.url, "url", map),
-            _ => Ok(false),
-        }
-    }
-}
+element!(Address {
+    "image_id" => id,
+    "url" => url
+});
 
 /// The folders in the addresses of images.
 fn addresses(input: Input<'_>, folders: &mut HashMap<IdKey, u8>) -> Result<(), ImportError> {
@@ -111,41 +105,28 @@ struct OfImage {
     questions: Option<Vec<Fields<Asked>>>,
 }
 
-impl Element for OfImage {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "id" => once(&mut self.id, "id", map),
-            "image_id" => once(&mut self.image_id, "image_id", map),
-            "qas" => once(&mut self.questions, "qas", map),
-            _ => Ok(false),
-        }
-    }
-}
+element!(OfImage {
+    "id" => id,
+    "image_id" => image_id,
+    "qas" => questions
+});
 
 #[derive(Default)]
 struct Asked {
-    id: Option<Id>,
+    id: Option<QuestionId>,
     image: Option<Id>,
     question: Option<Text>,
     answer: Option<Text>,
     others: Vec<(String, Value)>,
 }
 
-impl Element for Asked {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "qa_id" => once(&mut self.id, "qa_id", map),
-            "image_id" => once(&mut self.image, "image_id", map),
-            "question" => once(&mut self.question, "question", map),
-            "answer" => once(&mut self.answer, "answer", map),
-            _ => Ok(false),
-        }
-    }
-
-    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
-        Some(&mut self.others)
-    }
-}
+element!(Asked {
+    "qa_id" => id,
+    "image_id" => image,
+    "question" => question,
+    "answer" => answer,
+    ..others
+});
 
 impl Layout for Genome {
     fn format(&self) -> Format {
@@ -176,8 +157,8 @@ impl Layout for Genome {
                 others: mut fields,
             }) in questions
             {
-                let Id(id) = need(id, "qa_id", input, &place)?;
-                let place = Place::Question(id.clone());
+                let id = need(id, "qa_id", input, &place)?;
+                let place = Place::Question(id.text.clone());
                 let Id(image) = need(image.or_else(|| of.clone()), "image_id", input, &place)?;
                 let Text(question) = need(question, "question", input, &place)?;
                 let Text(answer) = need(answer, "answer", input, &place)?;

@@ -1,13 +1,12 @@
 //! `VizWiz`: lists with one question an image, known by the image's name.
 
 use serde::Deserialize;
-use serde::de::MapAccess;
 use serde_json::Value;
 
 use super::layout::{Job, Layout, Part, Split, add_named, check_image, check_question, of};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Input, Item, Shape, Text, need, once, stream};
+use crate::json::{Fields, Input, Item, QuestionId, Shape, Text, element, need, stream};
 use crate::record::{Answers, Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
@@ -51,20 +50,12 @@ struct Asked {
     others: Vec<(String, Value)>,
 }
 
-impl Element for Asked {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "image" => once(&mut self.image, "image", map),
-            "question" => once(&mut self.question, "question", map),
-            "answers" => once(&mut self.answers, "answers", map),
-            _ => Ok(false),
-        }
-    }
-
-    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
-        Some(&mut self.others)
-    }
-}
+element!(Asked {
+    "image" => image,
+    "question" => question,
+    "answers" => answers,
+    ..others
+});
 
 impl Layout for VizWiz {
     fn format(&self) -> Format {
@@ -110,7 +101,7 @@ impl Layout for VizWiz {
                 &mut rest,
             );
             (job.sink)(&Record {
-                id: &image,
+                id: &QuestionId::of_text(&*image),
                 folder: &folder,
                 image: &image,
                 question: &question,

@@ -5,14 +5,15 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 
-use serde::de::MapAccess;
 use serde_json::Value;
 
 use super::annotations::{Annotated, as_number};
 use super::layout::{Job, Layout, Part, Split, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Id, Input, Item, Shape, Text, need, once, stream, top_text};
+use crate::json::{
+    Fields, Id, Input, Item, QuestionId, Shape, Text, element, need, stream, top_text,
+};
 use crate::record::{Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
@@ -217,26 +218,18 @@ fn folder(subset: &str) -> String {
 
 #[derive(Default)]
 struct Asked {
-    id: Option<Id>,
+    id: Option<QuestionId>,
     image: Option<Id>,
     question: Option<Text>,
     others: Vec<(String, Value)>,
 }
 
-impl Element for Asked {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "question_id" => once(&mut self.id, "question_id", map),
-            "image_id" => once(&mut self.image, "image_id", map),
-            "question" => once(&mut self.question, "question", map),
-            _ => Ok(false),
-        }
-    }
-
-    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
-        Some(&mut self.others)
-    }
-}
+element!(Asked {
+    "question_id" => id,
+    "image_id" => image,
+    "question" => question,
+    ..others
+});
 
 /// Whether an image is held out, by a hash (FNV-1a) of its id alone.
 fn held_out(image: &str) -> bool {
@@ -263,7 +256,7 @@ impl Layout for Vqa {
         let name = part_of(&files.subset).unwrap_or_default();
         let mut annotated = match &files.annotations {
             Some(path) => Some(Annotated::read(path, job)?),
-            None if name.starts_with("test") => None,
+            None if job.unanswered || name.starts_with("test") => None,
             None => {
                 return Err(ImportError::content(
                     &files.questions,
@@ -291,14 +284,14 @@ impl Layout for Vqa {
                 question,
                 mut others,
             }) = item.value;
-            let Id(id) = need(id, "question_id", input, &Place::Element(item.index))?;
-            let place = Place::Question(id.clone());
+            let id = need(id, "question_id", input, &Place::Element(item.index))?;
+            let place = Place::Question(id.text.clone());
             let Id(image) = need(image, "image_id", input, &place)?;
             let Text(question) = need(question, "question", input, &place)?;
             check_question(&question, input, &place)?;
             rest.clear();
             if let Some(annotated) = &mut annotated {
-                rest.push_str(annotated.take(&id, &image, input.path)?);
+                rest.push_str(annotated.take(&id.text, &image, input.path)?);
             } else {
                 others.push(("image_id".to_owned(), as_number(&image)));
             }

@@ -1,12 +1,11 @@
 //! The lists of X-VLM, ALBEF and BLIP: votes as texts, and of Visual Genome one answer that weighs half.
 
-use serde::de::MapAccess;
 use serde_json::Value;
 
 use super::layout::{Job, Layout, Part, Split, check_image, check_question, of, twice};
 use crate::error::{ImportError, Place};
 use crate::format::Format;
-use crate::json::{Element, Fields, Id, Item, OneOrMore, Shape, Text, need, once, stream};
+use crate::json::{Fields, Item, OneOrMore, QuestionId, Shape, Text, element, need, stream};
 use crate::record::{Answers, GENOME_WEIGHT, Record, Rest, Weights, share};
 use crate::sniff::{Kind, Sniffed, part_of};
 
@@ -56,7 +55,7 @@ impl Xvlm {
     reason = "`null` is no answer; a second field is an error"
 )]
 struct Asked {
-    id: Option<Id>,
+    id: Option<QuestionId>,
     image: Option<Text>,
     question: Option<Text>,
     answer: Option<Option<OneOrMore>>,
@@ -64,22 +63,14 @@ struct Asked {
     others: Vec<(String, Value)>,
 }
 
-impl Element for Asked {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
-        match key {
-            "question_id" => once(&mut self.id, "question_id", map),
-            "image" => once(&mut self.image, "image", map),
-            "question" => once(&mut self.question, "question", map),
-            "answer" => once(&mut self.answer, "answer", map),
-            "dataset" => once(&mut self.data_set, "dataset", map),
-            _ => Ok(false),
-        }
-    }
-
-    fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
-        Some(&mut self.others)
-    }
-}
+element!(Asked {
+    "question_id" => id,
+    "image" => image,
+    "question" => question,
+    "answer" => answer,
+    "dataset" => data_set,
+    ..others
+});
 
 /// Answers, and their weights where the list gives any. The error says why answers are invalid.
 fn answers(
@@ -127,8 +118,8 @@ impl Layout for Xvlm {
                 data_set,
                 others: mut fields,
             }) = item.value;
-            let Id(id) = need(id, "question_id", input, &Place::Element(item.index))?;
-            let place = Place::Question(id.clone());
+            let id = need(id, "question_id", input, &Place::Element(item.index))?;
+            let place = Place::Question(id.text.clone());
             let Text(image) = need(image, "image", input, &place)?;
             check_image(&image, input, &place)?;
             let Text(question) = need(question, "question", input, &place)?;
@@ -150,7 +141,7 @@ impl Layout for Xvlm {
             let wrong = |problem| {
                 ImportError::content(
                     input.path,
-                    Place::Question(id.clone()),
+                    Place::Question(id.text.clone()),
                     problem,
                     "write the answer as text",
                 )

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::contractions::restored;
@@ -19,7 +21,7 @@ impl AnswerNormalisation {
     pub fn of(self, answer: &str) -> String {
         match self {
             Self::Vqa => normalise_answer(answer),
-            Self::None => trimmed(answer),
+            Self::None => trimmed(answer).into_owned(),
         }
     }
 }
@@ -47,12 +49,26 @@ const MOST_STOPS: usize = 32;
 /// assert_eq!(normalise_answer("红色。"), normalise_answer("红色"));
 /// ```
 pub fn normalise_answer(answer: &str) -> String {
-    words(&marks(&narrowed(&trimmed(answer))))
+    let answer = trimmed(answer);
+    if is_plain(&answer) {
+        return words(&answer);
+    }
+    words(&marks(&narrowed(&answer)))
 }
 
 /// Without line feeds, tabs, and white space at the ends, as the scorer begins.
-pub(super) fn trimmed(answer: &str) -> String {
-    answer.replace(['\n', '\t'], " ").trim().to_owned()
+pub(super) fn trimmed(answer: &str) -> Cow<'_, str> {
+    if answer.bytes().any(|byte| matches!(byte, b'\n' | b'\t')) {
+        return Cow::Owned(answer.replace(['\n', '\t'], " ").trim().to_owned());
+    }
+    Cow::Borrowed(answer.trim())
+}
+
+/// Whether an answer has nothing that narrowing or step 1 would change, as almost all answers in English.
+fn is_plain(answer: &str) -> bool {
+    answer
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b' ')
 }
 
 /// What is added for languages other than English.

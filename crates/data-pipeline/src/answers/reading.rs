@@ -3,7 +3,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::facts::ReadingFacts;
 use super::normalise::{AnswerNormalisation, trimmed};
 use super::votes::Votes;
-use crate::sample::Answer;
+use crate::sample::{Answer, Comparison};
 
 /// How the lists of answers of a data set are read.
 ///
@@ -52,8 +52,17 @@ impl AnswerReading {
         self.vote_lengths.contains(&length) || answers.repeating().is_some()
     }
 
-    /// What the answers are worth, each distinct one once; nothing where none is right. `facts` takes note of how they were read.
-    pub(crate) fn read(&self, answers: &ReadAnswers, facts: &mut ReadingFacts) -> Vec<Answer> {
+    /// What the answers are worth, each distinct one once; nothing where none is right. Beside them how others are compared
+    /// with them. `facts` takes note of how they were read.
+    pub(crate) fn read(
+        &self,
+        answers: &ReadAnswers,
+        facts: &mut ReadingFacts,
+    ) -> (Vec<Answer>, Comparison) {
+        let mut comparison = Comparison {
+            normalisation: self.normalisation,
+            blank: 0.0,
+        };
         let read = match answers {
             ReadAnswers::Given(given) if self.votes(answers, given.len()) => {
                 let votes = Votes::new(given, self.normalisation);
@@ -61,6 +70,10 @@ impl AnswerReading {
                     facts.note_spelling(&trimmed(written), text);
                 }
                 facts.blank_answers += votes.blank();
+                comparison = Comparison {
+                    normalisation: votes.normalisation(),
+                    blank: votes.score("") as f32,
+                };
                 *facts.vote_lists.entry(given.len()).or_default() += 1;
                 if answers.repeating().is_none() {
                     facts.votes_without_repeats += 1;
@@ -110,7 +123,7 @@ impl AnswerReading {
         if read.is_empty() {
             facts.none_right += 1;
         }
-        read
+        (read, comparison)
     }
 
     /// The form of a right answer, nothing where it is blank. An answer of which normalising leaves nothing, such as the
@@ -123,7 +136,7 @@ impl AnswerReading {
         }
         let form = self.normalisation.of(&written);
         let form = if form.is_empty() {
-            written.clone()
+            written.clone().into_owned()
         } else {
             form
         };

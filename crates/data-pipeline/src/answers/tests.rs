@@ -177,3 +177,25 @@ fn marks_of_other_languages_make_no_other_answer() {
         assert_eq!(AnswerNormalisation::None.of(written), written.trim());
     }
 }
+
+/// What takes the short way gives what all steps give.
+#[test]
+fn plain_answers_are_normalised_as_all_are() {
+    for text in [
+        "the two Dogs",
+        " a  b ",
+        "ten",
+        "dont",
+        "it s",
+        "A",
+        "",
+        "3",
+        "none of the above",
+        "Yes",
+        "x\ty\nz",
+    ] {
+        let whole =
+            super::normalise::words(&super::normalise::marks(&super::normalise::trimmed(text)));
+        assert_eq!(super::normalise_answer(text), whole, "{text:?}");
+    }
+}

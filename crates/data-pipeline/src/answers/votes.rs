@@ -32,9 +32,9 @@ impl Votes {
         given: impl IntoIterator<Item = T>,
         normalisation: AnswerNormalisation,
     ) -> Self {
-        let mut texts: Vec<String> = given
+        let texts: Vec<String> = given
             .into_iter()
-            .map(|vote| trimmed(vote.as_ref()))
+            .map(|vote| trimmed(vote.as_ref()).into_owned())
             .collect();
         let agreed = texts.windows(2).all(|two| two[0] == two[1]);
         let normalisation = if agreed {
@@ -42,13 +42,24 @@ impl Votes {
         } else {
             normalisation
         };
-        for text in &mut texts {
-            *text = normalisation.of(text);
+        // Most votes repeat one before them.
+        let mut forms: Vec<String> = Vec::with_capacity(texts.len());
+        for (place, text) in texts.iter().enumerate() {
+            let before = texts[..place].iter().rposition(|other| other == text);
+            forms.push(match before {
+                Some(before) => forms[before].clone(),
+                None => normalisation.of(text),
+            });
         }
         Self {
-            texts,
+            texts: forms,
             normalisation,
         }
+    }
+
+    /// The form in which votes and answers are compared.
+    pub fn normalisation(&self) -> AnswerNormalisation {
+        self.normalisation
     }
 
     /// Number of annotators.

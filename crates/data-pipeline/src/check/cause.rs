@@ -54,7 +54,12 @@ fn cause(error: &DataError) -> String {
         DataError::RegionShape {
             expected, found, ..
         } => {
-            format!("expected {expected} regions x features, as most have, found {found}")
+            let as_most = if expected.varying {
+                ""
+            } else {
+                ", as most have"
+            };
+            format!("expected {expected} regions x features{as_most}, found {found}")
         }
         DataError::Foreign { kind, .. } => format!("it is {kind}"),
         DataError::Panicked { message, .. } => format!("reading it panicked: {message}"),
@@ -95,6 +100,9 @@ fn cure(error: &DataError) -> &'static str {
             "extract the features of all images with the same settings"
         }
         DataError::Panicked { .. } => "report this, with the file; replace it, or remove the lines",
+        DataError::Features(_) | DataError::MissingRegions { .. } => {
+            "import the features of these images with `aoa data import-features`, or remove the lines"
+        }
         _ => "get or make the file again, or remove the lines",
     }
 }

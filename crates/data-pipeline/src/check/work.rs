@@ -7,8 +7,7 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 
 use super::fault::{Fault, Use};
 use super::odd::OddImage;
-use super::shared::{Seen, SharedImages, shared};
-use super::stamp::Glance;
+use super::shared::{Glance, Seen, SharedImages, shared};
 use crate::error::DataError;
 use crate::image::{ExifOrientation, RgbImage};
 use crate::inputs::{Inputs, RegionShape};
@@ -221,7 +220,7 @@ fn regions_of(
         Depth::Whole => Some(source.regions(image)?.shape),
     };
     match found {
-        Some(found) if found != expected => Err(DataError::RegionShape {
+        Some(found) if !expected.admits(found) => Err(DataError::RegionShape {
             of: source.regions_name(image),
             expected,
             found,

@@ -1,6 +1,11 @@
+//! What can be wrong with data, each with its message.
+//!
+//! One file because it is one enumeration; cures are in `hint.rs`.
+
 use std::path::PathBuf;
 
 use file_kind::FileKind;
+use region_features::StoreError;
 
 use super::listed::listed;
 use crate::check::Faults;
@@ -438,6 +443,15 @@ pub enum DataError {
         path: PathBuf,
     },
 
+    /// A question does not say of which answers one is to be chosen.
+    #[error(
+        "{sample}: the question has no `choices` with the right one in `raw_answer`, so none can be chosen"
+    )]
+    NoChoices {
+        /// The question's place.
+        sample: String,
+    },
+
     /// A split has no answers to compare a model's with.
     #[error("{split} has no answers, so there is no accuracy to measure")]
     NoAnswers {
@@ -472,6 +486,30 @@ pub enum DataError {
         input: &'static str,
     },
 
+    /// A file of region features cannot be read.
+    #[error(transparent)]
+    Features(#[from] StoreError),
+
+    /// No file of region features has an image.
+    #[error("no file in `{}` has features of image `{image}`", folder.display())]
+    MissingRegions {
+        /// Name of the image.
+        image: String,
+        /// The folder of the files.
+        folder: PathBuf,
+    },
+
+    /// Two images have the same features.
+    #[error("images `{}` and `{}` are both `{name}` in `{}`", images[0], images[1], file.display())]
+    SharedRegions {
+        /// The images, as the data set names them.
+        images: [String; 2],
+        /// Name of the features.
+        name: String,
+        /// The file of features.
+        file: PathBuf,
+    },
+
     /// Region features have another shape than all others.
     #[error("`{of}`: expected {expected} regions x features, found {found}")]
     RegionShape {
@@ -490,6 +528,15 @@ pub enum DataError {
         image: usize,
         /// How many images the source has.
         images: usize,
+    },
+
+    /// Official files could not be imported.
+    #[error("{problem}")]
+    Import {
+        /// What is wrong with them, and where.
+        problem: String,
+        /// What to do about it.
+        cure: Option<String>,
     },
 
     /// A program could not be started.

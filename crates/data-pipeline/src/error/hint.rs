@@ -60,6 +60,15 @@ impl DataError {
                  `dataset.validation_fraction` is held out"
                     .to_owned(),
             ),
+            Self::Features(error) => error.hint().map(str::to_owned),
+            Self::MissingRegions { .. } => Some(
+                "import them with `aoa data import-features`; an image is known by its path, its file name with or without ending, \
+                 or the number in it"
+                    .to_owned(),
+            ),
+            Self::SharedRegions { .. } => Some(
+                "import features that name images in full: a number alone does not tell these apart".to_owned(),
+            ),
             Self::MissingInput { .. } => {
                 Some("give every split the inputs that the training split has".to_owned())
             }
@@ -72,6 +81,9 @@ impl DataError {
                 "let `xvlm.vocabulary` name a vocabulary that has tokens for their language, or be empty: it is then built \
                  from the data set"
                     .to_owned(),
+            ),
+            Self::NoChoices { .. } => Some(
+                "choose another metric with `--metric`; `aoa data import` writes the choices of Visual7W".to_owned(),
             ),
             Self::NoAnswers { .. } => {
                 Some("give each question of the split `answers`, or choose another split".to_owned())
@@ -89,6 +101,7 @@ impl DataError {
                  (`ulimit -u`)"
                     .to_owned(),
             ),
+            Self::Import { cure, .. } => cure.clone(),
             Self::Pip { .. } => Some(
                 "check that this Python has pip and that pip reaches a package index".to_owned(),
             ),

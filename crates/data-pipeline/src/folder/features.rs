@@ -1,11 +1,16 @@
-use std::fs::File;
+use std::collections::HashMap;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
 use file_kind::FileKind;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use region_features::{ENDING, Found, Store};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
+use super::Layout;
+use crate::check::{Fault, Faults};
 use crate::error::DataError;
 use crate::files;
 use crate::inputs::{BOX_SIZE, RegionShape, Regions};
@@ -15,6 +20,221 @@ const ROUNDING: f32 = 1e-3;
 
 /// Longest head of a file that is looked at alone, in bytes.
 const LONGEST_HEAD: u64 = 1 << 20;
+
+/// Where the region features of a data set lie.
+#[derive(Debug)]
+pub(super) enum Features {
+    /// Files of many images each; an image is looked for in one after the other.
+    Stores(Vec<Store>),
+    /// A file an image.
+    OneAnImage,
+}
+
+impl Features {
+    /// Opens the files in the folder of features; nothing where the folder is empty.
+    ///
+    /// # Errors
+    /// When a file is damaged, or two have regions of different sizes.
+    pub(super) fn open(layout: &Layout) -> Result<Option<Self>, DataError> {
+        let folder = layout.features();
+        let (mut paths, mut empty) = (Vec::new(), true);
+        for entry in fs::read_dir(&folder).map_err(files::failed(&folder))? {
+            let path = entry.map_err(files::failed(&folder))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // An import that has not ended has a hidden file.
+            if name.starts_with('.') {
+                continue;
+            }
+            empty = false;
+            if path.extension().is_some_and(|ending| ending == ENDING) {
+                paths.push(path);
+            }
+        }
+        if paths.is_empty() {
+            return Ok((!empty).then_some(Self::OneAnImage));
+        }
+        paths.sort();
+        let stores: Vec<_> = paths
+            .iter()
+            .map(|path| Store::open(path))
+            .collect::<Result<_, _>>()?;
+        let dim = stores[0].summary().dim;
+        match stores.iter().find(|store| store.summary().dim != dim) {
+            Some(other) => Err(DataError::Content {
+                path: other.path().to_owned(),
+                expected: format!("regions of {dim} features, as in `{}`", paths[0].display()),
+                found: format!("{} features", other.summary().dim),
+            }),
+            None => Ok(Some(Self::Stores(stores))),
+        }
+    }
+
+    /// The size of all features of the stores, whichever of their images a split has: every split says the same.
+    fn shape(stores: &[Store]) -> Option<RegionShape> {
+        let all = || stores.iter().map(Store::summary);
+        let (most, fewest) = (
+            all().map(|all| all.most).max()?,
+            all().map(|all| all.fewest).min()?,
+        );
+        Some(RegionShape {
+            regions: most,
+            dim: stores.first()?.summary().dim,
+            varying: fewest < most,
+        })
+    }
+
+    /// The store and place of an image.
+    fn find<'a>(stores: &'a [Store], image: &str) -> Option<(usize, &'a Store, Found)> {
+        let mut stores = stores.iter().enumerate();
+        stores.find_map(|(number, store)| Some((number, store, store.find(image)?)))
+    }
+
+    /// The size of the features of a split's images.
+    ///
+    /// # Errors
+    /// When no features can be read, with all that is wrong; when two images have the same ones.
+    pub(super) fn of_images(
+        &self,
+        layout: &Layout,
+        images: &[String],
+    ) -> Result<Option<RegionShape>, DataError> {
+        let Self::Stores(stores) = self else {
+            return most_common(layout, images);
+        };
+        let place = |image: &String| {
+            let (number, _, found) = Self::find(stores, image)?;
+            Some((number, found))
+        };
+        let places: Vec<_> = images.par_iter().map(place).collect();
+        let mut users = HashMap::new();
+        for (image, place) in images.iter().zip(&places) {
+            let Some((number, found)) = *place else {
+                continue;
+            };
+            if let Some(other) = users.insert((number, found), image) {
+                return Err(DataError::SharedRegions {
+                    images: [other.clone(), image.clone()],
+                    name: stores[number].name(found)?.to_owned(),
+                    file: stores[number].path().to_owned(),
+                });
+            }
+        }
+        match images.first() {
+            Some(image) if users.is_empty() => Err(missing(layout, image)),
+            _ => Ok(Self::shape(stores)),
+        }
+    }
+
+    /// The regions of an image.
+    pub(super) fn read(&self, layout: &Layout, image: &str) -> Result<Regions, DataError> {
+        let Self::Stores(stores) = self else {
+            return read(&layout.features_of(image));
+        };
+        let (_, store, found) = Self::find(stores, image).ok_or_else(|| missing(layout, image))?;
+        let block = store.read(found)?;
+        let dim = store.summary().dim;
+        let place = || format!("image `{image}`");
+        let content = |expected: &str, found: String| DataError::Content {
+            path: store.path().to_owned(),
+            expected: format!("{}: {expected}", place()),
+            found,
+        };
+        checked(&block.features, &block.boxes, content)?;
+        Ok(Regions::of_image(
+            block.rows,
+            dim,
+            block.features,
+            block.boxes,
+        ))
+    }
+
+    /// The size of the regions of an image, from the index alone.
+    pub(super) fn glance(&self, layout: &Layout, image: &str) -> Result<RegionShape, DataError> {
+        let Self::Stores(stores) = self else {
+            return glance(&layout.features_of(image));
+        };
+        let (_, store, found) = Self::find(stores, image).ok_or_else(|| missing(layout, image))?;
+        Ok(RegionShape {
+            regions: store.rows(found)?,
+            dim: store.summary().dim,
+            varying: false,
+        })
+    }
+
+    /// What to call the features of an image.
+    pub(super) fn name(&self, layout: &Layout, image: &str) -> String {
+        let Self::Stores(stores) = self else {
+            return layout.features_of(image).display().to_string();
+        };
+        match Self::find(stores, image) {
+            Some((_, store, _)) => format!("{}, image `{image}`", store.path().display()),
+            None => format!("{}, image `{image}`", layout.features().display()),
+        }
+    }
+}
+
+fn missing(layout: &Layout, image: &str) -> DataError {
+    DataError::MissingRegions {
+        image: image.to_owned(),
+        folder: layout.features(),
+    }
+}
+
+/// The size that most features have: what the others differ from.
+///
+/// # Errors
+/// When no features can be read, with all that is wrong.
+fn most_common(layout: &Layout, images: &[String]) -> Result<Option<RegionShape>, DataError> {
+    let shape = |image: &String| glance(&layout.features_of(image));
+    let shapes: Vec<_> = images.par_iter().map(shape).collect();
+    let mut counts: Vec<(RegionShape, usize)> = Vec::new();
+    for shape in shapes.iter().flatten() {
+        match counts.iter_mut().find(|(known, _)| known == shape) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((*shape, 1)),
+        }
+    }
+    // The first of those that most have.
+    if let Some((shape, _)) = counts.iter().rev().max_by_key(|(_, count)| *count) {
+        return Ok(Some(*shape));
+    }
+    let files = shapes.len();
+    let errors = images
+        .iter()
+        .zip(shapes)
+        .filter_map(|(image, shape)| Some((layout.features_of(image), shape.err()?)));
+    let faults: Vec<_> = errors
+        .map(|(path, error)| Fault::of(path.display().to_string(), &error, Vec::new()))
+        .collect();
+    if faults.is_empty() {
+        return Ok(None);
+    }
+    Err(DataError::BadFiles {
+        faults: Faults(faults),
+        files,
+        begun: false,
+    })
+}
+
+/// That all numbers are finite and boxes lie within the image; `unexpected` makes an error of what was expected and found.
+fn checked(
+    features: &[f32],
+    boxes: &[f32],
+    unexpected: impl Fn(&str, String) -> DataError,
+) -> Result<(), DataError> {
+    let mut numbers = features.iter().chain(boxes);
+    if let Some(number) = numbers.find(|number| !number.is_finite()) {
+        return Err(unexpected("finite numbers", number.to_string()));
+    }
+    let inside = |edge: &&f32| !(-ROUNDING..=1.0 + ROUNDING).contains(*edge);
+    match boxes.iter().find(inside) {
+        Some(edge) => Err(unexpected(
+            "boxes as parts of the image, 0 to 1",
+            edge.to_string(),
+        )),
+        None => Ok(()),
+    }
+}
 
 /// What the head of a safetensors file says of the two tensors.
 #[derive(Deserialize)]
@@ -48,10 +268,14 @@ impl TensorHead {
 
 /// The size that a file says its features have. Where its head does not agree with what it should be or with the length of
 /// the file, all of it is read, for what is wrong.
-pub(super) fn glance(path: &Path) -> Result<RegionShape, DataError> {
+fn glance(path: &Path) -> Result<RegionShape, DataError> {
     let (file, length) = files::named(path)?;
     match head(file, length).map(|head| head.regions.shape) {
-        Some([regions, dim]) => Ok(RegionShape { regions, dim }),
+        Some([regions, dim]) => Ok(RegionShape {
+            regions,
+            dim,
+            varying: false,
+        }),
         None => read(path).map(|regions| regions.shape),
     }
 }
@@ -80,7 +304,7 @@ fn head(mut file: File, length: u64) -> Option<Head> {
 }
 
 /// Reads `regions`, `[regions, dim]`, and `boxes`, `[regions, 6]`, from a safetensors file.
-pub(super) fn read(path: &Path) -> Result<Regions, DataError> {
+fn read(path: &Path) -> Result<Regions, DataError> {
     let unexpected = |expected: &str, found: String| DataError::Content {
         path: path.to_owned(),
         expected: expected.to_owned(),
@@ -104,11 +328,10 @@ pub(super) fn read(path: &Path) -> Result<Regions, DataError> {
         match (tensor.dtype(), tensor.shape()) {
             (Dtype::F32, &[rows, columns]) => {
                 let numbers = tensor.data().as_chunks::<4>().0.iter();
-                let numbers: Vec<_> = numbers.map(|bytes| f32::from_le_bytes(*bytes)).collect();
-                match numbers.iter().find(|number| !number.is_finite()) {
-                    Some(number) => Err(unexpected("finite numbers", number.to_string())),
-                    None => Ok(([rows, columns], numbers)),
-                }
+                Ok((
+                    [rows, columns],
+                    numbers.map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+                ))
             }
             (dtype, shape) => Err(unexpected(&expected, format!("{shape:?} of {dtype:?}"))),
         }
@@ -126,18 +349,6 @@ pub(super) fn read(path: &Path) -> Result<Regions, DataError> {
         let [rows, columns] = boxes_shape;
         return Err(unexpected(&expected, format!("{rows} x {columns}")));
     }
-    match boxes
-        .iter()
-        .find(|edge| !(-ROUNDING..=1.0 + ROUNDING).contains(*edge))
-    {
-        Some(edge) => Err(unexpected(
-            "boxes as parts of the image, 0 to 1",
-            edge.to_string(),
-        )),
-        None => Ok(Regions {
-            shape: RegionShape { regions, dim },
-            features,
-            boxes,
-        }),
-    }
+    checked(&features, &boxes, unexpected)?;
+    Ok(Regions::of_image(regions, dim, features, boxes))
 }

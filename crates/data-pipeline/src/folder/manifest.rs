@@ -12,7 +12,7 @@ use crate::files;
 use crate::sample::{Answer, Split};
 
 /// The manifest's name.
-const NAME: &str = "folder.json";
+pub(super) const NAME: &str = "folder.json";
 
 /// The version that is read.
 const VERSION: u32 = 1;
@@ -36,6 +36,16 @@ pub(super) struct Manifest {
     /// The split that stands for the test split where there is none.
     #[serde(default)]
     test: Option<String>,
+    /// The data sets that the folder was made of.
+    #[serde(default)]
+    imported: Vec<Imported>,
+}
+
+/// A data set that a folder was made of.
+#[derive(Debug, Clone, Deserialize)]
+struct Imported {
+    /// Name of its layout.
+    format: String,
 }
 
 impl Manifest {
@@ -63,6 +73,12 @@ impl Manifest {
                 format!("`{other}`"),
             )),
         }
+    }
+
+    /// Names of the layouts that the questions were imported from.
+    pub(super) fn layouts(&self) -> Vec<&str> {
+        let imported = self.imported.iter();
+        imported.map(|set| set.format.as_str()).collect()
     }
 
     /// The split whose questions are read for `split`.

@@ -4,10 +4,14 @@ mod features;
 mod layout;
 mod line;
 mod manifest;
+mod questions;
 mod read;
+mod shard;
 mod source;
 mod write;
 
 use layout::{Layout, NAME};
+pub use questions::Questions;
+pub use shard::{Sharded, shard};
 pub use source::Folder;
 pub use write::write;

@@ -1,20 +1,23 @@
+//! The questions of a split and what the folder has for their images.
+//!
+//! One file because a split is read in one pass, in which every line is checked against what was read before it.
+
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path};
 
 use file_kind::shortened;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::{Map, Value};
 
+use super::features::Features;
 use super::line::{Line, answers_alone};
 use super::manifest::{LineReading, Manifest};
-use super::{Layout, NAME, features};
+use super::{Layout, NAME};
 use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
-use crate::check::{Fault, Faults};
 use crate::error::{ARRAY, CUT, DataError, Errors};
 use crate::files;
-use crate::inputs::{Inputs, RegionShape, most_tokens};
+use crate::inputs::{Inputs, most_tokens};
 use crate::json::Json;
-use crate::sample::{Answer, Sample, Split};
+use crate::sample::{Answer, Comparison, Sample, Split};
 
 /// What a line has that begins an object and does not end it.
 const OPEN_OBJECT: &str = "the start of an object that goes on";
@@ -27,6 +30,8 @@ pub(super) struct Part {
     /// For each image, by its name; nothing where the data set has none.
     pub(super) statistical_words: Option<Vec<Vec<String>>>,
     pub(super) inputs: Inputs,
+    /// Nothing where the data set has none.
+    pub(super) features: Option<Features>,
     /// Line of each sample, from 1.
     pub(super) lines: Vec<usize>,
     pub(super) facts: ReadingFacts,
@@ -44,11 +49,12 @@ pub(super) fn read(
     split: Split,
     reading: &AnswerReading,
     manifest: Option<&Manifest>,
+    in_shards: bool,
 ) -> Result<Readable, DataError> {
     if !files::is_folder(layout.0)? {
         return Err(missing(layout, layout.0));
     }
-    let mut has_images = manifest.is_some() || files::is_folder(&layout.images())?;
+    let mut has_images = in_shards || manifest.is_some() || files::is_folder(&layout.images())?;
     let has_features = files::is_folder(&layout.features())?;
     if !has_images && !has_features {
         return Err(missing(layout, &layout.images()));
@@ -98,6 +104,7 @@ pub(super) fn read(
         return Err(DataError::EmptyList { path });
     }
     if let Some(manifest) = manifest
+        && !in_shards
         && let Some(error) = manifest.missing_folder(layout.0, &images)?
     {
         if !has_features {
@@ -110,14 +117,24 @@ pub(super) fn read(
         errors.add(error);
         None
     });
-    let regions = has_features.then(|| regions(layout, &images)).transpose();
-    let regions = regions.unwrap_or_else(|error| {
-        errors.add(error);
-        None
-    });
+    let mut features = None;
+    let mut regions = None;
+    if has_features {
+        let opened = Features::open(layout).and_then(|opened| {
+            features = opened;
+            match &features {
+                Some(features) => features.of_images(layout, &images),
+                None => Ok(None),
+            }
+        });
+        regions = opened.unwrap_or_else(|error| {
+            errors.add(error);
+            None
+        });
+    }
     let inputs = Inputs {
         images: has_images,
-        regions: regions.flatten(),
+        regions,
         statistical_words: statistical_words
             .as_ref()
             .map(|words| most_tokens(words.iter().map(Vec::as_slice))),
@@ -130,6 +147,7 @@ pub(super) fn read(
         images,
         statistical_words,
         inputs,
+        features,
         lines,
         facts,
     };
@@ -137,7 +155,7 @@ pub(super) fn read(
 }
 
 /// Whether nothing more is read of a file. `first`: whether this is its first line.
-fn ends_reading(error: &DataError, first: bool) -> bool {
+pub(super) fn ends_reading(error: &DataError, first: bool) -> bool {
     match error {
         // A file of another form: all of its lines would be wrong.
         DataError::NotOneALine { found, .. } => first && [ARRAY, OPEN_OBJECT].contains(found),
@@ -186,6 +204,7 @@ impl Questions<'_> {
             entities,
             mut fields,
         } = line.parse(text)?;
+        line.require_within(&image)?;
         let own = if self.imported {
             LineReading::take(&mut fields).map_err(|expected| line.unexpected(expected, text))?
         } else {
@@ -195,7 +214,7 @@ impl Questions<'_> {
             let expected = "`entities` on all lines or on none";
             return Err(line.unexpected(expected, text));
         }
-        let answers = self.answers(&line, answers, &own, text)?;
+        let (answers, comparison) = self.answers(&line, answers, &own, text)?;
         self.note_fields(&fields);
         let position = if let Some(known) = self.positions.get(&image) {
             *known
@@ -209,6 +228,7 @@ impl Questions<'_> {
             image: position,
             question,
             answers,
+            comparison,
             entities: entities.unwrap_or_default(),
             fields,
         });
@@ -222,7 +242,7 @@ impl Questions<'_> {
         answers: Option<ReadAnswers>,
         own: &LineReading,
         text: &str,
-    ) -> Result<Vec<Answer>, DataError> {
+    ) -> Result<(Vec<Answer>, Comparison), DataError> {
         let given = |answers: &ReadAnswers| {
             let scored = matches!(answers, ReadAnswers::Scored(_));
             !answers.is_empty() || (self.imported && scored)
@@ -236,7 +256,7 @@ impl Questions<'_> {
         }
         let Some(answers) = answers else {
             self.facts.unanswered += 1;
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Comparison::default()));
         };
         let as_written;
         let reading = if own.as_written() {
@@ -245,10 +265,10 @@ impl Questions<'_> {
         } else {
             self.reading
         };
-        let mut answers = reading.read(&answers, &mut self.facts);
+        let (mut answers, comparison) = reading.read(&answers, &mut self.facts);
         own.weigh(&mut answers, reading.normalisation)
             .map_err(|expected| line.unexpected(expected, text))?;
-        Ok(answers)
+        Ok((answers, comparison))
     }
 
     fn note_fields(&mut self, fields: &Map<String, Value>) {
@@ -288,42 +308,6 @@ fn missing(layout: &Layout, path: &Path) -> DataError {
     }
 }
 
-/// The size that most features have: what the others differ from.
-///
-/// # Errors
-/// When no features can be read, with all that is wrong.
-fn regions(layout: &Layout, images: &[String]) -> Result<Option<RegionShape>, DataError> {
-    let shape = |image: &String| features::glance(&layout.features_of(image));
-    let shapes: Vec<_> = images.par_iter().map(shape).collect();
-    let mut counts: Vec<(RegionShape, usize)> = Vec::new();
-    for shape in shapes.iter().flatten() {
-        match counts.iter_mut().find(|(known, _)| known == shape) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((*shape, 1)),
-        }
-    }
-    // The first of those that most have.
-    if let Some((shape, _)) = counts.iter().rev().max_by_key(|(_, count)| *count) {
-        return Ok(Some(*shape));
-    }
-    let files = shapes.len();
-    let errors = images
-        .iter()
-        .zip(shapes)
-        .filter_map(|(image, shape)| Some((layout.features_of(image), shape.err()?)));
-    let faults: Vec<_> = errors
-        .map(|(path, error)| Fault::of(path.display().to_string(), &error, Vec::new()))
-        .collect();
-    if faults.is_empty() {
-        return Ok(None);
-    }
-    Err(DataError::BadFiles {
-        faults: Faults(faults),
-        files,
-        begun: false,
-    })
-}
-
 /// The words of each image, where there is a file of them.
 fn statistical_words(
     layout: &Layout,
@@ -359,14 +343,14 @@ fn statistical_words(
 }
 
 /// A line of questions, for messages.
-struct Place<'a> {
-    path: &'a Path,
+pub(super) struct Place<'a> {
+    pub(super) path: &'a Path,
     /// From 1.
-    number: usize,
+    pub(super) number: usize,
 }
 
 impl Place<'_> {
-    fn unexpected(&self, expected: &'static str, found: &str) -> DataError {
+    pub(super) fn unexpected(&self, expected: &'static str, found: &str) -> DataError {
         DataError::Line {
             path: self.path.to_owned(),
             line: self.number,
@@ -375,7 +359,7 @@ impl Place<'_> {
         }
     }
 
-    fn parse(&self, text: &str) -> Result<Line, DataError> {
+    pub(super) fn parse(&self, text: &str) -> Result<Line, DataError> {
         let json = Json::parse(text).map_err(|error| self.not_a_line(text, &error))?;
         if json.elements().is_some() {
             return Err(self.not_one(ARRAY));
@@ -384,12 +368,16 @@ impl Place<'_> {
         if line.question.trim().is_empty() {
             return Err(self.unexpected("a question that is not blank", text));
         }
-        // Neither out of the folder nor to another drive.
-        let mut parts = Path::new(&line.image).components().peekable();
-        if parts.peek().is_none() || !parts.all(|part| matches!(part, Component::Normal(_))) {
-            return Err(self.unexpected("the name of a file in `images`", &line.image));
-        }
         Ok(line)
+    }
+
+    /// Refuses an image out of the folder or on another drive.
+    pub(super) fn require_within(&self, image: &str) -> Result<(), DataError> {
+        let mut parts = Path::new(image).components().peekable();
+        if parts.peek().is_none() || !parts.all(|part| matches!(part, Component::Normal(_))) {
+            return Err(self.unexpected("the name of a file in `images`", image));
+        }
+        Ok(())
     }
 
     /// A parser's error, or that there is something else than an object a line.

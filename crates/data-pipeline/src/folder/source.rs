@@ -1,17 +1,19 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::Layout;
+use super::features::Features;
 use super::manifest::Manifest;
-use super::read::{self, Part, Readable};
-use super::{Layout, features};
+use super::read::{self, Readable};
 use crate::answers::{AnswerNormalisation, AnswerReading, ReadingFacts};
 use crate::check::Glance;
-use crate::error::DataError;
+use crate::error::{DataError, Errors};
 use crate::files;
 use crate::hold_out::HoldOut;
 use crate::image_file;
 use crate::inputs::{Inputs, RegionShape, Regions};
 use crate::sample::{Sample, Split};
+use crate::shards::{InShard, Shards};
 use crate::source::Source;
 
 /// One split of a data set of the user's own.
@@ -21,7 +23,9 @@ use crate::source::Source;
 /// validation.jsonl          the same; without it a part of the training images is held out
 /// test.jsonl                the same
 /// images/a.png              an image each; the folder may be absent where there are features
-/// features/a.png.safetensors   optional: regions [regions, dim] and boxes [regions, 6], F32
+/// shards.json, *.tar        instead of images: what `aoa data shard` wrote
+/// features/train.regions    optional: region features of many images, which `aoa data import-features` writes
+/// features/a.png.safetensors   or a file an image: regions [regions, dim] and boxes [regions, 6], F32
 /// statistical_words.json    optional: {"a.png": ["cat", "grass"]}
 /// ```
 ///
@@ -40,9 +44,12 @@ pub struct Folder {
     images: Vec<String>,
     statistical_words: Vec<Vec<String>>,
     inputs: Inputs,
+    features: Option<Features>,
     facts: ReadingFacts,
     /// What `aoa data import` wrote beside the questions.
     manifest: Option<Manifest>,
+    /// What holds the images, where they are no files of their own.
+    shards: Option<Shards>,
 }
 
 impl Folder {
@@ -90,10 +97,8 @@ impl Folder {
             Split::Validation if !own_validation => Split::Train,
             part => part,
         };
-        let Readable { part: read, errors } =
-            read::read(&layout, part, reading, manifest.as_ref())?;
+        let (whole, errors) = Self::whole(root, (split, part), reading, manifest)?;
         errors.none()?;
-        let whole = Self::of_part(root, (split, part), read, manifest);
         let part = if own_validation || questions == Split::Test {
             whole
         } else {
@@ -126,19 +131,37 @@ impl Folder {
         if !own && split != Split::Train {
             return Ok(None);
         }
-        let Readable { part: read, errors } =
-            read::read(&layout, part, reading, manifest.as_ref())?;
-        let whole = Self::of_part(root, (split, part), read, manifest);
+        let (whole, errors) = Self::whole(root, (split, part), reading, manifest)?;
         Ok(Some((whole, errors.none())))
     }
 
-    fn of_part(
+    /// What can be read of the questions of `part`, with all of their images, and what is wrong with the rest.
+    fn whole(
         root: &Path,
         (split, part): (Split, Split),
-        read: Part,
+        reading: &AnswerReading,
         manifest: Option<Manifest>,
-    ) -> Self {
-        Self {
+    ) -> Result<(Self, Errors), DataError> {
+        let shards = Shards::open(root, part)?;
+        let Readable {
+            part: read,
+            mut errors,
+        } = read::read(
+            &Layout(root),
+            part,
+            reading,
+            manifest.as_ref(),
+            shards.is_some(),
+        )?;
+        if let Some(shards) = &shards
+            && let Some(error) = read
+                .images
+                .iter()
+                .find_map(|image| shards.find(image).err())
+        {
+            errors.add(error);
+        }
+        let whole = Self {
             root: root.to_owned(),
             split,
             part,
@@ -147,9 +170,12 @@ impl Folder {
             images: read.images,
             statistical_words: read.statistical_words.unwrap_or_default(),
             inputs: read.inputs,
+            features: read.features,
             facts: read.facts,
             manifest,
-        }
+            shards,
+        };
+        Ok((whole, errors))
     }
 
     /// Without the samples that have no right answer, from which nothing is learned.
@@ -203,6 +229,10 @@ impl Folder {
         }
     }
 
+    fn features(&self) -> &Features {
+        self.features.as_ref().unwrap_or(&Features::OneAnImage)
+    }
+
     /// Where an image of this name lies.
     fn image_path(&self, name: &str) -> PathBuf {
         let elsewhere = self
@@ -236,45 +266,54 @@ impl Source for Folder {
     }
 
     fn regions(&self, image: usize) -> Result<Regions, DataError> {
-        features::read(&Layout(&self.root).features_of(self.name(image)?))
+        self.features().read(&Layout(&self.root), self.name(image)?)
     }
 
     fn statistical_words(&self, image: usize) -> &[String] {
         self.statistical_words.get(image).map_or(&[], Vec::as_slice)
     }
 
+    fn in_shard(&self, image: usize) -> Option<InShard<'_>> {
+        let name = self.images.get(image)?;
+        self.shards.as_ref()?.find(name).ok()
+    }
+
     fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError> {
+        if let Some(place) = self.in_shard(image) {
+            return place.read();
+        }
         image_file::read(&self.image_path(self.name(image)?))
     }
 
     fn glance(&self, image: usize) -> Result<Option<Glance>, DataError> {
+        if let Some(place) = self.in_shard(image) {
+            return Ok(Some(place.glance()));
+        }
         image_file::glance(&self.image_path(self.name(image)?)).map(Some)
     }
 
     fn glance_regions(&self, image: usize) -> Result<Option<RegionShape>, DataError> {
-        features::glance(&Layout(&self.root).features_of(self.name(image)?)).map(Some)
+        let shape = self
+            .features()
+            .glance(&Layout(&self.root), self.name(image)?);
+        shape.map(Some)
     }
 
     fn image_name(&self, image: usize) -> String {
-        let layout = Layout(&self.root);
-        let path = |name| {
-            if self.inputs.images {
-                self.image_path(name)
-            } else {
-                layout.features_of(name)
-            }
-        };
-        self.name(image).map_or_else(
-            |_| image.to_string(),
-            |name| path(name).display().to_string(),
-        )
+        if let Some(place) = self.in_shard(image) {
+            return place.name();
+        }
+        match self.name(image) {
+            Ok(name) if self.inputs.images => self.image_path(name).display().to_string(),
+            _ => self.regions_name(image),
+        }
     }
 
     fn regions_name(&self, image: usize) -> String {
-        let path = |name: &str| Layout(&self.root).features_of(name).display().to_string();
+        let name = |name: &String| self.features().name(&Layout(&self.root), name);
         self.images
             .get(image)
-            .map_or_else(|| image.to_string(), |name| path(name))
+            .map_or_else(|| image.to_string(), name)
     }
 
     fn place(&self) -> String {
@@ -293,6 +332,12 @@ impl Source for Folder {
 
     fn reading(&self) -> Option<&ReadingFacts> {
         Some(&self.facts)
+    }
+
+    fn layouts(&self) -> Vec<&str> {
+        self.manifest
+            .as_ref()
+            .map_or_else(Vec::new, Manifest::layouts)
     }
 
     fn image_id(&self, image: usize) -> String {

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use region_features::{Block, ENDING, Number, Writer};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
 
@@ -33,6 +34,15 @@ pub fn write(
     for &(split, source) in splits {
         let inputs = source.inputs();
         let mut names = Vec::new();
+        // One file of all images where they differ in the number of regions; else a file an image, as detectors write them.
+        let mut store = match inputs.regions {
+            Some(shape) if shape.varying => {
+                create(&layout.features())?;
+                let path = layout.features().join(format!("{}.{ENDING}", split.name()));
+                Some(Writer::create(&path, Number::F32)?)
+            }
+            _ => None,
+        };
         for image in 0..images.min(source.image_count()) {
             let encoded = inputs
                 .images
@@ -47,7 +57,15 @@ pub fn write(
                 create(&layout.images())?;
                 file(&layout.image(&name), &bytes)?;
             }
-            if inputs.regions.is_some() {
+            if let Some(store) = &mut store {
+                let regions = source.regions(image)?;
+                let block = Block {
+                    rows: regions.shape.regions,
+                    features: regions.features,
+                    boxes: regions.boxes,
+                };
+                store.add(&name, &block)?;
+            } else if inputs.regions.is_some() {
                 create(&layout.features())?;
                 features(&layout.features_of(&name), &source.regions(image)?)?;
             }
@@ -55,6 +73,9 @@ pub fn write(
                 words.insert(name.clone(), source.statistical_words(image));
             }
             names.push(name);
+        }
+        if let Some(store) = store {
+            store.finish()?;
         }
         let answered = source.has_answers();
         let mut lines = String::new();
@@ -121,6 +142,7 @@ fn features(path: &Path, regions: &Regions) -> Result<(), DataError> {
     let RegionShape {
         regions: count,
         dim,
+        ..
     } = regions.shape;
     let (features, boxes) = (bytes(&regions.features), bytes(&regions.boxes));
     let tensors = [

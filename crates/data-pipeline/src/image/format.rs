@@ -22,7 +22,7 @@ pub enum ImageFormat {
 
 impl ImageFormat {
     /// The format that the first bytes say; a file name never counts.
-    pub(super) fn of(bytes: &[u8]) -> Result<Self, FileKind> {
+    pub(crate) fn of(bytes: &[u8]) -> Result<Self, FileKind> {
         match FileKind::of(bytes) {
             FileKind::Jpeg => Ok(Self::Jpeg),
             FileKind::Png => Ok(Self::Png),

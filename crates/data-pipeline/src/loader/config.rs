@@ -51,16 +51,18 @@ impl LoaderConfig {
     /// # Errors
     /// When a size is 0 that must not be.
     pub(super) fn check(&self) -> Result<(), DataError> {
-        let shuffle = match self.shuffle {
-            Order::Sequential | Order::Permutation { .. } => None,
-            Order::Grouped { group, .. } => Some(("shuffle group", group)),
-            Order::Buffered { buffer, .. } => Some(("shuffle buffer", buffer)),
+        let (group, buffer) = match self.shuffle {
+            Order::Sequential | Order::Permutation { .. } => (1, 1),
+            Order::Grouped { group, .. } => (group, 1),
+            Order::Streamed { group, buffer, .. } => (group, buffer),
         };
         let sizes = [
             ("effective_batch", self.effective_batch),
             ("chunk", self.chunk),
             ("prefetch_factor", self.prefetch_factor),
+            ("shuffle group", group),
+            ("shuffle buffer", buffer),
         ];
-        DataError::unless_positive(sizes.into_iter().chain(shuffle))
+        DataError::unless_positive(sizes)
     }
 }

@@ -6,6 +6,7 @@ use super::schedule::Schedule;
 use super::workers::Workers;
 use crate::batch::Batch;
 use crate::error::DataError;
+use crate::stream::{Feed, Held};
 
 /// The batches of one epoch, in order. An error takes the place of the batch it befell, and ends the epoch.
 ///
@@ -15,6 +16,8 @@ pub struct Epoch {
     /// Nothing when chunks are prepared in the calling thread.
     workers: Option<Workers>,
     schedule: Schedule,
+    /// The images of a shuffle buffer, where samples are streamed.
+    feed: Option<Feed>,
     prefetched_chunks: usize,
     number: u64,
     /// Number of the next batch.
@@ -29,12 +32,22 @@ impl Epoch {
         epoch: u64,
         skip_batches: usize,
     ) -> Result<Self, DataError> {
+        let sequence = config.shuffle.sequence(preparer.source.as_ref(), epoch);
         let schedule = Schedule::new(
-            config.shuffle.samples(preparer.source.samples(), epoch),
+            sequence.samples,
             config.effective_batch,
             config.chunk,
             skip_batches,
         );
+        let streamed = !sequence.images.is_empty() && preparer.encoder.inputs.images;
+        let feed = streamed
+            .then(|| {
+                let (images, samples) = (sequence.images, schedule.left());
+                let kept = |image| preparer.kept(image).is_some();
+                let ahead = config.num_workers > 0;
+                Feed::start(&preparer.source, images, samples, ahead, kept)
+            })
+            .transpose()?;
         let threads = config.num_workers.min(schedule.chunks_left());
         let workers = (threads > 0)
             .then(|| Workers::start(preparer, threads))
@@ -43,6 +56,7 @@ impl Epoch {
             preparer: Arc::clone(preparer),
             workers,
             schedule,
+            feed,
             prefetched_chunks: config.prefetched_chunks(),
             number: epoch,
             index: skip_batches,
@@ -53,19 +67,29 @@ impl Epoch {
     }
 
     fn read_ahead(&mut self) {
-        if let Some(workers) = &mut self.workers {
-            while workers.in_flight() < self.prefetched_chunks
-                && let Some(samples) = self.schedule.next()
-            {
-                workers.submit(samples);
-            }
+        let in_flight = |epoch: &Self| epoch.workers.as_ref().map(Workers::in_flight);
+        while in_flight(self).is_some_and(|chunks| chunks < self.prefetched_chunks)
+            && let Some((samples, held)) = self.next_samples()
+            && let Some(workers) = &mut self.workers
+        {
+            workers.submit(samples, held);
         }
     }
 
+    /// The samples of the next chunk, and what the shuffle buffer has of their images.
+    fn next_samples(&mut self) -> Option<(Vec<usize>, Held)> {
+        let samples = self.schedule.next()?;
+        let stored = self.preparer.source.samples();
+        let held = self.feed.as_mut().map(|feed| feed.take(&samples, stored));
+        Some((samples, held.unwrap_or_default()))
+    }
+
     fn chunk(&mut self) -> Result<Chunk, DataError> {
-        let chunk = match &mut self.workers {
-            Some(workers) => workers.take(),
-            None => self.schedule.next().map(|s| self.preparer.prepare(&s)),
+        let chunk = if let Some(workers) = &mut self.workers {
+            workers.take()
+        } else {
+            let next = self.next_samples();
+            next.map(|(samples, held)| self.preparer.prepare(&samples, &held))
         };
         self.read_ahead();
         chunk.unwrap_or(Err(DataError::WorkerLost {

@@ -7,7 +7,9 @@ use super::schedule::{Schedule, distinct_images};
 use super::store::{Reading, kept_bytes};
 use crate::encoder::Encoder;
 use crate::image::RgbImage;
+use crate::shards::BUFFER;
 use crate::source::Source;
+use crate::stream::{OPEN_SHARDS, READ_AHEAD};
 
 /// Images looked at to learn what one takes.
 const LOOKED_AT: usize = 24;
@@ -23,6 +25,8 @@ pub struct ImageSizes {
     pub kept: u64,
     /// While one is read, decoded and resized, at most.
     pub decoding: u64,
+    /// Of one as it is stored, encoded, with its place in a list: a little more than those looked at.
+    pub encoded: u64,
 }
 
 impl ImageSizes {
@@ -38,7 +42,7 @@ impl ImageSizes {
             threads: 1,
             compress,
         };
-        let (mut decoding, mut packed) = (0, Vec::new());
+        let (mut decoding, mut packed, mut stored) = (0, Vec::new(), Vec::new());
         let step = images.div_ceil(LOOKED_AT).max(1);
         if encoder.inputs.images {
             for image in (0..images).step_by(step) {
@@ -50,12 +54,13 @@ impl ImageSizes {
                         .pixels
                         .len();
                     // The decoder has planes beside the pixels; then both sides are resized one after the other.
-                    Some((encoded.len() + 2 * whole) as u64)
+                    Some((encoded.len(), (encoded.len() + 2 * whole) as u64))
                 };
                 let read = catch_unwind(AssertUnwindSafe(read));
-                let Some(bytes) = read.ok().flatten() else {
+                let Some((length, bytes)) = read.ok().flatten() else {
                     continue;
                 };
+                stored.push((length + HELD) as f64);
                 decoding = decoding.max(bytes);
                 if compress && let Ok(kept) = reading.one(image) {
                     packed.push((size_of::<LoadedImage>() + kept.allocated()) as f64);
@@ -67,9 +72,13 @@ impl ImageSizes {
         Self {
             kept: expected(&packed).map_or(plain, |kept| (kept.ceil() as u64).min(plain)),
             decoding,
+            encoded: expected(&stored).map_or(0, |bytes| bytes.ceil() as u64),
         }
     }
 }
+
+/// Bytes of an encoded image that is held, beside its own: two counts, and an entry in a map at its emptiest.
+const HELD: usize = 2 * size_of::<usize>() + SPARE * 3 * size_of::<usize>();
 
 /// The mean and three times what it may be off, which grows with how much the values differ.
 fn expected(values: &[f64]) -> Option<f64> {
@@ -101,6 +110,8 @@ pub struct Footprint {
     pub batch_bytes: u64,
     /// The order of an epoch.
     pub order_bytes: u64,
+    /// Encoded images of the samples in the shuffle buffer, and of those on their way to it and from it, at most.
+    pub buffer_bytes: u64,
     /// What there is at a time at most beside preloaded images.
     pub moving_bytes: u64,
 }
@@ -116,7 +127,23 @@ impl Footprint {
     ) -> Self {
         let stored = source.samples();
         let images = source.image_count();
-        let order = config.shuffle.samples(stored, 0);
+        let sequence = config.shuffle.sequence(source, 0);
+        let buffer_bytes = if preloaded || !encoder.inputs.images || sequence.images.is_empty() {
+            0
+        } else {
+            let held = sequence.most_held(images, |sample| stored[sample].image);
+            let queued = config.prefetched_chunks().saturating_mul(config.chunk);
+            let held = held.saturating_add(queued).saturating_add(READ_AHEAD);
+            let readers = OPEN_SHARDS
+                * if source.in_shard(0).is_some() {
+                    BUFFER
+                } else {
+                    0
+                };
+            held.min(images) as u64 * sizes.encoded + readers as u64
+        };
+        let places = size_of_val(sequence.images.as_slice()) * 3;
+        let order = sequence.samples;
         let text = text_bytes(source, encoder);
         let per_image = if preloaded {
             size_of::<LoadedImage>() as u64
@@ -141,8 +168,8 @@ impl Footprint {
         let decoding_bytes = threads * sizes.decoding;
         let queue_bytes = largest_window(&chunks, ahead);
         let batch_bytes = batches.map(batch).max().unwrap_or(0);
-        let order_bytes = size_of_val(order.as_slice()) as u64;
-        let used = queue_bytes + batch_bytes + order_bytes;
+        let order_bytes = (size_of_val(order.as_slice()) + places) as u64;
+        let used = queue_bytes + batch_bytes + order_bytes + buffer_bytes;
         Self {
             images,
             preload_bytes: images as u64 * sizes.kept,
@@ -150,6 +177,7 @@ impl Footprint {
             decoding_bytes,
             batch_bytes,
             order_bytes,
+            buffer_bytes,
             moving_bytes: if preloaded {
                 used.max(decoding_bytes)
             } else {

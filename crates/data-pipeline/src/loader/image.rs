@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -17,17 +18,20 @@ pub(super) struct LoadedImage {
 }
 
 impl LoadedImage {
-    /// Reads what the encoder's inputs ask for. A panic in the source or a decoder becomes an error, as one damaged file
+    /// Reads what the encoder's inputs ask for, but for encoded bytes that are at hand. A panic in the source or a decoder becomes an error, as one damaged file
     /// must not take a worker with it.
     pub(super) fn load(
         source: &dyn Source,
         encoder: &Encoder,
         image: usize,
+        encoded: Option<&[u8]>,
         compress: bool,
     ) -> Result<Self, DataError> {
         let load = || {
             let inputs = &encoder.inputs;
-            let pixels = inputs.images.then(|| pixels(source, encoder, image));
+            let pixels = inputs
+                .images
+                .then(|| pixels(source, encoder, image, encoded));
             let regions = inputs.regions.map(|_| regions(source, encoder, image));
             let words = || encoder.vocabulary.tokens(source.statistical_words(image));
             Ok(Self {
@@ -89,8 +93,16 @@ pub(super) fn in_use(source: &dyn Source, image: usize, error: DataError) -> Dat
 }
 
 /// `[image_size, image_size, 3]`.
-fn pixels(source: &dyn Source, encoder: &Encoder, image: usize) -> Result<Vec<u8>, DataError> {
-    let encoded = source.encoded_image(image)?;
+fn pixels(
+    source: &dyn Source,
+    encoder: &Encoder,
+    image: usize,
+    encoded: Option<&[u8]>,
+) -> Result<Vec<u8>, DataError> {
+    let encoded = match encoded {
+        Some(bytes) => Cow::Borrowed(bytes),
+        None => Cow::Owned(source.encoded_image(image)?),
+    };
     encoder.pixels(&encoded).map_err(|error| DataError::Image {
         image: source.image_name(image),
         source: error,
@@ -104,14 +116,19 @@ fn regions(source: &dyn Source, encoder: &Encoder, image: usize) -> Result<Regio
     let RegionShape {
         regions: count,
         dim,
+        ..
     } = regions.shape;
-    let whole = regions.features.len() == count * dim && regions.boxes.len() == count * BOX_SIZE;
+    let whole = regions.counts == [count]
+        && regions.features.len() == count * dim
+        && regions.boxes.len() == count * BOX_SIZE;
     match encoder.inputs.regions {
-        Some(expected) if !whole || regions.shape != expected => Err(DataError::RegionShape {
-            of: source.regions_name(image),
-            expected,
-            found: regions.shape,
-        }),
+        Some(expected) if !whole || !expected.admits(regions.shape) => {
+            Err(DataError::RegionShape {
+                of: source.regions_name(image),
+                expected,
+                found: regions.shape,
+            })
+        }
         _ => Ok(regions),
     }
 }

@@ -1,8 +1,9 @@
+use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::sample::Sample;
+use crate::source::Source;
+use crate::stream::Sequence;
 
 /// In which order the samples of an epoch come. Every sample comes exactly once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,19 +23,24 @@ pub enum Order {
         /// Samples of a group at most. Which samples of an image share a group changes with the epoch.
         group: usize,
     },
-    /// Storage order through a buffer that hands out one of its samples at random and takes in the next: what a stream
-    /// allows that cannot be read at any place.
-    Buffered {
+    /// As a stream that cannot be read at any place: shards come in any order, eight are read side by side, and what is read of
+    /// them goes through a buffer that hands out one of its samples at random and takes in the next. Where a source has no
+    /// shards, blocks of 256 images stand for them.
+    Streamed {
         /// Key of the order, together with the epoch.
         seed: u64,
-        /// Samples in the buffer. 1 is storage order; as many as there are samples is a permutation.
+        /// Samples in the buffer, whose encoded images are held. More mix better.
         buffer: usize,
+        /// Samples of one image that stay together at most.
+        group: usize,
     },
 }
 
 impl Order {
-    /// Sample indices in the order of the epoch: a matter of seed and epoch alone.
-    pub(super) fn samples(self, stored: &[Sample], epoch: u64) -> Vec<usize> {
+    /// The order of an epoch: a matter of seed and epoch alone, and of the shards where they are streamed. Also the order in
+    /// which images are read then.
+    pub(super) fn sequence(self, source: &dyn Source, epoch: u64) -> Sequence {
+        let stored = source.samples();
         let count = stored.len();
         let mut samples: Vec<_> = (0..count).collect();
         match self {
@@ -49,16 +55,16 @@ impl Order {
                 groups.shuffle(rng);
                 samples = groups.concat();
             }
-            Self::Buffered { seed, buffer } => {
-                let rng = &mut stream(seed, epoch);
-                // The buffer lies at the front of what has not been handed out yet.
-                for first in 0..count {
-                    let size = buffer.min(count - first);
-                    samples.swap(first, first + rng.random_range(0..size));
-                }
-            }
+            Self::Streamed {
+                seed,
+                buffer,
+                group,
+            } => return Sequence::of(source, buffer, group, &mut stream(seed, epoch)),
         }
-        samples
+        Sequence {
+            samples,
+            images: Vec::new(),
+        }
     }
 }
 

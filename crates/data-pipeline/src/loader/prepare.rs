@@ -8,6 +8,7 @@ use crate::batch::{Batch, EncodedText};
 use crate::encoder::Encoder;
 use crate::error::DataError;
 use crate::source::Source;
+use crate::stream::Held;
 
 /// Makes chunks of samples; shared by the workers.
 pub(super) struct Preparer {
@@ -36,7 +37,8 @@ struct Prepared {
 }
 
 impl Preparer {
-    pub(super) fn prepare(&self, samples: &[usize]) -> Result<Chunk, DataError> {
+    /// `held`: encoded images that were read already.
+    pub(super) fn prepare(&self, samples: &[usize], held: &Held) -> Result<Chunk, DataError> {
         let stored = self.source.samples();
         let mut images = HashMap::new();
         let mut prepared = Vec::with_capacity(samples.len());
@@ -45,7 +47,7 @@ impl Preparer {
             let image = sample.image;
             if let Entry::Vacant(new) = images.entry(image) {
                 new.insert(
-                    self.image(image)
+                    self.image(image, held.get(&image).map(AsRef::as_ref))
                         .map_err(|error| in_use(self.source.as_ref(), image, error))?,
                 );
             }
@@ -61,11 +63,21 @@ impl Preparer {
         })
     }
 
-    fn image(&self, image: usize) -> Result<LoadedImage, DataError> {
-        let kept = self.store.as_ref().and_then(|store| store.image(image));
-        match kept {
+    /// An image that is preloaded.
+    pub(super) fn kept(&self, image: usize) -> Option<LoadedImage> {
+        self.store.as_ref().and_then(|store| store.image(image))
+    }
+
+    fn image(&self, image: usize, held: Option<&[u8]>) -> Result<LoadedImage, DataError> {
+        match self.kept(image) {
             Some(kept) => Ok(kept),
-            None => LoadedImage::load(self.source.as_ref(), &self.encoder, image, self.compress),
+            None => LoadedImage::load(
+                self.source.as_ref(),
+                &self.encoder,
+                image,
+                held,
+                self.compress,
+            ),
         }
     }
 }

@@ -37,6 +37,11 @@ impl Schedule {
         self.batch(index).len()
     }
 
+    /// Samples not handed out.
+    pub(super) fn left(&self) -> &[usize] {
+        &self.samples[self.next..]
+    }
+
     /// Chunks not handed out, or a few less.
     pub(super) fn chunks_left(&self) -> usize {
         (self.samples.len() - self.next).div_ceil(self.chunk)

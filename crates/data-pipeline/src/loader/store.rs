@@ -116,7 +116,7 @@ impl Reading<'_> {
     fn broken(self, pool: &ThreadPool, from: usize, first: DataError) -> DataError {
         let files = self.source.image_count();
         let fault = |image: usize| {
-            let error = LoadedImage::load(self.source, self.encoder, image, false).err()?;
+            let error = LoadedImage::load(self.source, self.encoder, image, None, false).err()?;
             let used_by = Use::of_image(self.source, image);
             Some(Fault::of(
                 self.source.image_name(image),
@@ -137,7 +137,7 @@ impl Reading<'_> {
     }
 
     pub(super) fn one(self, image: usize) -> Result<LoadedImage, DataError> {
-        LoadedImage::load(self.source, self.encoder, image, self.compress)
+        LoadedImage::load(self.source, self.encoder, image, None, self.compress)
             .map_err(|error| in_use(self.source, image, error))
     }
 }
@@ -151,7 +151,7 @@ pub(super) fn kept_bytes(encoder: &Encoder) -> u64 {
     let pixels = if inputs.images { side * side * 3 } else { 0 };
     let regions = inputs.regions.map_or(0, |shape| {
         let numbers = shape.regions * (shape.dim + BOX_SIZE);
-        numbers * size_of::<f32>() + size_of::<Regions>()
+        numbers * size_of::<f32>() + size_of::<usize>() + size_of::<Regions>()
     });
     let words = inputs.statistical_words.unwrap_or(0) * size_of::<u32>();
     pixels + (regions + words + COUNTS) as u64

@@ -6,11 +6,14 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::prepare::{Chunk, Preparer};
 use crate::error::DataError;
+use crate::stream::Held;
 
 type Reply = Result<Chunk, DataError>;
 
 struct Task {
     samples: Vec<usize>,
+    /// What there is of their images.
+    held: Held,
     reply: Sender<Reply>,
 }
 
@@ -42,7 +45,7 @@ impl Workers {
             let work = move || {
                 for task in tasks {
                     // Nobody takes the reply of an epoch that was dropped.
-                    let _ = task.reply.send(preparer.prepare(&task.samples));
+                    let _ = task.reply.send(preparer.prepare(&task.samples, &task.held));
                 }
             };
             let thread = Builder::new()
@@ -62,11 +65,15 @@ impl Workers {
         self.replies.len()
     }
 
-    pub(super) fn submit(&mut self, samples: Vec<usize>) {
+    pub(super) fn submit(&mut self, samples: Vec<usize>, held: Held) {
         let (reply, receiver) = bounded(1);
         if let Some(tasks) = &self.tasks {
             // `backlog` keeps the channel open. Were it closed, the reply's sender would be dropped and `take` say so.
-            let _ = tasks.send(Task { samples, reply });
+            let _ = tasks.send(Task {
+                samples,
+                held,
+                reply,
+            });
         }
         self.replies.push_back(receiver);
     }

@@ -2,8 +2,6 @@
 
 mod data;
 mod text;
-mod thresholds;
 
-pub use data::{DataReport, SplitReport};
+pub use data::{DataReport, SplitReport, Thresholds};
 pub use text::TextReport;
-pub use thresholds::Thresholds;

@@ -12,6 +12,7 @@ const FEATURES: usize = Colour::ALL.len() + Shape::ALL.len() + 3;
 pub(super) const REGIONS: RegionShape = RegionShape {
     regions: OBJECTS,
     dim: FEATURES,
+    varying: false,
 };
 
 /// What a perfect detector would say: a region an object, zeros behind the last.
@@ -42,11 +43,7 @@ pub(super) fn regions(scene: &Scene) -> Regions {
     }
     features.resize(OBJECTS * FEATURES, 0.0);
     boxes.resize(OBJECTS * 6, 0.0);
-    Regions {
-        shape: REGIONS,
-        features,
-        boxes,
-    }
+    Regions::of_image(OBJECTS, FEATURES, features, boxes)
 }
 
 /// The colours and shapes of a scene, each once.

@@ -13,6 +13,14 @@ use crate::sample::{Answer, Sample};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerList(WordList);
 
+/// Decimals of a probability that count: those behind them depend on the size of the batch.
+const DECIMALS: f64 = 1e6;
+
+/// A probability without the digits that rounding of sums changes.
+fn rounded(probability: f32) -> f64 {
+    (f64::from(probability) * DECIMALS).round() / DECIMALS
+}
+
 impl AnswerList {
     /// Every answer of the samples with a score above 0.
     ///
@@ -103,6 +111,32 @@ impl AnswerList {
     /// Index of an answer, if it is in the list.
     pub fn index(&self, answer: &str) -> Option<usize> {
         self.0.position(answer)
+    }
+
+    /// Index of the empty answer that a published list may hold. It keeps its place and is never given.
+    pub fn blank(&self) -> Option<usize> {
+        self.index("")
+    }
+
+    /// The `count` most probable answers that are not empty, the most probable first, equal ones in the order of the list;
+    /// `probabilities` has one for each answer of the list.
+    pub fn ranked(&self, probabilities: &[f32], count: usize) -> Vec<(&str, f64)> {
+        let answers = self.answers().iter().zip(probabilities).enumerate();
+        let mut ranked: Vec<(usize, f64)> = answers
+            .filter(|(_, (answer, _))| !answer.is_empty())
+            .map(|(index, (_, &probability))| (index, rounded(probability)))
+            .collect();
+        let order = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        if count < ranked.len() {
+            // The rest of a long list needs no order.
+            ranked.select_nth_unstable_by(count, order);
+            ranked.truncate(count);
+        }
+        ranked.sort_unstable_by(order);
+        let named = ranked.into_iter();
+        named
+            .map(|(index, probability)| (self.answers()[index].as_str(), probability))
+            .collect()
     }
 
     /// The answers of a sample that are in the list, as (answer index, score). Others cannot be given, nor learned.

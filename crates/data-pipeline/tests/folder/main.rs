@@ -2,5 +2,6 @@
 
 mod faults;
 mod read;
+mod stores;
 mod support;
 mod write;

@@ -54,7 +54,11 @@ fn a_data_set_is_read_as_written() {
         assert_eq!((source.samples().len(), source.image_count()), (3, 2));
         let inputs = Inputs {
             images: true,
-            regions: Some(RegionShape { regions: 2, dim: 3 }),
+            regions: Some(RegionShape {
+                regions: 2,
+                dim: 3,
+                varying: false,
+            }),
             statistical_words: Some(2),
             entities: Some(2),
         };

@@ -101,7 +101,8 @@ fn a_written_data_set_is_loaded() {
         regions.shape,
         RegionShape {
             regions: 3,
-            dim: 12
+            dim: 12,
+            varying: false,
         }
     );
     assert_eq!(

@@ -69,9 +69,15 @@ fn batches_do_not_depend_on_settings() {
         Order::Sequential,
         Order::Permutation { seed: 9 },
         Order::Grouped { seed: 9, group: 3 },
-        Order::Buffered {
+        Order::Streamed {
             seed: 9,
             buffer: 20,
+            group: 1,
+        },
+        Order::Streamed {
+            seed: 9,
+            buffer: 30,
+            group: 3,
         },
     ];
     for shuffle in orders {

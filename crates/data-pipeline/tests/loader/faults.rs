@@ -7,6 +7,15 @@ use data_pipeline::{DataError, Loader, LoaderConfig, Order, Preload, Sample, Sou
 
 use crate::support::{Numbers, config, loader};
 
+/// Storage order with a buffer of one sample.
+fn streamed(buffer: usize) -> Order {
+    Order::Streamed {
+        seed: 1,
+        buffer,
+        group: 1,
+    }
+}
+
 fn failing(image: usize, panics: bool) -> Numbers {
     Numbers::reading(60, 20, move |asked| match (asked == image, panics) {
         (false, _) => Ok(Numbers::png(asked)),
@@ -18,7 +27,13 @@ fn failing(image: usize, panics: bool) -> Numbers {
 /// Samples come in storage order, three an image, and eight a batch: image 9 lies in the batch of 24..32.
 #[test]
 fn an_error_comes_in_place_of_its_batch_and_ends_the_epoch() {
-    for num_workers in [0, 1, 4] {
+    for (num_workers, shuffle) in [
+        (0, Order::Sequential),
+        (1, Order::Sequential),
+        (4, Order::Sequential),
+        (0, streamed(1)),
+        (2, streamed(1)),
+    ] {
         for (panics, expected) in [
             (false, "there is no image 9: there are 0"),
             (
@@ -29,7 +44,7 @@ fn an_error_comes_in_place_of_its_batch_and_ends_the_epoch() {
             let config = LoaderConfig {
                 num_workers,
                 prefetch_factor: 8,
-                shuffle: Order::Sequential,
+                shuffle,
                 ..config()
             };
             let loader = loader(failing(9, panics), config);
@@ -138,7 +153,7 @@ fn settings_and_samples_are_checked() {
             "prefetch_factor is 0: expected at least 1",
         ),
         (
-            set(|c| c.shuffle = Order::Buffered { seed: 1, buffer: 0 }),
+            set(|c| c.shuffle = streamed(0)),
             "shuffle buffer is 0: expected at least 1",
         ),
         (

@@ -10,7 +10,11 @@ use crate::support::{Gauge, Numbers, batches, config};
 
 const ALL: Inputs = Inputs {
     images: true,
-    regions: Some(RegionShape { regions: 3, dim: 4 }),
+    regions: Some(RegionShape {
+        regions: 3,
+        dim: 4,
+        varying: false,
+    }),
     statistical_words: Some(3),
     entities: Some(4),
 };
@@ -196,7 +200,11 @@ fn what_a_split_lacks_is_named() {
 
 #[test]
 fn regions_of_another_shape_are_refused() {
-    let other = RegionShape { regions: 3, dim: 5 };
+    let other = RegionShape {
+        regions: 3,
+        dim: 5,
+        varying: false,
+    };
     let (with, without) = (
         numbers(ALL),
         Inputs {

@@ -14,7 +14,20 @@ fn order(shuffle: Order, count: usize, epoch: u64) -> Vec<usize> {
         shuffle,
         ..config()
     };
-    samples(&batches(&loader(Numbers::new(count, 4), config), epoch, 0))
+    let images = if count > 90 { count / 3 } else { 4 };
+    samples(&batches(
+        &loader(Numbers::new(count, images), config),
+        epoch,
+        0,
+    ))
+}
+
+fn streamed(seed: u64, buffer: usize, group: usize) -> Order {
+    Order::Streamed {
+        seed,
+        buffer,
+        group,
+    }
 }
 
 /// A run that is resumed with a newer version of this program must find the order it left.
@@ -31,14 +44,15 @@ fn the_order_is_pinned() {
     );
     assert_eq!(
         order(
-            Order::Buffered {
+            Order::Streamed {
                 seed: 42,
-                buffer: 4
+                buffer: 4,
+                group: 1
             },
             12,
             0
         ),
-        [0, 3, 2, 6, 7, 1, 4, 9, 10, 5, 11, 8]
+        [0, 2, 3, 6, 7, 1, 8, 4, 10, 5, 9, 11]
     );
     assert_eq!(
         order(Order::Grouped { seed: 42, group: 2 }, 12, 0),
@@ -68,7 +82,7 @@ fn epochs_and_seeds_differ() {
     let orders = [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)].map(|(seed, epoch)| {
         [
             order(Order::Permutation { seed }, 40, epoch),
-            order(Order::Buffered { seed, buffer: 10 }, 40, epoch),
+            order(streamed(seed, 10, 1), 40, epoch),
             order(Order::Grouped { seed, group: 4 }, 40, epoch),
         ]
     });
@@ -81,10 +95,7 @@ fn epochs_and_seeds_differ() {
 fn a_permutation_favours_no_place() {
     let source: Arc<dyn Source> = Arc::new(Numbers::new(6, 2));
     let encoder = Numbers::new(6, 2).encoder();
-    for shuffle in [
-        Order::Permutation { seed: 8 },
-        Order::Buffered { seed: 8, buffer: 6 },
-    ] {
+    for shuffle in [Order::Permutation { seed: 8 }, streamed(8, 6, 1)] {
         let config = LoaderConfig {
             num_workers: 0,
             preload: Preload::ALL,
@@ -106,6 +117,37 @@ fn a_permutation_favours_no_place() {
     }
 }
 
+/// How far samples come from where they are stored, on average.
+fn displacement(order: &[usize]) -> f64 {
+    let apart = order.iter().enumerate();
+    apart
+        .map(|(place, &sample)| place.abs_diff(sample) as f64)
+        .sum::<f64>()
+        / order.len() as f64
+}
+
+#[test]
+fn a_larger_buffer_mixes_better() {
+    // Three samples an image, stored together, in one block.
+    let mixed = |buffer| displacement(&order(streamed(3, buffer, 1), 600, 0));
+    let orders = [1, 10, 100, 600].map(mixed);
+    assert!(orders[0] < 1e-9, "a buffer of one is the storage order");
+    for pair in orders.windows(2) {
+        assert!(pair[1] > 2.0 * pair[0].max(1.0), "{orders:?}");
+    }
+}
+
+#[test]
+fn samples_of_an_image_leave_the_buffer_in_groups() {
+    let images = |group| {
+        let order = order(streamed(3, 100, group), 600, 0);
+        let images: Vec<_> = order.iter().map(|sample| sample / 3).collect();
+        images.chunk_by(|a, b| a == b).count()
+    };
+    assert_eq!(images(3), 200);
+    assert!(images(1) > 500, "{}", images(1));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
@@ -119,12 +161,13 @@ proptest! {
         epoch in any::<u64>(),
         buffer in 0_usize..60,
         grouped in any::<bool>(),
+        group in 1_usize..5,
         skip in 0_usize..5,
     ) {
         let shuffle = match (buffer, grouped) {
             (0, _) => Order::Permutation { seed },
             (group, true) => Order::Grouped { seed, group },
-            (buffer, false) => Order::Buffered { seed, buffer },
+            (buffer, false) => streamed(seed, buffer, group),
         };
         let config = LoaderConfig { effective_batch, chunk, num_workers, shuffle, ..config() };
         let loader = loader(Numbers::new(count, 7), config);
@@ -136,10 +179,17 @@ proptest! {
         sorted.sort_unstable();
         prop_assert_eq!(sorted, (0..count).collect::<Vec<_>>());
         prop_assert_eq!(batches(&loader, epoch, skip), all.get(skip..).unwrap_or_default());
-        if let Order::Buffered { buffer, .. } = shuffle {
-            // A sample cannot come before the buffer has reached it.
+        if let Order::Streamed { buffer, group, .. } = shuffle {
+            // A sample cannot come before the buffer has reached it: as stored, samples of an image are together.
+            let stored = |sample: usize| sample / 3 % 7;
+            let mut by_image: Vec<_> = (0..count).collect();
+            by_image.sort_by_key(|&sample| stored(sample));
+            let mut arrives = vec![0; count];
+            for (place, &sample) in by_image.iter().enumerate() {
+                arrives[sample] = place;
+            }
             for (place, sample) in order.iter().enumerate() {
-                prop_assert!(*sample < place + buffer);
+                prop_assert!(arrives[*sample] < place + buffer.max(group) + group);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use data_pipeline::{DataError, Loader, LoaderConfig, Order, Preload};
+use data_pipeline::{DataError, Footprint, ImageSizes, Loader, LoaderConfig, Order, Preload};
 
 use crate::support::{Gauge, Numbers, SIDE, batches, config, loader, samples};
 
@@ -77,6 +77,82 @@ fn a_distinct_image_of_a_chunk_is_read_once() {
     };
     assert_eq!(batches(&loader(source, config), 0, 0)[0].unique_images(), 3);
     assert_eq!(gauge.read(), 3);
+}
+
+/// Three samples an image. A permutation needs each image about three times.
+#[test]
+fn a_shuffle_buffer_reads_each_image_once() {
+    for num_workers in [0, 2] {
+        let reads = |shuffle| {
+            let gauge = Gauge::default();
+            let config = LoaderConfig {
+                num_workers,
+                shuffle,
+                ..config()
+            };
+            let loader = loader(gauge.source(600, 200), config);
+            let order = samples(&batches(&loader, 0, 0));
+            assert_ne!(order, (0..600).collect::<Vec<_>>());
+            gauge.read()
+        };
+        let streamed = Order::Streamed {
+            seed: 3,
+            buffer: 100,
+            group: 1,
+        };
+        assert_eq!(reads(streamed), 200);
+        assert!(reads(Order::Permutation { seed: 3 }) > 500);
+    }
+}
+
+/// Where a run is resumed, the images of samples that were delivered are not read again.
+#[test]
+fn a_resumed_stream_reads_what_is_left() {
+    let gauge = Gauge::default();
+    let config = LoaderConfig {
+        shuffle: Order::Streamed {
+            seed: 3,
+            buffer: 30,
+            group: 1,
+        },
+        ..config()
+    };
+    let loader = loader(gauge.source(600, 200), config);
+    batches(&loader, 0, 65);
+    // 80 samples are left, and as many as the buffer holds may be of images that are half delivered.
+    let read = gauge.read();
+    assert!((27..=27 + 30).contains(&read), "{read}");
+}
+
+#[test]
+fn the_plan_of_memory_has_the_shuffle_buffer() {
+    let source = Numbers::new(3000, 1000);
+    let encoder = source.encoder();
+    let sizes = ImageSizes::of(&source, &encoder, false);
+    let bytes = |buffer, preloaded| {
+        let config = LoaderConfig {
+            shuffle: Order::Streamed {
+                seed: 3,
+                buffer,
+                group: 1,
+            },
+            ..config()
+        };
+        Footprint::of(&source, &encoder, &config, sizes, preloaded).buffer_bytes
+    };
+    let image = Numbers::png(0).len() as u64;
+    assert!(
+        sizes.encoded >= image && sizes.encoded < 2 * image,
+        "{sizes:?}"
+    );
+    let beside = (64 + 2 * 2 * 3) * sizes.encoded;
+    // A third of the samples are the last of their image, at least; all images are of one block.
+    for buffer in [30, 300] {
+        let held = bytes(buffer, false) - beside;
+        let least = buffer as u64 / 3 * sizes.encoded;
+        assert!((least..=3 * least).contains(&held), "{buffer}: {held}");
+    }
+    assert_eq!(bytes(300, true), 0, "preloaded images are held once");
 }
 
 #[test]

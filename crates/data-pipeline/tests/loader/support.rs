@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use data_pipeline::{
     Answer, BOX_SIZE, Batch, DataError, Encoder, Inputs, Loader, LoaderConfig, Order, Pieces,
-    Preload, RegionShape, Regions, Sample, Source, WordPiece, WordPieceForm,
+    Preload, Regions, Sample, Source, WordPiece, WordPieceForm,
 };
 
 /// Side of the images.
@@ -54,11 +54,7 @@ impl Numbers {
     /// Region features of an image: three of four numbers each, that tell image and place.
     pub(crate) fn described(image: usize) -> Regions {
         let numbers = |columns: usize| (0..3 * columns).map(move |at| (image * 100 + at) as f32);
-        Regions {
-            shape: RegionShape { regions: 3, dim: 4 },
-            features: numbers(4).collect(),
-            boxes: numbers(BOX_SIZE).collect(),
-        }
+        Regions::of_image(3, 4, numbers(4).collect(), numbers(BOX_SIZE).collect())
     }
 
     /// The level all pixels of an image have.

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use model_api::Model;
 use serde::Deserialize;
 
-use super::files::{Files, MODEL};
+use super::files::{Files, Wanted};
 use super::rejected::Rejected;
 use super::state::Best;
 use super::store::Checkpoints;
 use crate::error::TrainError;
+use crate::run_dir::names::METRICS;
 use crate::run_dir::read_log;
-use crate::run_files::METRICS;
 
 /// The weights of a checkpoint, checked. They need neither the state of optimizers nor what was measured.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Weights {
 
 impl Weights {
     fn read(step: usize, path: &Path) -> Result<Self, Rejected> {
-        match Files::read(step, path, |name| name == MODEL) {
+        match Files::read(step, path, Wanted::Weights) {
             Ok((files, _)) => Ok(Self {
                 path: path.to_owned(),
                 step,
@@ -36,13 +36,18 @@ impl Weights {
         }
     }
 
-    /// Gives `model` the checkpoint's weights.
+    /// CRC-32 of the weights' file.
+    pub(crate) fn checksum(&self) -> u32 {
+        self.files.checksum(self.files.answering())
+    }
+
+    /// Gives `model` the checkpoint's weights: their moving average where the run has one.
     ///
     /// # Errors
     ///
     /// When the checkpoint is of another model.
     pub fn load_model<M: Model>(&self, model: M) -> Result<M, TrainError> {
-        self.files.load_model(model)
+        self.files.load_model(self.files.answering(), model)
     }
 }
 
@@ -107,7 +112,7 @@ impl Checkpoints {
         let told = Told::parse(&read_log(&self.run_dir().join(METRICS))?);
         let (mut known, mut rejected) = (None, Vec::new());
         for (step, path) in steps.iter().rev() {
-            match Files::read(*step, path, |_| false) {
+            match Files::read(*step, path, Wanted::State) {
                 Ok((_, position)) => {
                     known = position.best;
                     break;

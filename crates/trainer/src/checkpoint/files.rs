@@ -12,11 +12,13 @@ use model_api::Model;
 use super::manifest::Manifest;
 use super::rejected::{Flaw, Rejected};
 use super::state::Position;
-use crate::durable;
 use crate::error::TrainError;
 use crate::parameters::with_owned_weights;
+use crate::run_dir::durable;
 
 pub(super) const MODEL: &str = "model.bpk";
+/// The model with the moving average of its weights, where the run has one.
+pub(super) const AVERAGED: &str = "averaged.bpk";
 pub(super) const STATE: &str = "state.json";
 pub(super) const MANIFEST: &str = "manifest.json";
 
@@ -55,6 +57,28 @@ impl Fault {
     }
 }
 
+/// Which files of a checkpoint are read; the state always is.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted {
+    /// All that a run goes on with.
+    All,
+    /// The weights that answer: the average where there is one.
+    Weights,
+    /// The state alone.
+    State,
+}
+
+impl Wanted {
+    fn has(self, name: &str, manifest: &Manifest) -> bool {
+        match self {
+            Self::All => true,
+            Self::Weights if manifest.files.contains_key(AVERAGED) => name == AVERAGED,
+            Self::Weights => name == MODEL,
+            Self::State => false,
+        }
+    }
+}
+
 /// Files of a checkpoint by name, all of them as the manifest describes them.
 #[derive(Debug)]
 pub(super) struct Files {
@@ -63,17 +87,17 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Reads the files that `wanted` chooses, and the position at which the checkpoint of a step says that it was saved.
+    /// Reads the files that are wanted, and the position at which the checkpoint of a step says that it was saved.
     pub(super) fn read(
         step: usize,
         folder: &Path,
-        wanted: impl Fn(&str) -> bool,
+        wanted: Wanted,
     ) -> Result<(Self, Position), Fault> {
         let manifest = Manifest::parse(&content(&folder.join(MANIFEST))?)
             .map_err(|reason| Fault::damaged(format!("{MANIFEST}: {reason}")))?;
         let mut contents = BTreeMap::new();
         for (name, mark) in &manifest.files {
-            if name == STATE || wanted(name) {
+            if name == STATE || wanted.has(name, &manifest) {
                 let bytes = content(&folder.join(name))?;
                 mark.check(&bytes)
                     .map_err(|reason| Fault::damaged(format!("{name}: {reason}")))?;
@@ -109,19 +133,33 @@ impl Files {
         Ok(Bytes::from_bytes_vec(content.clone()))
     }
 
-    /// Gives `model` the checkpoint's weights.
+    /// Gives `model` the weights in a file.
     ///
     /// # Errors
     ///
     /// When the checkpoint is of another model.
-    pub(super) fn load_model<M: Model>(&self, model: M) -> Result<M, TrainError> {
-        ModuleRecord::from_bytes(self.bytes(MODEL)?)
+    pub(super) fn load_model<M: Model>(&self, file: &str, model: M) -> Result<M, TrainError> {
+        ModuleRecord::from_bytes(self.bytes(file)?)
             .and_then(|record| model.try_load_record(record))
             .map(with_owned_weights)
             .map_err(|source| TrainError::Record {
-                path: self.folder.join(MODEL),
+                path: self.folder.join(file),
                 source,
             })
+    }
+
+    /// The file with the weights that answer: the average where there is one.
+    pub(super) fn answering(&self) -> &'static str {
+        if self.contents.contains_key(AVERAGED) {
+            AVERAGED
+        } else {
+            MODEL
+        }
+    }
+
+    /// CRC-32 of a file; that of nothing where there is none.
+    pub(super) fn checksum(&self, name: &str) -> u32 {
+        crc32fast::hash(self.contents.get(name).map_or(&[], Vec::as_slice))
     }
 
     /// Length of all files together, in bytes.

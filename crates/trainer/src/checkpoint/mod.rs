@@ -7,7 +7,6 @@ mod best;
 mod files;
 mod manifest;
 mod own;
-mod record;
 mod rejected;
 mod state;
 mod store;

@@ -3,9 +3,9 @@
 use std::fs::{self, DirEntry};
 use std::path::Path;
 
-use super::files::{MANIFEST, MODEL, STATE};
-use crate::durable;
-use crate::run_files::STEP;
+use super::files::{AVERAGED, MANIFEST, MODEL, STATE};
+use crate::run_dir::durable;
+use crate::run_dir::names::STEP;
 
 /// Begins the name of the file that says how a step was measured.
 pub(super) const MEASURED: &str = "measured-";
@@ -19,7 +19,7 @@ pub(super) fn is_checkpoint(folder: &Path) -> bool {
         let name = entry.file_name();
         let part = name.to_str().is_some_and(|name| {
             let optimizer = name.starts_with(OPTIMIZER) && name.ends_with(RECORD);
-            optimizer || [MODEL, STATE, MANIFEST].contains(&name)
+            optimizer || [MODEL, AVERAGED, STATE, MANIFEST].contains(&name)
         });
         part && entry.file_type().is_ok_and(|kind| kind.is_file())
     };
@@ -69,6 +69,7 @@ mod tests {
     fn a_checkpoint_has_files_of_its_own_alone() {
         let own = [
             "model.bpk",
+            "averaged.bpk",
             "optimizer-main.bpk",
             "state.json",
             "manifest.json",

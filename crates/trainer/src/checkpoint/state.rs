@@ -26,6 +26,8 @@ pub struct RunState {
     pub micro_batches: MicroBatches,
     /// Best validation accuracy so far, 0 to 1, and the step it was measured at.
     pub best: Option<Best>,
+    /// Evaluations on the validation split since the best one.
+    pub since_best: usize,
     /// Whether the model is to be evaluated on the validation split before the next step: the data failed when it was.
     pub validation_due: bool,
 }
@@ -62,6 +64,7 @@ pub(super) struct Position {
     epoch: usize,
     step_in_epoch: usize,
     window: Sums,
+    since_best: usize,
     validation_due: bool,
     /// What was measured, where it stands in the same file.
     pub(super) earlier: Option<Measured>,
@@ -77,6 +80,8 @@ struct Current {
     step_in_epoch: usize,
     window: Sums,
     best: Option<Best>,
+    #[serde(default)]
+    since_best: usize,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     validation_due: bool,
 }
@@ -131,6 +136,7 @@ impl RunState {
             train_seconds: 0.0,
             micro_batches,
             best: None,
+            since_best: 0,
             validation_due: false,
         }
     }
@@ -144,6 +150,7 @@ impl RunState {
             step_in_epoch: self.step_in_epoch,
             window: self.window,
             best: self.best,
+            since_best: self.since_best,
             validation_due: self.validation_due,
         })
     }
@@ -174,6 +181,7 @@ impl RunState {
             train_seconds: measured.train_seconds,
             micro_batches: measured.micro_batches,
             best: position.best,
+            since_best: position.since_best,
             validation_due: position.validation_due,
         })
     }
@@ -202,6 +210,7 @@ impl Position {
                     epoch: state.epoch,
                     step_in_epoch: state.step_in_epoch,
                     window: state.window,
+                    since_best: state.since_best,
                     validation_due: state.validation_due,
                     earlier: None,
                 })
@@ -214,6 +223,7 @@ impl Position {
                     epoch: state.epoch,
                     step_in_epoch: state.step_in_epoch,
                     window: Sums::default(),
+                    since_best: 0,
                     validation_due: false,
                     earlier: Some(Measured {
                         train_seconds: state.train_seconds,
@@ -266,6 +276,7 @@ mod tests {
                 accuracy: 2.0 / 3.0,
                 step: 5,
             }),
+            since_best: 3,
             ..RunState::start(MicroBatches {
                 training: Controller::new(limits, None),
                 evaluation: Controller::new(limits, None),

@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 
 use burn::optim::OptimizerRecord;
 use burn::store::RecordError;
+use burn::tensor::Bytes;
+use burn_pack::{Reader, Writer};
 use model_api::Model;
 
-use crate::durable;
 use crate::error::TrainError;
-use crate::optimizers::Optimizers;
-use crate::run_files::{CHECKPOINTS, STEP};
+use crate::optim::Optimizers;
+use crate::run_dir::durable;
+use crate::run_dir::names::{CHECKPOINTS, STEP};
 
-use super::files::{Fault, Files, MANIFEST, MODEL, STATE, content};
+use super::files::{AVERAGED, Fault, Files, MANIFEST, MODEL, STATE, Wanted, content};
 use super::manifest::{FileMark, Manifest};
 use super::own::{MEASURED, OPTIMIZER, RECORD, is_checkpoint, is_leftover};
-use super::record;
 use super::rejected::Rejected;
 use super::state::{Best, RunState, json};
 
@@ -144,8 +145,12 @@ impl Checkpoints {
         let weights = model.clone().into_record().into_bytes()?;
         write(MODEL.to_owned(), &weights)?;
         drop(weights);
+        if optimizers.has_average() {
+            let averaged = optimizers.averaged(model).into_record().into_bytes()?;
+            write(AVERAGED.to_owned(), &averaged)?;
+        }
         for (group, optimizer) in optimizers.records() {
-            let moments = record::ordered(optimizer)?;
+            let moments = ordered(optimizer)?;
             write(optimizer_file(group), &moments)?;
         }
         write(STATE.to_owned(), &state.position())?;
@@ -224,7 +229,7 @@ impl Checkpoints {
     }
 
     fn read(&self, step: usize, path: &Path) -> Result<Verified, Fault> {
-        let (files, position) = Files::read(step, path, |_| true)?;
+        let (files, position) = Files::read(step, path, Wanted::All)?;
         let measured = match &position.earlier {
             Some(_) => Vec::new(),
             None => content(&self.measured(step))?,
@@ -291,15 +296,23 @@ impl Verified {
     ///
     /// When the checkpoint is of another model.
     pub fn load_model<M: Model>(&self, model: M) -> Result<M, TrainError> {
-        self.files.load_model(model)
+        self.files.load_model(MODEL, model)
     }
 
-    /// Gives the optimizers the checkpoint's state.
+    /// Gives the optimizers of a model the checkpoint's state.
     ///
     /// # Errors
     ///
-    /// When a group's state is missing or cannot be read.
-    pub fn load_optimizers(&self, optimizers: &mut Optimizers) -> Result<(), TrainError> {
+    /// When a group's state or the average is missing or cannot be read.
+    pub fn load_optimizers<M: Model>(
+        &self,
+        optimizers: &mut Optimizers,
+        model: &M,
+    ) -> Result<(), TrainError> {
+        if optimizers.has_average() {
+            let averaged = self.files.load_model(AVERAGED, model.clone())?;
+            optimizers.load_average(&averaged);
+        }
         let groups: Vec<_> = optimizers.groups().collect();
         for group in groups {
             let file = optimizer_file(group);
@@ -333,4 +346,21 @@ fn remove(path: PathBuf) -> Result<(), TrainError> {
         fs::remove_file(&path)
     };
     removed.map_err(|source| TrainError::Write { path, source })
+}
+
+/// The state of an optimizer, its tensors ordered by name. Burn keeps it in a hash map, whose order is another one in every
+/// process.
+fn ordered(record: OptimizerRecord) -> Result<Bytes, RecordError> {
+    let reader = Reader::from_bytes(record.into_bytes()?)?;
+    let (scalars, metadata) = (reader.scalars().clone(), reader.metadata().clone());
+    let mut tensors = reader.into_tensors()?;
+    tensors.sort_by(|one, other| one.name.cmp(&other.name));
+    let mut writer = Writer::new(tensors);
+    for (name, value) in scalars {
+        writer = writer.with_scalar(&name, value);
+    }
+    for (name, value) in metadata {
+        writer = writer.with_metadata(&name, &value);
+    }
+    Ok(writer.into_bytes()?)
 }

@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use crate::device::{self, is_cpu};
 use crate::error::TrainError;
 use crate::memory::{DeviceFailure, Phase, Point, Usage, Watch, catch_failure};
+use crate::optim::Optimizers;
 use crate::optim::Progress;
-use crate::optimizers::Optimizers;
 use crate::plan::WorstCase;
-use crate::products::keep_thread_buffers;
-use crate::scheduler::{FixedSizes, Slicing, out_of_memory};
-use crate::start;
+use crate::plan::products::keep_thread_buffers;
+use crate::step::scheduler::{FixedSizes, Slicing, out_of_memory};
 use crate::step::{EffectiveBatch, Step, Stepped};
+use crate::training::start;
 
 /// What training took with micro-batches of one size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,7 +124,13 @@ pub fn measure<M: Model>(
         samples: 0..settings.evaluation_batch_size(),
         group: None,
     };
-    evaluate(&model, worst, device, &watch, &evaluated)?;
+    evaluate(
+        &optimizers.averaged(&model),
+        worst,
+        device,
+        &watch,
+        &evaluated,
+    )?;
 
     let sizes = [micro_batch, settings.evaluation_batch_size()];
     let sample = watch.sample(steps.len(), sizes).ok_or_else(unmeasured)?;

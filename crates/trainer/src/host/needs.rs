@@ -59,8 +59,8 @@ impl HostNeeds {
     ) -> Self {
         let compress = settings.data_loading.use_compression;
         let batches = [
-            training_batches(settings, u64::MAX),
-            evaluation_batches(settings, u64::MAX),
+            training_batches(settings, dataset.train.as_ref(), u64::MAX),
+            evaluation_batches(settings, dataset.train.as_ref(), u64::MAX),
         ];
         let splits = [&dataset.train, &dataset.validation, &dataset.test];
         let splits = splits.map(|split| {
@@ -111,6 +111,7 @@ impl HostNeeds {
             decoding_bytes: loaders.most(|split| split.decoding_bytes),
             batch_bytes: loaders.most(|split| split.batch_bytes) + loaders.slice_bytes,
             order_bytes: loaders.most(|split| split.order_bytes),
+            buffer_bytes: loaders.most(|split| split.buffer_bytes),
             ..HostPlan::default()
         };
         let mut left = room.saturating_sub(others);

@@ -33,6 +33,8 @@ pub struct HostPlan {
     pub batch_bytes: u64,
     /// The order of the samples.
     pub order_bytes: u64,
+    /// Encoded images of the samples in the shuffle buffer.
+    pub buffer_bytes: u64,
     /// Bytes of images that the training split may keep.
     #[serde(skip)]
     pub training_limit: u64,
@@ -95,6 +97,7 @@ impl HostPlan {
             ("images being read".to_owned(), self.decoding_bytes),
             ("batches".to_owned(), self.batch_bytes),
             ("order of samples".to_owned(), self.order_bytes),
+            ("shuffle buffer".to_owned(), self.buffer_bytes),
         ];
         parts.retain(|(_, bytes)| *bytes > 0);
         parts.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
@@ -143,6 +146,8 @@ impl HostRefusal {
         if self.preload == Preload::On {
             "set `data_loading.preload_data` to \"auto\", which keeps as many images as fit, or to false; \
              `data_loading.use_compression=true` keeps images in less memory"
+        } else if plan.buffer_bytes > queue.max(plan.batch_bytes).max(plan.data_bytes) {
+            "lower `data_loading.shuffle_buffer_size`, so that fewer images wait in memory to be mixed"
         } else if queue >= plan.batch_bytes.max(plan.data_bytes) {
             "lower `memory_optimization.prefetch_factor` or `memory_optimization.num_workers`, so that fewer samples wait in \
              memory; a smaller `dataset.image_size` makes each of them smaller"

@@ -12,7 +12,7 @@ use gpu_probe::{GpuSample, GpuSampler, SamplerError};
 use serde::Serialize;
 
 use super::meter::{Meter, Usage, sampled};
-use crate::pace::Pace;
+use crate::time::Pace;
 
 /// What a card said, and when: what `aoa monitor --json` prints of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,12 +1,9 @@
 //! How large the next micro-batch is: nothing but arithmetic.
 
-use std::fmt;
-
-use config_schema::count;
 use serde::{Deserialize, Serialize};
 
-use super::Bytes;
 use super::cost::{Cost, Forecast, RoundPeak};
+use super::moves::{Move, Reason};
 
 /// Planned peaks stay below this part of the budget; the rest is for what is not the same in every micro-batch.
 pub(crate) const PLANNED_PEAK: f64 = 0.95;
@@ -124,77 +121,6 @@ pub struct MicroBatches {
     pub training: Controller,
     /// Micro-batches of evaluations.
     pub evaluation: Controller,
-}
-
-/// A change of the size.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Move {
-    /// Samples before.
-    pub from: usize,
-    /// Samples from now on.
-    pub to: usize,
-    /// What made the size change.
-    pub reason: Reason,
-}
-
-/// Why a size changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
-    /// The planned peak leaves room, and nothing is measured yet.
-    Planned {
-        /// Bytes planned at the new size.
-        planned: u64,
-        /// Bytes that may be used.
-        budget: u64,
-    },
-    /// The expected peak left room.
-    Room {
-        /// Bytes expected at the old size.
-        expected: u64,
-        /// Bytes that may be used.
-        budget: u64,
-    },
-    /// The expected peak came too near to the budget.
-    Tight {
-        /// Bytes expected at the old size.
-        expected: u64,
-        /// Bytes that may be used.
-        budget: u64,
-    },
-    /// Memory ran out.
-    RanOut,
-    /// It did not again for a while.
-    Calm {
-        /// Steps since.
-        steps: usize,
-    },
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Planned { planned, budget } => write!(
-                f,
-                "a peak of {} is planned, and the budget is {}",
-                Bytes(*planned),
-                Bytes(*budget)
-            ),
-            Self::Room { expected, budget } => write!(
-                f,
-                "with as many as before a peak of {} is expected, which leaves room in the budget of {}",
-                Bytes(*expected),
-                Bytes(*budget)
-            ),
-            Self::Tight { expected, budget } => write!(
-                f,
-                "with as many as before a peak of {} is expected, too much for the budget of {}",
-                Bytes(*expected),
-                Bytes(*budget)
-            ),
-            Self::RanOut => f.write_str("memory ran out"),
-            Self::Calm { steps } => write!(f, "memory has sufficed for {}", count(*steps, "step")),
-        }
-    }
 }
 
 impl Controller {

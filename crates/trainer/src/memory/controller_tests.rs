@@ -1,3 +1,7 @@
+//! Sizes of micro-batches on a simulated machine.
+//!
+//! One file because all tests let one simulated machine run, and differ in its memory.
+
 use proptest::prelude::*;
 
 use super::*;

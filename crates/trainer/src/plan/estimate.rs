@@ -11,7 +11,7 @@ use super::pass::{Pass, side_by_side};
 use super::recording::Recording;
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
-use crate::products::thread_buffers_bytes;
+use crate::plan::products::thread_buffers_bytes;
 
 /// What a run does when its memory is at its most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -70,6 +70,8 @@ pub struct Plan {
     pub accumulated_bytes: u64,
     /// State of the optimizers.
     pub optimizer_bytes: u64,
+    /// The moving average of the weights; 0 without one.
+    pub average_bytes: u64,
     /// Buffers that the CPU backend's threads keep; none for a run on a GPU.
     pub thread_buffer_bytes: u64,
     /// What the forward pass of one sample leaves for the backward pass.
@@ -155,6 +157,7 @@ pub fn plan<M: Model>(settings: &Config, worst: &WorstCase) -> Result<Plan, Trai
         gradient_bytes: gradients,
         accumulated_bytes: accumulated,
         optimizer_bytes: whole.moments(),
+        average_bytes: whole.average(),
         thread_buffer_bytes,
         activation_bytes_per_sample: single.profile.between.values().sum(),
         activations: activations(&single.recording, &single.profile),

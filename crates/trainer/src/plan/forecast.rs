@@ -42,11 +42,34 @@ pub fn evaluation_forecast<M: Model>(
     worst: &WorstCase,
     most: usize,
 ) -> Result<Forecast, TrainError> {
+    answering_forecast::<M>(settings, worst, most, Pass::optimizer_state)
+}
+
+/// Plans the micro-batches of a model that is not trained.
+///
+/// # Errors
+///
+/// As [`training_forecast`].
+pub(crate) fn prediction_forecast<M: Model>(
+    settings: &Config,
+    worst: &WorstCase,
+    most: usize,
+) -> Result<Forecast, TrainError> {
+    answering_forecast::<M>(settings, worst, most, |_| 0)
+}
+
+/// Plans answers beside what else lies in memory.
+fn answering_forecast<M: Model>(
+    settings: &Config,
+    worst: &WorstCase,
+    most: usize,
+    beside: impl FnOnce(&Pass) -> u64,
+) -> Result<Forecast, TrainError> {
     let config = M::configure(settings, &worst.shape).map_err(TrainError::Model)?;
     let pass = |samples| Pass::of_evaluation::<M>((settings, &config), worst, samples);
     let (one, all) = (pass(1)?, pass(most)?);
     Ok(Forecast {
-        base: one.held() + one.optimizer_state() + thread_buffers(settings),
+        base: one.held() + beside(&one) + thread_buffers(settings),
         to_come: 0,
         costs: [(1, one.answering()), (most, all.answering())],
     })

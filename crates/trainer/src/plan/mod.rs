@@ -8,12 +8,15 @@
 mod estimate;
 mod forecast;
 mod pass;
+pub mod products;
 mod recording;
 mod segment;
 mod translate;
+mod workspace;
 mod worst_case;
 
 pub use estimate::{PartBytes, PhasePeak, Plan, PlannedPhase, Saving, least, plan, savings};
+pub(crate) use forecast::prediction_forecast;
 pub use forecast::{evaluation_forecast, training_forecast};
 pub use segment::{SegmentChoice, choose_segment, with_segment};
 pub use worst_case::WorstCase;

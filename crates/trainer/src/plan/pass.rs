@@ -7,7 +7,7 @@ use model_api::Model;
 use super::recording::{Parameter, Recording, evaluation, training};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
-use crate::products::thread_buffer_bytes;
+use crate::plan::products::thread_buffer_bytes;
 
 /// Numbers that an optimizer keeps for each one that it trains: both of ours keep two moments.
 const MOMENTS: u64 = 2;
@@ -23,6 +23,7 @@ const PER_OPERATION: u64 = 650;
 pub(super) struct Pass {
     pub(super) recording: Recording,
     pub(super) profile: Profile,
+    averaged: bool,
 }
 
 /// Micro-batches of so many samples that are computed at the same time.
@@ -40,7 +41,8 @@ impl Pass {
         worst: &WorstCase,
         samples: usize,
     ) -> Result<Self, TrainError> {
-        training::<M>(built, worst, samples).map(Self::new)
+        let recording = training::<M>(built, worst, samples)?;
+        Ok(Self::new(recording, built.0))
     }
 
     /// The answers to so many samples.
@@ -49,12 +51,16 @@ impl Pass {
         worst: &WorstCase,
         samples: usize,
     ) -> Result<Self, TrainError> {
-        evaluation::<M>(built, worst, samples).map(Self::new)
+        let recording = evaluation::<M>(built, worst, samples)?;
+        Ok(Self::new(recording, built.0))
     }
 
-    fn new(recording: Recording) -> Self {
-        let profile = simulate(&recording.trace);
-        Self { recording, profile }
+    fn new(recording: Recording, settings: &Config) -> Self {
+        Self {
+            profile: simulate(&recording.trace),
+            recording,
+            averaged: settings.training.ema > 0.0,
+        }
     }
 
     /// Bytes of parameters and constants.
@@ -73,9 +79,14 @@ impl Pass {
         MOMENTS * self.gradients()
     }
 
-    /// The same with what is kept about them.
+    /// Bytes of the moving average of the weights.
+    pub(super) fn average(&self) -> u64 {
+        if self.averaged { self.gradients() } else { 0 }
+    }
+
+    /// Moments and average, with what is kept about them.
     pub(super) fn optimizer_state(&self) -> u64 {
-        self.moments() + PER_PARAMETER * self.recording.parameters.len() as u64
+        self.moments() + self.average() + PER_PARAMETER * self.recording.parameters.len() as u64
     }
 
     /// Bytes of the gradients that are added up while micro-batches of so many samples are computed, with all that the

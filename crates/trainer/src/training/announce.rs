@@ -6,10 +6,10 @@ use model_api::Model;
 
 use super::trainer::Trainer;
 use crate::checkpoint::RunState;
+use crate::dataset::usable::{Usable, data_report};
 use crate::error::TrainError;
 use crate::event::Event;
 use crate::parameters::count;
-use crate::usable::{Usable, data_report};
 
 impl<M: Model> Trainer<'_, M> {
     /// Reports what is left out and, where a run begins, the figures of the data set and those that are a warning.

@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 use data_pipeline::{DataError, accuracy_of_constant, majority_answer};
 use model_api::{Model, Sight};
 
-use super::finished::earlier;
+use super::steps::earlier;
 use super::trainer::{Learned, Trainer};
 use crate::advice::advise;
 use crate::checkpoint::RunState;
@@ -49,6 +49,7 @@ impl<M: Model> Trainer<'_, M> {
             question_only_unmeasured: None,
             steps: state.step,
             total_steps: self.steps.total,
+            ended_early: model.is_some() && state.step < self.steps.total,
             train_seconds: state.train_seconds,
             run_dir: self.run.run_dir.to_owned(),
             advice: match before {
@@ -162,7 +163,7 @@ impl<M: Model> Trainer<'_, M> {
             let model = self.pretrained(model)?;
             match self.learn(model, &mut optimizers, &mut state, Sight::ZeroedImage)? {
                 Learned::Ended { whole: false, .. } => return Ok(None),
-                Learned::Ended { model, .. } => break model,
+                Learned::Ended { model, .. } => break optimizers.averaged(&model),
                 Learned::Lost(cause) => {
                     let from = state.step;
                     state = RunState::start(state.micro_batches);

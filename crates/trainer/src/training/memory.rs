@@ -13,9 +13,9 @@ use crate::host::HostPlan;
 use crate::memory::{
     Bytes, Controller, Forecast, Limits, MicroBatches, OutOfMemory, Phase, Watch, budget, target,
 };
+use crate::plan::products::keep_thread_buffers;
 use crate::plan::{PlannedPhase, WorstCase, evaluation_forecast, least, plan, training_forecast};
-use crate::products::keep_thread_buffers;
-use crate::scheduler::MicroBatchScheduler;
+use crate::step::scheduler::MicroBatchScheduler;
 
 /// The watch over a run's memory, and what binds the sizes of its micro-batches.
 pub(super) struct RunMemory<'a> {
@@ -308,7 +308,7 @@ impl<'a> RunMemory<'a> {
 }
 
 /// What binds micro-batches in evaluation: a batch of the loader is the largest.
-pub(crate) fn evaluation_limits(settings: &Config, budget: Option<u64>) -> Limits {
+fn evaluation_limits(settings: &Config, budget: Option<u64>) -> Limits {
     let configured = settings.evaluation_batch_size();
     Limits {
         configured,

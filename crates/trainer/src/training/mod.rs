@@ -2,18 +2,20 @@
 
 mod announce;
 mod conclude;
-mod finished;
 mod memory;
 mod preflight;
 mod recover;
 mod reporter;
 mod run;
 mod segment;
+pub(crate) mod start;
+mod steps;
 mod told;
 mod train;
 mod trainer;
+mod window;
 
-pub(crate) use memory::evaluation_limits;
 pub use preflight::preflight;
 pub use run::Run;
+pub use steps::Steps;
 pub use train::train;

@@ -10,8 +10,8 @@ use crate::checkpoint::Checkpoints;
 use crate::dataset::Dataset;
 use crate::device;
 use crate::error::TrainError;
+use crate::run_dir::names::METRICS;
 use crate::run_dir::{check_run_dir, has_begun, read_log, require_same_data};
-use crate::run_files::METRICS;
 
 /// Checks that a run could begin, or go on, on a device and in a run directory, and changes nothing. [`train`](super::train)
 /// fails for the same reasons.

@@ -8,8 +8,8 @@ use crate::checkpoint::RunState;
 use crate::error::TrainError;
 use crate::event::Event;
 use crate::memory::{OutOfMemory, Phase};
-use crate::optimizers::Optimizers;
-use crate::start;
+use crate::optim::Optimizers;
+use crate::training::start;
 
 impl<M: Model> Trainer<'_, M> {
     /// A model with its first weights, which depend on the run's seed alone, and optimizers without state.
@@ -80,7 +80,7 @@ impl<M: Model> Trainer<'_, M> {
             })?;
         }
         let model = newest.load_model(model)?;
-        newest.load_optimizers(optimizers)?;
+        newest.load_optimizers(optimizers, &model)?;
         self.memory.watch.note(Phase::Storage);
         let mut state = newest.state;
         let worst = self.worst_case();

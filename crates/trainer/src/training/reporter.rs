@@ -4,10 +4,10 @@ use super::told::{Told, last_step};
 use crate::checkpoint::Rejected;
 use crate::error::TrainError;
 use crate::event::{Event, Observer, Purpose};
-use crate::json_lines::JsonLines;
 use crate::memory::MemorySample;
 use crate::run_dir::RunDir;
-use crate::run_files::{MEMORY, METRICS, UNDONE};
+use crate::run_dir::json_lines::JsonLines;
+use crate::run_dir::names::{MEMORY, METRICS, UNDONE};
 
 /// Passes events on to the observer and to `metrics.jsonl`, and samples of memory to `memory.jsonl`.
 pub(super) struct Reporter<'a> {

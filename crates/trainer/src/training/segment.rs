@@ -5,12 +5,12 @@ use model_api::Model;
 
 use super::run::Run;
 use crate::dataset::Dataset;
-use crate::durable;
 use crate::error::TrainError;
 use crate::memory::budget;
 use crate::plan::{SegmentChoice, WorstCase, choose_segment};
+use crate::run_dir::durable;
+use crate::run_dir::names::SEGMENTS;
 use crate::run_dir::read;
-use crate::run_files::SEGMENTS;
 
 /// The choice of the run, if it leaves one. A run that is resumed has made it already, and keeps it: what the machine has to give
 /// may be another budget then, and the length of segments changes results to rounding.

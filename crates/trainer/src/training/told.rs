@@ -26,7 +26,7 @@ impl Told {
     pub(super) fn comes_again(&self, step: usize) -> bool {
         let later = self.step.is_some_and(|told| told > step);
         match self.event.as_str() {
-            "step" | "checkpoint" | "" => later,
+            "step" | "checkpoint" | "early_end" | "" => later,
             // The test split is evaluated after the last step.
             "evaluation" => later || self.split.as_deref() == Some("test"),
             "question_only" => true,
@@ -89,6 +89,8 @@ mod tests {
                 true,
             ),
             (r#"{"event":"evaluation","split":"test","step":5}"#, true),
+            (r#"{"event":"early_end","step":5}"#, false),
+            (r#"{"event":"early_end","step":6}"#, true),
             (r#"{"event":"question_only"}"#, true),
             (r#"{"event":"micro_batch","step":6}"#, false),
             (r#"{"event":"warning","message":"step"}"#, false),

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use data_pipeline::{Encoder, Split};
 use model_api::{DataShape, Model, Sight};
 
-use super::finished::finished;
 use super::memory::RunMemory;
 use super::reporter::Reporter;
 use super::run::Run;
 use super::segment::segments;
+use super::steps::finished;
 use super::trainer::{Learned, Trainer};
+use crate::dataset::usable::{Skipped, Usable, usable};
 use crate::dataset::{Dataset, training_encoder};
 use crate::device;
 use crate::error::TrainError;
@@ -18,13 +19,12 @@ use crate::event::{Event, Observer, Summary};
 use crate::host::{Counted, HostBudget, HostNeeds, HostPlan};
 use crate::memory::budget;
 use crate::plan::{WorstCase, with_segment};
+use crate::run_dir::names::SKIPPED;
 use crate::run_dir::{
     Blueprint, RunDir, check_run_dir, has_begun, read_blueprint, require_same_data,
     write_fingerprints,
 };
-use crate::run_files::SKIPPED;
-use crate::start;
-use crate::usable::{Skipped, Usable, usable};
+use crate::training::start;
 
 /// Trains a model from the first step or from the newest whole checkpoint to the last step, or until it is
 /// stopped; then reports the best checkpoint on the test split.

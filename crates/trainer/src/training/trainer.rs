@@ -1,4 +1,6 @@
 //! What a run is made of, and its way through the epochs.
+//!
+//! One file because a run is read from its first step to its last: what it saves depends on where in the loop it is.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,20 +16,20 @@ use super::run::Run;
 use crate::advice::Tally;
 use crate::checkpoint::{Best, Checkpoints, RunState, Sums};
 use crate::dataset::{Dataset, training_loader, validation_loader};
-use crate::dropout::dropout_keys;
 use crate::error::TrainError;
 use crate::evaluate::{Accuracy, Evaluation};
 use crate::event::{Event, Purpose};
 use crate::host::HostPlan;
 use crate::memory::{OutOfMemory, Phase};
+use crate::optim::Optimizers;
 use crate::optim::Progress;
-use crate::optimizers::Optimizers;
 use crate::plan::WorstCase;
 use crate::run_dir::Blueprint;
+use crate::step::dropout::dropout_keys;
 use crate::step::{EffectiveBatch, Step, Stepped};
-use crate::steps::Steps;
-use crate::stopwatch::Stopwatch;
-use crate::window::Window;
+use crate::time::Stopwatch;
+use crate::training::steps::{Steps, has_ended};
+use crate::training::window::Window;
 
 /// What stays the same through a run.
 pub(super) struct Trainer<'a, M> {
@@ -125,7 +127,7 @@ impl<'a, M: Model> Trainer<'a, M> {
                 });
             }
         }
-        while state.step < self.steps.total {
+        while !self.ended(state) {
             if self.stop_requested() {
                 return Ok(Learned::Ended {
                     model,
@@ -180,9 +182,12 @@ impl<'a, M: Model> Trainer<'a, M> {
                 } else {
                     !self.stop_requested()
                 };
-                let last = state.step == self.steps.total;
-                if last || !goes_on {
-                    return Ok(Learned::Ended { model, whole: last });
+                let ended = self.ended(state);
+                if ended || !goes_on {
+                    return Ok(Learned::Ended {
+                        model,
+                        whole: ended,
+                    });
                 }
             }
         }
@@ -236,18 +241,23 @@ impl<'a, M: Model> Trainer<'a, M> {
         epoch_ends: bool,
     ) -> Result<bool, TrainError> {
         let settings = self.run.settings;
-        let last = state.step == self.steps.total;
-        if last || (epoch_ends && state.epoch.is_multiple_of(settings.evaluation.every_epochs)) {
+        let evaluation = &settings.evaluation;
+        let by_epoch = epoch_ends && state.epoch.is_multiple_of(evaluation.every_epochs);
+        if self.ended(state) || by_epoch || is_due(state.step, evaluation.every_steps) {
             return self.validate(model, optimizers, state);
         }
         let asked = self.run.save.swap(false, Ordering::Relaxed);
         let stopped = self.stop_requested() || self.ran_its_steps(state.step);
-        let every = settings.checkpoint.every_steps;
-        let due = every > 0 && state.step.is_multiple_of(every);
+        let due = is_due(state.step, settings.checkpoint.every_steps);
         if epoch_ends || stopped || asked || due {
             self.save(model, optimizers, state)?;
         }
         Ok(!stopped)
+    }
+
+    /// Whether there is nothing left to learn: all steps are taken, or patience has run out.
+    fn ended(&self, state: &RunState) -> bool {
+        has_ended(self.run.settings, state, self.steps.total)
     }
 
     pub(super) fn stop_requested(&self) -> bool {
@@ -292,9 +302,16 @@ impl<'a, M: Model> Trainer<'a, M> {
     ) -> Result<bool, TrainError> {
         let validation = self.validation.clone();
         state.validation_due = true;
+        let averaged = optimizers.averaged(model);
         let mut evaluation = Evaluation::default();
         while !self
-            .evaluate(&mut evaluation, model, &validation, Sight::Images, state)
+            .evaluate(
+                &mut evaluation,
+                &averaged,
+                &validation,
+                Sight::Images,
+                state,
+            )
             .map_err(|error| self.save_before(error, model, optimizers, state))?
         {
             self.run.save.store(false, Ordering::Relaxed);
@@ -303,6 +320,8 @@ impl<'a, M: Model> Trainer<'a, M> {
                 return Ok(false);
             }
         }
+        // Two models would hold one set of weights while the optimizers change it.
+        drop(averaged);
         state.validation_due = false;
         let Accuracy {
             accuracy,
@@ -314,6 +333,9 @@ impl<'a, M: Model> Trainer<'a, M> {
                 accuracy,
                 step: state.step,
             });
+            state.since_best = 0;
+        } else {
+            state.since_best += 1;
         }
         self.reporter.report(&Event::Evaluation {
             step: state.step,
@@ -322,6 +344,16 @@ impl<'a, M: Model> Trainer<'a, M> {
             branches,
             samples,
         })?;
+        if let Some(best) = state.best
+            && state.step < self.steps.total
+            && self.ended(state)
+        {
+            self.reporter.report(&Event::EarlyEnd {
+                step: state.step,
+                since_best: state.since_best,
+                best_step: best.step,
+            })?;
+        }
         self.run.save.store(false, Ordering::Relaxed);
         self.save(model, optimizers, state)?;
         Ok(!self.stop_requested() && !self.ran_its_steps(state.step))
@@ -409,6 +441,11 @@ impl<'a, M: Model> Trainer<'a, M> {
             source: Box::new(source),
         }
     }
+}
+
+/// Whether something that happens every so many steps is due after a step; 0: it never is.
+fn is_due(step: usize, every: usize) -> bool {
+    every > 0 && step.is_multiple_of(every)
 }
 
 /// A batch of the loader as a model is shown it.

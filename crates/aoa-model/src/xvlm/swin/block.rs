@@ -3,11 +3,10 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
-use burn_frugal::{LayerNorm, RowKeys, gelu_linear, project};
+use burn_frugal::{LayerNorm, RowKeys, dropout, gelu_linear, project};
 
 use super::attention::WindowAttention;
 use super::config::StageShape;
-use super::drop_path::drop_path;
 use super::init::dense;
 use super::window::{Shift, join, partition};
 
@@ -96,4 +95,16 @@ impl Mlp {
     fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         gelu_linear(project(x, &self.fc1), &self.fc2)
     }
+}
+
+/// Drops a residual branch for whole samples with a probability and scales the kept ones by `1 / (1 - rate)` (Huang et al.,
+/// "Deep Networks with Stochastic Depth", ECCV 2016). Without keys, `[batch]`, nothing is dropped.
+///
+/// `branch` is `[batch, rows, columns, channels]`, of any sizes; the result has the same.
+pub fn drop_path(branch: Tensor<4>, rate: f64, keys: Option<&RowKeys>) -> Tensor<4> {
+    let Some(keys) = keys.filter(|_| rate > 0.0) else {
+        return branch;
+    };
+    let samples = Tensor::ones([branch.dims()[0], 1, 1, 1], &branch.device());
+    branch * dropout(samples, rate, Some(keys))
 }

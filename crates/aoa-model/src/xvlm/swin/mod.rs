@@ -7,7 +7,6 @@ mod attention;
 mod block;
 mod buffers;
 mod config;
-mod drop_path;
 mod encoder;
 mod init;
 mod patches;
@@ -15,9 +14,9 @@ mod resize;
 mod window;
 
 pub use block::Block;
+pub use block::drop_path;
 pub use buffers::BUFFERS;
 pub use config::SwinConfig;
-pub use drop_path::drop_path;
 pub use encoder::{Stage, Swin, pytorch_name};
 pub use patches::{PatchEmbedding, PatchMerging};
 pub use resize::{ResizeError, resize_bias_table};

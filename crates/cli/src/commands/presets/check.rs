@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use config_schema::preset_check::{
+use config_schema::{Config, Preload, count, presets};
+use preset_tools::preset_check::{
     CheckedPreset, Demand, Finding, PresetCheck, PresetFile, Rule, Verdict, rules_page,
 };
-use config_schema::{Config, Preload, count, presets};
 use serde::Serialize;
 use trainer::TrainError;
 use trainer::host::{Data, HostNeeds};

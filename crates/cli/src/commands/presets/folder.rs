@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use config_schema::MAX_TEXT_BYTES;
-use config_schema::preset_check::PresetFile;
+use preset_tools::preset_check::PresetFile;
 
 use crate::failure::Failure;
 use crate::settings::read_bounded;

@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use config_schema::{Became, DeviceMemory, ImportedKey, import_yaml_for};
+use config_schema::DeviceMemory;
+use preset_tools::{Became, ImportedKey, import_yaml_for};
 
 use crate::commands::common::{may_write, write_text};
 use crate::failure::Failure;

@@ -1,0 +1,61 @@
+//! `aoa data shard`: images of a folder one behind the other in TAR files.
+
+use data_import::Staging;
+use data_pipeline::{DataError, folder};
+use file_kind::quoted;
+
+use crate::args::ShardArgs;
+use crate::bar::LineBar;
+use crate::failure::Failure;
+use crate::figures::size;
+use crate::output;
+
+pub fn run(args: &ShardArgs) -> Result<(), Failure> {
+    let staging = Staging::begin(&args.to)?;
+    let line = LineBar::new("images written");
+    let mut progress = |_: data_pipeline::Split, done: usize, of: usize| {
+        line.bar.set_length(of as u64);
+        line.bar.set_position(done as u64);
+    };
+    let written = folder::shard(&args.folder, staging.folder(), args.limit(), &mut progress);
+    line.bar.finish_and_clear();
+    let written = written.map_err(|error| match error {
+        // The name of the folder while it is written says nothing to anybody.
+        DataError::Io { path, source } if path.starts_with(staging.folder()) => {
+            let name = path.strip_prefix(staging.folder()).unwrap_or(&path);
+            Failure::Write {
+                path: args.to.join(name),
+                source,
+            }
+        }
+        other => other.into(),
+    })?;
+    staging.publish()?;
+    if args.json {
+        output::json(&serde_json::json!({ "folder": args.to, "splits": written }));
+        return Ok(());
+    }
+    for split in &written {
+        output::line(format!(
+            "{}: {} questions about {} images in {} shards, {}",
+            split.split,
+            split.samples,
+            split.images,
+            split.shards,
+            size(split.bytes)
+        ));
+    }
+    if args.folder.join("features").exists() {
+        output::note(format!(
+            "note: region features are not put into shards; copy or link {} to {} to train with them",
+            quoted(args.folder.join("features")),
+            quoted(args.to.join("features"))
+        ));
+    }
+    output::note(format!(
+        "train on it with --dataset folder --data-root {}; samples are streamed through a buffer of \
+         `data_loading.shuffle_buffer_size`",
+        quoted(&args.to)
+    ));
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! Imports of samples that were changed.
+
+mod choices;
+mod refusals;
+mod sample;

@@ -1,0 +1,192 @@
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::manifest::{self, Manifest};
+use super::read::{self, Readable};
+use super::{Folder, Layout};
+use crate::answers::AnswerNormalisation;
+use crate::check::{Fault, Faults, Use};
+use crate::error::DataError;
+use crate::files;
+use crate::image::ImageFormat;
+use crate::image_file;
+use crate::sample::Split;
+use crate::shards::{MANIFEST, Record, ShardLimit, ShardList, ShardWriter};
+
+/// Files beside the questions that go with them.
+const BESIDE: [&str; 3] = [
+    "statistical_words.json",
+    "attribute_words.json",
+    "answers.json",
+];
+
+/// What was put into shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Sharded {
+    /// Name of the split.
+    pub split: &'static str,
+    /// Its shards.
+    pub shards: usize,
+    /// Images in them.
+    pub images: usize,
+    /// Questions about these.
+    pub samples: usize,
+    /// Bytes of the shards.
+    pub bytes: u64,
+}
+
+/// Writes a folder as another one whose images lie in shards: TAR files in which `{key}.jpg`, or another ending that images have,
+/// is followed by `{key}.json`, `{"image": name, "questions": [..]}`, as `WebDataset` reads them. An image is in the shards of each
+/// split that uses it, in the order of the questions. The questions are also written as they are, so that a folder of shards is
+/// opened without reading a shard. `to` has to be empty; `progress` hears how many images of a split were written, of how many.
+///
+/// # Errors
+/// When the folder is no data set or has its images in shards already, when images cannot be used, with all of these, or when a
+/// file cannot be written.
+pub fn shard(
+    root: &Path,
+    to: &Path,
+    limit: ShardLimit,
+    progress: &mut dyn FnMut(Split, usize, usize),
+) -> Result<Vec<Sharded>, DataError> {
+    if files::exists(&root.join(MANIFEST))? {
+        return Err(DataError::Content {
+            path: root.join(MANIFEST),
+            expected: "a folder whose images are files of their own".to_owned(),
+            found: "images in shards".to_owned(),
+        });
+    }
+    let layout = Layout(root);
+    let manifest = Manifest::read(root)?;
+    let reading = Folder::reading_of(root, AnswerNormalisation::default());
+    let mut written = Vec::new();
+    let mut sharded = Vec::new();
+    for split in [Split::Train, Split::Validation, Split::Test] {
+        let questions = layout.questions(split);
+        if split != Split::Train && !files::is_file(&questions)? {
+            continue;
+        }
+        let Readable { part, errors } =
+            read::read(&layout, split, &reading, manifest.as_ref(), false)?;
+        errors.none()?;
+        if !part.inputs.images {
+            return Err(DataError::MissingInput {
+                of: format!("`{}`", questions.display()),
+                input: "images to put into shards",
+            });
+        }
+        let mut about: Vec<Vec<usize>> = vec![Vec::new(); part.images.len()];
+        for (sample, line) in part.samples.iter().zip(&part.lines) {
+            about[sample.image].push(*line);
+        }
+        drop(part.samples);
+        let lines: Vec<String> = files::lines(&questions)?
+            .map(|line| line.map(|(_, text)| text))
+            .collect::<Result<_, _>>()?;
+        let mut writer = ShardWriter::new(to, split, limit);
+        let mut faults = Vec::new();
+        for (image, (name, about)) in part.images.iter().zip(&about).enumerate() {
+            let elsewhere = manifest.as_ref().and_then(|manifest| manifest.image(name));
+            let path = elsewhere.unwrap_or_else(|| layout.image(name));
+            let read = image_file::glance(&path).and_then(|_| image_file::read(&path));
+            progress(split, image + 1, part.images.len());
+            match read {
+                Ok(encoded) if faults.is_empty() => writer.add(&Record {
+                    name,
+                    ending: ending(&encoded),
+                    encoded: &encoded,
+                    json: json(name, about.iter().map(|line| &*lines[line - 1])).as_bytes(),
+                    samples: about.len(),
+                })?,
+                // Nothing more is written, but all that is wrong is said.
+                Ok(_) => {}
+                Err(error) => faults.push(Fault::of(
+                    path.display().to_string(),
+                    &error,
+                    vec![Use {
+                        split: 0,
+                        questions: Some(questions.display().to_string()),
+                        unit: "line",
+                        numbers: about.clone(),
+                        samples: Vec::new(),
+                    }],
+                )),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(DataError::BadFiles {
+                faults: Faults(faults),
+                files: part.images.len(),
+                begun: false,
+            });
+        }
+        let shards = writer.finish()?;
+        sharded.push(Sharded {
+            split: split.name(),
+            shards: shards.len(),
+            images: part.images.len(),
+            samples: shards.iter().map(|shard| shard.samples).sum(),
+            bytes: shards.iter().map(|shard| shard.bytes).sum(),
+        });
+        written.push((split, shards));
+        copy(&questions, &Layout(to).questions(split))?;
+    }
+    for name in BESIDE {
+        if files::is_file(&root.join(name))? {
+            copy(&root.join(name), &to.join(name))?;
+        }
+    }
+    if manifest.is_some() {
+        let path = root.join(manifest::NAME);
+        let text = files::text(&path, files::LARGEST_LIST)?;
+        let mut value: Value =
+            serde_json::from_str(&text).map_err(|error| DataError::json(&path, &error))?;
+        // The images are in the shards now.
+        value["images"] = Value::Object(serde_json::Map::new());
+        write(&to.join(manifest::NAME), format!("{value:#}\n").as_bytes())?;
+    }
+    write(
+        &to.join(MANIFEST),
+        ShardList::new(written).text().as_bytes(),
+    )?;
+    Ok(sharded)
+}
+
+/// The member of JSON of an image: its name, and the lines of its questions.
+fn json<'a>(name: &str, lines: impl Iterator<Item = &'a str>) -> String {
+    let lines: Vec<_> = lines.map(str::trim).collect();
+    format!(
+        "{{\"image\": {}, \"questions\": [{}]}}",
+        Value::from(name),
+        lines.join(", ")
+    )
+}
+
+/// What `WebDataset` tells the format of an image by.
+fn ending(encoded: &[u8]) -> &'static str {
+    match ImageFormat::of(encoded) {
+        Ok(ImageFormat::Png) => "png",
+        Ok(ImageFormat::WebP) => "webp",
+        Ok(ImageFormat::Gif) => "gif",
+        Ok(ImageFormat::Bmp) => "bmp",
+        Ok(ImageFormat::Tiff) => "tiff",
+        Ok(ImageFormat::Jpeg) | Err(_) => "jpg",
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), DataError> {
+    fs::copy(from, to).map_err(files::failed(from))?;
+    sync(to)
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<(), DataError> {
+    fs::write(path, content).map_err(files::failed(path))?;
+    sync(path)
+}
+
+fn sync(path: &Path) -> Result<(), DataError> {
+    let file = fs::File::open(path).map_err(files::failed(path))?;
+    file.sync_all().map_err(files::failed(path))
+}
