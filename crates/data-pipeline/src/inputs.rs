@@ -135,11 +135,9 @@ impl Regions {
         selected
     }
 
-    /// Bytes in memory.
+    /// Bytes of features and boxes.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(self.features.as_slice())
-            + size_of_val(self.boxes.as_slice())
-            + size_of_val(self.counts.as_slice())
+        size_of_val(self.features.as_slice()) + size_of_val(self.boxes.as_slice())
     }
 }
 

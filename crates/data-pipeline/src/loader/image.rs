@@ -79,7 +79,7 @@ impl LoadedImage {
         self.bytes()
             + counts(self.pixels.is_some())
             + counts(regions)
-            + usize::from(regions) * size_of::<Regions>()
+            + usize::from(regions) * (size_of::<Regions>() + size_of::<usize>())
             + counts(self.statistical_words.is_some())
     }
 }
