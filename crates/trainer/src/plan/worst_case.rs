@@ -56,9 +56,7 @@ impl WorstCase {
             regions: inputs.regions.map(|found| Regions {
                 features: floats([samples, found.regions, found.dim], device),
                 boxes: floats([samples, found.regions, BOX_SIZE], device),
-                masked: found
-                    .varying
-                    .then(|| ids(samples, found.regions).bool()),
+                masked: found.varying.then(|| ids(samples, found.regions).bool()),
             }),
             statistical_words: inputs.statistical_words.map(|width| ids(samples, width)),
             image_of: row(samples),
