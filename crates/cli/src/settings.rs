@@ -357,7 +357,7 @@ fn not_utf8(path: &Path, error: &FromUtf8Error) -> io::Error {
         ));
     }
     let valid = &bytes[..error.utf8_error().valid_up_to()];
-    let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+    let line = valid.split(|byte| *byte == b'\n').count();
     io::Error::other(format!(
         "line {line} is not UTF-8; convert the file; if it is Chinese in GBK: `iconv -f GB18030 -t UTF-8 {path} > NEW_FILE`"
     ))

@@ -15,7 +15,7 @@ use super::{Layout, NAME};
 use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
 use crate::error::{ARRAY, CUT, DataError, Errors};
 use crate::files;
-use crate::inputs::{Inputs, most_tokens};
+use crate::inputs::{Inputs, RegionShape, most_tokens};
 use crate::json::Json;
 use crate::sample::{Answer, Comparison, Sample, Split};
 
@@ -117,24 +117,16 @@ pub(super) fn read(
         errors.add(error);
         None
     });
-    let mut features = None;
-    let mut regions = None;
-    if has_features {
-        let opened = Features::open(layout).and_then(|opened| {
-            features = opened;
-            match &features {
-                Some(features) => features.of_images(layout, &images),
-                None => Ok(None),
-            }
-        });
-        regions = opened.unwrap_or_else(|error| {
+    let found = has_features.then(|| regions(layout, &images)).transpose();
+    let (features, regions) = found
+        .unwrap_or_else(|error| {
             errors.add(error);
             None
-        });
-    }
+        })
+        .unzip();
     let inputs = Inputs {
         images: has_images,
-        regions,
+        regions: regions.flatten(),
         statistical_words: statistical_words
             .as_ref()
             .map(|words| most_tokens(words.iter().map(Vec::as_slice))),
@@ -147,11 +139,24 @@ pub(super) fn read(
         images,
         statistical_words,
         inputs,
-        features,
+        features: features.flatten(),
         lines,
         facts,
     };
     Ok(Readable { part, errors })
+}
+
+/// The region features of a data set, and their size; nothing where the folder of features is empty.
+fn regions(
+    layout: &Layout,
+    images: &[String],
+) -> Result<(Option<Features>, Option<RegionShape>), DataError> {
+    let features = Features::open(layout)?;
+    let shape = match &features {
+        Some(features) => features.of_images(layout, images)?,
+        None => None,
+    };
+    Ok((features, shape))
 }
 
 /// Whether nothing more is read of a file. `first`: whether this is its first line.

@@ -52,6 +52,9 @@ pub struct Folder {
     shards: Option<Shards>,
 }
 
+/// What can be read of a split, and what is wrong with the rest.
+pub type ReadablePart = (Folder, Result<(), DataError>);
+
 impl Folder {
     /// Reads the questions of a split from the folder `root`. Where there is no `validation.jsonl`, `hold_out` says
     /// which training images make up that split.
@@ -122,7 +125,7 @@ impl Folder {
         root: &Path,
         split: Split,
         reading: &AnswerReading,
-    ) -> Result<Option<(Self, Result<(), DataError>)>, DataError> {
+    ) -> Result<Option<ReadablePart>, DataError> {
         let layout = Layout(root);
         let manifest = Manifest::read(root)?;
         let stands_for = |manifest: &Manifest| manifest.stands_for(split);
