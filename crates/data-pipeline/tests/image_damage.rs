@@ -288,7 +288,7 @@ fn mutated_images_of_other_formats_are_refused_or_have_their_size() {
 }
 
 /// A PNG chunk with its checksum.
-fn chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+fn chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
     let body = [&kind[..], content].concat();
     let sum = crc32fast::hash(&body).to_be_bytes();
     [&(content.len() as u32).to_be_bytes(), &body[..], &sum].concat()
@@ -315,14 +315,14 @@ fn a_png_decodes_whose_rows_are_whole() {
     let rows_at: [&[usize]; 2] = [&[0, 16, 32, 48], &[0, 4, 8, 12, 22, 29, 36, 52]];
     for (interlaced, length) in [(0_u8, 64_u8), (1, 68)] {
         let header = [0, 0, 0, 5, 0, 0, 0, 4, 8, 2, 0, 0, interlaced];
-        let head = [&b"\x89PNG\r\n\x1a\n"[..], &chunk(b"IHDR", &header)].concat();
-        let end = chunk(b"IEND", &[]);
+        let head = [&b"\x89PNG\r\n\x1a\n"[..], &chunk(*b"IHDR", &header)].concat();
+        let end = chunk(*b"IEND", &[]);
         let mut rows: Vec<u8> = (0..length).map(|at| at.wrapping_mul(37)).collect();
         for at in rows_at[usize::from(interlaced)] {
             rows[*at] = 0;
         }
         let data = zlib(&rows);
-        let file = |data: &[u8], end: &[u8]| [&head[..], &chunk(b"IDAT", data), end].concat();
+        let file = |data: &[u8], end: &[u8]| [&head[..], &chunk(*b"IDAT", data), end].concat();
         let whole = file(&data, &end);
         let expected = decode(&whole).expect("it is whole");
         let body = whole.len() - end.len();
@@ -333,7 +333,7 @@ fn a_png_decodes_whose_rows_are_whole() {
             bytes[body - 1] ^= 1;
             bytes
         };
-        let two = [chunk(b"IDAT", b"surplus"), end.clone()].concat();
+        let two = [chunk(*b"IDAT", b"surplus"), end.clone()].concat();
         for (name, bytes, says) in [
             ("no end", whole[..body].to_vec(), "end marker"),
             ("end cut", whole[..body + 9].to_vec(), "end marker"),
