@@ -13,6 +13,7 @@ use aoa_model::weights::{NoSuchPart, PublishedPart};
 use config_schema::{ConfigError, ConfigErrors, FixedKey, Source};
 use data_import::ImportError;
 use data_pipeline::DataError;
+use file_kind::bounded;
 use gpu_probe::{ChooseError, ProbeError, SamplerError};
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
@@ -291,8 +292,8 @@ impl Failure {
             messages.push(error.to_string());
             cause = error.source();
         }
-        let mut diagnostic = MietteDiagnostic::new(messages.join(": "));
-        diagnostic.help = self.help();
+        let mut diagnostic = MietteDiagnostic::new(bounded(&messages.join(": ")));
+        diagnostic.help = self.help().map(|help| bounded(&help).into_owned());
         graphical(&Report::new(diagnostic), styled)
     }
 
@@ -369,14 +370,18 @@ fn is_memory(error: &DataError) -> bool {
 
 /// A broken rule, its place and its cure, for a terminal.
 pub fn render_finding(finding: &Finding) -> String {
-    let mut diagnostic = MietteDiagnostic::new(finding.message()).with_code(finding.rule.id());
-    diagnostic.help.clone_from(&finding.help);
+    let message = bounded(&finding.message()).into_owned();
+    let mut diagnostic = MietteDiagnostic::new(&message).with_code(finding.rule.id());
+    diagnostic.help = finding
+        .help
+        .as_deref()
+        .map(|help| bounded(help).into_owned());
     if finding.rule.warns() {
         diagnostic.severity = Some(Severity::Warning);
     }
     if finding.span.is_none() {
         // Without text there is no place that would name the file.
-        diagnostic.message = format!("{}: {}", finding.source.name, finding.message());
+        diagnostic.message = format!("{}: {message}", finding.source.name);
     }
     let source = finding.span.as_ref().map(|_| &*finding.source);
     let report = placed(diagnostic, source, finding.span.clone());
@@ -384,17 +389,31 @@ pub fn render_finding(finding: &Finding) -> String {
 }
 
 fn located(error: &ConfigError) -> Report {
-    let mut diagnostic = MietteDiagnostic::new(error.message());
-    diagnostic.help.clone_from(&error.help);
+    let mut diagnostic = MietteDiagnostic::new(bounded(&error.message()));
+    diagnostic.help = error.help.as_deref().map(|help| bounded(help).into_owned());
     placed(diagnostic, error.source.as_deref(), error.span.clone())
 }
 
-/// With the line of the text that it is about.
+/// Most bytes of a line of a file that a message shows.
+const LONGEST_LINE: usize = 1000;
+
+/// With the line of the text that it is about, or with the line's number where that is too long to be shown.
 fn placed(
     mut diagnostic: MietteDiagnostic,
     source: Option<&Source>,
     span: Option<Range<usize>>,
 ) -> Report {
+    if let (Some(source), Some(span)) = (source, &span) {
+        let before = source.text.get(..span.start).unwrap_or_default();
+        let behind = source.text.get(span.end..).unwrap_or_default();
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let end = behind.find('\n').unwrap_or(behind.len());
+        if before.len() - start + span.len() + end > LONGEST_LINE {
+            let line = 1 + before.matches('\n').count();
+            diagnostic.message = format!("{}, line {line}: {}", source.name, diagnostic.message);
+            return Report::new(diagnostic);
+        }
+    }
     diagnostic.labels = span.map(|span| vec![LabeledSpan::underline(span)]);
     let report = Report::new(diagnostic);
     match source {

@@ -6,11 +6,17 @@ use std::process::ExitCode;
 
 use aoa_model::Vqa;
 use aoa_model::weights::{NoSuchPart, PublishedPart, TensorBytes, export_part};
+use config_schema::Config;
+use trainer::{Dataset, ReadableSplits};
 
 struct Aoa;
 
 impl cli::Wiring for Aoa {
     type Model = Vqa;
+
+    fn readable_dataset(settings: &Config) -> ReadableSplits {
+        Dataset::readable(settings)
+    }
 
     fn published(
         model: &Vqa,

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use file_kind::bounded;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -69,7 +70,8 @@ pub fn json(value: &impl Serialize) {
 
 /// Prints a line for a person.
 pub fn note(text: impl AsRef<str>) {
-    let _ = writeln!(io::stderr().lock(), "{}", printable(text.as_ref()));
+    let text = bounded(text.as_ref());
+    let _ = writeln!(io::stderr().lock(), "{}", printable(&text));
 }
 
 /// Prints why the command failed and what to do about it.

@@ -3,11 +3,13 @@
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use config_schema::{
     Device, Hardware, Layers, MAX_TEXT_BYTES, Resolved, Source, fixed_differences,
     preset_summaries, presets, record, resolve, resolve_record, stated_preset, unread_variables,
 };
+use file_kind::quoted;
 use gpu_probe::{
     Candidate, ChooseError, CudaDevice, DeviceRequest, Driver, Host, Inventory, choose_preset,
 };
@@ -337,13 +339,28 @@ pub fn read_source(path: &Path) -> Result<Source, Failure> {
             let cure = cure.unwrap_or_default();
             return Err(io::Error::other(format!("it is {kind}{cure}")));
         }
-        String::from_utf8(bytes).map_err(io::Error::other)
+        String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))
     });
     let text = text.map_err(|source| Failure::Config {
         path: path.to_owned(),
         source,
     })?;
     Ok(Source::new(path.display().to_string(), text))
+}
+
+/// That a text has another encoding, and how to convert it.
+fn not_utf8(path: &Path, error: &FromUtf8Error) -> io::Error {
+    let (path, bytes) = (quoted(path), error.as_bytes());
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return io::Error::other(format!(
+            "it is UTF-16 and must be UTF-8; convert it: `iconv -f UTF-16 -t UTF-8 {path} > NEW_FILE`"
+        ));
+    }
+    let valid = &bytes[..error.utf8_error().valid_up_to()];
+    let line = valid.split(|byte| *byte == b'\n').count();
+    io::Error::other(format!(
+        "line {line} is not UTF-8; convert the file; if it is Chinese in GBK: `iconv -f GB18030 -t UTF-8 {path} > NEW_FILE`"
+    ))
 }
 
 /// Reads a regular file of at most `limit` bytes. Whatever else there is may have no end, or may never begin.

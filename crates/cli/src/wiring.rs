@@ -8,7 +8,7 @@ use config_schema::Config;
 use data_pipeline::DataError;
 use gpu_probe::{CudaEnvironment, Inventory, ProbeError};
 use model_api::Model;
-use trainer::Dataset;
+use trainer::{Dataset, ReadableSplits};
 
 use crate::official::imported;
 
@@ -26,6 +26,25 @@ pub trait Wiring: 'static {
     /// When the data set is not there or not valid.
     fn open_dataset(settings: &Config) -> Result<Dataset, DataError> {
         Dataset::open(&*imported(settings)?)
+    }
+
+    /// What can be read of a data set that may have faults: `aoa data check` looks at its files. If not said otherwise, that is
+    /// all of a data set that opens, and nothing of one that does not. [`Dataset::readable`] knows the project's own data sets.
+    fn readable_dataset(settings: &Config) -> ReadableSplits {
+        match Self::open_dataset(settings) {
+            Ok(Dataset {
+                train,
+                validation,
+                test,
+            }) => ReadableSplits {
+                splits: vec![train, validation, test],
+                error: None,
+            },
+            Err(error) => ReadableSplits {
+                splits: Vec::new(),
+                error: Some(error),
+            },
+        }
     }
 
     /// Finds the devices of the machine. See [`gpu_probe::probe`], the default, for the arguments.

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use toml::de::DeValue;
 
 use crate::{
-    check,
+    Config, check,
     error::{ConfigError, ConfigErrors, Found, Problem, Report},
     layer::Statement,
     resolve,
@@ -51,8 +51,9 @@ impl Key {
 /// let mut draft = Draft::new(Source::new("run.ini", "training.epochs: 3"));
 /// let key = keys().find(|key| key.path == "training.epochs").expect("a key");
 /// draft.state(key, "3", 17..18, 1);
-/// let values = draft.finish()?;
+/// let (values, config) = draft.finish()?;
 /// assert_eq!(values["training.epochs"], 3);
+/// assert_eq!(config.training.epochs, 3);
 /// # Ok::<(), config_schema::ConfigErrors>(())
 /// ```
 #[derive(Debug)]
@@ -131,12 +132,12 @@ impl Draft {
         self.found.push(found.help(error.help));
     }
 
-    /// The values of the keys that are stated, by `section.key`.
+    /// The values of the keys that are stated, by `section.key`, and the configuration that they make on top of the defaults.
     ///
     /// # Errors
     ///
     /// All errors of the text by place, and values that cannot work together on top of the defaults.
-    pub fn finish(self) -> Result<BTreeMap<&'static str, Json>, ConfigErrors> {
+    pub fn finish(self) -> Result<(BTreeMap<&'static str, Json>, Config), ConfigErrors> {
         let Self {
             source,
             statements,
@@ -148,7 +149,7 @@ impl Draft {
             .iter()
             .map(|(path, statement)| (*path, statement.value.clone()))
             .collect();
-        resolve::merge([statements.into_values().collect()], report)?;
-        Ok(values)
+        let (config, _) = resolve::merge([statements.into_values().collect()], report)?;
+        Ok((values, config))
     }
 }

@@ -1,8 +1,10 @@
 //! Published lists of answers, in whose order classifiers were trained.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
+
+use file_kind::shortened;
 
 use crate::error::{ImportError, Place};
 use crate::json::{Input, whole};
@@ -10,6 +12,10 @@ use crate::layouts::Layout;
 use crate::pickle::Pickle;
 use crate::sniff::{Kind, Sniffed};
 use crate::write::Staging;
+
+/// How the names end of a published list, and of the numbers of its answers.
+const LIST: &str = "label2ans";
+const NUMBERS: &str = "ans2label";
 
 /// Name of the file that a list is written to.
 const FILE: &str = "answers.json";
@@ -28,10 +34,13 @@ pub(crate) fn write(
         .filter(|file| !used.contains(&file.path))
         .filter(|file| match file.kind {
             Kind::Texts => true,
-            Kind::Pickle => file.stem().ends_with("label2ans"),
+            Kind::Pickle => file.stem().ends_with(LIST),
             _ => false,
         })
         .collect();
+    for list in &lists {
+        compare(list, files)?;
+    }
     let list = match lists.as_slice() {
         [] => return Ok(None),
         [list] => list,
@@ -54,6 +63,78 @@ pub(crate) fn write(
         answers.len(),
         folder.join(FILE).display()
     )))
+}
+
+/// Checks a list against the numbers of its answers, where a file of these lies beside it: training reads one of the two and
+/// evaluation the other.
+fn compare(list: &Sniffed, files: &[Sniffed]) -> Result<(), ImportError> {
+    let stem = list.stem();
+    let Some(prefix) = stem.strip_suffix(LIST) else {
+        return Ok(());
+    };
+    let beside = |file: &&Sniffed| {
+        let numbers = matches!(file.kind, Kind::Pickle | Kind::TextNumbers);
+        numbers && file.stem().strip_suffix(NUMBERS) == Some(prefix)
+    };
+    for file in files.iter().filter(beside) {
+        let answers = read(list)?;
+        let numbers = read_numbers(file)?;
+        let path = list.path.display();
+        let wrong = |problem: String| {
+            let cure = "take both files of one version, or move the wrong one away";
+            ImportError::content(&file.path, Place::File, problem, cure)
+        };
+        for (number, answer) in answers.iter().enumerate() {
+            match numbers.get(answer) {
+                Some(stated) if *stated == number as i64 => {}
+                Some(stated) => {
+                    let answer = shortened(answer);
+                    let problem = format!(
+                        "answer `{answer}` has number {stated}, and `{path}` has it at {number}"
+                    );
+                    return Err(wrong(problem));
+                }
+                None => {
+                    let answer = shortened(answer);
+                    return Err(wrong(format!(
+                        "it lacks answer `{answer}`, which `{path}` has at {number}"
+                    )));
+                }
+            }
+        }
+        if numbers.len() != answers.len() {
+            let [more, less] = [numbers.len(), answers.len()];
+            return Err(wrong(format!(
+                "it has {more} answers, and `{path}` has {less}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Answers and their numbers.
+fn read_numbers(file: &Sniffed) -> Result<HashMap<String, i64>, ImportError> {
+    let meter = AtomicU64::new(0);
+    let input = Input {
+        path: &file.path,
+        meter: &meter,
+    };
+    if file.kind != Kind::Pickle {
+        return whole::<HashMap<String, i64>>(input);
+    }
+    let pickle = Pickle::read(input)?;
+    let numbers = pickle.text_numbers().ok_or_else(|| {
+        ImportError::content(
+            input.path,
+            Place::File,
+            "no dictionary from text to whole number is pickled in it",
+            "name the file of numbers, or move the file away",
+        )
+    })?;
+    let owned = numbers
+        .into_iter()
+        .map(|(text, number)| (text.to_owned(), number));
+    Ok(owned.collect())
 }
 
 /// The answers of a list, each once.
@@ -83,7 +164,10 @@ fn read(list: &Sniffed) -> Result<Vec<String>, ImportError> {
         Some(element) => Err(ImportError::content(
             input.path,
             Place::Element(element),
-            format!("the answer `{}` is in the list already", answers[element]),
+            format!(
+                "the answer `{}` is in the list already",
+                shortened(&answers[element])
+            ),
             "remove one of them, or move the file away",
         )),
     }

@@ -184,6 +184,12 @@ impl Pickle {
         self.list(of)?.iter().map(number).collect()
     }
 
+    /// The texts and whole numbers of the dictionary that was pickled.
+    pub(crate) fn text_numbers(&self) -> Option<HashMap<&str, i64>> {
+        let pair = |[name, number]: &[Id; 2]| Some((self.text(*name)?, self.whole(*number)?));
+        self.pairs(self.root)?.iter().map(pair).collect()
+    }
+
     /// Keys and values of a dictionary.
     pub(crate) fn pairs(&self, of: Id) -> Option<&[[Id; 2]]> {
         match &self.values[of as usize] {

@@ -143,11 +143,17 @@ fn search(folder: &Path, depth: usize, found: &mut Found) -> Result<(), ImportEr
 fn file(path: &Path) -> Result<Sniffed, ImportError> {
     let failed = ImportError::io(path);
     let bytes = fs::metadata(path).map_err(&failed)?;
-    let mut start = Vec::new();
-    if bytes.is_file() {
-        let file = File::open(path).map_err(&failed)?;
-        file.take(HEAD).read_to_end(&mut start).map_err(&failed)?;
+    if let Some(kind) = file_kind::special(bytes.file_type()) {
+        return Err(ImportError::content(
+            path,
+            Place::File,
+            format!("it is {kind}, and a file is read more than once"),
+            "write its content to a file, and name that",
+        ));
     }
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(&failed)?;
+    file.take(HEAD).read_to_end(&mut start).map_err(&failed)?;
     let pickle = FileKind::of(&start) == FileKind::Pickle
         || path.extension().is_some_and(|ending| ending == "pkl");
     let head = if pickle {

@@ -181,6 +181,9 @@ pub(crate) struct Lines {
     answered: Option<bool>,
 }
 
+/// Longest line of questions that is read, in bytes.
+const LONGEST_LINE: usize = 1 << 20;
+
 impl Lines {
     pub(crate) fn create(path: PathBuf, split: Split) -> Result<Self, ImportError> {
         let file = File::create_new(&path).map_err(ImportError::io(&path))?;
@@ -249,6 +252,17 @@ impl Lines {
             self.images.insert(record.folder.to_owned(), used);
         }
         record.line(part, &mut self.text);
+        if self.text.len() > LONGEST_LINE {
+            let bytes = self.text.len();
+            return Err(ImportError::content(
+                from,
+                place(),
+                format!(
+                    "question, answers and other fields take {bytes} bytes, and a line that is read has at most {LONGEST_LINE}"
+                ),
+                "shorten its texts, or leave fields out with `--leave-out`",
+            ));
+        }
         self.questions += 1;
         self.file
             .write_all(self.text.as_bytes())

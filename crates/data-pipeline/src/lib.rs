@@ -82,7 +82,7 @@ pub use easy_vqa::EasyVqa;
 pub use encoder::Encoder;
 pub use error::DataError;
 pub use fingerprint::{fingerprint, fingerprint_of_questions};
-pub use folder::{Folder, Questions};
+pub use folder::{Folder, Questions, ReadablePart};
 pub use hold_out::HoldOut;
 pub use image::{
     Decoded, ExifOrientation, IMAGE_MEAN, IMAGE_STD, ImageError, ImageFormat, ImageHeader,

@@ -327,7 +327,7 @@ fn features_that_cannot_be_used_are_listed() {
             "expected `regions` with two dimensions of F32".to_owned(),
             "expected a safetensors file".to_owned(),
             "it is missing".to_owned(),
-            "expected a safetensors file".to_owned(),
+            "it is JSON".to_owned(),
         ];
         assert_eq!(causes.len(), expected.len(), "{causes:?}");
         for (cause, expected) in causes.iter().zip(&expected) {

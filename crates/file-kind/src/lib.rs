@@ -13,16 +13,18 @@
 //! assert_eq!(page.cure(), Some("download the file again"));
 //! ```
 //!
-//! [`read_regular`] refuses pipes and devices instead of waiting for them. [`quoted`] puts a path into a command that a message
+//! [`bounded`] shortens the values that a message repeats. [`read_regular`] refuses pipes and devices instead of waiting for them. [`quoted`] puts a path into a command that a message
 //! suggests.
 
 mod kind;
 mod recognise;
 mod regular;
 mod shell;
+mod shortened;
 mod tar;
 
 pub use kind::FileKind;
 pub use recognise::LONGEST_START;
-pub use regular::{open_regular, read_regular};
+pub use regular::{open_regular, read_regular, special};
 pub use shell::quoted;
+pub use shortened::{bounded, shortened};

@@ -19,6 +19,29 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
+/// What stands where a file is looked for and is none: "a pipe". None for a regular file.
+pub fn special(kind: fs::FileType) -> Option<&'static str> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+
+        if kind.is_fifo() {
+            return Some("a pipe");
+        }
+        if kind.is_socket() {
+            return Some("a socket");
+        }
+        if kind.is_char_device() || kind.is_block_device() {
+            return Some("a device");
+        }
+    }
+    match kind {
+        kind if kind.is_file() => None,
+        kind if kind.is_dir() => Some("a folder"),
+        _ => Some("no regular file"),
+    }
+}
+
 /// The content of a regular file.
 ///
 /// # Errors
@@ -47,6 +70,11 @@ mod tests {
         assert_eq!(refused(here), "it is not a regular file");
         #[cfg(unix)]
         assert_eq!(refused(Path::new("/dev/zero")), "it is not a regular file");
+        let kind = |path: &Path| special(fs::metadata(path).expect("it is there").file_type());
+        assert_eq!(kind(here), Some("a folder"));
+        assert_eq!(kind(&here.join("Cargo.toml")), None);
+        #[cfg(unix)]
+        assert_eq!(kind(Path::new("/dev/zero")), Some("a device"));
         let absent = read_regular(&here.join("nothing")).expect_err("nothing is there");
         assert_eq!(absent.kind(), io::ErrorKind::NotFound);
     }

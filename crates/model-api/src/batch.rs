@@ -214,14 +214,22 @@ fn table(ids: &[u32], width: usize, device: &Device) -> Tensor<2, Int> {
 
 /// `[images, height, width, 3]` bytes to `[images, 3, height, width]`, `(byte / 255 - mean) / std`.
 pub fn normalise(bytes: TensorData, device: &Device) -> Tensor<4> {
+    normalise_pixels(Tensor::from_data(bytes, (device, pixel_type(device))))
+}
+
+/// [`normalise`] of pixels that are on a device.
+pub fn normalise_pixels(pixels: Tensor<4, Int>) -> Tensor<4> {
+    let device = pixels.device();
     let channels =
-        |values: [f32; 3]| Tensor::<1>::from_floats(values, device).reshape([1, 1, 1, 3]);
-    // WebGPU's shaders know no bytes.
-    let whole = [DType::U8, DType::I32]
-        .into_iter()
-        .find(|&dtype| device.supports_dtype(dtype));
-    let pixels = Tensor::<4, Int>::from_data(bytes, (device, whole.unwrap_or(DType::I64)))
-        .float()
-        .div_scalar(255.0);
+        |values: [f32; 3]| Tensor::<1>::from_floats(values, &device).reshape([1, 1, 1, 3]);
+    let pixels = pixels.float().div_scalar(255.0);
     ((pixels - channels(IMAGE_MEAN)) / channels(IMAGE_STD)).permute([0, 3, 1, 2])
+}
+
+/// The type in which a device has pixels. WebGPU's shaders know no bytes.
+pub fn pixel_type(device: &Device) -> DType {
+    [DType::U8, DType::I32]
+        .into_iter()
+        .find(|&dtype| device.supports_dtype(dtype))
+        .unwrap_or(DType::I64)
 }

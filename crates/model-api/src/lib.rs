@@ -9,7 +9,9 @@ mod groups;
 mod loss;
 mod model;
 
-pub use batch::{DeviceBatch, Regions, RightAnswers, Sight, WordPieces, normalise};
+pub use batch::{
+    DeviceBatch, Regions, RightAnswers, Sight, WordPieces, normalise, normalise_pixels, pixel_type,
+};
 pub use dropout::DropoutKeys;
 pub use groups::{Exception, OptimizerKind, OptimizerSettings, ParameterGroup, Paths};
 pub use loss::{binary_cross_entropy, cross_entropy_of_probabilities};

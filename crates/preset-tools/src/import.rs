@@ -5,6 +5,7 @@ mod as_toml;
 mod yaml;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use config_schema::{
     ConfigError, ConfigErrors, Decision, DeviceMemory, Draft, Key, MAX_ERRORS, Problem, Section,
@@ -73,6 +74,10 @@ const DESCRIPTION: &str = "preset.description";
 /// A preset for GPUs has it.
 const CARD: &str = "preset.min_device_memory";
 
+/// The family of a preset, and the effective batch that it promises.
+const FAMILY: &str = "family.name";
+const PROMISE: &str = "family.effective_batch";
+
 /// The side of an image, and that of a window in its encoder.
 const IMAGE_SIZE: &str = "dataset.image_size";
 const WINDOW: &str = "xvlm.window";
@@ -98,6 +103,7 @@ pub fn import_yaml_for(source: Source, card: DeviceMemory) -> Import {
         counted: (0, 1),
         ranks_images: false,
         published_encoder: false,
+        foreign: false,
     };
     match entries {
         Ok(entries) => {
@@ -120,11 +126,13 @@ pub fn import_yaml_for(source: Source, card: DeviceMemory) -> Import {
         comments,
         keys,
         published_encoder,
+        foreign,
         ..
     } = importer;
-    let preset = draft.finish().map(|values| {
+    let preset = draft.finish().map(|(values, config)| {
         let imported = Imported { values, comments };
-        imported.toml(&name, published_encoder, card)
+        let family = foreign.then(|| (family(&name), config.effective_batch()));
+        imported.toml(&name, (published_encoder, family), card)
     });
     Import { keys, preset }
 }
@@ -142,6 +150,8 @@ struct Importer {
     ranks_images: bool,
     /// Whether the file gives the size of images for a published image encoder.
     published_encoder: bool,
+    /// Whether a key was taken under the name that another program has for it.
+    foreign: bool,
 }
 
 impl Importer {
@@ -230,13 +240,38 @@ impl Importer {
         let key = keys().find(|key| key.path == path);
         let reason = match (reason, key) {
             (None, Some(key)) if takes(key, &entry.value) || is_null(&entry.value) => {
+                self.foreign = true;
                 self.published_encoder |= key.path == IMAGE_SIZE;
+                if key.path == IMAGE_SIZE {
+                    self.require_whole_windows(key, entry);
+                }
                 return self.take(name, key, entry);
             }
             (None, Some(key)) => format!("`{path}` takes {}", key.kind),
             (reason, _) => reason.unwrap_or_default(),
         };
         self.became(name, entry, Became::Left { reason });
+    }
+
+    /// Finds fault with a side that no window of the published image encoder divides.
+    fn require_whole_windows(&mut self, key: &Key, entry: &Entry) {
+        let value = key.read(&as_toml(key, &entry.value)).ok();
+        let side = value.as_ref().and_then(Json::as_u64);
+        let Some(side) = side.filter(|side| !side.is_multiple_of(LAST_STAGE)) else {
+            return;
+        };
+        let problem = Problem::OutOfRange {
+            key: entry.name.clone(),
+            value: side.to_string(),
+            expected: format!(
+                "a multiple of {LAST_STAGE}, which windows of the image encoder divide"
+            ),
+        };
+        let below = side / LAST_STAGE * LAST_STAGE;
+        let [below, above] = [below.max(LAST_STAGE), below + LAST_STAGE];
+        let help = format!("take {below} or {above}, or the size that the model was trained with");
+        let error = ConfigError::at(entry.value.span.clone(), problem, Some(help));
+        self.draft.refuse(error);
     }
 
     /// A key that exists.
@@ -346,7 +381,12 @@ struct Imported {
 
 impl Imported {
     /// The preset, for GPUs with at least the memory `card`.
-    fn toml(&self, name: &str, published_encoder: bool, card: DeviceMemory) -> String {
+    fn toml(
+        &self,
+        name: &str,
+        (published_encoder, family): (bool, Option<(String, usize)>),
+        card: DeviceMemory,
+    ) -> String {
         let mut decisions = Vec::new();
         if !self.values.contains_key(DESCRIPTION) {
             decisions.push(Decision::new(
@@ -355,11 +395,19 @@ impl Imported {
                 "",
             ));
         }
+        let own = family.filter(|_| !self.values.contains_key(FAMILY));
         let window = published_encoder.then(|| self.window()).flatten();
         let stated = keys().filter_map(|key| {
             let path = key.path.as_str();
             match (self.values.get(path), self.comments.get(path)) {
                 (Some(value), Some(comment)) => Some(Decision::new(path, value.clone(), comment)),
+                _ if path == FAMILY => own.as_ref().map(|(name, _)| {
+                    let reason = "of its own: the file promises nothing to the presets of another";
+                    Decision::new(FAMILY, name.clone(), reason)
+                }),
+                _ if path == PROMISE => own
+                    .as_ref()
+                    .map(|(_, samples)| Decision::new(PROMISE, *samples, "as the file has it")),
                 _ if path == WINDOW => window.map(|window| {
                     let reason = "follows from the image's side, a 32nd of it, as published";
                     Decision::new(WINDOW, window, reason)
@@ -386,4 +434,10 @@ impl Imported {
         let follows = side.is_multiple_of(LAST_STAGE) && Some(window) != default.default.as_u64();
         follows.then_some(window)
     }
+}
+
+/// The family of a file that another program reads, by the file's name.
+fn family(name: &str) -> String {
+    let stem = Path::new(name).file_stem().unwrap_or_default();
+    stem.to_string_lossy().replace(char::is_control, "_")
 }

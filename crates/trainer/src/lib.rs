@@ -39,8 +39,8 @@ mod training;
 pub use checkpoint::{Best, Checkpoints, Flaw, Rejected, RunState, Sums, Verified, Weights};
 pub use dataset::usable::{Skipped, SkippedSample, Usable, data_report, usable};
 pub use dataset::{
-    Dataset, Fingerprints, OpenDataset, evaluation_loader, order_in_words, training_encoder,
-    training_loader, validation_loader,
+    Dataset, Fingerprints, OpenDataset, ReadableSplits, evaluation_loader, order_in_words,
+    training_encoder, training_loader, validation_loader,
 };
 pub use error::TrainError;
 pub use evaluate::Accuracy;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use config_schema::{Config, count};
 use data_pipeline::{AnswerList, Encoder, Inputs, Source};
+use file_kind::shortened;
 use model_api::{DeviceBatch, Model, ModelOutput, Sight};
 
 use crate::checkpoint::{Checkpoints, Rejected};
@@ -198,31 +199,14 @@ impl<M: Model> Trained<M> {
         (LOADED_PIXELS / pixels).clamp(1, MOST_LOADED)
     }
 
-    /// What the model cannot make out of a question, in a sentence for the user: most of its words, or its end. Nothing
-    /// where it reads all of it.
-    pub fn doubts(&self, question: &str) -> Option<String> {
-        let words = self.encoder.known_words(question);
-        let unknown: Vec<_> = words.iter().filter(|(_, known)| !known).collect();
-        let limit = self.encoder.max_question_tokens;
-        if 2 * unknown.len() > words.len() {
-            let named: Vec<_> = unknown
-                .iter()
-                .take(NAMED_WORDS)
-                .map(|(word, _)| format!("`{word}`"))
-                .collect();
-            return Some(format!(
-                "{} of {} of the question did not occur in training, such as {}; the answers may mean nothing",
-                unknown.len(),
-                count(words.len(), "word"),
-                named.join(", ")
-            ));
-        }
-        (words.len() > limit).then(|| {
-            format!(
-                "the question has {}, and the model reads the first {limit}",
-                count(words.len(), "word")
-            )
-        })
+    /// What the model cannot make out of a question, each a sentence for the user: that it has no word, that most of its words
+    /// are unknown, that its end is cut off. Nothing where it reads all of it.
+    pub fn doubts(&self, question: &str) -> Vec<String> {
+        doubts(
+            question,
+            &self.encoder.known_words(question),
+            self.encoder.max_question_tokens,
+        )
     }
 
     /// The `count` most probable answers to a question about an encoded image, most probable first.
@@ -251,6 +235,36 @@ impl<M: Model> Trained<M> {
         let ranked = self.encoder.answers.ranked(&probabilities, count);
         Ok(ranked.into_iter().map(Answer::from).collect())
     }
+}
+
+/// [`Trained::doubts`] about a question of words of which it is said whether they are known, by a model that reads `limit` of
+/// them.
+fn doubts(question: &str, words: &[(String, bool)], limit: usize) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if !question.contains(char::is_alphanumeric) {
+        doubts
+            .push("the question has no word, only marks; the answers may mean nothing".to_owned());
+    }
+    let unknown: Vec<_> = words.iter().filter(|(_, known)| !known).collect();
+    if 2 * unknown.len() > words.len() {
+        let named = unknown.iter().take(NAMED_WORDS);
+        let named: Vec<_> = named
+            .map(|(word, _)| format!("`{}`", shortened(word)))
+            .collect();
+        doubts.push(format!(
+            "{} of {} of the question did not occur in training, such as {}; the answers may mean nothing",
+            unknown.len(),
+            count(words.len(), "word"),
+            named.join(", ")
+        ));
+    }
+    if words.len() > limit {
+        doubts.push(format!(
+            "the question has {}, and the model reads the first {limit}",
+            count(words.len(), "word")
+        ));
+    }
+    doubts
 }
 
 impl From<(&str, f64)> for Answer {
@@ -303,4 +317,36 @@ fn rows(probabilities: Tensor<2>) -> Result<Vec<Vec<f32>>, DeviceFailure> {
         .map_err(|error| DeviceFailure::of_error(&error.to_string()))?;
     let all: Vec<f32> = data.iter::<f32>().collect();
     Ok(all.chunks(answers).map(<[f32]>::to_vec).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_doubt_about_a_question_is_told() {
+        let words = |words: &[(&str, bool)]| -> Vec<(String, bool)> {
+            let owned = words
+                .iter()
+                .map(|(word, known)| ((*word).to_owned(), *known));
+            owned.collect()
+        };
+        for (question, read, expected) in [
+            ("what?", words(&[("what", true), ("?", true)]), &[][..]),
+            ("?!", words(&[("?", true), ("!", true)]), &["no word"]),
+            ("？", words(&[("？", false)]), &["no word", "1 of 1 word"]),
+            (
+                "a b c d",
+                words(&[("a", true), ("b", false), ("c", false), ("d", false)]),
+                &["3 of 4 words", "reads the first 3"],
+            ),
+            ("什么", words(&[("什么", true)]), &[]),
+        ] {
+            let found = doubts(question, &read, 3);
+            assert_eq!(found.len(), expected.len(), "{question}: {found:?}");
+            for (doubt, words) in found.iter().zip(expected) {
+                assert!(doubt.contains(words), "{question}: {doubt}");
+            }
+        }
+    }
 }

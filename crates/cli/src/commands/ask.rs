@@ -88,8 +88,8 @@ fn one<W: Wiring>(args: &AskArgs, question: &str, image: &Path) -> Result<(), Fa
         }
     }
     let (_, trained) = open::<W>(args)?;
-    if let Some(doubts) = trained.doubts(question) {
-        output::note(format!("warning: {doubts}"));
+    for doubt in trained.doubts(question) {
+        output::note(format!("warning: {doubt}"));
     }
     let answers = trained.ask(&bytes, &name, question, args.top.get())?;
     if args.json {

@@ -13,8 +13,8 @@ use data_pipeline::{
     Check, Checked, DataError, Depth, Fault, Inputs, OddImage, Source, Split, Thresholds, check,
     folder,
 };
-use file_kind::quoted;
-use trainer::{Dataset, data_report, order_in_words, training_encoder};
+use file_kind::{bounded, quoted};
+use trainer::{Dataset, ReadableSplits, data_report, order_in_words, training_encoder};
 
 use crate::args::{ConfigArgs, DataCommand, ExportFormat};
 use crate::commands::common::tell_reading;
@@ -92,20 +92,22 @@ fn check_files<W: Wiring>(config: &ConfigArgs, json: bool) -> Result<ExitCode, F
             train,
             validation,
             test,
-        }) => (vec![train, validation, test], Ok(())),
+        }) => (vec![train, validation, test], None),
         Err(error) => {
             // What can be read of the questions tells which files there should be.
-            let folder = imported(&config)?;
-            let splits: Vec<_> = Dataset::splits(&folder).into_iter().flatten().collect();
+            let ReadableSplits {
+                splits,
+                error: faults,
+            } = W::readable_dataset(&*imported(&config)?);
             if splits.is_empty() && error.each().len() == 1 {
                 return Err(error.into());
             }
-            (splits, Err(error))
+            // A data set that opens part by part may still not be one: its splits differ in their inputs.
+            (splits, Some(faults.unwrap_or(error)))
         }
     };
     let checked = look(&config, &splits, Depth::Whole)?;
     let dataset = config.dataset.name.to_string();
-    let questions = questions.err();
     Ok(tell_found(&dataset, questions.as_ref(), &checked, json))
 }
 
@@ -125,7 +127,7 @@ fn tell_found(
         _ => 0,
     };
     if json {
-        let error = |error: &DataError| serde_json::json!({ "cause": error.in_full(), "cure": error.hint() });
+        let error = |error: &DataError| serde_json::json!({ "cause": bounded(&error.in_full()), "cure": error.hint() });
         let errors: Vec<_> = errors.iter().map(error).collect();
         output::json(&serde_json::json!({
             "questions": errors, "more_questions": more, "files": files, "faults": faults, "odd": odd,
@@ -137,7 +139,8 @@ fn tell_found(
             let cure = error
                 .hint()
                 .map_or_else(String::new, |cure| format!("\n   cure: {cure}"));
-            output::line(format!("{}. {}{cure}", number(), error.in_full()));
+            let cause = error.in_full();
+            output::line(format!("{}. {}{cure}", number(), bounded(&cause)));
         }
         if more > 0 {
             output::line(format!("   and {more} more faults of questions"));
@@ -145,10 +148,10 @@ fn tell_found(
         for fault in faults {
             let Fault { cause, cure, .. } = fault;
             let (file, places) = (fault.name(), fault.places());
-            output::line(format!(
+            output::line(bounded(&format!(
                 "{}. {file}: {cause}\n   used by {places}\n   cure: {cure}",
                 number()
-            ));
+            )));
         }
         for image in odd {
             output::line(format!("warning: {} {}", image.name(), image.sentence()));
@@ -163,10 +166,11 @@ fn tell_found(
     let of_files = counted(*files, "file", "files");
     match faults.len() {
         // No question is left that would name a file.
-        0 if *files == 0 && questions.is_some() => {}
+        0 if *files == 0 && questions.is_some() => {
+            output::note("no files were looked at: repair the questions first");
+        }
         0 if questions.is_some() => output::note(format!(
-            "all of {of_files} of the other splits can be used; files of a split with faults in its questions were not looked \
-             at: repair these first"
+            "all of {of_files} that the other questions name can be used"
         )),
         0 => output::note(format!("{dataset}: all of {of_files} can be used")),
         faults => output::note(format!("{dataset}: {faults} of {of_files} cannot be used")),

@@ -342,7 +342,7 @@ fn all_faults_of_questions_are_listed_with_those_of_files() {
     ] {
         assert!(checked.stdout.contains(expected), "{}", checked.stdout);
     }
-    for expected in ["42 faults in the questions", "1 of 4 files cannot be used"] {
+    for expected in ["42 faults in the questions", "1 of 8 files cannot be used"] {
         assert!(checked.stderr.contains(expected), "{}", checked.stderr);
     }
     let json = place.run(&on_folder(&["data", "check"], &["--json"]));
@@ -461,5 +461,122 @@ fn pipes_and_devices_are_refused_wherever_a_file_is_read() {
                 );
             }
         }
+    }
+}
+
+/// Faults of lines, of images and of features, in every split at once.
+#[test]
+fn faults_of_lines_hide_no_fault_of_a_file() {
+    let lines = [
+        ("a.png", "what is it?", "cat"),
+        ("b.png", "what is it?", "dog"),
+        ("c.png", "what is it?", "cow"),
+    ];
+    let place = written(&lines, &lines);
+    let png = fs::read_dir(place.path().join("ds/images")).expect("images");
+    let png = png.map(|entry| entry.expect("an entry").path()).next();
+    let png = fs::read(png.expect("an image")).expect("its bytes");
+    for name in ["a.png", "b.png"] {
+        place.file(&format!("ds/images/{name}"), &png);
+    }
+    spoil_inside(&place.path().join("ds/images/b.png"));
+    let train = place.path().join("ds/train.jsonl");
+    let text = fs::read_to_string(&train).expect("lines");
+    place.file(
+        "ds/train.jsonl",
+        format!("{{\"image\": 5}}\n{text}\nnothing"),
+    );
+    place.file("ds/statistical_words.json", "[]");
+    let outcome = place.run(&on_folder(&["data", "check"], &["--json"]));
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    let found: Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+    let text = found.to_string();
+    for words in [
+        "train.jsonl`, line 1",
+        "train.jsonl`, line 5",
+        "statistical_words.json",
+        "b.png",
+        "c.png",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert_eq!(found["files"], 3, "{text}");
+    assert_eq!(found["faults"].as_array().map(Vec::len), Some(2), "{text}");
+    let used = &found["faults"][0]["used_by"][0];
+    assert_eq!(used["numbers"], serde_json::json!([3]), "{text}");
+}
+
+#[test]
+fn messages_repeat_no_long_value() {
+    let long = "x".repeat(100_000);
+    let lines = [("a.png", "what is it?", "cat")];
+    for line in [
+        format!("{{\"image\": \"{long}\", \"question\": \"q\", \"answers\": \"cat\"}}"),
+        format!("{{\"image\": \"a.png\", \"question\": \"q\", \"answers\": {{\"{long}\": 7}}}}"),
+        format!(
+            "{{\"image\": \"a.png\", \"question\": \"q\", \"answers\": true, \"{long}\": 1, \"{long}\": 2}}"
+        ),
+        format!("{{\"image\": \"../{long}\", \"question\": \"q\", \"answers\": \"cat\"}}"),
+    ] {
+        let place = written(&lines, &lines);
+        place.file("ds/train.jsonl", line);
+        for command in [&["data", "check"][..], &["train", "--dry-run"]] {
+            let outcome = place.run(&on_folder(command, &[]));
+            assert_eq!(outcome.code, Some(3), "{outcome:?}");
+            let length = outcome.stdout.len() + outcome.stderr.len();
+            assert!(length < 10_000, "{length}: {}", &outcome.stderr[..300]);
+        }
+    }
+    let place = Place::new();
+    place.file(
+        "long.toml",
+        format!("[training]\nlr = \"{long}\"\n{long} = 1\n"),
+    );
+    let outcome = place.run(&["config", "show", "--config", "long.toml"]);
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert!(outcome.stderr.len() < 4000, "{}", outcome.stderr.len());
+    let set = format!("training.lr={long}");
+    let outcome = place.run(&["config", "show", "--set", &set]);
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert!(outcome.stderr.len() < 4000, "{}", outcome.stderr.len());
+}
+
+#[test]
+fn a_configuration_in_another_encoding_is_told_how_to_convert_it() {
+    let place = Place::new();
+    place.file("gbk.toml", b"# \xd1\xb5\xc1\xb7\n[training]\nlr = 1e-3\n");
+    place.file("wide.toml", b"\xff\xfe[\0t\0]\0");
+    let words = ["line 1 is not UTF-8", "iconv -f GB18030 -t UTF-8 gbk.toml"];
+    place.fails(2, &words, &["config", "show", "--config", "gbk.toml"]);
+    let words = ["UTF-16", "iconv -f UTF-16 -t UTF-8 wide.toml"];
+    place.fails(2, &words, &["config", "show", "--config", "wide.toml"]);
+}
+
+#[test]
+fn features_that_are_no_features_are_named() {
+    let place = Place::new();
+    place.ok(&[
+        "data", "export", "--preset", "cpu", "--format", "folder", "--count", "4", "--to", "ds",
+    ]);
+    let features = fs::read_dir(place.path().join("ds/features")).expect("features");
+    let mut features: Vec<_> = features
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    features.sort();
+    for (path, content) in features.iter().zip([
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n",
+        "<!DOCTYPE html><html></html>",
+    ]) {
+        fs::write(path, content).expect("a file");
+    }
+    let outcome = place.run(&on_folder(&["data", "check"], &[]));
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    for words in [
+        "Git LFS pointer",
+        "git lfs pull",
+        "HTML page",
+        "download the file again",
+    ] {
+        assert!(outcome.stdout.contains(words), "{words}: {outcome:?}");
     }
 }

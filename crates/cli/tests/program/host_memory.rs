@@ -221,3 +221,32 @@ fn what_a_limit_leaves_can_be_had() {
     }
     assert!(fitting > 1, "the limits are too low to tell");
 }
+
+/// What is recorded for a plan does not grow with the batch.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_plan_of_any_size_takes_little_memory() {
+    let huge = [
+        "--preset",
+        "cpu",
+        "--set",
+        "training.batch_size=65536",
+        "--set",
+        "dataset.image_size=4096",
+        "--set",
+        "data_loading.preload_data=false",
+        "--set",
+        "dataset.shapes_train_images=8",
+        "--set",
+        "dataset.shapes_validation_images=1",
+        "--set",
+        "dataset.shapes_test_images=1",
+    ];
+    for command in [&["plan"][..], &["train", "--dry-run"]] {
+        let place = Place::new();
+        let outcome = limited(&place, 3_000_000, &[command, &huge].concat());
+        assert_eq!(outcome.code, Some(7), "{outcome:?}");
+        let said = [outcome.stdout, outcome.stderr].concat();
+        assert!(said.contains("fit"), "{said}");
+    }
+}

@@ -163,32 +163,75 @@ fn the_baseline_fits_where_the_training_did() {
 }
 
 #[test]
-fn a_fixed_size_is_halved_for_good_where_the_budget_says_so() {
+fn a_fixed_size_begins_within_the_budget() {
     let place = Place::new();
     run(&place, FIXED);
     let samples = lines(&place, "memory.jsonl");
-    assert!(
-        samples
-            .iter()
-            .all(|sample| number(&sample["micro_batch"]) == 32)
-    );
+    let as_configured = |sample: &Value| number(&sample["micro_batch"]) == 32;
+    assert!(samples.iter().all(as_configured));
     let most = samples.iter().map(peak).max().expect("a sample");
+    let live = number(&samples[0]["live_bytes"]);
     let reference = losses(&place);
 
-    let place = Place::new();
-    let budget = most - (most - number(&samples[0]["live_bytes"])) / 8;
-    run(&place, &format!("{FIXED} --memory-budget {budget}B"));
-    let moves = events(&place, "micro_batch");
-    assert_eq!(number(&moves[0]["from"]), 32);
-    for one in &moves {
-        assert_eq!(number(&one["to"]), number(&one["from"]) / 2);
-        assert_eq!(one["out_of_memory"], true);
+    for part in [0.5, 0.7, 0.85] {
+        let budget = live + ((most - live) as f64 * part) as u64;
+        let more = format!("{FIXED} --memory-budget {budget}B");
+        let whole = Place::new();
+        let arguments = arguments(&more);
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let told = whole.run(&arguments).stderr;
+        assert!(told.contains("instead of 32: with 32 a peak of"), "{told}");
+        let samples = lines(&whole, "memory.jsonl");
+        for sample in &samples {
+            assert!(peak(sample) <= budget, "{budget}: {sample}");
+        }
+        let moves = events(&whole, "micro_batch");
+        let first = &moves[0];
+        assert_eq!((number(&first["step"]), number(&first["from"])), (0, 32));
+        let to = number(&first["to"]);
+        assert!(to < 32);
+        let size = |sample: &Value| number(&sample["micro_batch"]);
+        assert!(samples.iter().all(|sample| size(sample) == to), "{moves:?}");
+        for one in &moves {
+            assert_eq!(one["out_of_memory"], false, "{one}");
+        }
+        for (loss, expected) in losses(&whole).iter().zip(&reference) {
+            assert!(
+                (loss - expected).abs() <= 1e-4 * expected,
+                "{loss} for {expected}"
+            );
+        }
+
+        let stopped = Place::new();
+        run(&stopped, &format!("{more} --stop-after 3"));
+        stopped.ok(&["train", "--resume", "run"]);
+        let sizes: Vec<_> = lines(&stopped, "memory.jsonl").iter().map(size).collect();
+        assert_eq!(sizes, vec![to; sizes.len()]);
+        assert_eq!(losses(&stopped), losses(&whole));
     }
-    for (loss, expected) in losses(&place).iter().zip(&reference) {
-        assert!(
-            (loss - expected).abs() <= 1e-4 * expected,
-            "{loss} for {expected}"
-        );
+}
+
+#[test]
+fn no_run_begins_that_cannot_hold_a_single_sample() {
+    let place = Place::new();
+    run(
+        &place,
+        "--set training.batch_size=1 --set training.update_freq=32",
+    );
+    let samples = lines(&place, "memory.jsonl");
+    let least = samples.iter().map(peak).max().expect("a sample");
+    let budget = least * 40 / 100;
+    for sizes in [FIXED, DYNAMIC] {
+        let place = Place::new();
+        let asked = format!("{sizes} --memory-budget {budget}B");
+        let arguments = arguments(&asked);
+        let mut arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        place.fails(7, &["does not fit"], &arguments);
+        let memory = place.path().join("run/memory.jsonl");
+        let sampled = fs::read_to_string(memory).unwrap_or_default();
+        assert!(sampled.is_empty(), "{sampled}");
+        arguments.push("--dry-run");
+        place.fails(7, &["does not fit"], &arguments);
     }
 }
 

@@ -181,7 +181,7 @@ fn one_checkpoint_less_is_told() {
 /// The files of a run in the order in which it writes them before its first step. After each the process may be killed.
 const WRITTEN: [&str; 10] = [
     ".lock",
-    ".partial-abc",
+    ".partial-config.toml-a1B2c3",
     "config.toml",
     "data.json",
     "vocabulary.json",
@@ -196,7 +196,7 @@ const WRITTEN: [&str; 10] = [
 fn a_run_that_was_killed_while_it_started_can_be_started_and_resumed() {
     let whole = Place::new();
     whole.ok(&small_training(&["--stop-after", "1"]));
-    whole.file("run/.partial-abc", "a part");
+    whole.file("run/.partial-config.toml-a1B2c3", "a part");
     let last = checkpoint(&whole);
     let resume = ["train", "--resume", "run", "--stop-after", "1"];
     let start = small_training(&["--stop-after", "1"]);
@@ -224,13 +224,64 @@ fn a_run_that_was_killed_while_it_started_can_be_started_and_resumed() {
             place.ok(&[&resume[..3], &["--dry-run"]].concat());
             place.ok(&resume);
             assert!(checkpoint(&place) == last, "resumed after {written:?}");
-            assert!(!place.path().join("run/.partial-abc").exists());
+            assert!(
+                !place
+                    .path()
+                    .join("run/.partial-config.toml-a1B2c3")
+                    .exists()
+            );
             place.ok(&resume);
         } else {
             let words = ["it has no config.toml", "started again"];
             place.fails(5, &words, &resume);
         }
     }
+}
+
+#[test]
+fn a_resumed_run_removes_nothing_that_it_did_not_write() {
+    let place = Place::new();
+    place.ok(&small_training(&["--stop-after", "2"]));
+    let foreign = [
+        ".partial-mine",
+        ".replaced-mine",
+        ".partial-backup",
+        "checkpoints/.partial-mine/notes.txt",
+        "checkpoints/.partial-step-00000009-a1B2c3/notes.txt",
+        "checkpoints/step-00000001/notes.txt",
+        "checkpoints/step-1/notes.txt",
+        "checkpoints/measured-1.json",
+    ];
+    let own = [
+        ".partial-summary.json-a1B2c3",
+        "checkpoints/.partial-step-00000009-A1B2C3/whole/model.bpk",
+        "checkpoints/.partial-measured-00000009.json-a1B2c3",
+    ];
+    for name in foreign.iter().chain(&own) {
+        let path = place.path().join("run").join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        fs::write(path, "mine").expect("a file");
+    }
+    let set = ["--set", "checkpoint.keep_last=1"];
+    place.ok(&[&["train", "--resume", "run"], &set[..]].concat());
+    let left = |name: &&str| place.path().join("run").join(name).exists();
+    let gone: Vec<_> = foreign.iter().filter(|name| !left(name)).collect();
+    assert!(gone.is_empty(), "{gone:?}");
+    let kept: Vec<_> = own.iter().filter(|name| left(name)).collect();
+    assert!(kept.is_empty(), "{kept:?}");
+}
+
+#[test]
+fn a_run_does_not_go_on_to_a_place_that_is_taken() {
+    let place = Place::new();
+    place.ok(&small_training(&["--stop-after", "1"]));
+    let notes = place.file("run/checkpoints/step-00000003/notes.txt", "mine");
+    let words = ["would overwrite", "step-00000003"];
+    place.fails(5, &words, &["train", "--resume", "run", "--dry-run"]);
+    place.fails(5, &words, &["train", "--resume", "run"]);
+    assert_eq!(fs::read_to_string(&notes).ok().as_deref(), Some("mine"));
+    fs::remove_dir_all(notes.parent().expect("a folder")).expect("it is moved away");
+    place.ok(&["train", "--resume", "run"]);
 }
 
 /// The files of the checkpoint of the first step.
@@ -253,7 +304,11 @@ fn what_somebody_else_put_there_is_not_overwritten() {
     let names = names.map(|entry| entry.expect("an entry").file_name().into_string());
     let names: Vec<_> = names.map(|name| name.expect("text")).collect();
     assert!(names.len() > 12, "{names:?}");
-    for name in names.iter().map(String::as_str).chain([".partial-mine"]) {
+    for name in names
+        .iter()
+        .map(String::as_str)
+        .chain([".partial-model.json-a1B2c3"])
+    {
         let place = Place::new();
         let file = place.file(&format!("run/{name}"), "mine");
         place.file("run/notes.txt", "mine");

@@ -149,8 +149,8 @@ pub struct Precision {
 #[serde(default, deny_unknown_fields)]
 pub struct MemoryOptimization {
     /// Let the budget decide how many samples a micro-batch has: as many as fit by plan. Off: `training.batch_size`
-    /// samples. Where memory runs out, a micro-batch is halved, and grows back after a while. The effective batch stays
-    /// exact.
+    /// samples, or fewer where these do not fit by plan. Where memory runs out, a micro-batch is halved, and grows back after
+    /// a while. The effective batch stays exact.
     pub dynamic_batch_size: bool,
     /// Part of the device memory that is the budget, unless `hardware.memory_budget` states it. What is left over is for
     /// the system and other programs.

@@ -328,3 +328,33 @@ fn a_published_list_of_answers_is_kept_in_its_order() {
     );
     assert!(!sample.path("imported/answers.json").exists());
 }
+
+/// A text of a file replaced by one of as many bytes.
+fn replace(sample: Sample, file: &str, from: &[u8], to: &[u8]) -> Sample {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = fs::read(sample.path(file)).expect("a file");
+    let at = bytes.windows(from.len()).position(|part| part == from);
+    let at = at.expect("it is there");
+    bytes[at..at + to.len()].copy_from_slice(to);
+    sample.write(file, bytes)
+}
+
+#[test]
+fn a_list_of_answers_must_agree_with_their_numbers() {
+    let lxmert = || Sample::of(&["lxmert"]);
+    let cfr = || Sample::of(&["cfr"]);
+    let json = "lxmert/trainval_ans2label.json";
+    let pickle = "cfr/cache/trainval_ans2label.pkl";
+    let words = "trainval_label2ans";
+    for (name, sample, says) in [
+        ("lxmert", lxmert().write(json, r#"{"sun": 1, "light": 0, "no": 2, "blue": 3, "navy": 4, "gray": 5, "yes": 6, "1": 7}"#), "has number"),
+        ("lxmert", lxmert().write(json, "{\"net\": 0}"), "lacks answer"),
+        ("cfr", replace(cfr(), pickle, b"yellow", b"yelloW"), "lacks answer"),
+    ] {
+        sample.refused(&sample.request(&[name]), &["ans2label", words, says, "one version"]);
+    }
+    for name in ["lxmert", "cfr"] {
+        let sample = Sample::of(&[name]);
+        sample.import(&[name]).expect("they agree");
+    }
+}

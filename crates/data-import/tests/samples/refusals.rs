@@ -378,3 +378,22 @@ fn what_a_killed_import_left_is_in_nobody_s_way_and_a_running_one_is() {
         .expect_err("a folder that is there");
     assert!(matches!(error, ImportError::Occupied { .. }), "{error}");
 }
+
+#[test]
+fn a_line_that_would_not_be_read_is_not_written() {
+    let long = format!("\"{}\"", "x".repeat(1 << 20));
+    let sample = Sample::of(&["visual7w"]).change("visual7w/dataset.json", "\"Red.\"", &long);
+    let request = sample.request(&["visual7w"]);
+    sample.refused(&request, &["question 40001", "at most 1048576", "shorten"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_named() {
+    let sample = Sample::of(&["vqa2"]);
+    let pipe = sample.path("pipe.json");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|made| made.success()), "mkfifo");
+    let request = sample.request(&["pipe.json"]);
+    sample.refused(&request, &["pipe.json", "it is a pipe"]);
+}

@@ -61,6 +61,7 @@ fn cause(error: &DataError) -> String {
             };
             format!("expected {expected} regions x features{as_most}, found {found}")
         }
+        DataError::Foreign { kind, .. } => format!("it is {kind}"),
         DataError::Panicked { message, .. } => format!("reading it panicked: {message}"),
         other => other.in_full(),
     };
@@ -69,6 +70,9 @@ fn cause(error: &DataError) -> String {
 
 fn cure(error: &DataError) -> &'static str {
     match error {
+        DataError::Foreign { kind, .. } => kind
+            .cure()
+            .unwrap_or("put the file that was meant in its place, or remove the lines"),
         DataError::Missing { .. } => {
             "put the file there, correct the name in these lines, or remove the lines"
         }

@@ -1,9 +1,9 @@
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
-use std::collections::HashMap;
-
+use file_kind::FileKind;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use region_features::{ENDING, Found, Store};
 use safetensors::{Dtype, SafeTensors};
@@ -311,8 +311,15 @@ fn read(path: &Path) -> Result<Regions, DataError> {
         found,
     };
     let bytes = files::bytes(path, files::LARGEST_FEATURES)?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|error| unexpected("a safetensors file", error.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| match FileKind::of(&bytes) {
+        FileKind::Safetensors | FileKind::Unknown => {
+            unexpected("a safetensors file", error.to_string())
+        }
+        kind => DataError::Foreign {
+            path: path.to_owned(),
+            kind,
+        },
+    })?;
     let tensor = |name: &str| -> Result<([usize; 2], Vec<f32>), DataError> {
         let expected = format!("`{name}` with two dimensions of F32");
         let tensor = file

@@ -13,5 +13,5 @@ mod write;
 use layout::{Layout, NAME};
 pub use questions::Questions;
 pub use shard::{Sharded, shard};
-pub use source::Folder;
+pub use source::{Folder, ReadablePart};
 pub use write::write;

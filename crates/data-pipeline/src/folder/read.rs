@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path};
 
+use file_kind::shortened;
 use serde_json::{Map, Value};
 
 use super::features::Features;
@@ -14,15 +15,12 @@ use super::{Layout, NAME};
 use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
 use crate::error::{ARRAY, CUT, DataError, Errors};
 use crate::files;
-use crate::inputs::{Inputs, most_tokens};
+use crate::inputs::{Inputs, RegionShape, most_tokens};
 use crate::json::Json;
 use crate::sample::{Answer, Comparison, Sample, Split};
 
 /// What a line has that begins an object and does not end it.
 const OPEN_OBJECT: &str = "the start of an object that goes on";
-
-/// Most characters of a line that a message repeats.
-const LONGEST_QUOTE: usize = 300;
 
 /// The questions of a split, and the images they are about.
 pub(super) struct Part {
@@ -39,6 +37,12 @@ pub(super) struct Part {
     pub(super) facts: ReadingFacts,
 }
 
+/// What can be read of a split, and what is wrong with the rest.
+pub(super) struct Readable {
+    pub(super) part: Part,
+    pub(super) errors: Errors,
+}
+
 /// Reads the questions of a split. Whether the files of their images can be used, [`check`](crate::check()) says.
 pub(super) fn read(
     layout: &Layout,
@@ -46,7 +50,7 @@ pub(super) fn read(
     reading: &AnswerReading,
     manifest: Option<&Manifest>,
     in_shards: bool,
-) -> Result<Part, DataError> {
+) -> Result<Readable, DataError> {
     if !files::is_folder(layout.0)? {
         return Err(missing(layout, layout.0));
     }
@@ -113,18 +117,16 @@ pub(super) fn read(
         errors.add(error);
         None
     });
-    errors.none()?;
-    let features = has_features
-        .then(|| Features::open(layout))
-        .transpose()?
-        .flatten();
-    let regions = match &features {
-        Some(features) => features.of_images(layout, &images)?,
-        None => None,
-    };
+    let found = has_features.then(|| regions(layout, &images)).transpose();
+    let (features, regions) = found
+        .unwrap_or_else(|error| {
+            errors.add(error);
+            None
+        })
+        .unzip();
     let inputs = Inputs {
         images: has_images,
-        regions,
+        regions: regions.flatten(),
         statistical_words: statistical_words
             .as_ref()
             .map(|words| most_tokens(words.iter().map(Vec::as_slice))),
@@ -132,15 +134,29 @@ pub(super) fn read(
             .unwrap_or(false)
             .then(|| most_tokens(samples.iter().map(|sample| sample.entities.as_slice()))),
     };
-    Ok(Part {
+    let part = Part {
         samples,
         images,
         statistical_words,
         inputs,
-        features,
+        features: features.flatten(),
         lines,
         facts,
-    })
+    };
+    Ok(Readable { part, errors })
+}
+
+/// The region features of a data set, and their size; nothing where the folder of features is empty.
+fn regions(
+    layout: &Layout,
+    images: &[String],
+) -> Result<(Option<Features>, Option<RegionShape>), DataError> {
+    let features = Features::open(layout)?;
+    let shape = match &features {
+        Some(features) => features.of_images(layout, images)?,
+        None => None,
+    };
+    Ok((features, shape))
 }
 
 /// Whether nothing more is read of a file. `first`: whether this is its first line.
@@ -322,21 +338,13 @@ fn statistical_words(
             Some(of_image) => words.push(of_image),
             None => errors.add(DataError::Content {
                 path: path.clone(),
-                expected: format!("words for image `{image}`"),
+                expected: format!("words for image `{}`", shortened(image)),
                 found: "none".to_owned(),
             }),
         }
     }
     errors.none()?;
     Ok(Some(words))
-}
-
-/// The beginning of a long text, for messages.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_QUOTE) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// A line of questions, for messages.
@@ -352,7 +360,7 @@ impl Place<'_> {
             path: self.path.to_owned(),
             line: self.number,
             expected,
-            found: shortened(found),
+            found: shortened(found).into_owned(),
         }
     }
 

@@ -4,7 +4,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::manifest::{self, Manifest};
-use super::{Folder, Layout, read};
+use super::read::{self, Readable};
+use super::{Folder, Layout};
 use crate::answers::AnswerNormalisation;
 use crate::check::{Fault, Faults, Use};
 use crate::error::DataError;
@@ -67,7 +68,9 @@ pub fn shard(
         if split != Split::Train && !files::is_file(&questions)? {
             continue;
         }
-        let part = read::read(&layout, split, &reading, manifest.as_ref(), false)?;
+        let Readable { part, errors } =
+            read::read(&layout, split, &reading, manifest.as_ref(), false)?;
+        errors.none()?;
         if !part.inputs.images {
             return Err(DataError::MissingInput {
                 of: format!("`{}`", questions.display()),

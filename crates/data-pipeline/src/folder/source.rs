@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use super::Layout;
 use super::features::Features;
 use super::manifest::Manifest;
-use super::read::{self, Part};
+use super::read::{self, Readable};
 use crate::answers::{AnswerNormalisation, AnswerReading, ReadingFacts};
 use crate::check::Glance;
-use crate::error::DataError;
+use crate::error::{DataError, Errors};
 use crate::files;
 use crate::hold_out::HoldOut;
 use crate::image_file;
@@ -51,6 +51,9 @@ pub struct Folder {
     /// What holds the images, where they are no files of their own.
     shards: Option<Shards>,
 }
+
+/// What can be read of a split, and what is wrong with the rest.
+pub type ReadablePart = (Folder, Result<(), DataError>);
 
 impl Folder {
     /// Reads the questions of a split from the folder `root`. Where there is no `validation.jsonl`, `hold_out` says
@@ -97,35 +100,8 @@ impl Folder {
             Split::Validation if !own_validation => Split::Train,
             part => part,
         };
-        let shards = Shards::open(root, part)?;
-        let Part {
-            samples,
-            images,
-            statistical_words,
-            inputs,
-            features,
-            lines,
-            facts,
-        } = read::read(&layout, part, reading, manifest.as_ref(), shards.is_some())?;
-        if let Some(shards) = &shards {
-            for image in &images {
-                shards.find(image)?;
-            }
-        }
-        let whole = Self {
-            root: root.to_owned(),
-            split,
-            part,
-            lines,
-            samples,
-            images,
-            statistical_words: statistical_words.unwrap_or_default(),
-            inputs,
-            features,
-            facts,
-            manifest,
-            shards,
-        };
+        let (whole, errors) = Self::whole(root, (split, part), reading, manifest)?;
+        errors.none()?;
         let part = if own_validation || questions == Split::Test {
             whole
         } else {
@@ -138,6 +114,71 @@ impl Folder {
             Split::Train if part.manifest.is_none() => part.with_right_answers(),
             Split::Train | Split::Validation | Split::Test => Ok(part),
         }
+    }
+
+    /// What can be read of a split's own file of questions, with all of its images, and what is wrong with the rest. Nothing
+    /// where the split has no file of its own: its questions are another split's.
+    ///
+    /// # Errors
+    /// When nothing of the file can be read.
+    pub fn readable(
+        root: &Path,
+        split: Split,
+        reading: &AnswerReading,
+    ) -> Result<Option<ReadablePart>, DataError> {
+        let layout = Layout(root);
+        let manifest = Manifest::read(root)?;
+        let stands_for = |manifest: &Manifest| manifest.stands_for(split);
+        let part = manifest.as_ref().map_or(split, stands_for);
+        let own = part == split && files::is_file(&layout.questions(part))?;
+        if !own && split != Split::Train {
+            return Ok(None);
+        }
+        let (whole, errors) = Self::whole(root, (split, part), reading, manifest)?;
+        Ok(Some((whole, errors.none())))
+    }
+
+    /// What can be read of the questions of `part`, with all of their images, and what is wrong with the rest.
+    fn whole(
+        root: &Path,
+        (split, part): (Split, Split),
+        reading: &AnswerReading,
+        manifest: Option<Manifest>,
+    ) -> Result<(Self, Errors), DataError> {
+        let shards = Shards::open(root, part)?;
+        let Readable {
+            part: read,
+            mut errors,
+        } = read::read(
+            &Layout(root),
+            part,
+            reading,
+            manifest.as_ref(),
+            shards.is_some(),
+        )?;
+        if let Some(shards) = &shards
+            && let Some(error) = read
+                .images
+                .iter()
+                .find_map(|image| shards.find(image).err())
+        {
+            errors.add(error);
+        }
+        let whole = Self {
+            root: root.to_owned(),
+            split,
+            part,
+            lines: read.lines,
+            samples: read.samples,
+            images: read.images,
+            statistical_words: read.statistical_words.unwrap_or_default(),
+            inputs: read.inputs,
+            features: read.features,
+            facts: read.facts,
+            manifest,
+            shards,
+        };
+        Ok((whole, errors))
     }
 
     /// Without the samples that have no right answer, from which nothing is learned.

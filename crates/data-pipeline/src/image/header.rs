@@ -44,7 +44,7 @@ impl ImageHeader {
         };
         Ok(match format {
             ImageFormat::Jpeg => Self::of_jpeg(jpeg::Markers::read(bytes)?),
-            ImageFormat::Png => Self::of_png(png::Chunks::read(bytes)?.whole(bytes)?),
+            ImageFormat::Png => Self::of_png(png::Chunks::read(bytes)?.of_whole_file()),
             ImageFormat::WebP => {
                 let chunks = webp::Chunks::read(bytes)?;
                 Self {

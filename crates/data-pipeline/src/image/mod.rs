@@ -11,6 +11,7 @@ mod jpeg;
 mod normalise;
 mod orientation;
 mod png;
+mod png_data;
 mod resize;
 mod rgb;
 mod tiff;

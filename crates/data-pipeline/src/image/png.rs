@@ -7,13 +7,11 @@ use zune_png::{PngDecoder, PngEncoder};
 use super::error::ImageError;
 use super::format::ImageFormat;
 use super::orientation::{ExifOrientation, Orientation};
+use super::png_data::{SIGNATURE, rebuilt};
 use super::rgb::{Decoded, RgbImage, check_size};
 use super::warning::ImageWarning;
 
 const PNG: ImageFormat = ImageFormat::Png;
-
-/// Bytes in front of the first chunk.
-const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// Type of the chunk that must be last.
 const END: &[u8] = b"IEND";
@@ -89,14 +87,12 @@ impl Chunks {
         Ok(found)
     }
 
-    /// # Errors
-    /// When the last chunk is missing.
-    pub(super) fn whole(self, bytes: &[u8]) -> Result<Self, ImageError> {
-        if self.whole {
-            return Ok(self);
+    /// With a warning where the last chunk is missing. Whether pixels are missing, too, decoding tells.
+    pub(super) fn of_whole_file(mut self) -> Self {
+        if !self.whole {
+            self.warnings.push(ImageWarning::NoEndMarker);
         }
-        let problem = "its last chunk, IEND, is missing";
-        Err(ImageError::truncated(PNG, bytes, problem))
+        self
     }
 }
 
@@ -107,12 +103,37 @@ pub(super) fn has_end(bytes: &[u8]) -> bool {
 }
 
 pub(super) fn decode(bytes: &[u8], orientation: ExifOrientation) -> Result<Decoded, ImageError> {
-    let chunks = Chunks::read(bytes)?.whole(bytes)?;
+    let mut chunks = Chunks::read(bytes)?.of_whole_file();
+    let image = if chunks.whole {
+        pixels(bytes, true).or_else(|error| match rebuilt(bytes) {
+            Some((file, warning)) => {
+                chunks.warnings.extend(warning);
+                pixels(&file, false)
+            }
+            None => Err(error),
+        })
+    } else {
+        let cut = || ImageError::truncated(PNG, bytes, "its image data end before the last row");
+        let (file, warning) = rebuilt(bytes).ok_or_else(cut)?;
+        chunks.warnings.extend(warning);
+        pixels(&file, false)
+    };
+    Ok(Decoded::turned(
+        image?,
+        chunks.orientation,
+        orientation,
+        chunks.warnings,
+    ))
+}
+
+/// The pixels of a whole file; `verify`: its image data must have the checksum that they state.
+fn pixels(bytes: &[u8], verify: bool) -> Result<RgbImage, ImageError> {
     let corrupt = |problem: String| ImageError::corrupt(PNG, bytes, problem);
     let options = DecoderOptions::default()
         .set_max_width(MAX_SIDE)
         .set_max_height(MAX_SIDE)
         .set_strict_mode(true)
+        .inflate_set_confirm_adler(verify)
         .png_set_strip_to_8bit(false)
         .png_set_decode_animated(false)
         // Big-endian samples put the high byte, which is kept, first.
@@ -144,17 +165,11 @@ pub(super) fn decode(bytes: &[u8], orientation: ExifOrientation) -> Result<Decod
         ColorSpace::LumaA => samples.chunks_exact(2).flat_map(|p| [p[0]; 3]).collect(),
         other => return Err(corrupt(format!("colour space {other:?} is not supported"))),
     };
-    let image = RgbImage {
+    Ok(RgbImage {
         width,
         height,
         pixels,
-    };
-    Ok(Decoded::turned(
-        image,
-        chunks.orientation,
-        orientation,
-        chunks.warnings,
-    ))
+    })
 }
 
 /// The colours of `[.., 4]` bytes.

@@ -17,6 +17,10 @@ pub enum ImageWarning {
         /// In front of what they lie.
         before: String,
     },
+    /// Image data follow behind the last row.
+    SurplusData,
+    /// A chunk of image data has another checksum than it states; the checksum of all image data is right.
+    WrongChecksum,
     /// The EXIF data are damaged: which way up the image is cannot be told, so it is taken as stored.
     UnreadableExif,
     /// The Adobe marker states a colour transform that there is none of; the usual one is taken.
@@ -33,6 +37,10 @@ impl fmt::Display for ImageWarning {
             Self::StrayBytes { count, before } => {
                 write!(f, "has {count} stray bytes before {before}")
             }
+            Self::SurplusData => f.write_str("has more image data than rows"),
+            Self::WrongChecksum => f.write_str(
+                "has a wrong checksum of a part, although the checksum of all image data is right",
+            ),
             Self::UnreadableExif => {
                 f.write_str("has damaged EXIF data, so it is taken as it is stored")
             }
@@ -59,6 +67,8 @@ impl ImageWarning {
         match self {
             Self::NoEndMarker => "no end marker",
             Self::StrayBytes { .. } => "stray bytes",
+            Self::SurplusData => "more image data than rows",
+            Self::WrongChecksum => "a wrong checksum of a part",
             Self::UnreadableExif => "damaged EXIF data",
             Self::UnknownColourTransform { .. } => "an unknown colour transform",
         }

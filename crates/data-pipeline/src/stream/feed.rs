@@ -264,7 +264,7 @@ mod tests {
 
     fn content(shard: usize) -> Vec<u8> {
         (0..IMAGES)
-            .flat_map(|image| [(shard * 7 + image) as u8; BYTES])
+            .flat_map(|image| vec![(shard * 7 + image) as u8; BYTES])
             .collect()
     }
 
@@ -305,7 +305,7 @@ mod tests {
         let mut arrived = Vec::new();
         while let Some((image, bytes)) = reading.next() {
             let bytes = bytes.expect("the image");
-            assert!(bytes[..] == [(image / IMAGES * 7 + image % IMAGES) as u8; BYTES][..]);
+            assert!(bytes[..] == vec![(image / IMAGES * 7 + image % IMAGES) as u8; BYTES][..]);
             most_open = most_open.max(reading.readers.len());
             arrived.push(image);
         }

@@ -167,3 +167,31 @@ fn nothing_is_proposed_that_would_not_take_the_value() {
     assert_eq!(help("solver: {lr: 1e-4}"), None);
     assert!(help("trainin: {lr: 1e-4}").unwrap().contains("[training]"));
 }
+
+#[test]
+fn a_side_that_no_window_divides_is_refused() {
+    for (side, help) in [(500, "480 or 512"), (385, "384 or 416"), (40, "32 or 64")] {
+        let import = import(&format!("image_res: {side}\nbatch_size_train: 4\n"));
+        let errors = import.preset.expect_err("no encoder can be built").errors;
+        let message = errors[0].message();
+        assert!(message.contains("multiple of 32"), "{message}");
+        assert!(message.contains(&side.to_string()), "{message}");
+        assert!(
+            errors[0].help.as_ref().unwrap().contains(help),
+            "{errors:?}"
+        );
+    }
+    // The key of this program has any size: its own image encoders take others.
+    assert!(import("dataset: {image_size: 500}\n").preset.is_ok());
+}
+
+#[test]
+fn a_foreign_configuration_is_a_family_of_its_own() {
+    let config = imported(include_str!("files/xvlm.yaml")).config;
+    assert_ne!(config.family.name, Config::default().family.name);
+    assert_eq!(config.family.effective_batch, config.effective_batch());
+    let stated = imported("image_res: 384\nfamily: {name: mine}\n").config;
+    assert_eq!(stated.family.name, "mine");
+    let own = imported("training: {batch_size: 4}\n").config;
+    assert_eq!(own.family.name, Config::default().family.name);
+}

@@ -90,6 +90,7 @@ impl Advice {
     fn on_micro_batch(&mut self, settings: &Config, budget: u64, ran_out: bool, lowered: bool) {
         let effective = settings.effective_batch();
         let configured = settings.training.batch_size;
+        let dynamic = settings.memory_optimization.dynamic_batch_size;
         let sizes = &self.measured.training;
         let room = PLANNED_PEAK * budget as f64;
         let fits = |size: usize, expected: u64| {
@@ -110,8 +111,7 @@ impl Advice {
             self.found(format!("there is room for micro-batches of {best}"));
             let changes = micro_batch(best, effective, &format!("they fit:{expected}"));
             self.changes.extend(changes);
-        } else if best < configured && (ran_out || settings.memory_optimization.dynamic_batch_size)
-        {
+        } else if best < configured && (ran_out || dynamic || sizes.micro_batch < configured) {
             let why = if ran_out {
                 "memory ran out with larger ones"
             } else {

@@ -6,6 +6,7 @@
 mod best;
 mod files;
 mod manifest;
+mod own;
 mod rejected;
 mod state;
 mod store;

@@ -18,10 +18,9 @@ use crate::run_dir::names::{CHECKPOINTS, STEP};
 
 use super::files::{AVERAGED, Fault, Files, MANIFEST, MODEL, STATE, Wanted, content};
 use super::manifest::{FileMark, Manifest};
+use super::own::{MEASURED, OPTIMIZER, RECORD, is_checkpoint, is_leftover};
 use super::rejected::Rejected;
 use super::state::{Best, RunState, json};
-
-const MEASURED: &str = "measured-";
 
 /// The checkpoints of one run.
 #[derive(Debug, Clone)]
@@ -70,15 +69,32 @@ impl Checkpoints {
     ///
     /// # Errors
     ///
-    /// When the file system refuses.
-    pub fn prepare(&self) -> Result<(), TrainError> {
+    /// When the file system refuses, or [`require_room`](Self::require_room) does.
+    pub fn prepare(&self, step: usize) -> Result<(), TrainError> {
         match fs::create_dir(&self.folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(TrainError::Write {
                 path: self.folder.clone(),
                 source: error,
             }),
-            _ => Ok(()),
+            _ => self.require_room(step),
         }
+    }
+
+    /// Checks that a run which stands at a step will find no file or folder of somebody else under the name of a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// Names what is there.
+    pub(crate) fn require_room(&self, step: usize) -> Result<(), TrainError> {
+        let later = self.listed()?.split_off(&(step + 1));
+        let foreign = later.into_values().filter(|path| !is_checkpoint(path));
+        let names = foreign.filter_map(|path| Some(path.file_name()?.display().to_string()));
+        let files: Vec<_> = names.collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let path = self.folder.clone();
+        Err(TrainError::Occupied { path, files })
     }
 
     /// Writes a checkpoint and returns its folder. It appears under its name only when all of it is on the
@@ -110,9 +126,11 @@ impl Checkpoints {
         state: &RunState,
         bytes: &mut u64,
     ) -> Result<(), Unsaved> {
-        let staging = tempfile::Builder::new()
-            .prefix(durable::PARTIAL)
-            .tempdir_in(&self.folder)?;
+        if path.symlink_metadata().is_ok() && !is_checkpoint(path) {
+            let message = "something is there that is no checkpoint, and it is not replaced";
+            return Err(io::Error::other(message).into());
+        }
+        let staging = durable::staging_folder(path)?;
         // A folder within has the usual permissions, which a temporary one has not.
         let staged = staging.path().join("whole");
         fs::create_dir(&staged)?;
@@ -162,7 +180,8 @@ impl Checkpoints {
     }
 
     /// Removes all but the `keep` newest checkpoints and the best one of a run that stands at a step, and what an interrupted
-    /// write left. A checkpoint of a later step, which the run could not go on from, counts for nothing and stays.
+    /// write left. A checkpoint of a later step, which the run could not go on from, counts for nothing and stays. So does
+    /// whatever the trainer did not write.
     ///
     /// # Errors
     ///
@@ -175,7 +194,7 @@ impl Checkpoints {
         let best = best.map(|best| best.step);
         let old = self.steps().map_err(read)?.into_iter();
         let unwanted = old
-            .filter(|(old, _)| *old <= step)
+            .filter(|(old, path)| *old <= step && is_checkpoint(path))
             .rev()
             .skip(keep.max(1))
             .filter(|(step, _)| Some(*step) != best);
@@ -184,8 +203,9 @@ impl Checkpoints {
         }
         let kept = self.steps().map_err(read)?;
         for path in self.entries().map_err(read)? {
-            let alone = numbered(&path, MEASURED).is_some_and(|step| !kept.contains_key(&step));
-            if alone || durable::is_leftover(&path) {
+            let measured = numbered(&path, MEASURED).filter(|step| path == self.measured(*step));
+            let alone = measured.is_some_and(|step| !kept.contains_key(&step)) && path.is_file();
+            if alone || is_leftover(&path) {
                 remove(path)?;
             }
         }
@@ -316,7 +336,7 @@ fn numbered(path: &Path, prefix: &str) -> Option<usize> {
 }
 
 fn optimizer_file(group: &str) -> String {
-    format!("optimizer-{group}.bpk")
+    format!("{OPTIMIZER}{group}{RECORD}")
 }
 
 fn remove(path: PathBuf) -> Result<(), TrainError> {

@@ -33,6 +33,16 @@ pub struct Dataset {
     pub test: Arc<dyn Source>,
 }
 
+/// What can be read of a data set.
+pub struct ReadableSplits {
+    /// Splits, or what can be read of them, the training split first where it is among them.
+    pub splits: Vec<Arc<dyn Source>>,
+    /// All that is wrong with the rest.
+    pub error: Option<DataError>,
+}
+
+const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
+
 /// Opens the data set of a run from its configuration. Equal configurations give equal data sets.
 ///
 /// # Errors
@@ -93,6 +103,34 @@ impl Dataset {
         })
     }
 
+    /// The splits of the data set that the configuration names as far as they can be read, and all that is wrong with the rest.
+    pub fn readable(settings: &Config) -> ReadableSplits {
+        let opened = match settings.dataset.name {
+            DatasetName::Shapes | DatasetName::EasyVqa => {
+                Self::splits(settings).map(|split| Ok((Some(split?), Ok(()))))
+            }
+            _ => {
+                let root = Path::new(&settings.dataset.root);
+                let reading = reading_of(settings, root);
+                side_by_side(SPLITS, |split| {
+                    let (part, rest) = Folder::readable(root, split, &reading)?.unzip();
+                    let part = part.map(|part| Arc::new(part) as Arc<dyn Source>);
+                    Ok::<_, DataError>((part, rest.unwrap_or(Ok(()))))
+                })
+            }
+        };
+        let mut splits = Vec::new();
+        let opened = opened.map(|split| {
+            let (part, rest) = split?;
+            splits.extend(part);
+            rest
+        });
+        ReadableSplits {
+            error: DataError::all(opened).err(),
+            splits,
+        }
+    }
+
     /// Opens each split of the data set that the configuration names, training, validation and test, or says what is wrong
     /// with it.
     pub fn splits(settings: &Config) -> [Result<Arc<dyn Source>, DataError>; 3] {
@@ -104,13 +142,7 @@ impl Dataset {
         let root = Path::new(&keys.root);
         let reading = match keys.name {
             DatasetName::Shapes | DatasetName::EasyVqa => AnswerReading::default(),
-            _ => Folder::reading_of(
-                root,
-                match keys.answer_normalisation {
-                    AnswerNormalisation::Vqa => data_pipeline::AnswerNormalisation::Vqa,
-                    AnswerNormalisation::None => data_pipeline::AnswerNormalisation::None,
-                },
-            ),
+            _ => reading_of(settings, root),
         };
         let split = |split| -> Result<Arc<dyn Source>, DataError> {
             Ok(match keys.name {
@@ -144,7 +176,7 @@ impl Dataset {
                 _ => Arc::new(Folder::open_with(root, split, hold_out, &reading)?),
             })
         };
-        side_by_side([Split::Train, Split::Validation, Split::Test], split)
+        side_by_side(SPLITS, split)
     }
 
     /// The data of a split.
@@ -199,6 +231,15 @@ fn side_by_side<T: Send, const N: usize>(
             Err(_) => of(split),
         })
     })
+}
+
+/// How the answers of a folder are read.
+fn reading_of(settings: &Config, root: &Path) -> AnswerReading {
+    let normalisation = match settings.dataset.answer_normalisation {
+        AnswerNormalisation::Vqa => data_pipeline::AnswerNormalisation::Vqa,
+        AnswerNormalisation::None => data_pipeline::AnswerNormalisation::None,
+    };
+    Folder::reading_of(root, normalisation)
 }
 
 /// How the texts and images of a run become numbers: with the words and answers of its training split, and with word

@@ -34,7 +34,8 @@ pub struct Limits {
     pub most: usize,
     /// Bytes that may be in use.
     pub budget: Option<u64>,
-    /// Whether the size follows the memory. If not, it is as configured, and halved for a while when memory runs out.
+    /// Whether the size follows the memory. If not, it is as configured but at most `most`, and halved for a while when memory
+    /// runs out.
     pub dynamic: bool,
 }
 
@@ -51,6 +52,9 @@ pub struct Limits {
 /// twice what the forward pass keeps it is not, since the rest of the backward pass are gradients of parameters. Up to the
 /// largest size that was run the cost is taken to be linear; beyond it this part is taken to grow in proportion, which is
 /// too much, so a larger size is approached from below.
+///
+/// A size that is not dynamic is as configured, or the largest that fits by plan where that is smaller ([`Limits::most`]).
+/// It is halved when memory runs out, and doubled after a rest.
 ///
 /// With a budget and no plan the first micro-batch has a single sample, because nothing is known yet. Without a budget it
 /// begins as configured.
@@ -146,6 +150,11 @@ impl Controller {
     pub fn suits(&self, limits: Limits) -> bool {
         let new = Self::new(limits, None);
         self.configured == new.configured && self.dynamic == new.dynamic
+    }
+
+    /// Samples that the run began to ask for.
+    pub(crate) fn configured(&self) -> usize {
+        self.configured
     }
 
     /// Samples of the next micro-batch.
@@ -370,6 +379,14 @@ impl Controller {
         }
         self.seen = Seen::default();
         Some(Move { from, to, reason })
+    }
+}
+
+impl Forecast {
+    /// Whether a fixed size that was the largest to fit by plan in another process still is, or nearly so.
+    pub(crate) fn stays(&self, size: usize, budget: u64) -> bool {
+        self.peak(size) <= part(budget, SHRINK_THRESHOLD)
+            && self.peak(size + 1) > part(budget, GROWTH_THRESHOLD)
     }
 }
 

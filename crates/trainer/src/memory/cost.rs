@@ -36,6 +36,16 @@ pub(super) struct RoundPeak {
 }
 
 impl Forecast {
+    /// Bytes of the peak by plan, at a size.
+    pub(crate) fn peak(&self, size: usize) -> u64 {
+        self.base.saturating_add(self.cost().of(size))
+    }
+
+    /// The largest size whose planned peak is at most so many bytes, at least 1.
+    pub(crate) fn fitting(&self, bytes: u64) -> usize {
+        self.cost().fitting(bytes.saturating_sub(self.base))
+    }
+
     pub(super) fn cost(&self) -> Cost {
         let [(size, bytes), (largest, most)] = self.costs;
         let grown = most.saturating_sub(bytes);

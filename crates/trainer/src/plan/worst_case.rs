@@ -1,10 +1,11 @@
 //! The largest inputs that a run can meet.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor};
 use burn_frugal::RowKeys;
 use data_pipeline::{BOX_SIZE, Encoder, Sample};
 use model_api::{
-    DataShape, DeviceBatch, DropoutKeys, Regions, RightAnswers, WordPieces, normalise,
+    DataShape, DeviceBatch, DropoutKeys, Regions, RightAnswers, WordPieces, normalise_pixels,
+    pixel_type,
 };
 
 /// Sizes of the largest sample: the longest question, all regions, the largest image, the most right answers.
@@ -40,34 +41,31 @@ impl WorstCase {
         }
     }
 
-    /// So many samples, each about an image of its own. Only the sizes count, so images are black and every token is the
-    /// first that is no padding.
+    /// So many samples, each about an image of its own, on a capture device. Only the sizes count, so every number is a one
+    /// that is there once, and no batch is too large to be recorded.
     pub(crate) fn batch(&self, samples: usize, device: &Device) -> DeviceBatch {
         let inputs = self.shape.inputs;
-        let ids = |rows: usize, width: usize| table(rows, width, device);
+        let ids = |rows: usize, width: usize| ints([rows, width], id_type(device), device);
+        let row = |length: usize| ints([length], id_type(device), device);
         let right = samples * self.right_answers;
         DeviceBatch {
             images: inputs.images.then(|| {
                 let shape = [samples, self.image_size, self.image_size, 3];
-                let bytes = vec![0_u8; shape.iter().product()];
-                normalise(TensorData::new(bytes, shape), device)
+                normalise_pixels(ints(shape, pixel_type(device), device))
             }),
             regions: inputs.regions.map(|found| Regions {
                 features: floats([samples, found.regions, found.dim], device),
                 boxes: floats([samples, found.regions, BOX_SIZE], device),
-                masked: found.varying.then(|| {
-                    let mask = vec![false; samples * found.regions];
-                    Tensor::from_data(TensorData::new(mask, [samples, found.regions]), device)
-                }),
+                masked: found.varying.then(|| ids(samples, found.regions).bool()),
             }),
             statistical_words: inputs.statistical_words.map(|width| ids(samples, width)),
-            image_of: row(samples, device),
+            image_of: row(samples),
             entities: inputs.entities.map(|width| ids(samples, width)),
             questions: ids(samples, self.question_tokens),
             targets: floats([samples, self.shape.answers], device),
             right: RightAnswers {
-                answers: row(right, device),
-                sample_of: row(right, device),
+                answers: row(right),
+                sample_of: row(right),
                 weights: floats([right], device),
             },
             pieces: self.shape.word_pieces.map(|_| WordPieces {
@@ -83,16 +81,27 @@ impl WorstCase {
     }
 }
 
+/// Numbers that take memory as uploaded ones do.
 fn floats<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    let zeros = vec![0.0_f32; shape.iter().product()];
-    Tensor::from_data(TensorData::new(zeros, shape), device)
+    one::<D>(DType::I32, device).expand(shape).float()
 }
 
-fn table(rows: usize, width: usize, device: &Device) -> Tensor<2, Int> {
-    let ids = vec![1_i64; rows * width];
-    Tensor::from_data(TensorData::new(ids, [rows, width]), device)
+/// Whole numbers of a type that take memory as uploaded ones do.
+fn ints<const D: usize>(shape: [usize; D], dtype: DType, device: &Device) -> Tensor<D, Int> {
+    // A cast to the type that there is already would take nothing.
+    let other = match dtype {
+        DType::I32 => DType::I64,
+        _ => DType::I32,
+    };
+    one::<D>(other, device).expand(shape).cast(dtype)
 }
 
-fn row(length: usize, device: &Device) -> Tensor<1, Int> {
-    Tensor::from_data(TensorData::new(vec![0_i64; length], [length]), device)
+/// A one with as many axes as asked for.
+fn one<const D: usize>(dtype: DType, device: &Device) -> Tensor<D, Int> {
+    Tensor::<1, Int>::from_data([1], (device, dtype)).reshape([1; D])
+}
+
+/// The type in which a device has ids.
+fn id_type(device: &Device) -> DType {
+    Tensor::<1, Int>::from_data([1], device).dtype()
 }

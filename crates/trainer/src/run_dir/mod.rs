@@ -18,7 +18,7 @@ use crate::error::TrainError;
 use crate::run_dir::names::{
     ANSWERS, CONFIG, DATA, INPUTS, LOCK, METRICS, MODEL, SEAL, SUMMARY, VOCABULARY, WORD_PIECES,
 };
-use crate::run_dir::standing::{ODD_LOCK, Standing, clear, mark, remove};
+use crate::run_dir::standing::{ODD_LOCK, Standing, clear, is_leftover, mark, remove};
 
 pub use blueprint::{
     Blueprint, changed_splits, read_blueprint, require_same_data, write_fingerprints,
@@ -124,8 +124,9 @@ impl RunDir {
         // The lock may be of a folder that was removed in between.
         run_dir.require_in_place()?;
         for entry in fs::read_dir(path).map_err(failed)? {
-            let left = entry.map_err(failed)?.path();
-            if durable::is_leftover(&left) && left.is_file() {
+            let entry = entry.map_err(failed)?;
+            let left = entry.path();
+            if is_leftover(&left) && entry.file_type().map_err(failed)?.is_file() {
                 fs::remove_file(&left).map_err(failed)?;
             }
         }

@@ -123,7 +123,12 @@ fn or_absent(removed: io::Result<()>, path: PathBuf) -> Result<(), TrainError> {
 
 /// Whether a run would write a file of this name. File systems that ignore case take names for equal that differ in case alone.
 fn is_written(name: &str) -> bool {
-    ALL.iter().any(|own| own.eq_ignore_ascii_case(name)) || durable::is_leftover(Path::new(name))
+    ALL.iter().any(|own| own.eq_ignore_ascii_case(name)) || is_leftover(Path::new(name))
+}
+
+/// Whether a process that was killed left this in the folder of its run: a file of the run that is not whole.
+pub(crate) fn is_leftover(path: &Path) -> bool {
+    durable::leftover_of(path).is_some_and(|of| ALL.contains(&of))
 }
 
 fn is_file(folder: &Path, name: &str) -> bool {
@@ -194,7 +199,8 @@ mod tests {
 
     #[test]
     fn a_name_that_a_run_writes_makes_a_folder_foreign() {
-        for name in ALL.iter().copied().chain([".partial-x", "Answers.json"]) {
+        let partial = ".partial-model.json-a1B2c3";
+        for name in ALL.iter().copied().chain([partial, "Answers.json"]) {
             assert_eq!(
                 standing(&[(name, "mine"), ("notes.txt", "")]),
                 match name {
@@ -204,7 +210,7 @@ mod tests {
             );
         }
         assert_eq!(
-            standing(&[("notes.txt", ""), ("log", "")]),
+            standing(&[("notes.txt", ""), ("log", ""), (".partial-notes", "")]),
             Standing::Vacant
         );
         assert_eq!(standing(&[(LOCK, "")]), Standing::Vacant);

@@ -55,6 +55,9 @@ impl<M: Model> Trainer<'_, M> {
             total_steps: self.steps.total,
             step: state.step,
         })?;
+        for reduction in self.memory.reductions(state.step) {
+            self.reporter.report(&reduction)?;
+        }
         for reading in self.dataset.readings() {
             for message in reading.notes() {
                 self.reporter.report(&Event::Note { message })?;

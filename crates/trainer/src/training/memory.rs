@@ -10,9 +10,11 @@ use crate::device::is_cpu;
 use crate::error::TrainError;
 use crate::event::{Event, Purpose};
 use crate::host::HostPlan;
-use crate::memory::{Controller, Forecast, Limits, MicroBatches, Phase, Watch, budget};
+use crate::memory::{
+    Bytes, Controller, Forecast, Limits, MicroBatches, OutOfMemory, Phase, Watch, budget, target,
+};
 use crate::plan::products::keep_thread_buffers;
-use crate::plan::{WorstCase, evaluation_forecast, training_forecast};
+use crate::plan::{PlannedPhase, WorstCase, evaluation_forecast, least, plan, training_forecast};
 use crate::step::scheduler::MicroBatchScheduler;
 
 /// The watch over a run's memory, and what binds the sizes of its micro-batches.
@@ -23,6 +25,21 @@ pub(super) struct RunMemory<'a> {
     data_bytes: u64,
     training: Limits,
     evaluation: Limits,
+    /// Fixed sizes that the budget does not allow.
+    reduced: Vec<Reduced>,
+}
+
+/// A fixed size that gives way before the first step, because its planned peak is above the budget.
+struct Reduced {
+    purpose: Purpose,
+    /// Samples as configured.
+    from: usize,
+    /// Samples that fit by plan.
+    to: usize,
+    /// Bytes planned for `from`.
+    planned: u64,
+    /// Bytes that may be used.
+    budget: u64,
 }
 
 impl<'a> RunMemory<'a> {
@@ -49,14 +66,16 @@ impl<'a> RunMemory<'a> {
                 dynamic: settings.memory_optimization.dynamic_batch_size,
             },
             evaluation: evaluation_limits(settings, budget),
+            reduced: Vec::new(),
         }
     }
 
     /// Sizes of which nothing is measured yet.
     pub(super) fn start<M: Model>(
-        &self,
+        &mut self,
         worst: &dyn Fn() -> WorstCase,
     ) -> Result<MicroBatches, TrainError> {
+        self.reduce_fixed::<M>(None, worst)?;
         Ok(MicroBatches {
             training: self.planned::<M>(Purpose::Training, worst)?,
             evaluation: self.planned::<M>(Purpose::Evaluation, worst)?,
@@ -65,10 +84,11 @@ impl<'a> RunMemory<'a> {
 
     /// Sizes that a checkpoint has, unless others are asked for by now.
     pub(super) fn resumed<M: Model>(
-        &self,
+        &mut self,
         mut sizes: MicroBatches,
         worst: &dyn Fn() -> WorstCase,
     ) -> Result<MicroBatches, TrainError> {
+        self.reduce_fixed::<M>(Some(&sizes), worst)?;
         if !sizes.training.suits(self.training) {
             sizes.training = self.planned::<M>(Purpose::Training, worst)?;
         }
@@ -78,20 +98,129 @@ impl<'a> RunMemory<'a> {
         Ok(sizes)
     }
 
+    /// Fixed sizes begin within the budget, too: one whose planned peak is above it becomes the largest that fits by plan.
+    /// `before` are the sizes of a run that goes on. They stay where they are near to what fits, so that it is the same run
+    /// although no two processes have quite the same memory.
+    fn reduce_fixed<M: Model>(
+        &mut self,
+        before: Option<&MicroBatches>,
+        worst: &dyn Fn() -> WorstCase,
+    ) -> Result<(), TrainError> {
+        self.reduced.clear();
+        let (Some(budget), false) = (self.training.budget, self.training.dynamic) else {
+            return Ok(());
+        };
+        let worst = worst();
+        let planned = plan::<M>(self.settings, &worst)?;
+        for purpose in [Purpose::Training, Purpose::Evaluation] {
+            let evaluates = |phase| phase == PlannedPhase::Evaluation;
+            let of_purpose = planned
+                .phases
+                .iter()
+                .filter(|peak| evaluates(peak.phase) == (purpose == Purpose::Evaluation));
+            let bytes = of_purpose.map(|peak| peak.bytes).max().unwrap_or(0);
+            let bytes = bytes.saturating_add(self.data_bytes);
+            let from = self.limits(purpose).configured;
+            if bytes <= budget {
+                continue;
+            }
+            let forecast = self.forecast::<M>(purpose, &worst)?;
+            self.require_one::<M>(&forecast, &worst)?;
+            let earlier = before.map(|sizes| match purpose {
+                Purpose::Training => sizes.training.configured(),
+                Purpose::Evaluation => sizes.evaluation.configured(),
+            });
+            let fitting = forecast.fitting(target(budget));
+            let to = match earlier {
+                Some(size) if size < from && forecast.stays(size, budget) => size,
+                _ => fitting,
+            };
+            let to = to.min(from);
+            if to < from {
+                match purpose {
+                    Purpose::Training => self.training.most = to,
+                    Purpose::Evaluation => self.evaluation.most = to,
+                }
+                self.reduced.push(Reduced {
+                    purpose,
+                    from,
+                    to,
+                    planned: bytes,
+                    budget,
+                });
+            }
+        }
+        // What planning took is no part of the run.
+        self.watch.note(Phase::Storage);
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// [`TrainError::DoesNotFit`] where not even one sample at a time fits by plan.
+    fn require_one<M: Model>(
+        &self,
+        forecast: &Forecast,
+        worst: &WorstCase,
+    ) -> Result<(), TrainError> {
+        let budget = self.watch.budget();
+        let exceeds = |bytes: u64| budget.is_some_and(|budget| bytes > budget);
+        // The forecast counts the data, and a sum of gradients that a single micro-batch does not need.
+        if !exceeds(forecast.peak(1)) {
+            return Ok(());
+        }
+        let least = least::<M>(self.settings, worst)?;
+        if !exceeds(least) {
+            return Ok(());
+        }
+        Err(TrainError::DoesNotFit {
+            cause: OutOfMemory {
+                phase: None,
+                wanted: Some(least),
+                budget,
+            },
+        })
+    }
+
+    /// Says which fixed sizes gave way, and why.
+    pub(super) fn reductions(&self, step: usize) -> impl Iterator<Item = Event> {
+        self.reduced.iter().map(move |reduced| Event::MicroBatch {
+            step,
+            purpose: reduced.purpose,
+            from: reduced.from,
+            to: reduced.to,
+            out_of_memory: false,
+            cause: format!(
+                "with {} a peak of {} is planned, and the budget is {}",
+                reduced.from,
+                Bytes(reduced.planned),
+                Bytes(reduced.budget)
+            ),
+        })
+    }
+
+    fn limits(&self, purpose: Purpose) -> Limits {
+        match purpose {
+            Purpose::Training => self.training,
+            Purpose::Evaluation => self.evaluation,
+        }
+    }
+
     /// A size that begins with what is planned, where it follows a budget and may be more than one sample.
     fn planned<M: Model>(
         &self,
         purpose: Purpose,
         worst: &dyn Fn() -> WorstCase,
     ) -> Result<Controller, TrainError> {
-        let limits = match purpose {
-            Purpose::Training => self.training,
-            Purpose::Evaluation => self.evaluation,
-        };
+        let limits = self.limits(purpose);
         let follows = limits.dynamic && limits.budget.is_some() && limits.most > 1;
-        let forecast = follows
-            .then(|| self.forecast::<M>(purpose, &worst()))
-            .transpose()?;
+        let mut forecast = None;
+        if follows {
+            let worst = worst();
+            let planned = self.forecast::<M>(purpose, &worst)?;
+            self.require_one::<M>(&planned, &worst)?;
+            forecast = Some(planned);
+        }
         // What planning took is no part of the run.
         self.watch.note(Phase::Storage);
         Ok(Controller::new(limits, forecast))

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use config_schema::Config;
 
 use super::told::{last_step, newest_checkpoint};
+use crate::checkpoint::Checkpoints;
 use crate::dataset::Dataset;
 use crate::device;
 use crate::error::TrainError;
@@ -31,7 +32,9 @@ pub fn preflight(
     if resume && has_begun(run_dir) {
         require_same_data(run_dir, dataset)?;
         let log = read_log(&run_dir.join(METRICS))?;
-        newest_checkpoint(run_dir, last_step(&log, "checkpoint"))?;
+        let (newest, _) = newest_checkpoint(run_dir, last_step(&log, "checkpoint"))?;
+        let step = newest.map_or(0, |newest| newest.state.step);
+        Checkpoints::of(run_dir).require_room(step)?;
     }
     Ok(())
 }

@@ -30,8 +30,9 @@ impl<M: Model> Trainer<'_, M> {
     }
 
     /// Where a run stands that has not begun.
-    pub(super) fn start_state(&self) -> Result<RunState, TrainError> {
-        let sizes = self.memory.start::<M>(&|| self.worst_case())?;
+    pub(super) fn start_state(&mut self) -> Result<RunState, TrainError> {
+        let worst = self.worst_case();
+        let sizes = self.memory.start::<M>(&|| worst)?;
         Ok(RunState::start(sizes))
     }
 
@@ -82,9 +83,8 @@ impl<M: Model> Trainer<'_, M> {
         newest.load_optimizers(optimizers, &model)?;
         self.memory.watch.note(Phase::Storage);
         let mut state = newest.state;
-        state.micro_batches = self
-            .memory
-            .resumed::<M>(state.micro_batches, &|| self.worst_case())?;
+        let worst = self.worst_case();
+        state.micro_batches = self.memory.resumed::<M>(state.micro_batches, &|| worst)?;
         Ok((model, state))
     }
 

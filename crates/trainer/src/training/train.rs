@@ -84,7 +84,7 @@ pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary
     } else {
         (model, trainer.start_state()?)
     };
-    trainer.checkpoints.prepare()?;
+    trainer.checkpoints.prepare(state.step)?;
     trainer.prune(&state)?;
     trainer.report_start(&model, &state)?;
     trainer.report_data(&data)?;
