@@ -7,6 +7,7 @@ mod import_features;
 mod predict;
 mod presets;
 mod shard;
+mod split;
 mod weights;
 
 use std::num::NonZero;
@@ -26,6 +27,7 @@ pub use import_features::ImportFeaturesArgs;
 pub use predict::{PredictArgs, ResultFormat};
 pub use presets::{DiffArgs, LanguageArg, PresetsCheckArgs, PresetsCommand};
 pub use shard::ShardArgs;
+pub use split::SplitArg;
 pub use weights::{PartArg, WeightsCommand};
 
 /// Train and use a visual-question-answering model on whatever device there is.
@@ -356,31 +358,4 @@ pub enum ExportFormat {
     Pictures,
     /// All parts as a data set for `dataset.name=folder`, with every input that the data set can have
     Folder,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum SplitArg {
-    /// Trains the model
-    Train,
-    /// Selects the best checkpoint
-    Validation,
-    /// Gives the reported result
-    Test,
-}
-
-impl From<SplitArg> for data_pipeline::Split {
-    fn from(split: SplitArg) -> Self {
-        match split {
-            SplitArg::Train => Self::Train,
-            SplitArg::Validation => Self::Validation,
-            SplitArg::Test => Self::Test,
-        }
-    }
-}
-
-impl SplitArg {
-    /// Its name in the output.
-    pub fn name(self) -> &'static str {
-        data_pipeline::Split::from(self).name()
-    }
 }

@@ -1,5 +1,7 @@
 //! Pickles of lists, dictionaries, texts, numbers and, where they are asked for, arrays of `NumPy`'s. Nothing is called: an
 //! instruction that would call something, or name it, is an error. What pickled arrays name stands for the array and is no code.
+//!
+//! One file because it is one machine: its instructions share a stack, a memo and the values.
 
 use std::collections::HashMap;
 use std::fs;

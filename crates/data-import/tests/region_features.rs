@@ -1,4 +1,6 @@
 //! Published region features: each container, what it can have wrong, and what is written of it.
+//!
+//! One file because all containers are held against the same expectation.
 
 use std::fs;
 use std::path::{Path, PathBuf};

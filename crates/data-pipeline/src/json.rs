@@ -1,6 +1,8 @@
 //! JSON as it is written: numbers keep their digits, and an object has no name twice.
 //!
 //! `serde_json` reads a number as a float, which rounds it and drops zeros, and lets the last of two equal names win.
+//!
+//! One file because all readers walk over the same text.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

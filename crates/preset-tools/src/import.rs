@@ -1,4 +1,6 @@
 //! Presets out of the YAML that other programs of this kind are configured with.
+//!
+//! One file because each step of an import adds to one draft and one report.
 
 mod aliases;
 mod as_toml;

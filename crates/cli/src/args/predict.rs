@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, ValueEnum};
 use data_import::Format;
 
-use super::SplitArg;
 use super::import::images;
+use super::split::SplitArg;
 
 #[derive(Debug, ClapArgs)]
 pub struct PredictArgs {

@@ -4,11 +4,13 @@ mod cause;
 mod fault;
 mod odd;
 mod shared;
+mod stamp;
 mod work;
 
 pub(crate) use fault::printable;
 pub use fault::{Fault, Faults, Use};
 pub use odd::OddImage;
-pub use shared::{Glance, SharedImages, Stamp};
+pub use shared::SharedImages;
+pub use stamp::{Glance, Stamp};
 pub(crate) use work::message_of;
 pub use work::{Check, Checked, Depth, check};

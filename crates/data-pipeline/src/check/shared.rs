@@ -2,27 +2,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
+use super::stamp::Stamp;
 use crate::error::DataError;
-use crate::image::ImageWarning;
 use crate::source::Source;
-
-/// What a look at where an image begins and ends tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Glance {
-    /// What tells its bytes from others.
-    pub stamp: Stamp,
-    /// What is odd about the file, although its pixels can be read.
-    pub oddities: Vec<ImageWarning>,
-}
-
-/// What tells the bytes of a file from those of others although not all of them are read. Files of unequal stamps differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Stamp {
-    /// Bytes of the file.
-    pub length: u64,
-    /// Checksum of its first and its last bytes.
-    pub ends: u32,
-}
 
 /// Images that two splits have in common, under the same name or with the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -7,7 +7,8 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 
 use super::fault::{Fault, Use};
 use super::odd::OddImage;
-use super::shared::{Glance, Seen, SharedImages, shared};
+use super::shared::{Seen, SharedImages, shared};
+use super::stamp::Glance;
 use crate::error::DataError;
 use crate::image::{ExifOrientation, RgbImage};
 use crate::inputs::{Inputs, RegionShape};

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::tally::text;
+use super::field::text;
 use crate::answers::normalise_answer;
 use crate::error::DataError;
 use crate::sample::Sample;

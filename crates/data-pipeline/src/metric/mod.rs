@@ -25,12 +25,14 @@
 //! ```
 
 mod answerability;
+mod field;
 mod kind;
 mod tally;
 
 pub use answerability::{Answerability, UNANSWERABLE, Verdicts};
+pub use field::has_field;
 pub use kind::Metric;
-pub use tally::{Mean, RESAMPLES, Report, Tally, has_field};
+pub use tally::{Mean, RESAMPLES, Report, Tally};
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
-use serde_json::Value;
 
+use super::field::text;
 use super::kind::Metric;
 use crate::sample::Sample;
-use crate::source::Source;
 
 /// Times that images are drawn anew for an interval.
 pub const RESAMPLES: usize = 1000;
@@ -199,26 +198,4 @@ fn quantile(sorted: &[f64], part: f64) -> f64 {
     let below = sorted[place.floor() as usize];
     let above = sorted[place.ceil() as usize];
     below + (above - below) * place.fract()
-}
-
-/// Whether some sample of a split has a text, a number or true or false in a field, as [`Tally::new`] takes it.
-pub fn has_field(split: &dyn Source, field: &str) -> bool {
-    let mut samples = split.samples().iter();
-    samples.any(|sample| text(sample, field).is_some())
-}
-
-/// The text of a field of a sample, or of one within: `types.semantic`. Nothing where there is none, and where there are several.
-pub(super) fn text<'a>(sample: &'a Sample, field: &str) -> Option<Cow<'a, str>> {
-    let within = || {
-        let (first, rest) = field.split_once('.')?;
-        let pointer = format!("/{}", rest.replace('.', "/"));
-        sample.fields.get(first)?.pointer(&pointer)
-    };
-    let value = sample.fields.get(field).or_else(within)?;
-    match value {
-        Value::String(text) => Some(Cow::Borrowed(text)),
-        Value::Number(number) => Some(Cow::Owned(number.to_string())),
-        Value::Bool(truth) => Some(Cow::Owned(truth.to_string())),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
 }

@@ -1,4 +1,6 @@
 //! How large the next micro-batch is: nothing but arithmetic.
+//!
+//! One file because every decision about a size changes the same state.
 
 use serde::{Deserialize, Serialize};
 
