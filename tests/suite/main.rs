@@ -1,5 +1,6 @@
 //! Tests that cross crates.
 
+mod augmentation;
 mod bad_data;
 mod best;
 mod card_samples;

@@ -41,10 +41,10 @@ fn check(sets: &[&str]) {
             (images, images),
             "{sets:?}"
         );
-        // Beside its numbers an image has a place in a list and counts of what shares it.
+        // Beside its numbers an image has a place in a list, counts of what shares it, and a list of its regions.
         let beside = plan.preloaded_bytes - bytes;
         assert!(
-            beside > 0 && beside <= 192 * images as u64,
+            beside > 0 && beside <= 200 * images as u64,
             "{sets:?}: {beside}"
         );
     }

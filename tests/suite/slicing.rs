@@ -67,6 +67,7 @@ impl Fixture {
             preload: Preload::Nothing,
             use_compression: false,
             shuffle: Order::Permutation { seed: 1 },
+            augmentation: None,
         };
         let loader = Loader::new(source, encoder.clone(), config).expect("a loader");
         let batch = loader

@@ -34,6 +34,8 @@ pub enum Bench {
     MemoryCost,
     /// Decode and resize JPEGs, in images a second
     Decode(Decode),
+    /// Load images with two workers: from files, augmented, from memory, in images a second
+    Loader(Decode),
     /// Import VQA v2 at full size from files that are made up, and measure time and peak memory
     Import {
         /// Folder to leave the made-up files in [default: none]
@@ -112,13 +114,8 @@ pub fn run(bench: Bench) -> Outcome {
         Bench::Kills(kills) => kills::run(&kills),
         Bench::MemoryCost => by_itself("memory_cost", &[]),
         Bench::Import { keep } => by_itself("import", keep.as_slice()),
-        Bench::Decode(Decode { python }) => by_itself(
-            "decode",
-            python
-                .map(|python| vec![python])
-                .unwrap_or_default()
-                .as_slice(),
-        ),
+        Bench::Decode(Decode { python }) => by_itself("decode", python.as_slice()),
+        Bench::Loader(Decode { python }) => by_itself("loader", python.as_slice()),
     }
 }
 

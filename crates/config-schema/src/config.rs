@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::sections::{
-    Answers, Checkpoint, DataLoading, Dataset, Evaluation, Family, Hardware, Logging,
+    Answers, Augmentation, Checkpoint, DataLoading, Dataset, Evaluation, Family, Hardware, Logging,
     MemoryOptimization, Model, Optimizer, Precision, PresetInfo, Schedule, Training, Xvlm,
 };
 
@@ -24,6 +24,8 @@ pub struct Config {
     pub hardware: Hardware,
     /// The data set, and the size to which its images and questions are cut.
     pub dataset: Dataset,
+    /// How training images are varied.
+    pub augmentation: Augmentation,
     /// The answers that a model can give.
     pub answers: Answers,
     /// The branches of the model, and the size of the fine one.

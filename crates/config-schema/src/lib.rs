@@ -76,10 +76,11 @@ pub use resolve::{Layers, Places, Resolved, resolve, resolve_with_places, stated
 pub use resume::{FixedKey, fixed_differences};
 pub use schema::{Bounds, Key, Kind, Section, json_schema, keys, schema_text, sections};
 pub use sections::{
-    AnswerNormalisation, Answers, Branches, Checkpoint, DataLoading, Dataset, DatasetName,
-    Evaluation, ExifOrientation, Family, FineForm, Hardware, ImageEncoder, LearningRates, Logging,
-    MAX_UPDATE_FREQ, MemoryOptimization, Model, OnBadSample, Optimizer, OptimizerForm, Precision,
-    PrecisionMode, PresetInfo, Schedule, ScheduleKind, ShapesLanguage, Training, Xvlm,
+    AnswerNormalisation, Answers, Augmentation, Branches, Checkpoint, DataLoading, Dataset,
+    DatasetName, Evaluation, ExifOrientation, Family, FineForm, Hardware, ImageEncoder,
+    LearningRates, Logging, MAX_UPDATE_FREQ, MemoryOptimization, Model, OnBadSample, Optimizer,
+    OptimizerForm, Precision, PrecisionMode, PresetInfo, Schedule, ScheduleKind, ShapesLanguage,
+    Training, Xvlm,
 };
 pub use source::{Layered, Origin, Place, Source, StatedKey};
 pub use stack::Stated;

@@ -97,6 +97,10 @@ mod tests {
             &["dataset.exif_orientation"],
         );
         for set in [
+            "augmentation.crop_scale=0.6",
+            "augmentation.flip=0.4",
+            "augmentation.operations=3",
+            "augmentation.magnitude=6",
             "dataset.answer_normalisation=none",
             "dataset.shapes_language=zh",
         ] {

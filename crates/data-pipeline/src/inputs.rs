@@ -58,6 +58,12 @@ impl Inputs {
         statistical_words: None,
         entities: None,
     };
+
+    /// Whether images can be varied: there are some, and no region features, which would have to be cropped and mirrored with
+    /// them.
+    pub fn can_be_augmented(&self) -> bool {
+        self.images && self.regions.is_none()
+    }
 }
 
 /// What a detector found in images, instead of or beside their pixels.

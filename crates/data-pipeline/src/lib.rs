@@ -28,6 +28,7 @@
 //!         preload: Preload::Nothing,
 //!         use_compression: true,
 //!         shuffle: Order::Permutation { seed: 7 },
+//!         augmentation: None,
 //!     },
 //! )?;
 //!
@@ -42,6 +43,7 @@
 //! ```
 
 mod answers;
+mod augment;
 mod baseline;
 mod batch;
 mod check;
@@ -70,6 +72,7 @@ mod text;
 mod threads;
 
 pub use answers::{AnswerNormalisation, AnswerReading, ReadingFacts, Votes, normalise_answer};
+pub use augment::Augmentation;
 pub use baseline::{accuracy_of_constant, majority_answer};
 pub use batch::Batch;
 pub use check::{

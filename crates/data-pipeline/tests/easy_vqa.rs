@@ -226,6 +226,7 @@ fn a_truncated_image_is_named_when_it_is_read() {
         preload: Preload::Nothing,
         use_compression: false,
         shuffle: Order::Sequential,
+        augmentation: None,
     };
     let loader = Loader::new(source, Arc::new(encoder), config).expect("a loader");
     let mut epoch = loader.epoch(0, 2).expect("threads");

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use data_pipeline::folder::{Sharded, shard};
 use data_pipeline::{
-    AnswerNormalisation, Batch, Check, DataError, Depth, Encoder, Folder, HoldOut, Inputs, Loader,
-    LoaderConfig, Order, Preload, Shapes, ShapesConfig, ShardLimit, Source, Split, check,
-    fingerprint, folder,
+    AnswerNormalisation, Augmentation, Batch, Check, DataError, Depth, Encoder, Folder, HoldOut,
+    Inputs, Loader, LoaderConfig, Order, Preload, Shapes, ShapesConfig, ShardLimit, Source, Split,
+    check, fingerprint, folder,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -175,6 +175,7 @@ fn config(buffer: usize) -> LoaderConfig {
             buffer,
             group: 1,
         },
+        augmentation: None,
     }
 }
 
@@ -185,16 +186,9 @@ fn order(batches: &[Batch]) -> Vec<usize> {
         .collect()
 }
 
-/// However it is read, and wherever within a shard it is begun.
-#[test]
-fn a_stream_of_shards_is_a_matter_of_seed_epoch_buffer_and_shards() {
-    let place = plain(60);
-    sharded(&place, ShardLimit::Samples(12));
-    let source: Arc<dyn Source> = Arc::new(open(&place, "sharded", Split::Train).expect("shards"));
-    let expected = batches(&source, config(40), 1, 0);
-    let mut samples = order(&expected);
-    samples.sort_unstable();
-    assert_eq!(samples, (0..180).collect::<Vec<_>>());
+/// The batches of an epoch, which are the same however they are read.
+fn read_in_any_way(source: &Arc<dyn Source>, config: LoaderConfig) -> Vec<Batch> {
+    let expected = batches(source, config, 1, 0);
     for (num_workers, prefetch_factor, chunk, preload) in [
         (1, 1, 3, Preload::Nothing),
         (3, 4, 7, Preload::Nothing),
@@ -206,15 +200,47 @@ fn a_stream_of_shards_is_a_matter_of_seed_epoch_buffer_and_shards() {
             prefetch_factor,
             chunk,
             preload,
-            ..config(40)
+            ..config
         };
         for skip in [0, 1, 7, 17] {
             assert!(
-                batches(&source, settings, 1, skip) == expected[skip..],
+                batches(source, settings, 1, skip) == expected[skip..],
                 "{settings:?}, {skip} skipped"
             );
         }
     }
+    expected
+}
+
+/// However it is read, and wherever within a shard it is begun.
+#[test]
+fn a_stream_of_shards_is_a_matter_of_seed_epoch_buffer_and_shards() {
+    let place = plain(60);
+    sharded(&place, ShardLimit::Samples(12));
+    let source: Arc<dyn Source> = Arc::new(open(&place, "sharded", Split::Train).expect("shards"));
+    let expected = read_in_any_way(&source, config(40));
+    let mut samples = order(&expected);
+    samples.sort_unstable();
+    assert_eq!(samples, (0..180).collect::<Vec<_>>());
+    // Random views of the images change nothing else, and are a matter of seed, epoch and sample.
+    let augmented = LoaderConfig {
+        augmentation: Some(Augmentation {
+            seed: 3,
+            crop_scale: 0.5,
+            flip: 0.5,
+            operations: 2,
+            magnitude: 7,
+        }),
+        ..config(40)
+    };
+    let varied = read_in_any_way(&source, augmented);
+    assert_eq!(order(&varied), order(&expected));
+    let pairs = varied.iter().zip(&expected);
+    assert!(
+        pairs
+            .into_iter()
+            .all(|(varied, plain)| varied.images != plain.images)
+    );
     let expected = order(&expected);
     assert_ne!(order(&batches(&source, config(40), 2, 0)), expected);
     assert_ne!(order(&batches(&source, config(41), 1, 0)), expected);

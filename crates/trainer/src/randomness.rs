@@ -19,6 +19,8 @@ pub enum Stream {
     ImageDropout = 5,
     /// Dropout in what is computed once a right answer.
     AnswerDropout = 6,
+    /// Variation of the training images.
+    Augmentation = 7,
 }
 
 /// Seed of one use of randomness: the key (run seed, stream, step or epoch, index) is the key of a ChaCha8
@@ -54,6 +56,7 @@ mod tests {
                 Stream::HoldOut,
                 Stream::ImageDropout,
                 Stream::AnswerDropout,
+                Stream::Augmentation,
             ] {
                 for step in 0..20 {
                     for index in 0..20 {

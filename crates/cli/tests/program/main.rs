@@ -1,6 +1,7 @@
 //! The program as a user runs it: arguments in, text and exit code out.
 
 mod advice;
+mod augmentation;
 mod bad_input;
 mod cards;
 #[cfg(unix)]

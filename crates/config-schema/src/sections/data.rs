@@ -209,11 +209,53 @@ impl Default for Dataset {
     }
 }
 
+/// How training images are varied, epoch by epoch, as X-VLM trains. What is drawn for an image follows from the seed, the epoch
+/// and the first sample of its effective batch that is about it. Evaluation and predictions see images as they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Augmentation {
+    /// Least part of an image's area that a random crop keeps, before it is resized to `dataset.image_size`; 1 for no crop.
+    /// X-VLM has 0.5. Preloaded images are then kept as they are stored, since a crop needs all their pixels.
+    #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
+    pub crop_scale: f64,
+    /// Probability that an image is mirrored; 0 for never. X-VLM has 0.5. An image stays as it is where a question or answer
+    /// about it in the effective batch says left or right, in English or Chinese.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub flip: f64,
+    /// Operations drawn for each image of the ten of X-VLM's RandAugment, such as rotation, shear, brightness and sharpness; 0 for
+    /// none. X-VLM has 2. Each drawn operation is done half of the time.
+    #[schemars(range(max = 10))]
+    pub operations: usize,
+    /// How strong the operations are: 10 turns an image by 30 degrees, shears it by 0.3, shifts it by 10 pixels, and makes it 1.9
+    /// times as bright or sharp. X-VLM has 7.
+    #[schemars(range(max = 10))]
+    pub magnitude: usize,
+}
+
+impl Default for Augmentation {
+    fn default() -> Self {
+        Self {
+            crop_scale: 1.0,
+            flip: 0.0,
+            operations: 0,
+            magnitude: 7,
+        }
+    }
+}
+
+impl Augmentation {
+    /// Whether images are varied at all.
+    pub fn is_on(&self) -> bool {
+        self.crop_scale < 1.0 || self.flip > 0.0 || self.operations > 0
+    }
+}
+
 /// How samples travel from storage to the device, and in which order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataLoading {
-    /// Decode every image once and keep it in host memory: `image_size`² × 3 bytes an image for faster epochs. "auto" keeps
+    /// Decode every image once and keep it in host memory: `image_size`² × 3 bytes an image for faster epochs;
+    /// images that are cropped at random are kept as they are stored. "auto" keeps
     /// as many as fit and reports the number; true ends a run that cannot hold all, before it begins. Results are the same.
     pub preload_data: Preload,
     /// Compress the images kept in host memory: less memory for a little time at each read.

@@ -7,8 +7,8 @@ mod training;
 mod xvlm;
 
 pub use data::{
-    AnswerNormalisation, Answers, DataLoading, Dataset, DatasetName, ExifOrientation, OnBadSample,
-    ShapesLanguage,
+    AnswerNormalisation, Answers, Augmentation, DataLoading, Dataset, DatasetName, ExifOrientation,
+    OnBadSample, ShapesLanguage,
 };
 pub use model::{
     Branches, FineForm, ImageEncoder, MemoryOptimization, Model, Precision, PrecisionMode,

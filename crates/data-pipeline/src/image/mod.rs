@@ -24,5 +24,6 @@ pub use header::ImageHeader;
 pub use normalise::{IMAGE_MEAN, IMAGE_STD, normalise};
 pub use orientation::{ExifOrientation, Orientation};
 pub(crate) use png::encode_png;
+pub(crate) use resize::{Part, PixelView};
 pub use rgb::{Decoded, MAX_PIXELS, RgbImage};
 pub use warning::ImageWarning;

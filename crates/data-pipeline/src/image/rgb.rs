@@ -48,6 +48,13 @@ impl Decoded {
 }
 
 impl RgbImage {
+    /// Swaps left and right.
+    pub(crate) fn mirror(&mut self) {
+        for row in self.pixels.chunks_exact_mut(self.width.max(1) * 3) {
+            row.as_chunks_mut::<3>().0.reverse();
+        }
+    }
+
     /// Turns stored pixels upright, which have the orientation of the tag.
     fn upright(self, tag: Orientation) -> Self {
         if tag == Orientation::UPRIGHT {

@@ -1,7 +1,10 @@
+use super::image::Form;
 use super::order::Order;
+use crate::augment::Augmentation;
 use crate::error::DataError;
 
-/// Which images a loader decodes once, at the start, and keeps in memory, `image_size² x 3` bytes each.
+/// Which images a loader decodes once, at the start, and keeps in memory, `image_size² x 3` bytes each; where they
+/// are cropped at random, as they are stored, since a crop needs every pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preload {
     /// None.
@@ -23,8 +26,9 @@ impl Preload {
     pub const ALL: Self = Self::All { limit: u64::MAX };
 }
 
-/// How a [`Loader`](crate::Loader) works. Only `effective_batch` and `shuffle` have a say in what it delivers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a [`Loader`](crate::Loader) works. Only `effective_batch`, `shuffle` and `augmentation` have a say
+/// in what it delivers.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoaderConfig {
     /// Samples of a batch; the last one of an epoch may have fewer.
     pub effective_batch: usize,
@@ -40,17 +44,30 @@ pub struct LoaderConfig {
     pub use_compression: bool,
     /// Order of the samples.
     pub shuffle: Order,
+    /// How images are varied; nothing for images as they are.
+    pub augmentation: Option<Augmentation>,
 }
 
 impl LoaderConfig {
+    /// In which form images are kept.
+    pub(super) fn kept_form(&self) -> Form {
+        match self.augmentation {
+            Some(augmentation) if augmentation.crops() => Form::Stored,
+            _ => Form::Resized,
+        }
+    }
+
     /// Chunks in work or waiting at most.
     pub(super) fn prefetched_chunks(&self) -> usize {
         self.num_workers.saturating_mul(self.prefetch_factor)
     }
 
     /// # Errors
-    /// When a size is 0 that must not be.
+    /// When a size is 0 that must not be, or the augmentation is out of range.
     pub(super) fn check(&self) -> Result<(), DataError> {
+        if let Some(augmentation) = &self.augmentation {
+            augmentation.check()?;
+        }
         let (group, buffer) = match self.shuffle {
             Order::Sequential | Order::Permutation { .. } => (1, 1),
             Order::Grouped { group, .. } => (group, 1),

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use super::config::LoaderConfig;
-use super::prepare::{Assembly, Chunk, Preparer};
+use super::prepare::{Assembly, Chunk, Piece, Preparer};
 use super::schedule::Schedule;
 use super::workers::Workers;
+use crate::augment::{View, Views};
 use crate::batch::Batch;
 use crate::error::DataError;
-use crate::stream::{Feed, Held};
+use crate::stream::Feed;
 
 /// The batches of one epoch, in order. An error takes the place of the batch it befell, and ends the epoch.
 ///
@@ -16,6 +17,8 @@ pub struct Epoch {
     /// Nothing when chunks are prepared in the calling thread.
     workers: Option<Workers>,
     schedule: Schedule,
+    /// The views of the batch whose chunks are handed out, with its number.
+    views: Option<(usize, Arc<Views>)>,
     /// The images of a shuffle buffer, where samples are streamed.
     feed: Option<Feed>,
     prefetched_chunks: usize,
@@ -56,6 +59,7 @@ impl Epoch {
             preparer: Arc::clone(preparer),
             workers,
             schedule,
+            views: None,
             feed,
             prefetched_chunks: config.prefetched_chunks(),
             number: epoch,
@@ -67,29 +71,42 @@ impl Epoch {
     }
 
     fn read_ahead(&mut self) {
-        let in_flight = |epoch: &Self| epoch.workers.as_ref().map(Workers::in_flight);
-        while in_flight(self).is_some_and(|chunks| chunks < self.prefetched_chunks)
-            && let Some((samples, held)) = self.next_samples()
+        let most = self.prefetched_chunks;
+        let ahead = |workers: &Workers| workers.in_flight() < most;
+        while self.workers.as_ref().is_some_and(ahead)
+            && let Some(piece) = self.next_piece()
             && let Some(workers) = &mut self.workers
         {
-            workers.submit(samples, held);
+            workers.submit(piece);
         }
     }
 
-    /// The samples of the next chunk, and what the shuffle buffer has of their images.
-    fn next_samples(&mut self) -> Option<(Vec<usize>, Held)> {
+    /// The samples of the next chunk, the views of their images, and what the shuffle buffer has of them.
+    fn next_piece(&mut self) -> Option<Piece> {
+        let batch = self.schedule.next_batch();
         let samples = self.schedule.next()?;
         let stored = self.preparer.source.samples();
+        let views = self.preparer.augmentation.map(|_| match &self.views {
+            Some((of, views)) if *of == batch => Arc::clone(views),
+            _ => {
+                let whole = self.schedule.samples(batch);
+                let views = Arc::new(View::of_batch(self.number, whole, stored));
+                self.views = Some((batch, Arc::clone(&views)));
+                views
+            }
+        });
         let held = self.feed.as_mut().map(|feed| feed.take(&samples, stored));
-        Some((samples, held.unwrap_or_default()))
+        Some(Piece {
+            samples,
+            views,
+            held: held.unwrap_or_default(),
+        })
     }
 
     fn chunk(&mut self) -> Result<Chunk, DataError> {
-        let chunk = if let Some(workers) = &mut self.workers {
-            workers.take()
-        } else {
-            let next = self.next_samples();
-            next.map(|(samples, held)| self.preparer.prepare(&samples, &held))
+        let chunk = match &mut self.workers {
+            Some(workers) => workers.take(),
+            None => self.next_piece().map(|piece| self.preparer.prepare(&piece)),
         };
         self.read_ahead();
         chunk.unwrap_or(Err(DataError::WorkerLost {

@@ -1,7 +1,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::config::LoaderConfig;
-use super::image::LoadedImage;
+use super::image::{Form, LoadedImage};
 use super::prepare::PREPARED;
 use super::schedule::{Schedule, distinct_images};
 use super::store::{Reading, kept_bytes};
@@ -20,8 +20,10 @@ const SPARE: usize = 2;
 /// What an image of a split takes of host memory, in bytes, as some of its images have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageSizes {
-    /// Of an image that is kept or waits, with its place in a list: the largest that there can be where nothing is
-    /// compressed, else a little more than those looked at.
+    /// Of an image that waits, with its place in a list: the largest that there can be where nothing is compressed, else a
+    /// little more than those looked at.
+    pub waiting: u64,
+    /// Of an image that is kept, likewise. Images that are cropped later are kept as they are stored.
     pub kept: u64,
     /// While one is read, decoded and resized, at most.
     pub decoding: u64,
@@ -32,7 +34,9 @@ pub struct ImageSizes {
 impl ImageSizes {
     /// Reads a few images from all over the split, where a run reads images. What cannot be read is left out: whoever
     /// checks the data names it.
-    pub fn of(source: &dyn Source, encoder: &Encoder, compress: bool) -> Self {
+    pub fn of(source: &dyn Source, encoder: &Encoder, config: &LoaderConfig) -> Self {
+        let compress = config.use_compression;
+        let stored = config.kept_form() == Form::Stored;
         let plain = kept_bytes(encoder) + size_of::<LoadedImage>() as u64;
         let pixels = (encoder.image_size as u64).pow(2) * 3;
         let images = source.image_count();
@@ -41,8 +45,10 @@ impl ImageSizes {
             encoder,
             threads: 1,
             compress,
+            form: Form::Resized,
         };
-        let (mut decoding, mut packed, mut stored) = (0, Vec::new(), Vec::new());
+        let (mut decoding, mut packed, mut whole, mut files) =
+            (0, Vec::new(), Vec::new(), Vec::new());
         let step = images.div_ceil(LOOKED_AT).max(1);
         if encoder.inputs.images {
             for image in (0..images).step_by(step) {
@@ -60,19 +66,28 @@ impl ImageSizes {
                 let Some((length, bytes)) = read.ok().flatten() else {
                     continue;
                 };
-                stored.push((length + HELD) as f64);
+                files.push((length + HELD) as f64);
                 decoding = decoding.max(bytes);
-                if compress && let Ok(kept) = reading.one(image) {
-                    packed.push((size_of::<LoadedImage>() + kept.allocated()) as f64);
+                let taken = |form| {
+                    let kept = Reading { form, ..reading }.one(image).ok()?;
+                    Some((size_of::<LoadedImage>() + kept.allocated()) as f64)
+                };
+                if compress {
+                    packed.extend(taken(Form::Resized));
+                }
+                if stored {
+                    whole.extend(taken(Form::Stored));
                 }
             }
         }
         // What is decoded is resized, compressed and shared, each a copy.
         let decoding = decoding + 3 * pixels;
+        let waiting = expected(&packed).map_or(plain, |kept| (kept.ceil() as u64).min(plain));
         Self {
-            kept: expected(&packed).map_or(plain, |kept| (kept.ceil() as u64).min(plain)),
+            waiting,
+            kept: expected(&whole).map_or(waiting, |kept| kept.ceil() as u64),
             decoding,
-            encoded: expected(&stored).map_or(0, |bytes| bytes.ceil() as u64),
+            encoded: expected(&files).map_or(0, |bytes| bytes.ceil() as u64),
         }
     }
 }
@@ -145,10 +160,12 @@ impl Footprint {
         let places = size_of_val(sequence.images.as_slice()) * 3;
         let order = sequence.samples;
         let text = text_bytes(source, encoder);
-        let per_image = if preloaded {
+        // A view of a kept image is an image of its own.
+        let shared = preloaded && config.augmentation.is_none();
+        let per_image = if shared {
             size_of::<LoadedImage>() as u64
         } else {
-            sizes.kept
+            sizes.waiting
         };
         let chunk = |samples: &[usize]| {
             let images = distinct_images(samples, stored) as u64;
@@ -178,7 +195,7 @@ impl Footprint {
             batch_bytes,
             order_bytes,
             buffer_bytes,
-            moving_bytes: if preloaded {
+            moving_bytes: if shared {
                 used.max(decoding_bytes)
             } else {
                 used + decoding_bytes

@@ -2,12 +2,25 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::augment::{Augmentation, View};
 use crate::batch::Batch;
 use crate::check::{Use, message_of};
 use crate::encoder::Encoder;
 use crate::error::DataError;
+use crate::image::{ImageError, PixelView, RgbImage};
 use crate::inputs::{BOX_SIZE, RegionShape, Regions};
 use crate::source::Source;
+
+/// What is made of a decoded image.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Form {
+    /// `[image_size, image_size, 3]`, whole.
+    Resized,
+    /// As it is stored, for a crop to be taken of it later.
+    Stored,
+    /// `[image_size, image_size, 3]`, a random view.
+    Varied(Augmentation, View),
+}
 
 /// What a batch carries of an image, as it is kept in memory; a clone shares it.
 #[derive(Clone)]
@@ -18,20 +31,21 @@ pub(super) struct LoadedImage {
 }
 
 impl LoadedImage {
-    /// Reads what the encoder's inputs ask for, but for encoded bytes that are at hand. A panic in the source or a decoder becomes an error, as one damaged file
-    /// must not take a worker with it.
+    /// Reads what the encoder's inputs ask for, but for encoded bytes that are at hand. A panic in the source or a decoder
+    /// becomes an error, as one damaged file must not take a worker with it.
     pub(super) fn load(
         source: &dyn Source,
         encoder: &Encoder,
         image: usize,
         encoded: Option<&[u8]>,
         compress: bool,
+        form: Form,
     ) -> Result<Self, DataError> {
         let load = || {
             let inputs = &encoder.inputs;
             let pixels = inputs
                 .images
-                .then(|| pixels(source, encoder, image, encoded));
+                .then(|| pixels(source, encoder, image, encoded, form));
             let regions = inputs.regions.map(|_| regions(source, encoder, image));
             let words = || encoder.vocabulary.tokens(source.statistical_words(image));
             Ok(Self {
@@ -45,6 +59,27 @@ impl LoadedImage {
                 image: source.image_name(image),
                 message: message_of(panic.as_ref()),
             })
+        })
+    }
+
+    /// A random view of a kept image.
+    ///
+    /// # Errors
+    /// As [`RgbImage::resize`](crate::RgbImage::resize).
+    pub(super) fn varied(
+        &self,
+        augmentation: &Augmentation,
+        view: View,
+        side: usize,
+        compress: bool,
+    ) -> Result<Self, ImageError> {
+        let vary = |pixels: &Pixels| {
+            let varied = pixels.with_view(|kept| augmentation.apply(kept, side, view))?;
+            Ok(Pixels::keep(varied, compress))
+        };
+        Ok(Self {
+            pixels: self.pixels.as_ref().map(vary).transpose()?,
+            ..self.clone()
         })
     }
 
@@ -92,18 +127,25 @@ pub(super) fn in_use(source: &dyn Source, image: usize, error: DataError) -> Dat
     }
 }
 
-/// `[image_size, image_size, 3]`.
 fn pixels(
     source: &dyn Source,
     encoder: &Encoder,
     image: usize,
     encoded: Option<&[u8]>,
-) -> Result<Vec<u8>, DataError> {
+    form: Form,
+) -> Result<RgbImage, DataError> {
     let encoded = match encoded {
         Some(bytes) => Cow::Borrowed(bytes),
         None => Cow::Owned(source.encoded_image(image)?),
     };
-    encoder.pixels(&encoded).map_err(|error| DataError::Image {
+    let side = encoder.image_size;
+    let decoded = RgbImage::decode(&encoded, encoder.exif_orientation).map(|it| it.image);
+    let formed = decoded.and_then(|decoded| match form {
+        Form::Resized => decoded.resize(side, side),
+        Form::Stored => Ok(decoded),
+        Form::Varied(augmentation, view) => augmentation.apply(decoded.view(), side, view),
+    });
+    formed.map_err(|error| DataError::Image {
         image: source.image_name(image),
         source: error,
     })
@@ -133,36 +175,56 @@ fn regions(source: &dyn Source, encoder: &Encoder, image: usize) -> Result<Regio
     }
 }
 
-/// The pixels of a resized image.
+/// The pixels of an image, and how many make a row: as few bytes as without the number.
 #[derive(Clone)]
 enum Pixels {
-    Plain(Arc<[u8]>),
-    Lz4(Arc<[u8]>),
+    Plain(u32, Arc<[u8]>),
+    Lz4(u32, Arc<[u8]>),
 }
 
 impl Pixels {
-    fn keep(pixels: Vec<u8>, compress: bool) -> Self {
+    fn keep(image: RgbImage, compress: bool) -> Self {
+        let pixels = image.pixels;
+        // A side of an image is a number of 32 bits in every format, and its pixels are limited.
+        let width = image.width as u32;
         let block = compress.then(|| lz4_flex::compress_prepend_size(&pixels));
         match block {
-            Some(block) if block.len() < pixels.len() => Self::Lz4(block.into()),
-            _ => Self::Plain(pixels.into()),
+            Some(block) if block.len() < pixels.len() => Self::Lz4(width, block.into()),
+            _ => Self::Plain(width, pixels.into()),
+        }
+    }
+
+    /// Hands out the pixels as an image.
+    fn with_view<T>(&self, then: impl FnOnce(PixelView<'_>) -> T) -> T {
+        let view = |width: u32, pixels| {
+            let width = width as usize;
+            then(PixelView {
+                width,
+                height: <[u8]>::len(pixels) / (3 * width.max(1)),
+                pixels,
+            })
+        };
+        match self {
+            Self::Plain(width, pixels) => view(*width, pixels),
+            Self::Lz4(width, block) => view(*width, &decompressed(block)),
         }
     }
 
     fn append_to(&self, images: &mut Vec<u8>) {
         match self {
-            Self::Plain(pixels) => images.extend_from_slice(pixels),
-            Self::Lz4(block) => images.extend(
-                lz4_flex::decompress_size_prepended(block)
-                    .expect("the block was compressed by this process"),
-            ),
+            Self::Plain(_, pixels) => images.extend_from_slice(pixels),
+            Self::Lz4(_, block) => images.extend(decompressed(block)),
         }
     }
 
     /// Bytes held in memory.
     fn bytes(&self) -> usize {
         match self {
-            Self::Plain(bytes) | Self::Lz4(bytes) => bytes.len(),
+            Self::Plain(_, bytes) | Self::Lz4(_, bytes) => bytes.len(),
         }
     }
+}
+
+fn decompressed(block: &[u8]) -> Vec<u8> {
+    lz4_flex::decompress_size_prepended(block).expect("the block was compressed by this process")
 }

@@ -10,7 +10,7 @@ use crate::source::Source;
 
 /// Delivers the samples of a source as whole effective batches.
 ///
-/// The batches of an epoch depend on the source, the encoder, the effective batch, the order's seed and the epoch: not
+/// The batches of an epoch depend on the source, the encoder, the effective batch, the order, the augmentation and the epoch: not
 /// on the number of workers, how far they read ahead, what is preloaded or compressed, or on how many batches were
 /// skipped.
 pub struct Loader {
@@ -22,7 +22,7 @@ impl Loader {
     /// Checks settings and samples, and reads the images to preload.
     ///
     /// # Errors
-    /// When a setting is out of range, the source lacks an input of the encoder's, has no samples or a sample names no
+    /// When a setting is out of range, images are to be augmented and there are region features or no images, the source lacks an input of the encoder's, has no samples or a sample names no
     /// image; when an image to preload cannot be read, or all are to be kept and take more than their limit.
     pub fn new(
         source: Arc<dyn Source>,
@@ -32,6 +32,7 @@ impl Loader {
         config.check()?;
         encoder.check()?;
         encoder.inputs.check(source.as_ref())?;
+        unless_apart(&config, &encoder)?;
         let images = source.image_count();
         if source.samples().is_empty() {
             return Err(DataError::EmptySplit { images });
@@ -49,6 +50,7 @@ impl Loader {
             encoder: &encoder,
             threads: config.num_workers,
             compress: config.use_compression,
+            form: config.kept_form(),
         };
         let store = Store::load(reading, config.preload)?;
         let preparer = Preparer {
@@ -57,6 +59,7 @@ impl Loader {
             store,
             // Without workers no chunk waits.
             compress: config.use_compression && config.num_workers > 0,
+            augmentation: config.augmentation,
         };
         Ok(Self {
             preparer: Arc::new(preparer),
@@ -102,4 +105,22 @@ impl Loader {
     pub fn encoder(&self) -> &Arc<Encoder> {
         &self.preparer.encoder
     }
+}
+
+/// # Errors
+/// When images are to be varied and there are none, or region features that would have to be varied with them.
+fn unless_apart(config: &LoaderConfig, encoder: &Encoder) -> Result<(), DataError> {
+    if config.augmentation.is_none() || encoder.inputs.can_be_augmented() {
+        return Ok(());
+    }
+    let without = if encoder.inputs.images {
+        "on beside region features"
+    } else {
+        "on without images"
+    };
+    Err(DataError::Setting {
+        setting: "augmentation",
+        value: without.to_owned(),
+        expected: "images without region features, which cannot be cropped or mirrored with them",
+    })
 }

@@ -2,8 +2,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use super::image::{LoadedImage, in_use};
+use super::image::{Form, LoadedImage, in_use};
 use super::store::Store;
+use crate::augment::{Augmentation, View, Views};
 use crate::batch::{Batch, EncodedText};
 use crate::encoder::Encoder;
 use crate::error::DataError;
@@ -18,6 +19,18 @@ pub(super) struct Preparer {
     pub(super) store: Option<Store>,
     /// Whether the images of a chunk are compressed while it waits.
     pub(super) compress: bool,
+    /// How images are varied.
+    pub(super) augmentation: Option<Augmentation>,
+}
+
+/// What a worker prepares at a time.
+pub(super) struct Piece {
+    /// Samples of one effective batch.
+    pub(super) samples: Vec<usize>,
+    /// The views of that batch, where images are varied.
+    pub(super) views: Option<Arc<Views>>,
+    /// Encoded images that were read already.
+    pub(super) held: Held,
 }
 
 /// Samples ready to be put into a batch.
@@ -37,8 +50,12 @@ struct Prepared {
 }
 
 impl Preparer {
-    /// `held`: encoded images that were read already.
-    pub(super) fn prepare(&self, samples: &[usize], held: &Held) -> Result<Chunk, DataError> {
+    pub(super) fn prepare(&self, piece: &Piece) -> Result<Chunk, DataError> {
+        let Piece {
+            samples,
+            views,
+            held,
+        } = piece;
         let stored = self.source.samples();
         let mut images = HashMap::new();
         let mut prepared = Vec::with_capacity(samples.len());
@@ -46,8 +63,9 @@ impl Preparer {
             let sample = &stored[index];
             let image = sample.image;
             if let Entry::Vacant(new) = images.entry(image) {
+                let view = views.as_ref().and_then(|views| views.get(&image));
                 new.insert(
-                    self.image(image, held.get(&image).map(AsRef::as_ref))
+                    self.image(image, held.get(&image).map(AsRef::as_ref), view.copied())
                         .map_err(|error| in_use(self.source.as_ref(), image, error))?,
                 );
             }
@@ -68,16 +86,27 @@ impl Preparer {
         self.store.as_ref().and_then(|store| store.image(image))
     }
 
-    fn image(&self, image: usize, held: Option<&[u8]>) -> Result<LoadedImage, DataError> {
-        match self.kept(image) {
-            Some(kept) => Ok(kept),
-            None => LoadedImage::load(
-                self.source.as_ref(),
-                &self.encoder,
-                image,
-                held,
-                self.compress,
-            ),
+    fn image(
+        &self,
+        image: usize,
+        held: Option<&[u8]>,
+        view: Option<View>,
+    ) -> Result<LoadedImage, DataError> {
+        let (source, encoder) = (self.source.as_ref(), self.encoder.as_ref());
+        match (self.kept(image), self.augmentation.as_ref().zip(view)) {
+            (Some(kept), None) => Ok(kept),
+            (Some(kept), Some((augmentation, view))) => kept
+                .varied(augmentation, view, encoder.image_size, self.compress)
+                .map_err(|error| DataError::Image {
+                    image: source.image_name(image),
+                    source: error,
+                }),
+            (None, varied) => {
+                let form = varied.map_or(Form::Resized, |(augmentation, view)| {
+                    Form::Varied(*augmentation, view)
+                });
+                LoadedImage::load(source, encoder, image, held, self.compress, form)
+            }
         }
     }
 }

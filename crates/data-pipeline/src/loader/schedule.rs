@@ -32,9 +32,19 @@ impl Schedule {
         }
     }
 
+    /// Number of the batch that the next chunk belongs to.
+    pub(super) fn next_batch(&self) -> usize {
+        self.next / self.effective_batch
+    }
+
+    /// The samples of a batch: none behind the last.
+    pub(super) fn samples(&self, index: usize) -> &[usize] {
+        &self.samples[self.batch(index)]
+    }
+
     /// Number of samples in a batch: none behind the last.
     pub(super) fn batch_len(&self, index: usize) -> usize {
-        self.batch(index).len()
+        self.samples(index).len()
     }
 
     /// Samples not handed out.
@@ -49,7 +59,7 @@ impl Schedule {
 
     /// Distinct images of the samples of a batch.
     pub(super) fn images(&self, index: usize, stored: &[Sample]) -> usize {
-        distinct_images(&self.samples[self.batch(index)], stored)
+        distinct_images(self.samples(index), stored)
     }
 
     fn batch(&self, index: usize) -> Range<usize> {
@@ -67,7 +77,7 @@ impl Iterator for Schedule {
 
     /// The samples of the next chunk. A chunk never reaches into the next batch.
     fn next(&mut self) -> Option<Vec<usize>> {
-        let batch = self.batch(self.next / self.effective_batch);
+        let batch = self.batch(self.next_batch());
         let end = self.next.saturating_add(self.chunk).min(batch.end);
         let chunk = self.samples[self.next..end].to_vec();
         self.next = end;

@@ -2,7 +2,7 @@ use rayon::ThreadPool;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::config::Preload;
-use super::image::{LoadedImage, in_use};
+use super::image::{Form, LoadedImage, in_use};
 use crate::check::{Fault, Faults, Use};
 use crate::encoder::Encoder;
 use crate::error::DataError;
@@ -13,7 +13,10 @@ use crate::threads::thread_pool;
 /// Images read at a time for each thread: enough to keep all of them busy.
 const BLOCK: usize = 16;
 
-/// Images of a source, decoded and resized: all of them, or the first ones.
+/// Blocks of the largest images so far that must fit for a whole block of images of unknown size.
+const MARGIN: usize = 4;
+
+/// Images of a source, decoded: all of them, or the first ones.
 pub(super) struct Store {
     kept: Vec<LoadedImage>,
 }
@@ -25,6 +28,8 @@ pub(super) struct Reading<'a> {
     pub(super) encoder: &'a Encoder,
     pub(super) threads: usize,
     pub(super) compress: bool,
+    /// In which form they are kept.
+    pub(super) form: Form,
 }
 
 impl Store {
@@ -43,7 +48,11 @@ impl Store {
         let images = reading.source.image_count();
         let threads = reading.threads.clamp(1, images.max(1));
         let pool = thread_pool(threads)?;
-        let most = kept_bytes(reading.encoder);
+        // The largest of the images that come next: known where they are resized, else what there was.
+        let mut most = match reading.form {
+            Form::Stored => u64::MAX,
+            Form::Resized | Form::Varied(..) => kept_bytes(reading.encoder),
+        };
         // The list of images is there before the first of them.
         let mut bytes = (images * size_of::<LoadedImage>()) as u64;
         let room = |bytes: u64| limit.checked_sub(bytes);
@@ -52,7 +61,12 @@ impl Store {
             let next = match room(bytes) {
                 None => Vec::new(),
                 Some(left) => {
-                    let fit = usize::try_from(left / most).unwrap_or(usize::MAX).max(1);
+                    let fit = usize::try_from(left / most).unwrap_or(usize::MAX);
+                    let fit = match reading.form {
+                        // Near the limit no more than are decoded at a time, for which there is room.
+                        Form::Stored if fit < MARGIN * BLOCK * threads => threads,
+                        _ => fit.max(1),
+                    };
                     let block = (BLOCK * threads).min(images - kept.len()).min(fit);
                     let block = reading.block(&pool, kept.len()..kept.len() + block);
                     block.map_err(|error| reading.broken(&pool, kept.len(), error))?
@@ -65,6 +79,14 @@ impl Store {
                     break;
                 }
                 bytes = grown;
+                if reading.form == Form::Stored {
+                    let stored = image.allocated() as u64;
+                    most = if most == u64::MAX {
+                        stored
+                    } else {
+                        most.max(stored)
+                    };
+                }
                 kept.push(image);
             }
             if kept.len() == before {
@@ -116,7 +138,8 @@ impl Reading<'_> {
     fn broken(self, pool: &ThreadPool, from: usize, first: DataError) -> DataError {
         let files = self.source.image_count();
         let fault = |image: usize| {
-            let error = LoadedImage::load(self.source, self.encoder, image, None, false).err()?;
+            let error = LoadedImage::load(self.source, self.encoder, image, None, false, self.form)
+                .err()?;
             let used_by = Use::of_image(self.source, image);
             Some(Fault::of(
                 self.source.image_name(image),
@@ -137,12 +160,13 @@ impl Reading<'_> {
     }
 
     pub(super) fn one(self, image: usize) -> Result<LoadedImage, DataError> {
-        LoadedImage::load(self.source, self.encoder, image, None, self.compress)
+        let (encoder, compress) = (self.encoder, self.compress);
+        LoadedImage::load(self.source, encoder, image, None, compress, self.form)
             .map_err(|error| in_use(self.source, image, error))
     }
 }
 
-/// Most bytes that a kept image can take beside its place in the list: compression never makes it larger.
+/// Most bytes that a resized image can take beside its place in the list: compression never makes it larger.
 pub(super) fn kept_bytes(encoder: &Encoder) -> u64 {
     /// The two counts in front of what an `Arc` shares, for pixels, regions and words.
     const COUNTS: usize = 3 * 2 * size_of::<usize>();

@@ -4,16 +4,13 @@ use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use super::prepare::{Chunk, Preparer};
+use super::prepare::{Chunk, Piece, Preparer};
 use crate::error::DataError;
-use crate::stream::Held;
 
 type Reply = Result<Chunk, DataError>;
 
 struct Task {
-    samples: Vec<usize>,
-    /// What there is of their images.
-    held: Held,
+    piece: Piece,
     reply: Sender<Reply>,
 }
 
@@ -45,7 +42,7 @@ impl Workers {
             let work = move || {
                 for task in tasks {
                     // Nobody takes the reply of an epoch that was dropped.
-                    let _ = task.reply.send(preparer.prepare(&task.samples, &task.held));
+                    let _ = task.reply.send(preparer.prepare(&task.piece));
                 }
             };
             let thread = Builder::new()
@@ -65,15 +62,11 @@ impl Workers {
         self.replies.len()
     }
 
-    pub(super) fn submit(&mut self, samples: Vec<usize>, held: Held) {
+    pub(super) fn submit(&mut self, piece: Piece) {
         let (reply, receiver) = bounded(1);
         if let Some(tasks) = &self.tasks {
             // `backlog` keeps the channel open. Were it closed, the reply's sender would be dropped and `take` say so.
-            let _ = tasks.send(Task {
-                samples,
-                held,
-                reply,
-            });
+            let _ = tasks.send(Task { piece, reply });
         }
         self.replies.push_back(receiver);
     }

@@ -189,6 +189,7 @@ fn words_beyond_the_greatest_number_are_cut() {
         preload: Preload::Nothing,
         use_compression: false,
         shuffle: Order::Sequential,
+        augmentation: None,
     };
     let loader = Loader::new(Arc::new(source), Arc::new(encoder), config).expect("a loader");
     let mut epoch = loader.epoch(0, 0).expect("threads");

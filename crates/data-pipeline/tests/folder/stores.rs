@@ -90,6 +90,7 @@ fn each_image_has_its_own_number_of_regions() {
             preload,
             use_compression: false,
             shuffle: Order::Permutation { seed: 1 },
+            augmentation: None,
         };
         let loader = Loader::new(source.clone(), encoder.clone(), config).expect("a loader");
         let batch = loader

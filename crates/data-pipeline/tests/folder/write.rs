@@ -91,6 +91,7 @@ fn a_written_data_set_is_loaded() {
         preload: Preload::Nothing,
         use_compression: false,
         shuffle: Order::Sequential,
+        augmentation: None,
     };
     let loader = Loader::new(source, Arc::new(encoder), config).expect("a loader");
     let mut epoch = loader.epoch(0, 0).expect("threads");

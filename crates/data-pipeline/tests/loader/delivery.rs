@@ -89,6 +89,7 @@ fn batches_do_not_depend_on_settings() {
             preload: Preload::Nothing,
             use_compression: false,
             shuffle,
+            augmentation: None,
         };
         let run = |config: LoaderConfig, skip| {
             let loader = Loader::new(Arc::clone(&source), Arc::clone(&encoder), config);

@@ -128,7 +128,7 @@ fn a_resumed_stream_reads_what_is_left() {
 fn the_plan_of_memory_has_the_shuffle_buffer() {
     let source = Numbers::new(3000, 1000);
     let encoder = source.encoder();
-    let sizes = ImageSizes::of(&source, &encoder, false);
+    let sizes = ImageSizes::of(&source, &encoder, &config());
     let bytes = |buffer, preloaded| {
         let config = LoaderConfig {
             shuffle: Order::Streamed {

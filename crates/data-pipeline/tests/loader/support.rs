@@ -51,6 +51,14 @@ impl Numbers {
         }
     }
 
+    /// The same with other questions.
+    pub(crate) fn asking(mut self, question: impl Fn(usize) -> String) -> Self {
+        for (number, sample) in self.samples.iter_mut().enumerate() {
+            sample.question = question(number);
+        }
+        self
+    }
+
     /// Region features of an image: three of four numbers each, that tell image and place.
     pub(crate) fn described(image: usize) -> Regions {
         let numbers = |columns: usize| (0..3 * columns).map(move |at| (image * 100 + at) as f32);
@@ -168,6 +176,7 @@ pub(crate) fn config() -> LoaderConfig {
         preload: Preload::Nothing,
         use_compression: false,
         shuffle: Order::Permutation { seed: 5 },
+        augmentation: None,
     }
 }
 

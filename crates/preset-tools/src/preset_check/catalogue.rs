@@ -263,8 +263,8 @@ impl Rule {
             Self::PreloadFits => (
                 "preload-fits",
                 "A preset with `data_loading.preload_data` says how much host memory its machine has, and the images fit.",
-                "Every image of the data set is kept, `image_size`² x 3 bytes, and its region features where the model looks at \
-                 them. Compression is not counted on, because what it saves depends on the images.",
+                "Every image of the data set is kept, `image_size`² x 3 bytes or, where it is cropped at random, the pixels of its file \
+                 if these are more, and its region features where the model looks at them. Compression is not counted on, because what it saves depends on the images.",
                 toml(
                     "[preset]\ndescription = \"24 GB GPU, images in host memory\"\nmin_host_memory = \"4GiB\"\n\n[data_loading]\n\
                      preload_data = true",

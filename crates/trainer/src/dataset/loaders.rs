@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use config_schema::{Config, Preload, Streaming, count};
-use data_pipeline::{DataError, Encoder, Loader, LoaderConfig, Order, Preload as Keep, Source};
+use data_pipeline::{
+    Augmentation, DataError, Encoder, Loader, LoaderConfig, Order, Preload as Keep, Source,
+};
 
 use crate::randomness::{Stream, seed};
 
@@ -18,7 +20,7 @@ pub fn training_loader(
     encoder: Arc<Encoder>,
     limit: u64,
 ) -> Result<Loader, DataError> {
-    let batches = training_batches(settings, source.as_ref(), limit);
+    let batches = training_batches(settings, &encoder, source.as_ref(), limit);
     Loader::new(source, encoder, batches)
 }
 
@@ -34,7 +36,7 @@ pub fn validation_loader(
     encoder: Arc<Encoder>,
     limit: u64,
 ) -> Result<Loader, DataError> {
-    let batches = evaluation_batches(settings, source.as_ref(), limit);
+    let batches = evaluation_batches(settings, &encoder, source.as_ref(), limit);
     Loader::new(source, encoder, batches)
 }
 
@@ -50,7 +52,7 @@ pub fn evaluation_loader(
 ) -> Result<Loader, DataError> {
     let batches = LoaderConfig {
         preload: Keep::Nothing,
-        ..evaluation_batches(settings, source.as_ref(), 0)
+        ..evaluation_batches(settings, &encoder, source.as_ref(), 0)
     };
     Loader::new(source, encoder, batches)
 }
@@ -69,7 +71,7 @@ pub(crate) fn prediction_loader(
     let batches = LoaderConfig {
         effective_batch: batch,
         preload: Keep::Nothing,
-        ..evaluation_batches(settings, source.as_ref(), 0)
+        ..evaluation_batches(settings, &encoder, source.as_ref(), 0)
     };
     Loader::new(source, encoder, batches)
 }
@@ -110,7 +112,12 @@ pub fn order_in_words(settings: &Config, train: &dyn Source) -> String {
 }
 
 /// How the training split is loaded.
-pub(crate) fn training_batches(settings: &Config, train: &dyn Source, limit: u64) -> LoaderConfig {
+pub(crate) fn training_batches(
+    settings: &Config,
+    encoder: &Encoder,
+    train: &dyn Source,
+    limit: u64,
+) -> LoaderConfig {
     let key = seed(settings.training.seed, Stream::Order, 0, 0);
     let shuffle = match settings.data_loading.image_group_size {
         group if streams(settings, train) => Order::Streamed {
@@ -135,12 +142,43 @@ pub(crate) fn training_batches(settings: &Config, train: &dyn Source, limit: u64
         },
         use_compression: settings.data_loading.use_compression,
         shuffle,
+        augmentation: augmentation(settings, encoder),
     }
+}
+
+/// How training images are varied: as configured, and not at all where that cannot be, which [`augmentation_warning`] says.
+fn augmentation(settings: &Config, encoder: &Encoder) -> Option<Augmentation> {
+    let keys = &settings.augmentation;
+    (keys.is_on() && encoder.inputs.can_be_augmented()).then(|| Augmentation {
+        seed: seed(settings.training.seed, Stream::Augmentation, 0, 0),
+        crop_scale: keys.crop_scale,
+        flip: keys.flip,
+        operations: keys.operations,
+        magnitude: keys.magnitude,
+    })
+}
+
+/// That images are not varied although that is configured, and why.
+pub(crate) fn augmentation_warning(settings: &Config, encoder: &Encoder) -> Option<String> {
+    let inputs = &encoder.inputs;
+    let off = settings.augmentation.is_on() && !inputs.can_be_augmented();
+    off.then(|| {
+        let why = if inputs.images {
+            "the model looks at region features beside the images, which cannot be cropped or mirrored with them"
+        } else {
+            "the model looks at region features and at no image"
+        };
+        format!(
+            "images are not augmented: {why}; to have it so without this warning, set `augmentation.crop_scale = 1`, \
+             `augmentation.flip = 0` and `augmentation.operations = 0`"
+        )
+    })
 }
 
 /// How a split is loaded that is evaluated.
 pub(crate) fn evaluation_batches(
     settings: &Config,
+    encoder: &Encoder,
     split: &dyn Source,
     limit: u64,
 ) -> LoaderConfig {
@@ -149,6 +187,7 @@ pub(crate) fn evaluation_batches(
         effective_batch: batch,
         chunk: batch,
         shuffle: Order::Sequential,
-        ..training_batches(settings, split, limit)
+        augmentation: None,
+        ..training_batches(settings, encoder, split, limit)
     }
 }

@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::randomness::{Stream, seed};
 
-pub(crate) use loaders::{evaluation_batches, prediction_loader, training_batches};
+pub(crate) use loaders::{
+    augmentation_warning, evaluation_batches, prediction_loader, training_batches,
+};
 pub use loaders::{evaluation_loader, order_in_words, training_loader, validation_loader};
 
 /// The three splits of a data set.

@@ -1,6 +1,6 @@
 //! What a card is, and which part of its memory a run may use.
 
-use config_schema::{Config, Decision, Preload};
+use config_schema::{Augmentation, Config, Decision, Preload};
 
 use super::error::DeriveError;
 use super::ladder::Presets;
@@ -39,19 +39,26 @@ impl HostDemand {
         settings.data_loading.use_compression = false;
         settings.data_loading.preload_data = Preload::On;
         let plan = HostNeeds::of(&settings, data).plan(None);
+        // What waits is resized, whatever is kept.
+        settings.augmentation = Augmentation::default();
+        let resized = HostNeeds::of(&settings, data).plan(None);
         Self {
             text_bytes: plan.data_bytes + plan.order_bytes,
-            preload_bytes: plan.preloaded_bytes,
-            sample_bytes: plan.preloaded_bytes.div_ceil(plan.images.max(1) as u64),
+            // Photographs take more as they are stored, small drawings more when resized.
+            preload_bytes: plan.preloaded_bytes.max(resized.preloaded_bytes),
+            sample_bytes: resized
+                .preloaded_bytes
+                .div_ceil(resized.images.max(1) as u64),
         }
     }
 
-    /// Bytes that a run keeps. What is preloaded does not wait a second time.
+    /// Bytes that a run keeps. What is preloaded does not wait a second time, but for varied copies.
     fn kept(self, config: &Config) -> u64 {
         let keys = &config.memory_optimization;
         let batch = 2 * config.effective_batch();
         let waiting = keys.num_workers * (keys.prefetch_factor * config.training.batch_size + 1);
         let (preloaded, samples) = match config.data_loading.preload_data {
+            Preload::On if config.augmentation.is_on() => (self.preload_bytes, batch + waiting),
             Preload::On => (self.preload_bytes, batch),
             Preload::Off | Preload::Auto => (0, batch + waiting),
         };

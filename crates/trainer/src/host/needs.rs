@@ -57,14 +57,18 @@ impl HostNeeds {
         encoder: &Encoder,
         data_bytes: u64,
     ) -> Self {
-        let compress = settings.data_loading.use_compression;
         let batches = [
-            training_batches(settings, dataset.train.as_ref(), u64::MAX),
-            evaluation_batches(settings, dataset.train.as_ref(), u64::MAX),
+            training_batches(settings, encoder, dataset.train.as_ref(), u64::MAX),
+            evaluation_batches(settings, encoder, dataset.train.as_ref(), u64::MAX),
         ];
-        let splits = [&dataset.train, &dataset.validation, &dataset.test];
-        let splits = splits.map(|split| {
-            let sizes = ImageSizes::of(split.as_ref(), encoder, compress);
+        let [training, evaluation] = &batches;
+        let splits = [
+            (&dataset.train, training),
+            (&dataset.validation, evaluation),
+            (&dataset.test, evaluation),
+        ];
+        let splits = splits.map(|(split, batches)| {
+            let sizes = ImageSizes::of(split.as_ref(), encoder, batches);
             (split.as_ref(), sizes)
         });
         let loaders = |preloaded: bool| {

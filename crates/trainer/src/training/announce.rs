@@ -6,6 +6,7 @@ use model_api::Model;
 
 use super::trainer::Trainer;
 use crate::checkpoint::RunState;
+use crate::dataset::augmentation_warning;
 use crate::dataset::usable::{Usable, data_report};
 use crate::error::TrainError;
 use crate::event::Event;
@@ -15,6 +16,7 @@ impl<M: Model> Trainer<'_, M> {
     /// Reports what is left out and, where a run begins, the figures of the data set and those that are a warning.
     pub(super) fn report_data(&mut self, data: &Usable) -> Result<(), TrainError> {
         let mut warnings = data.skipped.warnings();
+        warnings.extend(augmentation_warning(self.run.settings, &self.encoder));
         if !self.run.resume {
             let report = data_report::<M>(
                 self.run.settings,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use config_schema::{Config, Preload, count, presets};
+use config_schema::{Augmentation, Config, Preload, count, presets};
 use preset_tools::preset_check::{
     CheckedPreset, Demand, Finding, PresetCheck, PresetFile, Rule, Verdict, rules_page,
 };
@@ -134,16 +134,24 @@ fn measure<W: Wiring>(
     // What compression saves depends on the images, and a preset is for any.
     let mut uncompressed = config.clone();
     uncompressed.data_loading.use_compression = false;
-    let needs = HostNeeds::of(&uncompressed, &data);
-    let host = match config.data_loading.preload_data {
-        // It takes what is left.
-        Preload::Auto => needs.plan(Some(0)),
-        Preload::On | Preload::Off => needs.plan(None),
+    let planned = |config: &Config| {
+        let needs = HostNeeds::of(config, &data);
+        match config.data_loading.preload_data {
+            // It takes what is left.
+            Preload::Auto => needs.plan(Some(0)),
+            Preload::On | Preload::Off => needs.plan(None),
+        }
     };
+    // Images that are cropped at random are kept as they are stored. Those drawn here are smaller so than resized, and
+    // photographs are not.
+    let stored = planned(&uncompressed);
+    uncompressed.augmentation = Augmentation::default();
+    let resized = planned(&uncompressed);
     if config.data_loading.preload_data == Preload::On {
-        demand.preload_bytes = Some(host.preloaded_bytes);
+        demand.preload_bytes = Some(stored.preloaded_bytes.max(resized.preloaded_bytes));
     }
-    demand.queue_bytes = Some(host.total_bytes - host.preloaded_bytes);
+    let queue = [stored, resized].map(|plan| plan.total_bytes - plan.preloaded_bytes);
+    demand.queue_bytes = queue.into_iter().max();
     if with_plan {
         let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
         demand.peak_bytes = Some(plan::<W::Model>(config, &worst)?.peak_bytes);
