@@ -193,7 +193,7 @@ fn broken_features_are_named() {
     let boxes = ("boxes", &[2_usize, 6][..], &[0.5_f32; 12][..]);
     for (content, message) in [
         (
-            b"no safetensors".to_vec(),
+            b"\x01\xfeno\0safetensors".to_vec(),
             "expected a safetensors file, found ",
         ),
         (
