@@ -195,6 +195,7 @@ fn what_a_resumed_run_keeps_no_longer_goes_at_once() {
     ]));
     // A damaged checkpoint of a later step is not one of those that are kept.
     fs::create_dir(folder(&place, 9)).expect("a folder");
+    fs::write(folder(&place, 9).join("model.bpk"), "cut").expect("a file");
     let fewer = "train --resume run --stop-after 1 --set checkpoint.every_steps=0 --set checkpoint.keep_last=1";
     place.ok(&fewer.split(' ').collect::<Vec<_>>());
     let left = [3, 4, 5, 6].map(|step| folder(&place, step).exists());

@@ -41,22 +41,28 @@ impl WorstCase {
         }
     }
 
-    /// So many samples, each about an image of its own, on a capture device. Only the sizes count, so every number is a one
-    /// that is there once, and no batch is too large to be recorded.
+    /// So many samples, each about an image of its own. Only the sizes count, so a tensor is one number that is there once until it
+    /// is cast: no batch is too large to be recorded. Images are black, every token is the first that is no padding, no
+    /// region is masked, and every index is 0.
     pub(crate) fn batch(&self, samples: usize, device: &Device) -> DeviceBatch {
         let inputs = self.shape.inputs;
-        let ids = |rows: usize, width: usize| ints([rows, width], id_type(device), device);
-        let row = |length: usize| ints([length], id_type(device), device);
+        let table = |number: i64, rows: usize, width: usize| {
+            ints(number, [rows, width], id_type(device), device)
+        };
+        let ids = |rows: usize, width: usize| table(1, rows, width);
+        let row = |length: usize| ints(0, [length], id_type(device), device);
         let right = samples * self.right_answers;
         DeviceBatch {
             images: inputs.images.then(|| {
                 let shape = [samples, self.image_size, self.image_size, 3];
-                normalise_pixels(ints(shape, pixel_type(device), device))
+                normalise_pixels(ints(0, shape, pixel_type(device), device))
             }),
             regions: inputs.regions.map(|found| Regions {
                 features: floats([samples, found.regions, found.dim], device),
                 boxes: floats([samples, found.regions, BOX_SIZE], device),
-                masked: found.varying.then(|| ids(samples, found.regions).bool()),
+                masked: found
+                    .varying
+                    .then(|| table(0, samples, found.regions).bool()),
             }),
             statistical_words: inputs.statistical_words.map(|width| ids(samples, width)),
             image_of: row(samples),
@@ -83,22 +89,27 @@ impl WorstCase {
 
 /// Numbers that take memory as uploaded ones do.
 fn floats<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    one::<D>(DType::I32, device).expand(shape).float()
+    number::<D>(0, DType::I32, device).expand(shape).float()
 }
 
 /// Whole numbers of a type that take memory as uploaded ones do.
-fn ints<const D: usize>(shape: [usize; D], dtype: DType, device: &Device) -> Tensor<D, Int> {
+fn ints<const D: usize>(
+    value: i64,
+    shape: [usize; D],
+    dtype: DType,
+    device: &Device,
+) -> Tensor<D, Int> {
     // A cast to the type that there is already would take nothing.
     let other = match dtype {
         DType::I32 => DType::I64,
         _ => DType::I32,
     };
-    one::<D>(other, device).expand(shape).cast(dtype)
+    number::<D>(value, other, device).expand(shape).cast(dtype)
 }
 
-/// A one with as many axes as asked for.
-fn one<const D: usize>(dtype: DType, device: &Device) -> Tensor<D, Int> {
-    Tensor::<1, Int>::from_data([1], (device, dtype)).reshape([1; D])
+/// A number with as many axes as asked for.
+fn number<const D: usize>(value: i64, dtype: DType, device: &Device) -> Tensor<D, Int> {
+    Tensor::<1, Int>::from_data([value], (device, dtype)).reshape([1; D])
 }
 
 /// The type in which a device has ids.

@@ -22,6 +22,9 @@ use crate::output;
 use crate::settings::Settings;
 use crate::wiring::Wiring;
 
+/// The exit code of a Rust program that panicked.
+const PANICKED: i32 = 101;
+
 /// Exit codes below this one say that something is wrong with arguments, data or device, not with memory.
 const MEMORY_CODES: i32 = 7;
 
@@ -135,12 +138,15 @@ pub fn started(
             }),
         };
     };
-    let code = output.status.code();
-    if let (Cause::Other(_), Some(code @ 1..MEMORY_CODES)) = (&cause, code) {
-        return Err(Failure::Measurement {
-            message: stderr.trim().to_owned(),
-            code: code as u8,
-        });
+    let failed = |code| Failure::Measurement {
+        message: stderr.trim().to_owned(),
+        code,
+    };
+    match (&cause, output.status.code()) {
+        (Cause::Other(_), Some(code @ 1..MEMORY_CODES)) => return Err(failed(code as u8)),
+        // A fault of the program, which is no matter of size.
+        (Cause::Other(_), Some(PANICKED)) => return Err(failed(1)),
+        _ => {}
     }
     Ok(Err(end(output.status, &cause, &stderr)))
 }
