@@ -26,7 +26,7 @@ impl Kind {
         }
     }
 
-    fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             Self::Float(bytes) | Self::Int(bytes) | Self::Unsigned(bytes) => bytes,
         }

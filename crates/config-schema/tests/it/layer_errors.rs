@@ -193,7 +193,7 @@ fn values_that_cannot_work_together() {
     user(
         "model.heads = 5",
         "user.toml:1:15: `model.heads = 5` (user.toml:1) does not divide `model.num_hid = 768` (preset 24gb, \
-         configs/24gb.toml:22)",
+         configs/24gb.toml:28)",
         "5",
         "model.heads = 4",
     );

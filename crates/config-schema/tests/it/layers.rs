@@ -236,7 +236,7 @@ fn origins_know_their_layer() {
     let preset = Origin::Preset {
         preset: "24gb".to_owned(),
         file: "configs/24gb.toml".to_owned(),
-        line: 21,
+        line: 27,
     };
     let file = |line| Origin::File {
         name: "user.toml".to_owned(),

@@ -69,7 +69,7 @@ fn annotations_name_origins() {
     for line in [
         "extends = \"24gb\"",
         "epochs = 3  # --set training.epochs=3",
-        "aoa_layers = 4  # preset 24gb, configs/24gb.toml:21",
+        "aoa_layers = 4  # preset 24gb, configs/24gb.toml:27",
         "seed = 1  # default",
         "gradient_accumulation_steps = 4  # derived from training.update_freq",
     ] {

@@ -1,5 +1,6 @@
 //! HDF5 of bottom-up attention: features of all images in one data set, and a pickle that says which row is which image's.
 
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -179,6 +180,18 @@ impl<'a> Rows<'a> {
                 AGAIN,
             ));
         };
+        // Before anything is made whose size the file decides.
+        let length = fs::metadata(path).map_or(0, |file| file.len());
+        let sides = shape.iter().map(|&side| u128::from(side));
+        let bytes = sides.fold(kind.bytes() as u128, u128::saturating_mul);
+        if bytes > u128::from(length) {
+            return Err(ImportError::content(
+                path,
+                Place::File,
+                format!("`{name}` has the shape {shape:?}, and the file has {length} bytes"),
+                AGAIN,
+            ));
+        }
         Ok(Self {
             path,
             name,
