@@ -445,7 +445,7 @@ fn presets_by_path_are_found_where_the_caller_looks() {
         files: &[file],
         own: false,
         elsewhere: &elsewhere,
-        left_out: &[Rule::EffectiveBatch],
+        left_out: &[Rule::EffectiveBatch, Rule::FamilyResult],
     };
     assert_eq!(check.run(&mut demand).findings, []);
 }
