@@ -47,14 +47,14 @@ impl LayerNorm {
     }
 }
 
-/// The gradients that are asked for. Parameters that are frozen have none.
+/// The gradients that the backward pass computes. Frozen parameters need none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// That of the input: scale and shift are frozen.
+    /// The gradient of the input; scale and shift are frozen.
     Input,
-    /// Those of scale and shift: what comes before has nothing to train.
+    /// The gradients of scale and shift; no layer before this one is trained.
     Affine,
-    /// All three.
+    /// The gradients of input, scale and shift.
     All,
 }
 

@@ -65,7 +65,7 @@ fn official_files_are_imported_once() {
     let cache = place.path().join("data/vqa2/.aoa-cache");
     assert_eq!(imports(&cache).len(), 1, "nothing but the import is left");
     place.ok(&["data", "check", "--dataset", "vqa2", "--data-root", "data"]);
-    // The same data as those imported by hand.
+    // An import by hand gives the same data set.
     place.ok(&["data", "import", "data/vqa2", "--to", "by-hand"]);
     assert_eq!(first.stdout, place.ok(&stats("folder", "by-hand")).stdout);
 }

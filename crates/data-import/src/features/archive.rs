@@ -37,7 +37,10 @@ fn number(bytes: &[u8], at: usize, count: usize) -> Option<u64> {
 }
 
 impl<'a> Archive<'a> {
-    /// The archive, or what is wrong with it.
+    /// Opens an archive that lies in memory.
+    ///
+    /// # Errors
+    /// Says why the bytes are no whole archive.
     pub(crate) fn open(bytes: &'a [u8]) -> Result<Self, &'static str> {
         const CUT: &str = "the archive has no end: it is cut";
         let last = bytes.len().checked_sub(END).ok_or(CUT)?;

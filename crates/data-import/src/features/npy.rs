@@ -13,7 +13,10 @@ pub(crate) enum Content {
     Object(Pickle),
 }
 
-/// Reads a file, or says what is wrong with it.
+/// Parses an `.npy` file.
+///
+/// # Errors
+/// Says what is wrong with the file, and the cure.
 pub(crate) fn read(bytes: &[u8]) -> Result<Content, Refused> {
     let refused = |problem: String| Refused {
         problem,

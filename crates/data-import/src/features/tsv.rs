@@ -114,7 +114,10 @@ pub(crate) fn read(
     Ok(())
 }
 
-/// The regions of a line, or what is wrong with it. `known`: features of a region in the lines before.
+/// Parses the regions of a line. `known` is the number of features of a region in earlier lines.
+///
+/// # Errors
+/// Names the field that is wrong.
 fn parse(
     line: &[u8],
     columns: Columns,

@@ -37,7 +37,7 @@ pub(super) struct Part {
     pub(super) facts: ReadingFacts,
 }
 
-/// What can be read of a split, and what is wrong with the rest.
+/// The lines of a split that could be read, and the errors of the others.
 pub(super) struct Readable {
     pub(super) part: Part,
     pub(super) errors: Errors,

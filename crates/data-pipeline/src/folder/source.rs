@@ -52,7 +52,7 @@ pub struct Folder {
     shards: Option<Shards>,
 }
 
-/// What can be read of a split, and what is wrong with the rest.
+/// A split of the lines that could be read, and the errors of the others.
 pub type ReadablePart = (Folder, Result<(), DataError>);
 
 impl Folder {
@@ -116,8 +116,8 @@ impl Folder {
         }
     }
 
-    /// What can be read of a split's own file of questions, with all of its images, and what is wrong with the rest. Nothing
-    /// where the split has no file of its own: its questions are another split's.
+    /// Reads a split's own file of questions: a split of the lines that could be read, with all of their images, and the errors
+    /// of the others. `None` where the split takes its questions from another split's file.
     ///
     /// # Errors
     /// When nothing of the file can be read.
