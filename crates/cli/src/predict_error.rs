@@ -56,6 +56,9 @@ pub enum PredictError {
         /// Files that were looked at.
         files: usize,
     },
+    /// The model looks at region features, and a file of questions names images alone.
+    #[error("this model looks at region features, which a file of `--questions` cannot give")]
+    QuestionsNeedRegions,
     /// Another process writes to the file of answers.
     #[error("another `aoa predict` is writing `{}`", path.display())]
     Busy {
@@ -111,7 +114,8 @@ impl PredictError {
             Self::NoId { .. } | Self::WrongId { .. } | Self::SameId { .. } | Self::Files { .. } => {
                 3
             }
-            Self::Busy { .. }
+            Self::QuestionsNeedRegions
+            | Self::Busy { .. }
             | Self::Foreign { .. }
             | Self::Stale { .. }
             | Self::NoField { .. } => 2,
@@ -133,6 +137,11 @@ impl PredictError {
             }
             Self::Files { .. } => {
                 "repair these files, or predict for a file without their questions: `--questions FILE`".to_owned()
+            }
+            Self::QuestionsNeedRegions => {
+                "put the questions into the data set as `test.jsonl`, bring in the features of their images with \
+                 `aoa data import-features PATH --to DATASET`, and leave `--questions` out: `aoa predict RUN --split test`"
+                    .to_owned()
             }
             Self::Busy { .. } => "wait until it has ended, or name another file".to_owned(),
             Self::Foreign { path } => format!("name another file, or move this one: {}", quoted(path)),

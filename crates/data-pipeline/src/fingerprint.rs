@@ -1,3 +1,6 @@
+use std::fs;
+use std::time::UNIX_EPOCH;
+
 use crc32fast::Hasher;
 
 use crate::inputs::{Inputs, RegionShape};
@@ -52,6 +55,31 @@ pub fn fingerprint_of_questions(source: &dyn Source) -> u32 {
     }
     for image in 0..source.image_count() {
         sum.text(&source.image_name(image));
+    }
+    sum.0.finalize()
+}
+
+/// A checksum of the files that a split's images and region features lie in: their paths, sizes in bytes and times of the last
+/// change. The files are not read.
+pub fn fingerprint_of_files(source: &dyn Source) -> u32 {
+    let mut sum = Checksum(Hasher::new());
+    let mut last = None;
+    for image in 0..source.image_count() {
+        for file in source.files(image) {
+            // Images of a shard name it one behind the other.
+            if last.as_ref() == Some(&file) {
+                continue;
+            }
+            sum.text(&file.to_string_lossy());
+            if let Ok(there) = fs::metadata(&file) {
+                sum.0.update(&there.len().to_le_bytes());
+                let changed = there.modified().ok();
+                let since = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+                sum.0
+                    .update(&since.unwrap_or_default().as_nanos().to_le_bytes());
+            }
+            last = Some(file);
+        }
     }
     sum.0.finalize()
 }

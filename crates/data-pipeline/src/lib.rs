@@ -81,7 +81,7 @@ pub use check::{
 pub use easy_vqa::EasyVqa;
 pub use encoder::Encoder;
 pub use error::DataError;
-pub use fingerprint::{fingerprint, fingerprint_of_questions};
+pub use fingerprint::{fingerprint, fingerprint_of_files, fingerprint_of_questions};
 pub use folder::{Folder, Questions, ReadablePart};
 pub use hold_out::HoldOut;
 pub use image::{

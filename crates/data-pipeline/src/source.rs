@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use crate::answers::ReadingFacts;
 use crate::check::Glance;
 use crate::error::DataError;
@@ -66,6 +68,11 @@ pub trait Source: Send + Sync {
     /// When they cannot be read, naming them.
     fn glance_regions(&self, _image: usize) -> Result<Option<RegionShape>, DataError> {
         Ok(None)
+    }
+
+    /// The files that hold what the split has of an image: the image, its region features. None where it has no files.
+    fn files(&self, _image: usize) -> Vec<PathBuf> {
+        Vec::new()
     }
 
     /// What to call an image in a message: its path, where it has one.

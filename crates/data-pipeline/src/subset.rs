@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::answers::ReadingFacts;
@@ -99,6 +100,10 @@ impl Source for Subset {
 
     fn glance_regions(&self, image: usize) -> Result<Option<RegionShape>, DataError> {
         self.whole.glance_regions(self.image(image))
+    }
+
+    fn files(&self, image: usize) -> Vec<PathBuf> {
+        self.whole.files(self.image(image))
     }
 
     fn image_name(&self, image: usize) -> String {

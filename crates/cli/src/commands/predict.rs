@@ -7,8 +7,8 @@ mod record;
 
 use std::sync::Arc;
 
-use config_schema::count;
-use data_pipeline::{Source, Split, fingerprint_of_questions};
+use config_schema::{Config, count};
+use data_pipeline::{Source, Split, fingerprint_of_files, fingerprint_of_questions};
 use trainer::{Trained, device};
 
 use crate::args::{ConfigArgs, PredictArgs, ResultFormat};
@@ -17,6 +17,7 @@ use crate::commands::common::{
 };
 use crate::failure::Failure;
 use crate::output;
+use crate::predict_error::PredictError;
 use crate::progress;
 use crate::settings::of_run;
 use crate::wiring::Wiring;
@@ -48,11 +49,16 @@ pub fn run<W: Wiring>(args: &PredictArgs) -> Result<(), Failure> {
     let device = device::open(&settings.device)?;
     let trained = Trained::<W::Model>::open_at(&run_dir, args.step, config, &device)?;
     warn_of(&trained.rejected);
+    if args.questions.is_some() && trained.inputs().regions.is_some() {
+        return Err(PredictError::QuestionsNeedRegions.into());
+    }
     require_readable(config, source.as_ref(), trained.inputs())?;
     let top_k = args.top_k.get();
     let header = Header {
         checkpoint: trained.identity().to_owned(),
         questions: fingerprint_of_questions(source.as_ref()),
+        files: fingerprint_of_files(source.as_ref()),
+        settings: settings_of_answers(config),
         top_k,
     };
     let questions = source.samples().len();
@@ -91,4 +97,16 @@ pub fn run<W: Wiring>(args: &PredictArgs) -> Result<(), Failure> {
         trained.step
     ));
     Ok(())
+}
+
+/// A checksum of the settings that answers depend on, beside the checkpoint.
+fn settings_of_answers(config: &Config) -> u32 {
+    let dataset = &config.dataset;
+    let settings = serde_json::json!([
+        dataset.image_size,
+        dataset.max_question_tokens,
+        dataset.exif_orientation,
+        config.precision
+    ]);
+    crc32fast::hash(settings.to_string().as_bytes())
 }

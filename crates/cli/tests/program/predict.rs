@@ -340,6 +340,36 @@ fn a_test_split_without_answers_is_predicted_and_not_evaluated() {
 }
 
 #[test]
+fn questions_may_have_answers_of_any_form() {
+    let place = own_data(&[asked("b.jpg", 1)]);
+    let predict = "predict run --images ds/images --questions";
+    place.file(
+        "given.jsonl",
+        json_lines(&[
+            json!({"image": "a.jpg", "question": "what color is it?", "answer": "red"}),
+            json!({"image": "b.jpg", "question": "what color is it?", "answers": [{"answer": "red", "probability": 0.5}]}),
+            json!({"image": "c.jpg", "question": "what color is it?", "answers": 7, "anwers": {}}),
+        ]),
+    );
+    place.ok(&words(&format!("{predict} given.jsonl --to once.jsonl")));
+    // What the program writes is a file of questions, too, and no field is lost however often it goes round.
+    place.ok(&words(&format!("{predict} once.jsonl --to twice.jsonl")));
+    place.ok(&words(&format!("{predict} twice.jsonl --to thrice.jsonl")));
+    let [once, twice, thrice] =
+        ["once", "twice", "thrice"].map(|name| lines_of(&file(&place, &format!("{name}.jsonl"))));
+    assert_eq!(once[0]["source_answer"], "red");
+    assert_eq!(twice[0]["source_source_answer"], once[0]["answer"]);
+    assert_eq!(twice[0]["source_answer"], "red");
+    for (first, last) in once.iter().zip(&thrice) {
+        assert_eq!(first["answer"], last["answer"]);
+        assert_eq!(first["answers"], last["answers"]);
+    }
+    let asked = file(&place, "once.jsonl").replace("\"image\":\"", "\"image\":\"ds/images/");
+    place.file("batch.jsonl", asked);
+    place.ok(&words("ask --run run --batch batch.jsonl"));
+}
+
+#[test]
 fn ids_that_no_server_takes_are_named_before_work_begins() {
     let place = own_data(&[asked("b.jpg", 1)]);
     let check = |format: &str, lines: &[Value], words: &[&str]| {
@@ -530,8 +560,36 @@ fn a_killed_prediction_goes_on_and_ends_as_an_undisturbed_one() {
 
     let told = place.ok(&words("predict run --to out.jsonl")).stderr;
     assert!(told.contains("going on after"), "{told}");
+    assert!(!told.contains("damaged"), "{told}");
     assert!(file(&place, "out.jsonl") == whole, "the answers differ");
     assert!(!partial.exists());
+
+    // Good answers in front of damage are kept, and what is behind it is computed again.
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let edited = lines[100].replacen("\"answer\":\"", "\"answer\":\"un", 1);
+    let with = |line: &str| [&lines[..100], &[line], &lines[101..]].concat().concat();
+    for (damage, kept) in [
+        (with(&edited), 99),
+        (with("garbage\n"), 99),
+        (with(""), 99),
+        (with(lines[101]), 99),
+        (lines[..101].concat() + "garbage\n\u{0}\n", 100),
+    ] {
+        assert_ne!(damage, text);
+        fs::write(&partial, &damage).expect("written");
+        let told = place
+            .ok(&words("predict run --to out.jsonl --force"))
+            .stderr;
+        assert!(
+            told.contains(&format!("damaged behind {kept} answers")),
+            "{told}"
+        );
+        assert!(
+            told.contains(&format!("going on after {kept} of")),
+            "{told}"
+        );
+        assert!(file(&place, "out.jsonl") == whole, "the answers differ");
+    }
 
     // With force other answers are begun anew, and say so. A file of somebody else stays.
     fs::write(&partial, &text).expect("written");

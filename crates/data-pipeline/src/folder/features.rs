@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use file_kind::FileKind;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -162,6 +162,14 @@ impl Features {
     }
 
     /// What to call the features of an image.
+    /// The file that holds the features of an image; none where no store has it.
+    pub(super) fn file(&self, layout: &Layout, image: &str) -> Option<PathBuf> {
+        let Self::Stores(stores) = self else {
+            return Some(layout.features_of(image));
+        };
+        Self::find(stores, image).map(|(_, store, _)| store.path().to_owned())
+    }
+
     pub(super) fn name(&self, layout: &Layout, image: &str) -> String {
         let Self::Stores(stores) = self else {
             return layout.features_of(image).display().to_string();

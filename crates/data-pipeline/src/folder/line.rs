@@ -80,6 +80,29 @@ impl Line {
     /// # Errors
     /// When the value is no line of questions.
     pub(super) fn read(json: Json) -> Result<Self, Problem> {
+        let line = Self::members(json, read_answers)?;
+        if line.answers.is_none()
+            && let Some(name) = line.fields.keys().find(|name| means_answers(name))
+            && json.find("answers").is_none()
+        {
+            let what = format!("missing field `answers`, did you mean it by `{name}`?");
+            return Err(json.wrong(&what));
+        }
+        Ok(line)
+    }
+
+    /// A question to be answered: its answers may have any form and any name, for they are not read.
+    ///
+    /// # Errors
+    /// When the value has no image or no question.
+    pub(super) fn read_question(json: Json) -> Result<Self, Problem> {
+        Self::members(json, |_| Ok(None))
+    }
+
+    fn members(
+        json: Json,
+        answers_of: impl Fn(Json) -> Result<Option<ReadAnswers>, Problem>,
+    ) -> Result<Self, Problem> {
         let (mut image, mut question) = (None, None);
         let (mut answers, mut entities) = (None, None);
         let mut fields = Map::new();
@@ -87,7 +110,7 @@ impl Line {
             match &*name {
                 "image" => image = Some(value.word(WORD)?),
                 "question" => question = Some(value.word(WORD)?),
-                "answers" => answers = Some(read_answers(value)?),
+                "answers" => answers = answers_of(value)?,
                 "entities" if value.is_null() => {}
                 "entities" => entities = Some(value.words("a list of words or phrases")?),
                 _ => {
@@ -95,17 +118,11 @@ impl Line {
                 }
             }
         }
-        if answers.is_none()
-            && let Some(name) = fields.keys().find(|name| means_answers(name))
-        {
-            let what = format!("missing field `answers`, did you mean it by `{name}`?");
-            return Err(json.wrong(&what));
-        }
         let missing = |name| json.wrong(&format!("missing field `{name}`"));
         Ok(Self {
             image: image.ok_or_else(|| missing("image"))?,
             question: question.ok_or_else(|| missing("question"))?,
-            answers: answers.flatten(),
+            answers,
             entities,
             fields,
         })

@@ -152,7 +152,7 @@ impl Questions {
             entities,
             mut fields,
             ..
-        } = place.parse(text)?;
+        } = place.parse_question(text)?;
         if self.imported {
             // How answers are read, which are not.
             LineReading::take(&mut fields).map_err(|expected| place.unexpected(expected, text))?;
@@ -218,6 +218,10 @@ impl Source for Questions {
 
     fn glance(&self, image: usize) -> Result<Option<Glance>, DataError> {
         image_file::glance(&self.path(image)?).map(Some)
+    }
+
+    fn files(&self, image: usize) -> Vec<PathBuf> {
+        self.path(image).into_iter().collect()
     }
 
     fn image_name(&self, image: usize) -> String {

@@ -16,7 +16,7 @@ use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
 use crate::error::{ARRAY, CUT, DataError, Errors};
 use crate::files;
 use crate::inputs::{Inputs, RegionShape, most_tokens};
-use crate::json::Json;
+use crate::json::{Json, Problem};
 use crate::sample::{Answer, Comparison, Sample, Split};
 
 /// What a line has that begins an object and does not end it.
@@ -364,12 +364,26 @@ impl Place<'_> {
         }
     }
 
+    /// The line of a question with its answers.
     pub(super) fn parse(&self, text: &str) -> Result<Line, DataError> {
+        self.parse_by(text, Line::read)
+    }
+
+    /// The line of a question whose answers, if any, are not read.
+    pub(super) fn parse_question(&self, text: &str) -> Result<Line, DataError> {
+        self.parse_by(text, Line::read_question)
+    }
+
+    fn parse_by(
+        &self,
+        text: &str,
+        read: fn(Json) -> Result<Line, Problem>,
+    ) -> Result<Line, DataError> {
         let json = Json::parse(text).map_err(|error| self.not_a_line(text, &error))?;
         if json.elements().is_some() {
             return Err(self.not_one(ARRAY));
         }
-        let line = Line::read(json).map_err(|problem| problem.on_line(self.path, self.number))?;
+        let line = read(json).map_err(|problem| problem.on_line(self.path, self.number))?;
         if line.question.trim().is_empty() {
             return Err(self.unexpected("a question that is not blank", text));
         }

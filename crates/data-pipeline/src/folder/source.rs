@@ -312,6 +312,22 @@ impl Source for Folder {
         }
     }
 
+    fn files(&self, image: usize) -> Vec<PathBuf> {
+        let Ok(name) = self.name(image) else {
+            return Vec::new();
+        };
+        let mut files = Vec::new();
+        if let Some(place) = self.in_shard(image) {
+            files.push(place.shards.path(place.shard));
+        } else if self.inputs.images {
+            files.push(self.image_path(name));
+        }
+        if self.inputs.regions.is_some() {
+            files.extend(self.features().file(&Layout(&self.root), name));
+        }
+        files
+    }
+
     fn regions_name(&self, image: usize) -> String {
         let name = |name: &String| self.features().name(&Layout(&self.root), name);
         self.images

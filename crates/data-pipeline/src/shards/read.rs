@@ -112,7 +112,7 @@ impl Shards {
         })
     }
 
-    fn path(&self, shard: usize) -> PathBuf {
+    pub(crate) fn path(&self, shard: usize) -> PathBuf {
         self.root.join(&self.files[shard].file)
     }
 }

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use config_schema::count;
+use crc32fast::Hasher;
 use data_pipeline::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,7 +20,7 @@ use crate::predict_error::PredictError;
 const ENDING: &str = "partial";
 
 /// How the file begins.
-const KIND: &str = "predictions of aoa, 1";
+const KIND: &str = "predictions of aoa, 2";
 
 /// Longest first line that is looked at, in bytes.
 const LONGEST_HEADER: u64 = 4096;
@@ -30,6 +32,10 @@ pub struct Header {
     pub checkpoint: String,
     /// The questions and the places of their images.
     pub questions: u32,
+    /// Sizes and times of change of the files of images and region features.
+    pub files: u32,
+    /// The settings that decide how images and questions are read, and the number formats.
+    pub settings: u32,
     /// Answers of each question.
     pub top_k: usize,
 }
@@ -58,7 +64,6 @@ impl Header {
 /// What is read again of an answer.
 #[derive(Debug, Deserialize)]
 struct Answered {
-    question: String,
     answer: String,
 }
 
@@ -70,7 +75,13 @@ pub struct Partial {
     /// Where the answers begin.
     begin: u64,
     answers: usize,
+    /// Checksum of the file so far, from the first line on.
+    sum: Hasher,
 }
+
+/// What each line of an answer begins with: the [`Partial::sum`] after the answer, in hexadecimal digits, and a space. A line that
+/// was edited, removed or moved therefore gives away itself and every line behind it.
+const SUM_BYTES: usize = 9;
 
 impl Partial {
     /// Begins the file beside `to`, or goes on with what a killed program left of it. With `force` answers that depend on something
@@ -117,6 +128,7 @@ impl Partial {
             file,
             begin: 0,
             answers: 0,
+            sum: Hasher::new(),
         };
         let length = partial.file.metadata().map_err(failed)?.len();
         let there = partial.first(length).map_err(failed)?;
@@ -126,8 +138,14 @@ impl Partial {
             }
             None => return Err(foreign()),
             Some(there) if there == *header => {
-                if !partial.go_on(source).map_err(failed)? {
-                    return Err(foreign());
+                let damaged = partial.go_on(header, source).map_err(failed)?;
+                if damaged > 0 {
+                    output::note(format!(
+                        "`{}` is damaged behind {}: {} of it are computed again",
+                        path.display(),
+                        count(partial.answers, "answer"),
+                        count(damaged, "line"),
+                    ));
                 }
             }
             Some(there) => {
@@ -135,6 +153,10 @@ impl Partial {
                     "another checkpoint"
                 } else if there.questions != header.questions {
                     "other questions"
+                } else if there.files != header.files {
+                    "other images: files of images or region features changed since"
+                } else if there.settings != header.settings {
+                    "other settings"
                 } else {
                     "another number of answers, `--top-k`"
                 };
@@ -188,37 +210,45 @@ impl Partial {
         self.file.write_all(&line)?;
         self.begin = line.len() as u64;
         self.answers = 0;
+        self.sum = Hasher::new();
+        self.sum.update(&line);
         Ok(())
     }
 
-    /// Finds the end of the whole lines, cuts what is behind it, and says whether these are answers to the questions.
-    fn go_on(&mut self, source: &dyn Source) -> io::Result<bool> {
+    /// Finds the end of the sound lines, cuts what is behind it, and returns how many lines that were. A last line without its end
+    /// is how a killed program leaves the file, and no damage.
+    fn go_on(&mut self, header: &Header, source: &dyn Source) -> io::Result<usize> {
         let mut end = self.begin;
         let mut lines = self.lines()?;
         let mut line = Vec::new();
         let mut answers = 0;
+        let mut damaged = 0;
+        let mut sum = Hasher::new();
+        sum.update(&header.line()?);
         loop {
             line.clear();
             lines.read_until(b'\n', &mut line)?;
             if line.last() != Some(&b'\n') {
+                damaged += usize::from(damaged > 0 && !line.is_empty());
                 break;
             }
-            let answered: Option<Answered> = serde_json::from_slice(&line).ok();
-            let sample = source.samples().get(answers);
-            let fits = answered
-                .zip(sample)
-                .is_some_and(|(answered, sample)| answered.question == sample.question);
-            if !fits {
-                return Ok(false);
+            if damaged == 0
+                && let Some(after) = sound(&line, &sum)
+                && answers < source.samples().len()
+            {
+                sum = after;
+                answers += 1;
+                end += line.len() as u64;
+            } else {
+                damaged += 1;
             }
-            answers += 1;
-            end += line.len() as u64;
         }
         drop(lines);
         self.answers = answers;
+        self.sum = sum;
         self.file.set_len(end)?;
         self.file.seek(SeekFrom::Start(end))?;
-        Ok(true)
+        Ok(damaged)
     }
 
     /// The lines of answers.
@@ -238,16 +268,19 @@ impl Partial {
         records: impl Iterator<Item = Record<'a>>,
     ) -> Result<(), PredictError> {
         let mut lines = Vec::new();
-        let mut count = 0;
+        let mut answers = 0;
         for record in records {
-            count += 1;
-            let written = serde_json::to_writer(&mut lines, &record);
-            written.map_err(|error| self.failed(error.into()))?;
-            lines.push(b'\n');
+            answers += 1;
+            let mut answer =
+                serde_json::to_vec(&record).map_err(|error| self.failed(error.into()))?;
+            answer.push(b'\n');
+            self.sum.update(&answer);
+            lines.extend(prefix(&self.sum));
+            lines.extend(answer);
         }
         let written = self.file.write_all(&lines);
         written.map_err(|error| self.failed(error))?;
-        self.answers += count;
+        self.answers += answers;
         Ok(())
     }
 
@@ -286,16 +319,19 @@ impl Partial {
 
     fn write(&self, format: ResultFormat, ids: &[Value], text: &mut impl Write) -> io::Result<()> {
         let mut lines = self.lines()?;
+        let mut line = Vec::new();
         if format == ResultFormat::Jsonl {
-            io::copy(&mut lines, text)?;
+            while lines.read_until(b'\n', &mut line)? > 0 {
+                text.write_all(answer_of(&line)?)?;
+                line.clear();
+            }
             return Ok(());
         }
         text.write_all(b"[")?;
-        let mut line = Vec::new();
         for (number, id) in ids.iter().enumerate() {
             line.clear();
             lines.read_until(b'\n', &mut line)?;
-            let Answered { answer, .. } = serde_json::from_slice(&line)?;
+            let Answered { answer } = serde_json::from_slice(answer_of(&line)?)?;
             if number > 0 {
                 text.write_all(b", ")?;
             }
@@ -310,6 +346,25 @@ impl Partial {
             source,
         }
     }
+}
+
+/// What a line begins with after which the checksum of the file is `sum`.
+fn prefix(sum: &Hasher) -> Vec<u8> {
+    format!("{:08x} ", sum.clone().finalize()).into_bytes()
+}
+
+/// The checksum after a line, if it is what the program wrote behind a file of checksum `before`.
+fn sound(line: &[u8], before: &Hasher) -> Option<Hasher> {
+    let (given, answer) = line.split_at_checked(SUM_BYTES)?;
+    let mut sum = before.clone();
+    sum.update(answer);
+    (given == prefix(&sum)).then_some(sum)
+}
+
+/// A line without its checksum.
+fn answer_of(line: &[u8]) -> io::Result<&[u8]> {
+    line.get(SUM_BYTES..)
+        .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 /// An answer in the form of a result: the id first.

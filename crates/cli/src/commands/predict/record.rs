@@ -70,7 +70,12 @@ impl Serialize for Record<'_> {
         }
         for (name, value) in &self.sample.fields {
             if OWN.contains(&name.as_str()) {
-                map.serialize_entry(&format!("source_{name}"), value)?;
+                // A question that was itself read from such records may have the name already.
+                let mut free = format!("source_{name}");
+                while self.sample.fields.contains_key(&free) {
+                    free.insert_str(0, "source_");
+                }
+                map.serialize_entry(&free, value)?;
             } else if name != ID {
                 map.serialize_entry(name, value)?;
             }
