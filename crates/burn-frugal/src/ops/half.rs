@@ -10,7 +10,7 @@ use burn::backend::{
 };
 use burn::tensor::{FloatDType, Tensor};
 
-use crate::capture::{ELEMENTWISE, record_as};
+use crate::capture::{ELEMENTWISE, ROUND, WIDEN, record_as};
 use crate::precision::{Precision, half_of};
 
 #[cfg(feature = "flex")]
@@ -67,13 +67,13 @@ impl HalfProducts for burn::backend::Cube {}
 impl HalfProducts for Capture {
     fn rounded(x: FloatTensor<Self>, half: FloatDType) -> FloatTensor<Self> {
         let shape = x.shape();
-        let [rounded] = record_as("round to half", [x], [shape], half.into(), 0);
+        let [rounded] = record_as(ROUND, [x], [shape], half.into(), 0);
         rounded
     }
 
     fn widened(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let shape = x.shape();
-        let [widened] = record_as("widen half", [x], [shape], DType::F32, 0);
+        let [widened] = record_as(WIDEN, [x], [shape], DType::F32, 0);
         widened
     }
 

@@ -41,7 +41,7 @@ fn what_is_not_finite_and_what_is_tiny_is_rounded_too() {
     for (precision, half) in HALVES {
         let rounded = precision.run(|| operand(x.clone())).cast(FloatDType::F32);
         let bits = |tensor: Tensor<1>| {
-            let numbers: Vec<f32> = tensor.into_data().to_vec().expect("single precision");
+            let numbers: Vec<f32> = tensor.into_data().try_to_vec().expect("single precision");
             numbers
                 .into_iter()
                 .map(|x| if x.is_nan() { 0 } else { x.to_bits() })
