@@ -196,7 +196,7 @@ fn optimizer(optimizer: impl Optimizer, device: &Device) -> Part {
         let own = model.take().expect("the model is put back");
         let gradients = gradients(&own);
         seconds(|| {
-            let (gradients, _) = clip_by_global_norm(&own, gradients, 0.25);
+            let (gradients, _) = clip_by_global_norm(&own, gradients, 0.25, 1.0);
             model = Some(optimizer.step(1e-4, own, gradients));
         })
     })

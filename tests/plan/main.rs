@@ -42,7 +42,7 @@ const COARSE: [&str; 10] = [
 ];
 
 /// What is different in each, beside the coarse branch.
-const CONFIGURATIONS: [(bool, &[&str]); 20] = [
+const CONFIGURATIONS: [(bool, &[&str]); 23] = [
     (false, &["training.batch_size=1"]),
     (false, &["training.batch_size=4"]),
     (false, &["training.batch_size=16"]),
@@ -117,6 +117,25 @@ const CONFIGURATIONS: [(bool, &[&str]); 20] = [
         &[
             "training.batch_size=8",
             "model.branches=both",
+            "memory_optimization.gradient_checkpointing=true",
+            "memory_optimization.memory_efficient_attention=true",
+        ],
+    ),
+    (false, &["training.batch_size=16", "precision.mode=bf16"]),
+    (
+        true,
+        &[
+            "training.batch_size=8",
+            "model.branches=both",
+            "precision.mode=bf16",
+        ],
+    ),
+    (
+        true,
+        &[
+            "training.batch_size=8",
+            "model.branches=both",
+            "precision.mode=f16",
             "memory_optimization.gradient_checkpointing=true",
             "memory_optimization.memory_efficient_attention=true",
         ],

@@ -4,7 +4,9 @@ use burn::module::{Module, Param, ParamId};
 use burn::optim::{GradientsParams, Optimizer};
 use burn::tensor::{Device, Tensor};
 use integration_tests::Case;
-use trainer::optim::{AdamW, AdamWForm, Adamax, Progress, Schedule, clip_by_global_norm};
+use trainer::optim::{
+    AdamW, AdamWForm, Adamax, LossScale, Progress, Schedule, clip_by_global_norm,
+};
 
 /// Steps one parameter through the case and compares it with the stored one after each step.
 fn check_parameter<const D: usize, O: Optimizer>(case: &Case, name: &str, optimizer: &O) {
@@ -153,7 +155,8 @@ fn golden_optim_clip() {
             gradients.register(model.vector.id, vector);
             gradients.register(model.single.id, single);
 
-            let (clipped, norm) = clip_by_global_norm(&model, gradients, case.number("max_norm"));
+            let (clipped, norm) =
+                clip_by_global_norm(&model, gradients, case.number("max_norm"), 1.0);
             let found = |tensor: Option<burn::tensor::TensorData>| {
                 tensor.expect("clipping keeps every gradient")
             };
@@ -175,6 +178,72 @@ fn golden_optim_clip() {
             );
         }
     }
+}
+
+/// A step that PyTorch skips is taken again here, so each attempt of ours is a step there.
+#[test]
+fn golden_optim_grad_scaler() {
+    for case in Case::all("optim_grad_scaler") {
+        let case = case.json();
+        for run in case["runs"].as_array().expect("runs") {
+            let number = |value: &serde_json::Value| value.as_f64().expect("a number");
+            let mut scale = LossScale::new(
+                number(&run["init_scale"]),
+                run["growth_interval"].as_u64().expect("steps") as usize,
+            );
+            let numbers = |value: &serde_json::Value| -> Vec<f64> {
+                serde_json::from_value(value.clone()).expect("numbers")
+            };
+            let mut parameter = numbers(&run["param_initial"]);
+            for step in run["steps"].as_array().expect("steps") {
+                assert_close(scale.factor(), number(&step["scale_before"]));
+                let scaled = |gradient: &serde_json::Value| match gradient.as_str() {
+                    None => number(gradient) * scale.factor(),
+                    Some(not_finite) => not_finite.parse().expect("inf or nan"),
+                };
+                let gradient = step["true_grad"].as_array().expect("a gradient");
+                let scaled: Vec<_> = gradient.iter().map(scaled).collect();
+                let clip_norm = run["clip_norm"].as_f64().unwrap_or(0.0);
+                let gradient = unscaled(&scaled, clip_norm, scale.factor());
+                match gradient {
+                    Some(gradient) => {
+                        scale.step_ended();
+                        for (parameter, gradient) in parameter.iter_mut().zip(gradient) {
+                            *parameter -= 0.1 * gradient;
+                        }
+                    }
+                    None => assert!(scale.overflowed()),
+                }
+                assert_close(scale.factor(), number(&step["scale_after"]));
+                // The stored numbers were summed in single precision.
+                for (own, expected) in parameter.iter().zip(numbers(&step["param_after"])) {
+                    assert!((own - expected).abs() < 1e-6, "{own} instead of {expected}");
+                }
+            }
+        }
+    }
+}
+
+/// A gradient divided by its scale and clipped; none where it is not finite.
+fn unscaled(scaled: &[f64], clip_norm: f64, scale: f64) -> Option<Vec<f64>> {
+    let device = Device::flex();
+    let numbers: Vec<f32> = scaled.iter().map(|number| *number as f32).collect();
+    let gradient = Tensor::<1>::from_floats(numbers.as_slice(), &device);
+    let model = One {
+        vector: Param::initialized(ParamId::new(), gradient.zeros_like()),
+    };
+    let mut gradients = GradientsParams::new();
+    gradients.register(model.vector.id, gradient);
+    let (gradients, norm) = clip_by_global_norm(&model, gradients, clip_norm, scale);
+    let gradient = gradients.get::<1>(model.vector.id).expect("it is kept");
+    norm.0
+        .is_finite()
+        .then(|| gradient.into_data().iter::<f64>().collect())
+}
+
+#[derive(Module, Debug)]
+struct One {
+    vector: Param<Tensor<1>>,
 }
 
 #[track_caller]

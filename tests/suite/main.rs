@@ -23,6 +23,7 @@ mod layering;
 mod memory;
 mod optional_inputs;
 mod padded_regions;
+mod precision;
 mod preloaded;
 mod pretrained;
 mod readme;

@@ -12,7 +12,7 @@ use trainer::optim::Progress;
 use trainer::plan::products::{keep_thread_buffers, thread_buffers_bytes};
 use trainer::plan::{Plan, WorstCase, plan};
 use trainer::{
-    Dataset, Optimizers, Slicing, effective_gradient, materialize, training_encoder,
+    Dataset, Optimizers, Slicing, effective_gradient, materialize, precision, training_encoder,
     training_loader,
 };
 
@@ -74,6 +74,10 @@ pub fn configuration(preset: &str, sets: &[String]) -> Config {
 ///
 /// When the model cannot be built or the data not be read.
 pub fn compare(settings: &Config) -> Comparison {
+    precision(settings).run(|| compare_as_stated(settings))
+}
+
+fn compare_as_stated(settings: &Config) -> Comparison {
     let dataset = Dataset::open(settings).expect("a data set");
     let encoder = training_encoder::<Vqa>(settings, dataset.train.as_ref()).expect("words");
     let encoder = Arc::new(encoder);

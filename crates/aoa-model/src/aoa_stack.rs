@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
-use burn_frugal::{Checkpointing, Stack, identity};
+use burn_frugal::{Checkpointing, Stack, identity, operand};
 use model_api::DropoutKeys;
 
 use crate::attention::{AttentionOnAttention, AttentionOnAttentionConfig};
@@ -141,7 +141,13 @@ impl AoaStack {
                 let words = words.cloned();
                 layer.forward(regions.clone(), words, masked.clone(), keys.as_ref()) + regions
             };
-        let regions = pass.run(&self.layers, regions, Some(words.clone()), true, look);
+        let regions = pass.run(
+            &self.layers,
+            regions,
+            Some(operand(words.clone())),
+            true,
+            look,
+        );
         Refined {
             words: identity(words),
             regions,

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, Device, Tensor};
-use burn_frugal::{Checkpointing, RowKeys, attention, dropout, project};
+use burn_frugal::{Checkpointing, RowKeys, attention, dropout, operand, project};
 
 use crate::init::linear;
 
@@ -87,6 +87,7 @@ impl AttentionOnAttention {
         masked: Option<Tensor<2, Bool>>,
         dropout_keys: Option<&RowKeys>,
     ) -> Tensor<3> {
+        let x = operand(x);
         let context = context.unwrap_or_else(|| x.clone());
         let query = project(x, &self.to_q); // [batch, queries, inner]
         let [batch, queries, inner] = query.dims();

@@ -5,7 +5,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::nn::Linear;
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Bool, Device, Tensor};
-use burn_frugal::{LayerNorm, RowKeys, dropout, project};
+use burn_frugal::{LayerNorm, RowKeys, dropout, product, project};
 
 use crate::init::{linear, rectified};
 
@@ -116,7 +116,7 @@ impl BilinearAttention {
             let left = relu(project(drop(words.clone(), 3 + index), &glimpse.words));
             let right = relu(project(regions.clone(), &glimpse.regions)); // [batch, regions, dim]
             // sum over words t and regions r of left[t] map[t, r] right[r]: contract the regions first.
-            let pooled = (left * map.matmul(right)).sum_dim(1); // [batch, 1, dim]
+            let pooled = (left * product(map, right)).sum_dim(1); // [batch, 1, dim]
             let joint = project(glimpse.norm.forward(pooled), &glimpse.output);
             words = words + joint.expand([batch, tokens, dim]);
         }
@@ -137,9 +137,8 @@ impl BilinearAttention {
         let right = relu(project(regions, &self.region_map));
         let weighted = left.reshape([batch, 1, tokens, dim])
             * self.map_weight.val().reshape([1, maps, 1, dim]);
-        let scores = weighted
-            .reshape([batch, maps * tokens, dim])
-            .matmul(right.swap_dims(1, 2)) // [batch, maps * words, regions]
+        let weighted = weighted.reshape([batch, maps * tokens, dim]);
+        let scores = product(weighted, right.swap_dims(1, 2)) // [batch, maps * words, regions]
             .reshape([batch, maps, tokens, count]);
         let masked = masked_words
             .reshape([batch, 1, tokens, 1])

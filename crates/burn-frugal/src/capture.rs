@@ -125,6 +125,15 @@ pub fn mark<const D: usize>(name: &'static str, on: Tensor<D>) {
     captured.client.register_op(OperationIr::Custom(mark));
 }
 
+/// What a kernel is called that writes a changed number over each number of its operand.
+pub const ELEMENTWISE: &str = "element by element";
+
+/// What the kernel is called that rounds to half precision, row by row.
+pub const ROUND: &str = "round to half precision";
+
+/// What the kernel is called that makes single precision of half precision, row by row.
+pub const WIDEN: &str = "widen half precision";
+
 /// Records a kernel that takes so many elements in memory beside its results, which are in single precision.
 pub(crate) fn record<const M: usize>(
     name: &'static str,

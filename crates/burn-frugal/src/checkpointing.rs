@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use crate::capture::{self, Gradients};
 
 use crate::ops::{Gradient, Rule, graph_step, identity};
+use crate::precision::Precision;
 use crate::segments::{SegmentWork, notify};
 
 /// What the forward pass keeps for the backward pass, and what is computed a second time there.
@@ -141,11 +142,12 @@ where
     let constant = context.as_ref().map(Border::constant);
     let output = run(&layers.clone().no_grad(), x.constant(), constant);
     let layers = capture::valid(&layers); // holds no node of this graph
+    let precision = Precision::current();
     let gradients = move |gradient: DispatchTensor| {
         let layers = capture::train(layers.clone());
         let (x, context) = (x.leaf(), context.as_ref().map(Border::leaf));
         notify(SegmentWork::Rebuild, &x);
-        let output = run(&layers, x.clone(), context.clone());
+        let output = precision.run(|| run(&layers, x.clone(), context.clone()));
         let mut gradients = capture::backward(end(output, gradient));
         notify(SegmentWork::Backward, &x);
         let mut own = vec![gradients.remove(x).map(Tensor::into_dispatch)];

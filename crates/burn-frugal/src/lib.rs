@@ -6,6 +6,7 @@
 //! - [`project`] and [`gelu_linear`] are linear layers whose backward pass keeps and allocates less than Burn's.
 //! - [`LayerNorm`] keeps its input and nothing else for the backward pass.
 //! - [`gelu`] is exact forward and backward on every backend, and runs on all cores of a CPU.
+//! - [`Precision`] makes these, [`product`] and [`convolve`] multiply in half precision and keep half operands.
 //! - [`dropout`] draws its mask from keys ([`RowKeys`]), so that a rebuilt segment drops the same numbers.
 //! - [`capture`] lets a forward and backward pass be recorded without being carried out.
 //!
@@ -29,11 +30,14 @@ pub mod capture;
 mod checkpointing;
 mod dropout;
 mod ops;
+mod precision;
 mod segments;
 
 pub use checkpointing::{Checkpointing, Pass, Stack};
 pub use dropout::{RowKeys, dropout};
 pub use ops::{
-    LayerNorm, attention, gelu, gelu_linear, identity, project, project_by, window_attention,
+    LayerNorm, attention, convolve, gelu, gelu_linear, identity, operand, product, project,
+    project_by, window_attention,
 };
+pub use precision::Precision;
 pub use segments::{SegmentWatch, SegmentWork, watch_segments};

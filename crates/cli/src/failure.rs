@@ -266,7 +266,7 @@ impl Failure {
                 },
                 TrainError::Data(error) if is_memory(error) => DOES_NOT_FIT,
                 TrainError::Data(_) | TrainError::DataFailed { .. } | TrainError::Image { .. } => 3,
-                TrainError::Device { .. } => 4,
+                TrainError::Device { .. } | TrainError::Precision { .. } => 4,
                 TrainError::Diverged { .. } => 6,
                 TrainError::DoesNotFit { .. } | TrainError::HostMemory(_) => DOES_NOT_FIT,
                 TrainError::DevicePoisoned { .. } => 8,

@@ -215,6 +215,9 @@ impl Position {
                 };
                 format!("step {step}: {purpose} {change}: {cause}")
             }
+            Event::Overflow { step, from, to } => format!(
+                "step {step}: a gradient overflowed; the step is taken again with loss scale {to} instead of {from}"
+            ),
             Event::WentBack { from, to, cause } => {
                 format!("step {from}: going back to step {to}: {cause}")
             }

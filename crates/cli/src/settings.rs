@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
 use config_schema::{
-    Device, Hardware, Layers, MAX_TEXT_BYTES, Resolved, Source, fixed_differences,
+    Device, Hardware, Layers, MAX_TEXT_BYTES, PrecisionMode, Resolved, Source, fixed_differences,
     preset_summaries, presets, record, resolve, resolve_record, stated_preset, unread_variables,
 };
 use file_kind::quoted;
 use gpu_probe::{
     Candidate, ChooseError, CudaDevice, DeviceRequest, Driver, Host, Inventory, choose_preset,
 };
+use trainer::choose_precision;
 use trainer::memory::Capacity;
 use weight_files::FileKind;
 
@@ -22,6 +23,9 @@ use crate::failure::Failure;
 use crate::found::{Found, device_for, place, taken};
 use crate::restart::restart_with;
 use crate::wiring::Wiring;
+
+const ROUNDED_BY_CUDA: &str = "on CUDA, products of f32 numbers are multiplied with 19 of their 32 bits (TF32) where the GPU can; \
+    `precision.mode = \"tf32\"` says so and does not warn";
 
 /// What a command works with.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub struct Settings {
     pub host_memory: Option<u64>,
     /// The command that sets the limit which `host_memory` follows from, where one does.
     pub host_limit: Option<&'static str>,
+    /// Major number of the compute capability of `card`, where it can be read.
+    capability: Option<u32>,
     /// Why nothing can be computed on `device`.
     problem: Option<ChooseError>,
     /// What the environment's list of GPUs has that takes no effect.
@@ -135,6 +141,7 @@ impl Settings {
         };
         Self {
             reason: format!("{}: {why}", place(device, card.as_ref())),
+            capability: card.as_ref().and_then(|card| capability(inventory, card)),
             resolved,
             device,
             card,
@@ -184,7 +191,7 @@ impl Settings {
     /// # Errors
     ///
     /// When there is no such device for this process.
-    pub fn ready(self) -> Result<Self, Failure> {
+    pub fn ready(mut self) -> Result<Self, Failure> {
         if let Some(problem) = &self.problem {
             return Err(problem.clone().into());
         }
@@ -196,7 +203,14 @@ impl Settings {
                 source: failed,
             });
         }
+        self.choose_precision();
         Ok(self)
+    }
+
+    fn choose_precision(&mut self) {
+        let (device, capability) = (self.device, self.capability);
+        self.resolved
+            .choose_precision(|| choose_precision(device, capability));
     }
 
     /// The settings to plan with. A GPU may be planned for where there is no driver.
@@ -204,12 +218,25 @@ impl Settings {
     /// # Errors
     ///
     /// When there is a driver, and no such device for this process.
-    pub fn planned(self) -> Result<Self, Failure> {
+    pub fn planned(mut self) -> Result<Self, Failure> {
         match &self.problem {
             Some(problem) if !matches!(problem, ChooseError::NoDriver { .. }) => {
                 Err(problem.clone().into())
             }
-            _ => Ok(self),
+            _ => {
+                // A preset for GPUs is planned as on one, wherever that is done.
+                let for_gpus = self
+                    .resolved
+                    .config
+                    .preset
+                    .min_device_memory
+                    .bytes()
+                    .is_some();
+                if self.card.is_some() || !for_gpus {
+                    self.choose_precision();
+                }
+                Ok(self)
+            }
         }
     }
 
@@ -231,8 +258,22 @@ impl Settings {
         let unread = unread_variables(&variables).into_iter().map(|name| {
             format!("environment variable {name} is not read: a key is set by AOA_SECTION__KEY, with two underscores between them")
         });
+        let rounded = (matches!(self.device, Device::Cuda(_))
+            && self.resolved.config.precision.mode == PrecisionMode::F32)
+            .then(|| ROUNDED_BY_CUDA.to_owned());
+        let own = own.chain(rounded);
         configured.chain(own).chain(taken).chain(unread).collect()
     }
+}
+
+/// Major number of the compute capability of a card.
+fn capability(inventory: &Inventory, card: &CudaDevice) -> Option<u32> {
+    let Driver::Present { gpus, .. } = &inventory.driver else {
+        return None;
+    };
+    let mut gpus = gpus.as_result().ok()?.iter();
+    let gpu = gpus.find(|gpu| gpu.index == card.gpu)?;
+    u32::try_from(gpu.compute_capability.as_result().ok()?.major).ok()
 }
 
 /// Bytes of the host that this process may still use, and the command that limits them, if it is one that limits what is

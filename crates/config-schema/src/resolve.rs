@@ -7,6 +7,7 @@ use crate::{
     error::{ConfigError, ConfigErrors, Found, Problem, Report, excerpt},
     layer::{self, File, Statement},
     overrides, presets, rules,
+    sections::PrecisionMode,
     source::{Layered, Origin, Place, Source},
     stack::{Stated, Values},
     warning::{self, Warning},
@@ -48,8 +49,20 @@ pub struct Resolved {
     pub origins: BTreeMap<String, Origin>,
     /// What each key was given by lower layers, the nearest first and the default last; every key has an entry.
     pub overridden: BTreeMap<String, Vec<Layered>>,
-    /// Values that are accepted but not yet in effect.
+    /// Values that do not do what they seem to.
     pub warnings: Vec<Warning>,
+}
+
+impl Resolved {
+    /// Puts the mode that was chosen for the device in the place of `precision.mode = "auto"`.
+    pub fn choose_precision(&mut self, chosen: impl FnOnce() -> PrecisionMode) {
+        if self.config.precision.mode == PrecisionMode::Auto {
+            self.config.precision.mode = chosen();
+            let from = "hardware.device".to_owned();
+            let origin = Origin::Derived { from };
+            self.origins.insert("precision.mode".to_owned(), origin);
+        }
+    }
 }
 
 /// Where the values of a resolved configuration are stated.

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, fmt};
 use crate::{
     config::Config,
     render,
-    sections::PrecisionMode,
     source::{Origin, StatedKey},
 };
 
@@ -20,13 +19,6 @@ pub struct Warning {
     pub reason: &'static str,
 }
 
-impl Warning {
-    /// Whether the value has no effect yet. Other warnings are about values that are followed.
-    pub fn is_without_effect(&self) -> bool {
-        self.verdict == NOT_YET_IN_EFFECT
-    }
-}
-
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, key) in self.keys.iter().enumerate() {
@@ -38,25 +30,10 @@ impl fmt::Display for Warning {
     }
 }
 
-/// The verdict on a value that is accepted and not followed.
-const NOT_YET_IN_EFFECT: &str = "not yet in effect";
-
-struct Pending {
-    keys: &'static [&'static str],
-    asked_for: fn(&Config) -> bool,
-    reason: &'static str,
-}
-
 const WEIGHTS: &str = "xvlm.weights";
 
 const FROZEN_AT_RANDOM: &str = "what the model has of image encoder and coarse branch keeps the random weights that it \
     begins with";
-
-static PENDING: &[Pending] = &[Pending {
-    keys: &["precision.mode"],
-    asked_for: |config| config.precision.mode != PrecisionMode::F32,
-    reason: "training runs in f32",
-}];
 
 pub(crate) fn warnings(config: &Config, origins: &BTreeMap<String, Origin>) -> Vec<Warning> {
     let stated = |path: &&str| {
@@ -71,26 +48,9 @@ pub(crate) fn warnings(config: &Config, origins: &BTreeMap<String, Origin>) -> V
         verdict,
         reason,
     };
-    let pending = PENDING
-        .iter()
-        .filter(|pending| (pending.asked_for)(config))
-        .map(|pending| warning(pending.keys, NOT_YET_IN_EFFECT, pending.reason));
     let frozen = config
         .freezing_key()
         .filter(|_| config.xvlm.weights.is_empty())
         .map(|key| warning(&[key, WEIGHTS], "at odds", FROZEN_AT_RANDOM));
-    pending.chain(frozen).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::schema;
-
-    #[test]
-    fn the_table_names_keys_that_exist() {
-        for path in PENDING.iter().flat_map(|pending| pending.keys) {
-            assert!(schema::keys().any(|key| key.path == *path), "{path}");
-        }
-    }
+    frozen.into_iter().collect()
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::store::RecordError;
+use config_schema::PrecisionMode;
 use data_pipeline::{DataError, ImageError};
 use file_kind::quoted;
 use model_api::{ConfigureError, PretrainedError};
@@ -203,6 +204,14 @@ pub enum TrainError {
         /// Gradient norm of the step.
         norm: f64,
     },
+    /// The device does not have the numbers that the settings ask for.
+    #[error("{device} has no {}", mode.name())]
+    Precision {
+        /// What `precision.mode` asks for.
+        mode: PrecisionMode,
+        /// The device.
+        device: String,
+    },
     /// The smallest micro-batch, or an update, needs more memory than there is.
     #[error("the run does not fit: {cause}")]
     DoesNotFit {
@@ -322,6 +331,9 @@ impl TrainError {
             Self::NeedsRegions => {
                 "`aoa eval` measures it on its data set; a run with `model.region_features = false` answers from images"
                     .to_owned()
+            }
+            Self::Precision { .. } => {
+                "set `precision.mode=auto`, which takes what the device has".to_owned()
             }
             Self::Parallel => "set `hardware.parallel_micro_batches=1`".to_owned(),
             Self::NotARun { because: "", .. } => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
+use burn_frugal::Precision;
 use data_pipeline::{Batch, Encoder, Loader};
 use model_api::{DeviceBatch, Model, ModelOutput, Sight};
 
@@ -59,6 +60,7 @@ impl Evaluation {
                 encoder,
                 sight,
                 before: self.samples,
+                precision: Precision::current(),
             };
             let blank = encoder.answers.blank();
             let mut read = |part: &Batch, output| Scores::of(part, output, blank);
@@ -93,6 +95,8 @@ pub(crate) struct Pass<'a, M> {
     pub(crate) sight: Sight,
     /// Samples that came before the batch.
     pub(crate) before: usize,
+    /// What products are computed in.
+    pub(crate) precision: Precision,
 }
 
 impl<M: Model> Pass<'_, M> {
@@ -123,7 +127,8 @@ impl<M: Model> Pass<'_, M> {
             };
             let answered = catch_failure(|| {
                 let uploaded = DeviceBatch::upload(&part, self.encoder, self.sight, &device);
-                let answered = read(&part, self.model.answer(uploaded))?;
+                let output = self.precision.run(|| self.model.answer(uploaded));
+                let answered = read(&part, output)?;
                 scheduler.watch.phase_end(&point)?;
                 Ok(answered)
             });

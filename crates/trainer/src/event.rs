@@ -82,6 +82,9 @@ pub enum Event {
         /// Learning rates of the other groups, each as `<group>_lr`.
         #[serde(flatten)]
         other_rates: BTreeMap<String, f64>,
+        /// Loss scale of the last step; absent but in f16.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        loss_scale: Option<f64>,
         /// Samples a second.
         samples_per_second: f64,
         /// The most device memory in use since the last report, in bytes; absent where unknown.
@@ -101,6 +104,15 @@ pub enum Event {
         out_of_memory: bool,
         /// Why, in a sentence.
         cause: String,
+    },
+    /// A gradient overflowed in 16 bits: the samples of the step are taken again with a smaller loss scale.
+    Overflow {
+        /// Steps taken.
+        step: usize,
+        /// Loss scale before.
+        from: f64,
+        /// Loss scale from now on.
+        to: f64,
     },
     /// Work was lost, and the run goes on from an earlier step.
     WentBack {

@@ -29,6 +29,7 @@ pub mod memory;
 pub mod optim;
 mod parameters;
 pub mod plan;
+mod precision;
 pub mod randomness;
 mod run_dir;
 mod step;
@@ -47,6 +48,7 @@ pub use evaluate::Accuracy;
 pub use event::{Event, Observer, Purpose, Summary};
 pub use optim::{Optimizers, Update};
 pub use parameters::{count, materialize};
+pub use precision::{choose_precision, precision};
 pub use run_dir::durable::write as write_whole;
 pub use run_dir::names::{ADVICE, CONFIG};
 pub use run_dir::{

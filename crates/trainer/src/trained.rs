@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
+use burn_frugal::Precision;
 use config_schema::{Config, count};
 use data_pipeline::{AnswerList, Encoder, Inputs, Source};
 use file_kind::shortened;
@@ -16,6 +17,7 @@ use crate::evaluate::Pass;
 use crate::event::{Observer, Purpose};
 use crate::memory::{Capacity, Controller, DeviceFailure, Limits, Phase, Watch, budget};
 use crate::plan::{WorstCase, prediction_forecast};
+use crate::precision::precision;
 use crate::run_dir::{Blueprint, read_blueprint};
 use crate::step::scheduler::{MicroBatchScheduler, Scheduler};
 
@@ -33,6 +35,7 @@ pub struct Trained<M> {
     encoder: Arc<Encoder>,
     device: Device,
     identity: String,
+    precision: Precision,
     /// Step that the checkpoint was written at.
     pub step: usize,
     /// Newer checkpoints that cannot be used, and so did not say which is the best.
@@ -92,6 +95,7 @@ impl<M: Model> Trained<M> {
             model: weights.load_model(M::init(&model, device))?,
             encoder,
             device: device.clone(),
+            precision: precision(settings),
             step: weights.step,
             rejected,
         })
@@ -176,6 +180,7 @@ impl<M: Model> Trained<M> {
                 encoder: &self.encoder,
                 sight: Sight::Images,
                 before: done,
+                precision: self.precision,
             };
             let mut predictions = Vec::with_capacity(loaded.len());
             pass.through(
@@ -230,7 +235,7 @@ impl<M: Model> Trained<M> {
             source,
         })?;
         let batch = DeviceBatch::upload(&batch, &self.encoder, Sight::Images, &self.device);
-        let output = self.model.answer(batch);
+        let output = self.precision.run(|| self.model.answer(batch));
         let probabilities: Vec<f32> = output.probabilities.into_data().iter::<f32>().collect();
         let ranked = self.encoder.answers.ranked(&probabilities, count);
         Ok(ranked.into_iter().map(Answer::from).collect())

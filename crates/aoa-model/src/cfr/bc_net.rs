@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
-use burn_frugal::{RowKeys, dropout};
+use burn_frugal::{RowKeys, dropout, product};
 
 use super::fc_net::{FcNet, FcNetConfig};
 use crate::weight_norm::{WeightNormLinear, WeightNormLinearConfig, gain, weight_norm};
@@ -159,7 +159,7 @@ impl BcNet {
     ) -> Tensor<2> {
         let [v, q] = self.project(v, q, keys);
         // One position axis is contracted at a time: no tensor has both of them and the channels.
-        let pooled = (v * weights.matmul(q)).sum_dim(1); // [batch, 1, joint]
+        let pooled = (v * product(weights, q)).sum_dim(1); // [batch, 1, joint]
         let [batch, _, joint] = pooled.dims();
         if self.k == 1 {
             return pooled.reshape([batch, joint]);
@@ -206,8 +206,6 @@ fn weighted_products(left: Tensor<3>, right: Tensor<3>, weight: Tensor<4>) -> Te
     let [batch, i, joint] = left.dims();
     let j = right.dims()[1];
     let maps = weight.dims()[1];
-    (left.unsqueeze_dim::<4>(1) * weight)
-        .reshape([batch, maps * i, joint])
-        .matmul(right.swap_dims(1, 2))
-        .reshape([batch, maps, i, j])
+    let weighted = (left.unsqueeze_dim::<4>(1) * weight).reshape([batch, maps * i, joint]);
+    product(weighted, right.swap_dims(1, 2)).reshape([batch, maps, i, j])
 }

@@ -6,7 +6,7 @@ use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use burn_frugal::LayerNorm;
+use burn_frugal::{LayerNorm, convolve};
 
 use super::error::ImageEncoderError;
 use crate::init::RECTIFIED;
@@ -116,8 +116,8 @@ impl GridEncoder {
         let x = self
             .reduce
             .iter()
-            .fold(images, |x, conv| relu(conv.forward(x)));
-        let x = x.clone() + relu(self.mix.forward(x));
+            .fold(images, |x, conv| relu(convolve(x, conv)));
+        let x = x.clone() + relu(convolve(x, &self.mix));
         let x = x.flatten::<3>(2, 3).swap_dims(1, 2); // [images, regions, channels]
         self.norm.forward(x) + self.position.val().unsqueeze()
     }

@@ -9,7 +9,9 @@ use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, Linear};
 use burn::tensor::{Bool, Device, Int, Tensor};
-use burn_frugal::{Checkpointing, LayerNorm, RowKeys, Stack, attention, dropout, gelu, project};
+use burn_frugal::{
+    Checkpointing, LayerNorm, RowKeys, Stack, attention, dropout, gelu, operand, project,
+};
 
 /// Configuration of [`Bert`].
 #[derive(Config, Debug)]
@@ -314,7 +316,7 @@ impl Encoder {
         pass.run(
             fused,
             x,
-            Some(states),
+            Some(operand(states)), // once for all layers
             true,
             move |index, layer, x, states| {
                 let keys = fused_keys.as_ref().map(|keys| keys.fold_in(index));
@@ -398,7 +400,7 @@ impl Layer {
         let x = self.attention.attend_self(x, mask, part(0).as_ref());
         let x = match (&self.crossattention, context) {
             (Some(crossattention), Some(context)) => {
-                crossattention.attend(x, context, part(1).as_ref())
+                crossattention.attend(x.clone(), x, context, part(1).as_ref())
             }
             _ => x,
         };
@@ -489,23 +491,32 @@ impl Attention {
 
     /// Attends from each token to its row's tokens. `mask` is `[rows, 1, 1 or tokens, tokens]`, added to the scores.
     fn attend_self(&self, x: Tensor<3>, mask: Tensor<4>, keys: Option<&RowKeys>) -> Tensor<3> {
+        let states = operand(x.clone());
         let own = Context {
-            states: x.clone(),
+            states: states.clone(),
             mask: Some(mask),
             of_row: None,
         };
-        self.attend(x, &own, keys)
+        self.attend(x, states, &own, keys)
     }
 
-    /// Attends from the tokens `[rows, tokens, hidden]` to a context.
+    /// Attends from the tokens `[rows, tokens, hidden]` to a context. `looking` is `x` as queries are made of it, which may
+    /// be an operand of other products, too.
     ///
     /// # Panics
     ///
     /// When rows that share a context by consecutive shares are given `dropout_keys`, `[rows]`.
-    fn attend(&self, x: Tensor<3>, context: &Context, dropout_keys: Option<&RowKeys>) -> Tensor<3> {
+    fn attend(
+        &self,
+        x: Tensor<3>,
+        looking: Tensor<3>,
+        context: &Context,
+        dropout_keys: Option<&RowKeys>,
+    ) -> Tensor<3> {
         let [rows, tokens, hidden] = x.dims();
+        let states = operand(context.states.clone());
         let look_up = |projection: &Linear| {
-            let states = project(context.states.clone(), projection);
+            let states = project(states.clone(), projection);
             self.split(match &context.of_row {
                 Some(of_row) => states.select(0, of_row.clone()),
                 None => states,
@@ -516,7 +527,7 @@ impl Attention {
 
         // Queries do not see each other, so the rows that share keys are as good as one long row.
         let [groups, _, keys, _] = key.dims();
-        let query = project(x.clone(), &self.query);
+        let query = project(looking, &self.query);
         let query = self.split(query.reshape([groups, rows / groups * tokens, hidden]));
         let bias = match &context.mask {
             Some(mask) => mask.clone(),

@@ -4,7 +4,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::nn::Linear;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
-use burn_frugal::{Checkpointing, LayerNorm, RowKeys, gelu, project};
+use burn_frugal::{Checkpointing, LayerNorm, RowKeys, gelu, product, project};
 
 use super::bert::{Bert, BertConfig, Context, Tokens, layer_norm, linear};
 
@@ -113,10 +113,9 @@ impl AnswerDecoder {
             .layer_norm
             .forward(gelu(project(states, &transform.dense)));
         let [rows, tokens, hidden] = states.dims();
-        let logits = states
-            .reshape([rows * tokens, hidden])
-            .matmul(self.bert.word_table().transpose())
-            + self.cls.bias.val().unsqueeze();
+        let states = states.reshape([rows * tokens, hidden]);
+        let logits =
+            product(states, self.bert.word_table().transpose()) + self.cls.bias.val().unsqueeze();
         let vocabulary = logits.dims()[1];
         logits.reshape([rows, tokens, vocabulary])
     }

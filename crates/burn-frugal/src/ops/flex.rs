@@ -13,7 +13,7 @@ use rayon::prelude::*;
 const LANES: usize = 32;
 
 /// Numbers of a task: a few microseconds of work, and as many as lie in the first cache of a core.
-const TASK: usize = 1 << 13;
+pub(super) const TASK: usize = 1 << 13;
 
 /// `change` of every number, in single precision.
 pub(super) fn map(x: FloatTensor<Flex>, change: impl Fn(f32) -> f32 + Sync) -> FloatTensor<Flex> {

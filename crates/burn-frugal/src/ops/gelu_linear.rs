@@ -4,12 +4,15 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::ops::ModuleOps;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Dispatch, backend_extension};
+use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
 use super::gelu::Gelu;
+use super::half::{HalfProducts, operand};
+use crate::precision::half_of;
 
 /// `linear(gelu(x))`, with the exact GELU (Hendrycks and Gimpel, 2016): `[.., input]` to `[.., output]`.
 ///
@@ -17,7 +20,7 @@ use super::gelu::Gelu;
 /// largest tensors of a block next to the attention weights.
 pub fn gelu_linear<const D: usize>(x: Tensor<D>, linear: &Linear) -> Tensor<D> {
     let projected = <Dispatch as GeluLinear>::gelu_linear(
-        x.into_dispatch(),
+        operand(x).into_dispatch(),
         linear.weight.val().into_dispatch(),
     );
     let projected = Tensor::from_dispatch(projected);
@@ -34,16 +37,28 @@ pub fn gelu_linear<const D: usize>(x: Tensor<D>, linear: &Linear) -> Tensor<D> {
     Capture,
     Autodiff
 )]
-pub(crate) trait GeluLinear: Gelu {
-    /// `x`: `[.., input]`; `weight`: `[input, output]`.
+pub(crate) trait GeluLinear: Backend {
+    /// `x`: `[.., input]`, in half precision where the product is; `weight`: `[input, output]`.
+    fn gelu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+on_plain_backends!(GeluLinear {
     fn gelu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::linear(Self::exact_gelu(x), weight, None)
+        let half = half_of(x.dtype());
+        let input = Self::factor(Self::exact_gelu(single::<Self>(x)), half);
+        Self::product(Self::linear(input, Self::factor(weight, half), None), half)
+    }
+});
+
+/// In single precision, in which GELU is computed.
+fn single<B: HalfProducts>(x: FloatTensor<B>) -> FloatTensor<B> {
+    match half_of(x.dtype()) {
+        Some(_) => B::widened(x),
+        None => x,
     }
 }
 
-on_plain_backends!(GeluLinear {});
-
-impl<B: GeluLinear, C: CheckpointStrategy> GeluLinear for Autodiff<B, C> {
+impl<B: GeluLinear + Gelu + HalfProducts, C: CheckpointStrategy> GeluLinear for Autodiff<B, C> {
     fn gelu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         let parents = [x.node(), weight.node()];
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
@@ -59,7 +74,7 @@ impl<B: GeluLinear, C: CheckpointStrategy> GeluLinear for Autodiff<B, C> {
 #[derive(Debug)]
 struct Recorded;
 
-impl<B: Gelu> Backward<B, 2> for Recorded {
+impl<B: Gelu + HalfProducts> Backward<B, 2> for Recorded {
     type State = (FloatTensor<B>, FloatTensor<B>);
 
     fn backward(
@@ -68,16 +83,19 @@ impl<B: Gelu> Backward<B, 2> for Recorded {
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let gradient = gradients.consume::<B>(&ops.node);
         let (x, weight) = ops.state;
+        let half = half_of(x.dtype());
+        let gradient = B::factor(gradients.consume::<B>(&ops.node), half);
         let [for_x, for_weight] = ops.parents;
         if let Some(node) = for_weight {
-            let own = B::linear_weight_backward(B::exact_gelu(x.clone()), gradient.clone());
-            gradients.register::<B>(node.id, own);
+            let input = B::factor(B::exact_gelu(single::<B>(x.clone())), half);
+            let own = B::linear_weight_backward(input, gradient.clone());
+            gradients.register::<B>(node.id, B::product(own, half));
         }
         if let Some(node) = for_x {
-            let gradient = B::linear_x_backward(weight, gradient);
-            gradients.register::<B>(node.id, B::exact_gelu_backward(x, gradient));
+            let own = B::linear_x_backward(B::factor(weight, half), gradient);
+            let own = B::product(own, half);
+            gradients.register::<B>(node.id, B::exact_gelu_backward(single::<B>(x), own));
         }
     }
 }

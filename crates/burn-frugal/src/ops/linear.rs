@@ -4,13 +4,18 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::ops::ModuleOps;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Dispatch, backend_extension};
+use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::module::Param;
 use burn::nn::Linear;
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
-/// `x` through a linear layer: `[.., input]` to `[.., output]`.
+use super::half::{HalfProducts, operand};
+use crate::precision::half_of;
+
+/// `x` through a linear layer: `[.., input]` to `[.., output]`, multiplied in the thread's
+/// [`Precision`](crate::Precision).
 ///
 /// Burn multiplies by a matrix that is repeated along the leading axes of `x`, so the gradient of the matrix is at first
 /// one for each entry of these axes, and then their sum: of an image encoder, many times what any activation takes.
@@ -25,7 +30,8 @@ pub fn project_by<const D: usize>(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    let projected = <Dispatch as Project>::project(x.into_dispatch(), weight.into_dispatch());
+    let x = operand(x).into_dispatch();
+    let projected = <Dispatch as Project>::project(x, weight.into_dispatch());
     let projected = Tensor::from_dispatch(projected);
     match bias {
         Some(bias) => projected + bias.unsqueeze(),
@@ -41,26 +47,31 @@ pub fn project_by<const D: usize>(
     Autodiff
 )]
 pub(crate) trait Project: Backend {
-    /// `x`: `[.., input]`; `weight`: `[input, output]`.
-    fn project(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::linear(x, weight, None)
-    }
+    /// `x`: `[.., input]`, in half precision where the product is; `weight`: `[input, output]`.
+    fn project(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-on_plain_backends!(Project {});
+on_plain_backends!(Project {
+    fn project(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let half = half_of(x.dtype());
+        let [x, weight] = [x, weight].map(|factor| Self::factor(factor, half));
+        Self::product(Self::linear(x, weight, None), half)
+    }
+});
 
-impl<B: Project, C: CheckpointStrategy> Project for Autodiff<B, C> {
+impl<B: Project + HalfProducts, C: CheckpointStrategy> Project for Autodiff<B, C> {
     fn project(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         let parents = [x.node(), weight.node()];
         let trained = [x.is_tracked(), weight.is_tracked()];
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
         match Recorded.prepare::<C>(parents).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let factors = (
-                    trained[1].then(|| x.clone()),
-                    trained[0].then(|| weight.clone()),
-                );
-                prepared.finish(factors, B::project(x, weight))
+                let kept = Kept {
+                    x: trained[1].then(|| x.clone()),
+                    weight: trained[0].then(|| weight.clone()),
+                    half: half_of(x.dtype()),
+                };
+                prepared.finish(kept, B::project(x, weight))
             }
             OpsKind::UnTracked(prepared) => prepared.finish(B::project(x, weight)),
         }
@@ -72,8 +83,16 @@ impl<B: Project, C: CheckpointStrategy> Project for Autodiff<B, C> {
 #[derive(Debug)]
 struct Recorded;
 
-impl<B: Backend> Backward<B, 2> for Recorded {
-    type State = (Option<FloatTensor<B>>, Option<FloatTensor<B>>);
+#[derive(Debug, Clone)]
+struct Kept<B: Backend> {
+    x: Option<FloatTensor<B>>,
+    weight: Option<FloatTensor<B>>,
+    /// What the product is in.
+    half: Option<FloatDType>,
+}
+
+impl<B: HalfProducts> Backward<B, 2> for Recorded {
+    type State = Kept<B>;
 
     fn backward(
         self,
@@ -81,15 +100,16 @@ impl<B: Backend> Backward<B, 2> for Recorded {
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let gradient = gradients.consume::<B>(&ops.node);
-        let (x, weight) = ops.state;
+        let Kept { x, weight, half } = ops.state;
+        let gradient = B::factor(gradients.consume::<B>(&ops.node), half);
         let [for_x, for_weight] = ops.parents;
         if let (Some(node), Some(x)) = (for_weight, x) {
-            let own = B::linear_weight_backward(x, gradient.clone());
-            gradients.register::<B>(node.id, own);
+            let own = B::linear_weight_backward(B::factor(x, half), gradient.clone());
+            gradients.register::<B>(node.id, B::product(own, half));
         }
         if let (Some(node), Some(weight)) = (for_x, weight) {
-            gradients.register::<B>(node.id, B::linear_x_backward(weight, gradient));
+            let own = B::linear_x_backward(B::factor(weight, half), gradient);
+            gradients.register::<B>(node.id, B::product(own, half));
         }
     }
 }

@@ -9,6 +9,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata, backend_extensi
 use burn::tensor::Tensor;
 
 use super::attention::{Inputs, Kernel, range};
+use super::half::operand;
 
 /// Multi-head attention within windows, `softmax(q k^T / sqrt(d) + bias + mask) v`.
 ///
@@ -26,7 +27,7 @@ use super::attention::{Inputs, Kernel, range};
 pub fn window_attention(qkv: Tensor<4>, bias: Tensor<4>, mask: Tensor<4>) -> Tensor<3> {
     let [windows, cells, heads, dim_head] = qkv.dims();
     let attended = <Dispatch as WindowAttention>::window_attention(
-        qkv.into_dispatch(),
+        operand(qkv).into_dispatch(),
         bias.into_dispatch(),
         mask.into_dispatch(),
     );

@@ -89,20 +89,18 @@ fn presets_show_and_dry_run() {
 }
 
 #[test]
-fn keys_without_effect_are_named() {
+fn a_precision_that_the_device_lacks_is_refused() {
     let place = Place::new();
-    let outcome = place.ok(&["train", "--dry-run", "--set", "precision.mode=bf16"]);
-    assert!(
-        outcome.stderr.contains("precision.mode"),
-        "{}",
-        outcome.stderr
-    );
-    let outcome = place.ok(&["train", "--dry-run", "--preset", "cpu"]);
-    assert!(
-        !outcome.stderr.contains("not yet in effect"),
-        "{}",
-        outcome.stderr
-    );
+    let dry_run = ["train", "--dry-run", "--preset", "cpu", "--set"];
+    let with = |set| [&dry_run[..], &[set]].concat();
+    let refused = place.run(&with("precision.mode=tf32"));
+    assert_eq!(refused.code, Some(4), "{}", refused.stderr);
+    assert!(refused.stderr.contains("has no tf32"), "{}", refused.stderr);
+    place.ok(&with("precision.mode=bf16"));
+    let auto = place.ok(&with("precision.mode=auto"));
+    let chosen = "mode = \"f32\"";
+    assert!(auto.stdout.contains(chosen), "{}", auto.stdout);
+    assert!(auto.stdout.contains("hardware.device"), "{}", auto.stdout);
 }
 
 #[test]

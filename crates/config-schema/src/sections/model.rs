@@ -122,26 +122,61 @@ impl Default for Model {
     }
 }
 
-/// Number formats of the forward and backward pass.
+/// Number formats of products: projections, attention and convolutions. All else is f32 in every mode.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PrecisionMode {
     /// 32-bit floats throughout.
     #[default]
     F32,
-    /// bfloat16 activations: half the activation memory, the range of f32, fewer digits.
+    /// 32-bit floats in memory, of which NVIDIA's matrix units multiply 19 bits. CUDA only.
+    Tf32,
+    /// bfloat16: half the memory of what products keep, the range of f32, 8 bits of precision.
     Bf16,
-    /// 16-bit floats with loss scaling: half the activation memory, a narrow range.
+    /// 16-bit floats with loss scaling: half the memory of what products keep, 11 bits of precision, up to 65504.
     F16,
+    /// What the device is best at: `bf16` on NVIDIA GPUs from compute capability 8.0 on, `f16` on other GPUs that have it,
+    /// `f32` elsewhere. A run keeps what it began with.
+    Auto,
+}
+
+impl PrecisionMode {
+    /// What the configuration calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+            Self::Auto => "auto",
+        }
+    }
 }
 
 /// Numeric precision of training.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Precision {
-    /// Number format of activations; parameters and optimizer state stay f32.
+    /// Number format of products in training, evaluation and predictions. Weights, gradients and optimizer state stay f32.
     #[schemars(extend("x-takes-memory" = true))]
     pub mode: PrecisionMode,
+    /// Exponent of the power of two that the loss is multiplied by at first with `f16`, so that small gradients do not
+    /// vanish. It is divided out of the gradients. Where one overflows, it is halved and the step is taken again.
+    #[schemars(range(min = 0, max = 24))]
+    pub loss_scale_exponent: u32,
+    /// Steps without an overflow after which the loss scale is doubled; 0: never.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub loss_scale_growth_steps: usize,
+}
+
+impl Default for Precision {
+    fn default() -> Self {
+        Self {
+            mode: PrecisionMode::F32,
+            loss_scale_exponent: 16,
+            loss_scale_growth_steps: 2000,
+        }
+    }
 }
 
 /// What is traded against device memory, and how samples are fetched ahead.

@@ -18,18 +18,6 @@ fn check(layers: &Layers, expected: &[&[&str]]) {
 }
 
 #[test]
-fn keys_not_yet_in_effect() {
-    let precision: &[&str] = &["precision.mode"];
-    for preset in ["cpu", "48gb", "24gb"] {
-        check(&Layers::preset(preset), &[]);
-    }
-    let mut layers = with_sets(&["precision.mode=bf16"]);
-    check(&layers, &[precision]);
-    layers.preset = Some("48gb".to_owned());
-    check(&layers, &[precision]);
-}
-
-#[test]
 fn frozen_weights_that_are_random() {
     let tune: &[&str] = &["training.tune_xvlm", "xvlm.weights"];
     let rate: &[&str] = &["training.xvlm_lr", "xvlm.weights"];
@@ -37,6 +25,9 @@ fn frozen_weights_that_are_random() {
         preset: Some("48gb".to_owned()),
         ..with_sets(sets)
     };
+    for preset in ["cpu", "48gb", "24gb"] {
+        check(&Layers::preset(preset), &[]);
+    }
     check(&sets(&["training.tune_xvlm=false"]), &[tune]);
     check(&sets(&["training.xvlm_lr=0"]), &[rate]);
     for frozen in ["training.tune_xvlm=false", "training.xvlm_lr=0"] {
@@ -47,15 +38,5 @@ fn frozen_weights_that_are_random() {
         warnings[0].to_string(),
         "`training.tune_xvlm = false` (--set training.tune_xvlm=false) and `xvlm.weights = \"\"` (default) are at odds: \
          what the model has of image encoder and coarse branch keeps the random weights that it begins with"
-    );
-}
-
-#[test]
-fn a_warning_names_value_and_origin() {
-    let warnings = resolved(&with_sets(&["precision.mode=bf16"])).warnings;
-    let last = warnings.last().expect("a warning");
-    assert_eq!(
-        last.to_string(),
-        "`precision.mode = \"bf16\"` (--set precision.mode=bf16) is not yet in effect: training runs in f32"
     );
 }

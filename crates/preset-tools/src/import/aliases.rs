@@ -34,7 +34,7 @@ const CONTRASTIVE: &str =
     "it belongs to the contrastive loss of pre-training and retrieval, which answering has not";
 const PRETRAINING: &str = "it belongs to pre-training";
 const OTHER_ENCODER: &str = "the image encoder is Swin; its sizes are the keys of [xvlm]";
-const MIXED: &str = "training runs in 32 bits; see `precision.mode`";
+const MIXED: &str = "say in `precision.mode` which numbers are multiplied";
 const ADAMW: &str = "X-VLM is always trained with AdamW, see `optimizer.xvlm_form`";
 const WORDS: &str =
     "`xvlm.vocabulary` is the path of the vocabulary's file, `xvlm.weights` that of weights";

@@ -109,15 +109,6 @@ impl Rule {
                     "[xvlm]\ntext_layers = 6\nfusion_layer = 3",
                 ),
             ),
-            Self::InEffect => (
-                "in-effect",
-                "No value is one that the program accepts and does not follow yet.",
-                "A preset is a recommendation, so what it says takes effect.",
-                toml(
-                    "[precision]\nmode = \"bf16\"",
-                    "[precision]\nmode = \"f32\"",
-                ),
-            ),
             Self::Described => (
                 "described",
                 "Every preset has a description of its own.",

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use config_schema::{
-    Config, ConfigErrors, Layers, Problem, Source, Warning, presets, resolve_with_places,
-};
+use config_schema::{Config, ConfigErrors, Layers, Problem, Source, presets, resolve_with_places};
 
 use super::{
     Fault, Finding, PresetFile, Rule, family,
@@ -80,16 +78,15 @@ impl PresetCheck<'_> {
         let mut seen = Vec::new();
         for text in &texts {
             let member = self.member(text, &texts, &mut findings);
-            let demand = member.as_ref().map(|(member, warnings)| {
-                single::in_effect(member, warnings, &mut findings);
-                demand(&text.name, &member.config)
-            });
+            let demand = member
+                .as_ref()
+                .map(|member| demand(&text.name, &member.config));
             seen.push(CheckedPreset {
                 name: text.name.clone(),
                 file: text.source.name.clone(),
                 demand,
             });
-            members.extend(member.map(|(member, _)| member));
+            members.extend(member);
         }
         let mut all = Presets {
             members,
@@ -133,13 +130,13 @@ impl PresetCheck<'_> {
         }
     }
 
-    /// A preset that resolves, with its warnings; otherwise `None` and at least one finding.
+    /// A preset that resolves; otherwise `None` and at least one finding.
     fn member(
         &self,
         text: &NamedText,
         texts: &[NamedText],
         findings: &mut Findings,
-    ) -> Option<(Member, Vec<Warning>)> {
+    ) -> Option<Member> {
         // Only the program's own presets are known by name; others are known by path, as `--preset` would have it.
         let named = |text: &NamedText| {
             let by_name = if self.own {
@@ -178,8 +175,7 @@ fn of_the_program(texts: &[NamedText]) -> Vec<Member> {
                 name: preset.name.to_owned(),
                 source: Arc::new(presets::lookup(preset.name)?),
             };
-            let (member, _) = member(preset.name, &text, &presets::lookup).ok()?;
-            Some(member)
+            member(preset.name, &text, &presets::lookup).ok()
         })
         .collect()
 }
@@ -189,16 +185,15 @@ fn member(
     named: &str,
     text: &NamedText,
     lookup: &dyn Fn(&str) -> Option<Source>,
-) -> Result<(Member, Vec<Warning>), ConfigErrors> {
+) -> Result<Member, ConfigErrors> {
     let (resolved, places) = resolve_with_places(&Layers::preset(named), lookup)?;
     let beginning = || (Arc::clone(&text.source), 0..0);
-    let member = Member {
+    Ok(Member {
         name: text.name.clone(),
         // What a preset does not state comes from where it extends another.
         home: places.extends.unwrap_or_else(beginning),
         config: resolved.config,
         origins: resolved.origins,
         stated: places.stated,
-    };
-    Ok((member, resolved.warnings))
+    })
 }

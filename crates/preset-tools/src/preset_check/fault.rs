@@ -3,7 +3,7 @@
 use std::{fmt, ops::Range, sync::Arc};
 
 use bytesize::ByteSize;
-use config_schema::{LearningRates, Problem, Source, StatedKey, Warning, count};
+use config_schema::{LearningRates, Problem, Source, StatedKey, count};
 
 use super::Rule;
 
@@ -55,9 +55,6 @@ pub enum Fault {
         /// The name.
         name: String,
     },
-    /// A value without effect.
-    #[error("{0}")]
-    Warning(Warning),
     /// No description.
     #[error("preset `{preset}` has no description")]
     NoDescription {
@@ -290,7 +287,6 @@ impl Fault {
             | Self::NameTwice { .. }
             | Self::NotEmbedded { .. }
             | Self::NotSeen { .. } => Rule::Reachable,
-            Self::Warning(_) => Rule::InEffect,
             Self::NoDescription { .. } | Self::SameDescription { .. } => Rule::Described,
             Self::FamilyDiffers { .. } => Rule::FamilyAgrees,
             Self::LoneMember { .. } => Rule::FamilyMembers,

@@ -1,7 +1,7 @@
 //! Rules on one preset.
 
 use bytesize::ByteSize;
-use config_schema::{Place, Stated, Warning};
+use config_schema::{Place, Stated};
 
 use super::{
     Demand, Fault,
@@ -15,21 +15,6 @@ const MIN_HOST_MEMORY: &str = "preset.min_host_memory";
 
 /// Bytes of host memory that a machine has where a preset does not say.
 const ASSUMED_HOST: u64 = 4 << 30;
-
-/// A preset states nothing that the program accepts and does not follow. Other warnings are about what a run adds to it,
-/// such as weights for branches that are frozen.
-pub(super) fn in_effect(member: &Member, warnings: &[Warning], findings: &mut Findings) {
-    let pending = warnings
-        .iter()
-        .filter(|warning| warning.is_without_effect());
-    for warning in pending {
-        let stated = warning.keys.iter().find_map(|key| member.stated(&key.key));
-        let place = stated.map_or(&member.home, |stated| &stated.place).clone();
-        let help =
-            "leave the value out: a preset that recommends it would promise what is not there";
-        findings.at(place, Fault::Warning(warning.clone()), help);
-    }
-}
 
 /// Every preset has a description, and none that of another.
 pub(super) fn described(presets: &Presets, findings: &mut Findings) {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::memory::MicroBatches;
+use crate::optim::LossScale;
 
 /// Layout of the checkpoints that this program writes.
 const FORMAT: u32 = 3;
@@ -28,6 +29,8 @@ pub struct RunState {
     pub best: Option<Best>,
     /// Evaluations on the validation split since the best one.
     pub since_best: usize,
+    /// Loss scale of the next step; none but in f16.
+    pub loss_scale: Option<LossScale>,
     /// Whether the model is to be evaluated on the validation split before the next step: the data failed when it was.
     pub validation_due: bool,
 }
@@ -65,6 +68,7 @@ pub(super) struct Position {
     step_in_epoch: usize,
     window: Sums,
     since_best: usize,
+    loss_scale: Option<LossScale>,
     validation_due: bool,
     /// What was measured, where it stands in the same file.
     pub(super) earlier: Option<Measured>,
@@ -82,6 +86,8 @@ struct Current {
     best: Option<Best>,
     #[serde(default)]
     since_best: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    loss_scale: Option<LossScale>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     validation_due: bool,
 }
@@ -127,7 +133,7 @@ struct Format {
 
 impl RunState {
     /// A run that has not begun.
-    pub fn start(micro_batches: MicroBatches) -> Self {
+    pub fn start(micro_batches: MicroBatches, loss_scale: Option<LossScale>) -> Self {
         Self {
             step: 0,
             epoch: 0,
@@ -137,6 +143,7 @@ impl RunState {
             micro_batches,
             best: None,
             since_best: 0,
+            loss_scale,
             validation_due: false,
         }
     }
@@ -151,6 +158,7 @@ impl RunState {
             window: self.window,
             best: self.best,
             since_best: self.since_best,
+            loss_scale: self.loss_scale,
             validation_due: self.validation_due,
         })
     }
@@ -182,6 +190,7 @@ impl RunState {
             micro_batches: measured.micro_batches,
             best: position.best,
             since_best: position.since_best,
+            loss_scale: position.loss_scale,
             validation_due: position.validation_due,
         })
     }
@@ -211,6 +220,7 @@ impl Position {
                     step_in_epoch: state.step_in_epoch,
                     window: state.window,
                     since_best: state.since_best,
+                    loss_scale: state.loss_scale,
                     validation_due: state.validation_due,
                     earlier: None,
                 })
@@ -224,6 +234,7 @@ impl Position {
                     step_in_epoch: state.step_in_epoch,
                     window: Sums::default(),
                     since_best: 0,
+                    loss_scale: None,
                     validation_due: false,
                     earlier: Some(Measured {
                         train_seconds: state.train_seconds,
@@ -277,10 +288,13 @@ mod tests {
                 step: 5,
             }),
             since_best: 3,
-            ..RunState::start(MicroBatches {
-                training: Controller::new(limits, None),
-                evaluation: Controller::new(limits, None),
-            })
+            ..RunState::start(
+                MicroBatches {
+                    training: Controller::new(limits, None),
+                    evaluation: Controller::new(limits, None),
+                },
+                None,
+            )
         }
     }
 

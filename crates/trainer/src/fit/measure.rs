@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::device::{self, is_cpu};
 use crate::error::TrainError;
 use crate::memory::{DeviceFailure, Phase, Point, Usage, Watch, catch_failure};
-use crate::optim::Optimizers;
-use crate::optim::Progress;
+use crate::optim::{LossScale, Optimizers, Progress};
 use crate::plan::WorstCase;
 use crate::plan::products::keep_thread_buffers;
+use crate::precision::precision;
 use crate::step::scheduler::{FixedSizes, Slicing, out_of_memory};
 use crate::step::{EffectiveBatch, Step, Stepped};
 use crate::training::start;
@@ -73,6 +73,15 @@ pub fn measure<M: Model>(
     device: &Device,
     limit: Option<u64>,
 ) -> Result<Measured, TrainError> {
+    precision(settings).run(|| measure_as_stated::<M>(settings, worst, device, limit))
+}
+
+fn measure_as_stated<M: Model>(
+    settings: &Config,
+    worst: &WorstCase,
+    device: &Device,
+    limit: Option<u64>,
+) -> Result<Measured, TrainError> {
     device::suits(settings, device)?;
     let config = M::configure(settings, &worst.shape).map_err(TrainError::Model)?;
     let watch = Watch::new(device, None, limit, None);
@@ -82,6 +91,7 @@ pub fn measure<M: Model>(
     }
     let autodiff = device.clone().autodiff();
     let mut optimizers = Optimizers::of::<M>(settings);
+    let mut scale = LossScale::of(settings);
     let micro_batch = settings.training.batch_size;
     let parallel = settings.parallel_micro_batches();
     let samples = settings.effective_batch().min(2 * parallel * micro_batch);
@@ -113,7 +123,7 @@ pub fn measure<M: Model>(
             },
             in_step: true,
         };
-        model = match step.take(model, &mut optimizers, &batch, &mut sizes)? {
+        model = match step.take(model, &mut optimizers, &batch, &mut sizes, &mut scale)? {
             Stepped::Done { model, .. } => model,
             Stepped::Lost(cause) => return Err(TrainError::DoesNotFit { cause }),
         };

@@ -16,4 +16,16 @@ pub trait FaultInjector: Sync {
         let _ = (step, start);
         planned
     }
+
+    /// The loss scale, a power of two, that `step` begins with instead of the one that it has come to.
+    fn loss_scale(&self, step: usize, current: f64) -> f64 {
+        let _ = step;
+        current
+    }
+
+    /// Whether the gradient of `step` is to overflow under a loss scale.
+    fn overflows(&self, step: usize, loss_scale: f64) -> bool {
+        let _ = (step, loss_scale);
+        false
+    }
 }

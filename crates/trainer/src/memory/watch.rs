@@ -89,6 +89,18 @@ impl<'a> Watch<'a> {
             .map_or(planned, |faults| faults.micro_batch(step, start, planned))
     }
 
+    /// The loss scale that `step` begins with: the one that it has come to, but in a test that wants another.
+    pub(crate) fn loss_scale(&self, step: usize, current: f64) -> f64 {
+        self.faults
+            .map_or(current, |faults| faults.loss_scale(step, current))
+    }
+
+    /// Whether a test wants the gradient of `step` to overflow.
+    pub(crate) fn overflows(&self, step: usize, loss_scale: f64) -> bool {
+        self.faults
+            .is_some_and(|faults| faults.overflows(step, loss_scale))
+    }
+
     /// Takes note of the memory since the last look, as that of a phase.
     pub(crate) fn note(&self, phase: Phase) -> Option<Usage> {
         let usage = self.meter.take()?;

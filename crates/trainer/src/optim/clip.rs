@@ -11,8 +11,9 @@ const EPSILON: f64 = 1e-6;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GradientNorm(pub f64);
 
-/// Scales every gradient by `min(1, max_norm / (norm + 1e-6))`, where the norm is that of all gradients of
-/// `model` together; with `max_norm` 0 only the norm is taken.
+/// Divides every gradient by the `scale` that the loss was multiplied by, 1 where it was not, and clips it: multiplies it by
+/// `min(1, max_norm / (norm + 1e-6))`, where the norm is that of all gradients of `model` together; with `max_norm` 0 nothing
+/// is clipped.
 ///
 /// The squares are summed where the gradients are, and on a GPU read once. When the norm is not finite the gradients
 /// stay as they are, and the caller decides.
@@ -20,6 +21,7 @@ pub fn clip_by_global_norm<M: Module>(
     model: &M,
     gradients: GradientsParams,
     max_norm: f64,
+    scale: f64,
 ) -> (GradientsParams, GradientNorm) {
     let mut squares = SumOfSquares {
         gradients,
@@ -30,10 +32,16 @@ pub fn clip_by_global_norm<M: Module>(
     let on_device = squares
         .on_device
         .map_or(0.0, |sum| sum.into_scalar::<f32>().elem::<f64>());
-    let norm = (squares.on_host + on_device).sqrt();
+    let norm = (squares.on_host + on_device).sqrt() / scale;
     let gradients = squares.gradients;
-    let factor = max_norm / (norm + EPSILON);
-    if max_norm == 0.0 || !norm.is_finite() || factor >= 1.0 {
+    let clipped = max_norm / (norm + EPSILON);
+    let clipped = if max_norm == 0.0 {
+        1.0
+    } else {
+        clipped.min(1.0)
+    };
+    let factor = clipped / scale;
+    if !norm.is_finite() || factor == 1.0 {
         return (gradients, GradientNorm(norm));
     }
     let mut scale = Scale {

@@ -73,12 +73,13 @@ impl Optimizers {
         gradients: GradientsParams,
         at: Progress,
     ) -> (M, Update) {
-        let updated = self.try_step(model, gradients, at, |_| Ok::<_, Infallible>(()));
+        let updated = self.try_step(model, gradients, 1.0, at, |_| Ok::<_, Infallible>(()));
         let Ok(updated) = updated;
         updated
     }
 
-    /// [`step`](Self::step) that calls `group_ended` after each group. Where that fails or panics, model and state are
+    /// [`step`](Self::step) with gradients of a loss that was multiplied by `scale`, which they are divided by first, that calls
+    /// `group_ended` after each group. Where that fails or panics, model and state are
     /// half-updated.
     ///
     /// # Errors
@@ -88,6 +89,7 @@ impl Optimizers {
         &mut self,
         mut model: M,
         gradients: GradientsParams,
+        scale: f64,
         at: Progress,
         group_ended: impl Fn(&'static str) -> Result<(), E>,
     ) -> Result<(M, Update), E> {
@@ -96,7 +98,7 @@ impl Optimizers {
             .iter()
             .map(|group| (group.name, group.base_rate * group.schedule.factor(at)))
             .collect();
-        let (gradients, norm) = clip_by_global_norm(&model, gradients, self.clip_norm);
+        let (gradients, norm) = clip_by_global_norm(&model, gradients, self.clip_norm, scale);
         if !norm.0.is_finite() {
             return Ok((model, Update { norm, rates }));
         }

@@ -14,6 +14,7 @@ use super::translate::{operation, tensor};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
 use crate::parameters::materialize;
+use crate::precision::precision;
 
 /// Ends the making of the model in a record.
 const MODEL_IS_MADE: &str = "model is made";
@@ -93,7 +94,7 @@ fn record<M: Model>(
         materialize(&model);
         parameters = parameters_of(&model);
         capture::mark(MODEL_IS_MADE, Tensor::<1>::zeros([1], &device));
-        kept = pass(&model, &device);
+        kept = precision(settings).run(|| pass(&model, &device));
         scope.complete([], [])
     });
     let captured =

@@ -1,6 +1,7 @@
 //! What a recorded operation does with memory, as the CPU backend carries it out.
 
 use burn::tensor::Slice;
+use burn_frugal::capture::{ELEMENTWISE, ROUND, WIDEN};
 use burn_ir::{
     ActivationOperationIr, BaseOperationIr, FloatOperationIr, ModuleOperationIr,
     NumericOperationIr, OperationIr, ScalarIr, TensorIr, TensorStatus,
@@ -79,6 +80,12 @@ fn action(recorded: &OperationIr) -> Found {
         OperationIr::Float(_, float) => float_action(float),
         OperationIr::Module(module) => module_action(module),
         OperationIr::Activation(activation) => activation_action(activation),
+        OperationIr::Custom(custom) if custom.id == ELEMENTWISE => {
+            in_place(ELEMENTWISE, Action::Scalar)
+        }
+        OperationIr::Custom(custom) if [ROUND, WIDEN].contains(&custom.id.as_str()) => {
+            kernel("round or widen", Contiguous::All)
+        }
         OperationIr::Custom(custom) => {
             let workspace = match custom.scalars.first() {
                 Some(ScalarIr::UInt(bytes)) => *bytes,

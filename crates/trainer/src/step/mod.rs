@@ -15,6 +15,7 @@ use std::thread;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
+use burn_frugal::Precision;
 use model_api::{DeviceBatch, Model};
 
 use crate::error::TrainError;
@@ -22,8 +23,7 @@ use crate::memory::{
     DeviceFailure, OutOfMemory, Phase, Point, Watch, catch_failure, ensure_gradients,
     ensure_weights,
 };
-use crate::optim::Progress;
-use crate::optim::{Optimizers, Update};
+use crate::optim::{LossScale, Optimizers, Progress, Update};
 use crate::step::rendezvous::Rendezvous;
 use crate::step::scheduler::{FixedSizes, Scheduler, Slicing, out_of_memory};
 
@@ -71,7 +71,9 @@ impl Step<'_> {
         optimizers: &mut Optimizers,
         batch: &impl EffectiveBatch,
         scheduler: &mut impl Scheduler,
+        loss_scale: &mut Option<LossScale>,
     ) -> Result<Stepped<M>, TrainError> {
+        let mut model = model;
         let samples = batch.samples();
         let losses = |model: &M, slice: &Range<usize>| {
             let inputs = batch.upload(slice);
@@ -81,25 +83,59 @@ impl Step<'_> {
             Ok(losses)
         };
         let phase_end = |phase, slice: &Range<usize>| self.phase_end(phase, slice, None);
-        let EffectiveGradient { gradients, loss } =
-            gradient(&model, samples, &losses, &phase_end, scheduler)?;
-
-        let updated = catch_failure(|| {
-            let group_ended = |group| self.phase_end(Phase::Update, &(0..samples), Some(group));
-            let (model, update) = optimizers.try_step(model, gradients, self.at, group_ended)?;
-            ensure_weights(&model, self.device)?;
-            Ok((model, update))
-        });
-        let (model, update) = match updated {
-            Ok(updated) => updated,
-            Err(failure) => return Ok(Stepped::Lost(out_of_memory(failure)?)),
-        };
-        if !loss.is_finite() || !update.norm.0.is_finite() {
-            return Err(TrainError::Diverged {
-                step: self.at.step + 1,
-                loss,
-                norm: update.norm.0,
+        if let Some(scale) = loss_scale {
+            scale.begin(self.watch.loss_scale(self.at.step, scale.factor()));
+        }
+        let (model, loss, update) = loop {
+            let scale = loss_scale.map_or(1.0, |scale| scale.factor());
+            let EffectiveGradient { gradients, loss } =
+                gradient(&model, samples, scale, &losses, &phase_end, scheduler)?;
+            let updated = catch_failure(|| {
+                let group_ended = |group| self.phase_end(Phase::Update, &(0..samples), Some(group));
+                if loss_scale.is_some() && self.watch.overflows(self.at.step, scale) {
+                    return Ok((model, None));
+                }
+                let (model, update) =
+                    optimizers.try_step(model, gradients, scale, self.at, group_ended)?;
+                ensure_weights(&model, self.device)?;
+                Ok((model, Some(update)))
             });
+            let (stepped, update) = match updated {
+                Ok(updated) => updated,
+                Err(failure) => return Ok(Stepped::Lost(out_of_memory(failure)?)),
+            };
+            let overflowed = update
+                .as_ref()
+                .is_none_or(|update| !update.norm.0.is_finite());
+            // A loss that is not finite is no matter of the scale.
+            if let Some(scale) = loss_scale
+                && overflowed
+                && loss.is_finite()
+            {
+                let from = scale.factor();
+                if scale.overflowed() {
+                    scheduler.overflowed(from, scale.factor())?;
+                    model = stepped;
+                    continue;
+                }
+            }
+            break (stepped, loss, update);
+        };
+        let norm = update
+            .as_ref()
+            .map_or(f64::INFINITY, |update| update.norm.0);
+        let update = match update {
+            Some(update) if loss.is_finite() && norm.is_finite() => update,
+            _ => {
+                return Err(TrainError::Diverged {
+                    step: self.at.step + 1,
+                    loss,
+                    norm,
+                });
+            }
+        };
+        if let Some(scale) = loss_scale {
+            scale.step_ended();
         }
         scheduler.step_ended();
         Ok(Stepped::Done {
@@ -154,15 +190,17 @@ pub fn effective_gradient<M: Module + Sync>(
         slicing,
         in_step: false,
     };
-    let gradient = gradient(model, samples, &losses, &|_, _| Ok(()), &mut sizes);
+    let gradient = gradient(model, samples, 1.0, &losses, &|_, _| Ok(()), &mut sizes);
     gradient.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Goes through the effective batch round by round. Whatever the rounds, micro-batches are added in the order of their
+/// Goes through the effective batch round by round. The gradients are those of the loss times `loss_scale`, and the loss is
+/// itself. Whatever the rounds, micro-batches are added in the order of their
 /// samples; a round that memory did not suffice for leaves nothing behind and is tried again as the scheduler says.
 fn gradient<M: Module + Sync>(
     model: &M,
     samples: usize,
+    loss_scale: f64,
     losses: &(impl Fn(&M, &Range<usize>) -> Result<Tensor<1>, DeviceFailure> + Sync),
     phase_end: &(impl Fn(Phase, &Range<usize>) -> Result<(), DeviceFailure> + Sync),
     scheduler: &mut impl Scheduler,
@@ -172,7 +210,9 @@ fn gradient<M: Module + Sync>(
         let round = scheduler.next(samples, sum.done)?;
         let slices = round.slices(samples, sum.done);
         let micro_batch = |slice: &Range<usize>, rendezvous: &Rendezvous| {
-            let share = share(model, samples, slice, losses, rendezvous)?;
+            // The scale is a power of two: nothing is rounded.
+            let divisor = samples as f64 / loss_scale;
+            let share = share(model, divisor, slice, losses, rendezvous)?;
             phase_end(Phase::Backward, slice)?;
             Ok(share)
         };
@@ -193,7 +233,7 @@ fn gradient<M: Module + Sync>(
             Err(failure) => scheduler.failed(failure, &slices)?,
         }
     }
-    Ok(sum.finish())
+    Ok(sum.finish(loss_scale))
 }
 
 /// The sum of gradients of an effective batch while it grows.
@@ -228,18 +268,18 @@ impl<M: Module> Accumulation<M> {
         }
     }
 
-    fn finish(mut self) -> EffectiveGradient {
+    fn finish(mut self, loss_scale: f64) -> EffectiveGradient {
         EffectiveGradient {
             gradients: self.gradients.grads(),
-            loss: self.loss,
+            loss: self.loss / loss_scale,
         }
     }
 }
 
-/// Forward and backward pass of one micro-batch of an effective batch of `samples`.
+/// Forward and backward pass of one micro-batch, the sum of whose losses is divided by `divisor`.
 fn share<M: Module>(
     model: &M,
-    samples: usize,
+    divisor: f64,
     slice: &Range<usize>,
     losses: &impl Fn(&M, &Range<usize>) -> Result<Tensor<1>, DeviceFailure>,
     rendezvous: &Rendezvous,
@@ -251,7 +291,7 @@ fn share<M: Module>(
         let guest = rendezvous.expect();
         let losses = losses(&own, slice)?;
         guest.arrive();
-        let share = losses.sum().div_scalar(samples as f64);
+        let share = losses.sum().div_scalar(divisor);
         let loss = share.clone().inner();
         let device = loss.device();
         let gradients = GradientsParams::from_grads(share.backward(), &own);
@@ -284,13 +324,14 @@ fn side_by_side<T: Send>(
 ) -> Result<Vec<T>, DeviceFailure> {
     let rendezvous = Rendezvous::of(if in_step { slices.len() } else { 0 });
     let compute = &|slice| catch_failure(|| compute(slice, &rendezvous));
+    let precision = Precision::current();
     if let [alone] = slices {
         return Ok(vec![compute(alone)?]);
     }
     thread::scope(|scope| {
         let threads: Vec<_> = slices
             .iter()
-            .map(|slice| scope.spawn(move || compute(slice)))
+            .map(|slice| scope.spawn(move || precision.run(|| compute(slice))))
             .collect();
         let ended: Vec<_> = threads
             .into_iter()

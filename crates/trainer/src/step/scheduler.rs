@@ -38,6 +38,13 @@ pub(crate) trait Scheduler {
     fn failed(&mut self, failure: DeviceFailure, slices: &[Range<usize>])
     -> Result<(), TrainError>;
 
+    /// Takes note that a gradient overflowed, so that the batch is taken again with another loss scale.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be reported.
+    fn overflowed(&mut self, from: f64, to: f64) -> Result<(), TrainError>;
+
     /// Takes note that all of a batch was computed.
     fn step_ended(&mut self);
 }
@@ -98,6 +105,10 @@ impl Scheduler for FixedSizes {
     ) -> Result<(), TrainError> {
         let cause = out_of_memory(failure)?;
         Err(TrainError::DoesNotFit { cause })
+    }
+
+    fn overflowed(&mut self, _from: f64, _to: f64) -> Result<(), TrainError> {
+        Ok(())
     }
 
     fn step_ended(&mut self) {}
@@ -167,6 +178,14 @@ impl Scheduler for MicroBatchScheduler<'_> {
             Some(moved) => self.moved(&moved, cause.to_string()),
             None => Err(TrainError::DoesNotFit { cause }),
         }
+    }
+
+    fn overflowed(&mut self, from: f64, to: f64) -> Result<(), TrainError> {
+        (self.report)(Event::Overflow {
+            step: self.step,
+            from,
+            to,
+        })
     }
 
     fn step_ended(&mut self) {

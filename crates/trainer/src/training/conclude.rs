@@ -17,6 +17,7 @@ use crate::error::TrainError;
 use crate::evaluate::{Accuracy, Evaluation};
 use crate::event::{Event, Summary};
 use crate::memory::Phase;
+use crate::optim::LossScale;
 
 impl<M: Model> Trainer<'_, M> {
     /// Evaluates the best checkpoint and the baselines; a stopped run (no model) has the majority only.
@@ -157,7 +158,8 @@ impl<M: Model> Trainer<'_, M> {
         self.reporter.report(&Event::QuestionOnly {
             total_steps: self.steps.total,
         })?;
-        let mut state = RunState::start(state.micro_batches.clone());
+        let scale = LossScale::of(settings);
+        let mut state = RunState::start(state.micro_batches.clone(), scale);
         let model = loop {
             let (model, mut optimizers) = self.fresh(config);
             let model = self.pretrained(model)?;
@@ -166,7 +168,7 @@ impl<M: Model> Trainer<'_, M> {
                 Learned::Ended { model, .. } => break optimizers.averaged(&model),
                 Learned::Lost(cause) => {
                     let from = state.step;
-                    state = RunState::start(state.micro_batches);
+                    state = RunState::start(state.micro_batches, scale);
                     self.reporter.report(&Event::WentBack {
                         from,
                         to: 0,

@@ -8,7 +8,7 @@ use crate::checkpoint::RunState;
 use crate::error::TrainError;
 use crate::event::Event;
 use crate::memory::{OutOfMemory, Phase};
-use crate::optim::Optimizers;
+use crate::optim::{LossScale, Optimizers};
 use crate::training::start;
 
 impl<M: Model> Trainer<'_, M> {
@@ -33,7 +33,7 @@ impl<M: Model> Trainer<'_, M> {
     pub(super) fn start_state(&mut self) -> Result<RunState, TrainError> {
         let worst = self.worst_case();
         let sizes = self.memory.start::<M>(&|| worst)?;
-        Ok(RunState::start(sizes))
+        Ok(RunState::start(sizes, LossScale::of(self.run.settings)))
     }
 
     /// Takes up the run of an earlier process.

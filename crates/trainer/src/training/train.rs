@@ -19,6 +19,7 @@ use crate::event::{Event, Observer, Summary};
 use crate::host::{Counted, HostBudget, HostNeeds, HostPlan};
 use crate::memory::budget;
 use crate::plan::{WorstCase, with_segment};
+use crate::precision::precision;
 use crate::run_dir::names::SKIPPED;
 use crate::run_dir::{
     Blueprint, RunDir, check_run_dir, has_begun, read_blueprint, require_same_data,
@@ -39,6 +40,13 @@ use crate::training::start;
 /// When the data, the run directory or a checkpoint cannot be read or written, when training diverges, when not even the
 /// smallest micro-batch fits, and when the device fails for good. What was saved before stays as it is.
 pub fn train<M: Model>(run: &Run, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
+    precision(run.settings).run(|| train_as_stated::<M>(run, observer))
+}
+
+fn train_as_stated<M: Model>(
+    run: &Run,
+    observer: &mut dyn Observer,
+) -> Result<Summary, TrainError> {
     device::suits(run.settings, run.device)?;
     let counted = Counted::begin();
     let whole = &(run.open)(run.settings)?;

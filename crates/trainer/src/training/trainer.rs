@@ -229,7 +229,8 @@ impl<'a, M: Model> Trainer<'a, M> {
             state.step,
             &mut report,
         );
-        step.take(model, optimizers, &batch, &mut scheduler)
+        let scale = &mut state.loss_scale;
+        step.take(model, optimizers, &batch, &mut scheduler, scale)
     }
 
     /// Evaluates and saves where that is due or asked for after a step. Returns whether the run may go on.

@@ -51,6 +51,7 @@ impl Window {
                 .skip(1)
                 .map(|(group, rate)| (format!("{group}_lr"), *rate))
                 .collect(),
+            loss_scale: state.loss_scale.map(|scale| scale.factor()),
             samples_per_second: self.samples as f64 / self.clock.seconds().max(f64::EPSILON),
             memory_bytes,
         }

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, Tensor};
-use burn_frugal::{LayerNorm, project};
+use burn_frugal::{LayerNorm, convolve, project};
 
 use super::init::dense_without_bias;
 
@@ -33,7 +33,7 @@ impl PatchEmbedding {
     /// - result: `[batch, height / patch, width / patch, channels]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         self.norm
-            .forward(self.proj.forward(images).permute([0, 2, 3, 1]))
+            .forward(convolve(images, &self.proj).permute([0, 2, 3, 1]))
     }
 }
 

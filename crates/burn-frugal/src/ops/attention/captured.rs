@@ -19,7 +19,7 @@ impl Kernel for Capture {
         let attended = inputs.query.shape();
         // The result of every matrix, before they are put together.
         let parts = attended.num_elements();
-        let workspace = parts + TILES[0] * tiles_in_work(&inputs);
+        let workspace = parts + TILES[0] * tiles_in_work(&inputs) + factors_in_work(&inputs);
         let [attended] = record("attention", tensors(inputs), [attended], workspace);
         attended
     }
@@ -39,7 +39,7 @@ impl Kernel for Capture {
             .into_iter()
             .chain(trains_bias.then_some(&bias));
         let parts: usize = own.map(Shape::num_elements).sum();
-        let workspace = parts + TILES[1] * tiles_in_work(&inputs);
+        let workspace = parts + TILES[1] * tiles_in_work(&inputs) + factors_in_work(&inputs);
         let mut read = tensors(inputs);
         read.push(gradient);
         let name = "attention backward";
@@ -83,4 +83,20 @@ fn tiles_in_work(inputs: &Inputs<Capture>) -> usize {
     let tile = Capture::TILE / keys.max(1);
     let matrices = (batch * heads).min(threads());
     matrices * queries.min(tile.max(64)) * keys
+}
+
+/// Elements of the rounded queries, keys, values and gradients that the threads multiply in half precision.
+fn factors_in_work(inputs: &Inputs<Capture>) -> usize {
+    if inputs.half().is_none() {
+        return 0;
+    }
+    let [batch, heads, queries, keys] = inputs.dims();
+    let dim_head = inputs.query.shape()[3];
+    let rows = inputs.rows_of_a_block();
+    let matrices = if rows > 1 {
+        batch.div_ceil(rows).min(threads()) * rows * heads
+    } else {
+        (batch * heads).min(threads())
+    };
+    matrices * 2 * (queries + keys) * dim_head
 }

@@ -12,6 +12,8 @@ use burn::tensor::{Int, Tensor};
 use super::tiles::{Inputs, Kernel};
 use crate::dropout::RowKeys;
 use crate::ops::dropout::{RowDropout, dropout_mask};
+use crate::ops::half::operand;
+use crate::ops::product::product;
 
 /// Multi-head scaled dot-product attention, `dropout(softmax(q k^T / sqrt(d) + bias)) v` (Vaswani et al., 2017).
 ///
@@ -64,6 +66,7 @@ pub(super) fn attend(
             rows: Tensor::zeros([1; 4], &device),
             probability: 0.0,
         });
+        let [query, key, value] = [query, key, value].map(operand);
         return Tensor::from_dispatch(Dispatch::attention(
             query.into_dispatch(),
             key.into_dispatch(),
@@ -75,7 +78,7 @@ pub(super) fn attend(
     }
     let [.., keys, dim_head] = key.dims();
     let scale = (dim_head as f64).powf(-0.5);
-    let scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3)) + bias;
+    let scores = product(query.mul_scalar(scale), key.swap_dims(2, 3)) + bias;
     let weights = softmax(scores, 3); // [batch, heads, queries, keys]
     let weights = match dropout {
         Some(Dropping { rows, probability }) => {
@@ -84,7 +87,7 @@ pub(super) fn attend(
         }
         None => weights,
     };
-    weights.matmul(value)
+    product(weights, value)
 }
 
 /// Dropout of rows with numbers; none where nothing is dropped.

@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::Slice;
+use burn::tensor::{FloatDType, Slice};
 
 use super::periods::{add_by_period, sum_by_period};
 use crate::ops::dropout::RowDropout;
+use crate::ops::half::HalfProducts;
+use crate::precision::half_of;
 
 /// Most attention weights of a block of small rows: as many as lie in the first caches of a core with what they are made
 /// of.
@@ -44,12 +46,13 @@ pub(crate) struct Gradients<B: Backend> {
 }
 
 /// Forward and backward pass on a backend that computes, and the steps of a tile.
-pub(crate) trait Kernel: Backend {
+pub(crate) trait Kernel: HalfProducts {
     /// Most attention weights of a tile, unless [`FEWEST_QUERIES`] have more: 64 MiB in single precision, enough to keep
     /// a GPU busy.
     const TILE: usize = 1 << 24;
 
-    /// `softmax(q k^T / sqrt(d) + bias + mask) v`: `[batch, heads, queries, d]`.
+    /// `softmax(q k^T / sqrt(d) + bias + mask) v`: `[batch, heads, queries, d]`, of queries, keys and values in half
+    /// precision, if the products are to be, or in that of the bias.
     fn forward(inputs: Inputs<Self>) -> FloatTensor<Self> {
         inputs.attend()
     }
@@ -124,9 +127,12 @@ impl<B: Kernel> Inputs<B> {
 
     /// `[batch, heads, queries, d]`
     pub(super) fn attend(&self) -> FloatTensor<B> {
-        let tiles = self.tiles().map(|queries| {
-            let tile = self.queries(&queries);
-            B::float_matmul(tile.dropped(tile.weights()), tile.value)
+        let half = self.half();
+        let factors = self.factors();
+        let tiles = factors.tiles().map(|queries| {
+            let tile = factors.queries(&queries);
+            let weights = B::factor(tile.dropped(tile.weights(half)), half);
+            B::product(B::float_matmul(weights, tile.value), half)
         });
         concatenate::<B>(tiles.collect(), 2)
     }
@@ -137,22 +143,27 @@ impl<B: Kernel> Inputs<B> {
         trains_bias: bool,
     ) -> Gradients<B> {
         let scale = |gradient| B::float_mul_scalar(gradient, self.scale().into());
+        let half = self.half();
+        let factors = self.factors();
+        let multiply = |left, right| B::product(B::float_matmul(left, right), half);
         let mut query = Vec::new();
         let mut bias = Vec::new();
         let mut key_and_value: Option<[FloatTensor<B>; 2]> = None;
-        for queries in self.tiles() {
-            let tile = self.queries(&queries);
-            let gradient = range::<B>(gradient, 2, &queries);
-            let weights = tile.weights();
+        for queries in factors.tiles() {
+            let tile = factors.queries(&queries);
+            let gradient = B::factor(range::<B>(gradient, 2, &queries), half);
+            let weights = tile.weights(half);
             let dropped = tile.dropped(weights.clone());
-            let for_value = B::float_matmul(B::float_transpose(dropped.clone()), gradient.clone());
-            let for_weights = B::float_matmul(gradient, B::float_transpose(tile.value.clone()));
+            let factor = B::factor(dropped.clone(), half);
+            let for_value = multiply(B::float_transpose(factor), gradient.clone());
+            let for_weights = multiply(gradient, B::float_transpose(tile.value.clone()));
             let for_scores = B::through_softmax(weights, dropped, for_weights);
             if trains_bias {
                 bias.push(sum_by_period::<B>(for_scores.clone(), &tile.bias.shape()));
             }
-            query.push(B::float_matmul(for_scores.clone(), tile.key));
-            let for_key = B::float_matmul(B::float_transpose(for_scores), tile.query);
+            let for_scores = B::factor(for_scores, half);
+            query.push(multiply(for_scores.clone(), tile.key));
+            let for_key = multiply(B::float_transpose(for_scores), tile.query);
             key_and_value = Some(match key_and_value {
                 Some([key, value]) => [B::float_add(key, for_key), B::float_add(value, for_value)],
                 None => [for_key, for_value],
@@ -167,6 +178,23 @@ impl<B: Kernel> Inputs<B> {
                 1 => bias.into_iter().reduce(B::float_add),
                 _ => trains_bias.then(|| concatenate::<B>(bias, 2)),
             },
+        }
+    }
+
+    /// What the products are in; none: what bias and mask are in.
+    pub(super) fn half(&self) -> Option<FloatDType> {
+        half_of(self.query.dtype())
+    }
+
+    /// Queries, keys and values as the backend multiplies them.
+    fn factors(&self) -> Self {
+        let half = self.half();
+        let factor = |tensor: &FloatTensor<B>| B::factor(tensor.clone(), half);
+        Self {
+            query: factor(&self.query),
+            key: factor(&self.key),
+            value: factor(&self.value),
+            ..self.clone()
         }
     }
 
@@ -197,9 +225,10 @@ impl<B: Kernel> Inputs<B> {
         }
     }
 
-    fn weights(&self) -> FloatTensor<B> {
+    fn weights(&self, half: Option<FloatDType>) -> FloatTensor<B> {
         let key = B::float_transpose(self.key.clone());
-        B::weights(B::float_matmul(self.query.clone(), key), self)
+        let products = B::product(B::float_matmul(self.query.clone(), key), half);
+        B::weights(products, self)
     }
 
     fn dropped(&self, weights: FloatTensor<B>) -> FloatTensor<B> {
