@@ -254,11 +254,11 @@ fn lines_say_what_is_wrong_with_them() {
         (line("2", ["10", "20"], 0, &[], &[]), "0 regions"),
         (
             line("2", ["10", "20"], 2, &BOX, &[1.0, 2.0]),
-            "2 regions, and 4 numbers of boxes instead of 8",
+            "the boxes of 2 regions have 4 numbers instead of 8",
         ),
         (
             line("2", ["4", "20"], 1, &BOX, &[1.0, 2.0]),
-            "the right edge is 1.25 as a part of an image of 4 x 20 pixels",
+            "the right edge is 1.25 as a fraction of an image of 4 x 20 pixels",
         ),
         (
             line("2", ["10", "20"], 1, &[5.0, 2.0, 1.0, 6.0], &[1.0, 2.0]),

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::text::TextReport;
 use crate::check::SharedImages;
-use crate::counted::counted;
 use crate::encoder::Encoder;
 use crate::sample::Split;
 use crate::source::Source;
+use file_kind::counted;
 
 /// Limits of the figures of a [`DataReport`](crate::DataReport): beyond them a figure is a warning. Parts are `0.0..=1.0`.
 #[derive(Debug, Clone, Copy, PartialEq)]

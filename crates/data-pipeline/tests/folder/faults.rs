@@ -221,7 +221,7 @@ fn broken_features_are_named() {
         ),
         (
             safetensors(&[regions, ("boxes", &[2, 6], &[312.0; 12])]),
-            "expected boxes as parts of the image, 0 to 1, found 312",
+            "expected boxes as fractions of the image, 0 to 1, found 312",
         ),
     ] {
         let root = data_set();

@@ -44,7 +44,7 @@ impl Rule {
             Self::ValidToml => (
                 "valid-toml",
                 "The text is TOML, nested no more than 16 levels deep.",
-                "A text that cannot be read to its end sets none of its values.",
+                "A file with a syntax error sets none of its values.",
                 toml("[logging\nevery_steps = 50", "[logging]\nevery_steps = 50"),
             ),
             Self::NoKeyTwice => (
@@ -79,8 +79,8 @@ impl Rule {
             ),
             Self::ExtendsResolves => (
                 "extends-resolves",
-                "`extends` names a preset that there is, and goes in no circle.",
-                "An overlay without the preset below it is no configuration.",
+                "`extends` names an existing preset, and no preset extends itself through others.",
+                "An overlay is incomplete without the preset that it extends.",
                 toml("extends = \"24bg\"", "extends = \"24gb\""),
             ),
             Self::AccumulationAgrees => (

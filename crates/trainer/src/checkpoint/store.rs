@@ -273,7 +273,7 @@ impl Checkpoints {
         self.steps().map_err(unreadable)
     }
 
-    /// What is in the folder; nothing where there is none.
+    /// The entries of the folder, none if it does not exist.
     fn entries(&self) -> io::Result<Vec<PathBuf>> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

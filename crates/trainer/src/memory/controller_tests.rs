@@ -75,7 +75,7 @@ impl Run {
 }
 
 impl Machine {
-    /// A plan of rounds on the machine that is this many times what they take.
+    /// A plan that overestimates the machine's rounds by this factor.
     fn forecast(self, most: usize, error: f64) -> Forecast {
         let cost = |size: usize| {
             let bytes = self.fixed + size as u64 * self.slope;

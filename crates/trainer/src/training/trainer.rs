@@ -320,8 +320,6 @@ impl<'a, M: Model> Trainer<'a, M> {
                 return Ok(false);
             }
         }
-        // Two models would hold one set of weights while the optimizers change it.
-        drop(averaged);
         state.validation_due = false;
         let Accuracy {
             accuracy,

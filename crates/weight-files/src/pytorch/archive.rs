@@ -44,7 +44,7 @@ struct Archive<'a> {
     entries: BTreeMap<String, Entry>,
     /// Storages whose bytes match their checksum.
     checked: RefCell<HashSet<String>>,
-    /// What is in front of the names of all entries.
+    /// The prefix that all entry names share.
     root: String,
 }
 
