@@ -125,7 +125,7 @@ pub fn mark<const D: usize>(name: &'static str, on: Tensor<D>) {
     captured.client.register_op(OperationIr::Custom(mark));
 }
 
-/// Records a kernel that takes so many elements in memory beside its results, which are in single precision.
+/// Records a kernel that takes this many elements in memory beside its results, which are in single precision.
 pub(crate) fn record<const M: usize>(
     name: &'static str,
     inputs: impl IntoIterator<Item = Captured>,

@@ -366,7 +366,7 @@ fn describe_summary(summary: &Summary) -> String {
     )
 }
 
-/// A phrase for each branch and its accuracy; nothing where a model has one branch only.
+/// A phrase for each branch and its accuracy; nothing if a model has one branch only.
 fn each_branch(
     branches: &BTreeMap<impl AsRef<str>, f64>,
     phrase: impl Fn(&str, String) -> String,

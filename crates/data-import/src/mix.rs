@@ -56,7 +56,7 @@ pub(crate) struct Chosen {
 /// The parts of each split, in the order in which they are read.
 pub(crate) type Mix = [Vec<Chosen>; 3];
 
-/// Parts that were asked for, for each split; nothing where the default is.
+/// Parts that were asked for, for each split; nothing if the default is.
 pub(crate) type Asked<'a> = [&'a [String]; 3];
 
 /// Chooses the parts of each split.

@@ -104,7 +104,7 @@ impl Regions {
         }
     }
 
-    /// Makes room for so many images.
+    /// Makes room for this many images.
     pub(crate) fn reserve(&mut self, images: usize) {
         let RegionShape { regions, dim, .. } = self.shape;
         self.counts.reserve_exact(images);

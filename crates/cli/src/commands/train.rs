@@ -132,7 +132,7 @@ pub fn run<W: Wiring>(args: &TrainArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-/// The meter of the card that trains; nothing where that is none. A card that cannot be asked is no reason not to train.
+/// The meter of the card that trains; nothing if that is none. A card that cannot be asked is no reason not to train.
 fn card(config: &Config, card: Option<&CudaDevice>) -> Option<CardMeter> {
     match CardMeter::open(card?.gpu, configured_library(&config.hardware)) {
         Ok(card) => Some(match config.logging.card_seconds {
@@ -146,7 +146,7 @@ fn card(config: &Config, card: Option<&CudaDevice>) -> Option<CardMeter> {
     }
 }
 
-/// Step of the newest checkpoint of a run, 0 where there is none.
+/// Step of the newest checkpoint of a run, 0 if there is none.
 fn newest_step(run_dir: &Path) -> usize {
     let (newest, _) = Checkpoints::of(run_dir).newest();
     newest.map_or(0, |checkpoint| checkpoint.state.step)

@@ -40,7 +40,7 @@ impl<'a> Archive<'a> {
     /// Opens an archive that lies in memory.
     ///
     /// # Errors
-    /// Says why the bytes are no whole archive.
+    /// When the bytes are not a complete archive; says why.
     pub(crate) fn open(bytes: &'a [u8]) -> Result<Self, &'static str> {
         const CUT: &str = "the archive has no end: it is cut";
         let last = bytes.len().checked_sub(END).ok_or(CUT)?;

@@ -17,7 +17,7 @@ use crate::json::{
 use crate::record::{Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
-/// One of so many images of the val part is held out as `minival`.
+/// One in this many images of the val part is held out as `minival`.
 const MINIVAL_PART: u64 = 8;
 
 /// The part of the val questions that is held out of training.

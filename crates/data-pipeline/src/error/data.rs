@@ -515,7 +515,7 @@ pub enum DataError {
     RegionShape {
         /// The file of features, or the name of the image.
         of: String,
-        /// Regions and features of a region, as elsewhere.
+        /// The expected numbers of regions and of features a region.
         expected: RegionShape,
         /// Regions and features of a region, here.
         found: RegionShape,

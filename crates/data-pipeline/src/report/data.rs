@@ -59,9 +59,9 @@ pub struct SplitReport {
     pub answered: usize,
     /// Of these, those to which the answer list has a right answer.
     pub reachable: usize,
-    /// The highest accuracy that the answer list allows, `0.0..=1.0`; nothing where no question is answered.
+    /// The highest accuracy that the answer list allows, `0.0..=1.0`; nothing if no question is answered.
     pub highest_accuracy: Option<f64>,
-    /// The part of the score of the best answers that the answer list can reach, `0.0..=1.0`; nothing where no question is
+    /// The part of the score of the best answers that the answer list can reach, `0.0..=1.0`; nothing if no question is
     /// answered.
     pub reachable_score: Option<f64>,
     /// The questions in each form that the model reads.

@@ -130,8 +130,8 @@ impl Rule {
             ),
             Self::FamilyAgrees => (
                 "family-agrees",
-                "Members of a family declare the same of it.",
-                "A promise is worth something where all give the same one. What most members declare is taken for right.",
+                "All members of a family declare equal keys under `[family]`.",
+                "Members promise one effective batch only if they agree on it. The declaration of the majority is taken as right.",
                 toml("[family]\nmax_distance = 8", "[family]\nmax_distance = 2"),
             ),
             Self::FamilyMembers => (

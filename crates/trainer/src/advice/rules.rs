@@ -26,7 +26,7 @@ pub struct Advice {
     pub measured: MeasuredRun,
 }
 
-/// Advises on the settings of a run from what it measured, on a machine with so many cores.
+/// Advises on the settings of a run from what it measured, on a machine with this many cores.
 pub fn advise(settings: &Config, measured: MeasuredRun, cores: Option<usize>) -> Advice {
     let mut advice = Advice {
         changes: Vec::new(),

@@ -164,7 +164,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// The error of a checkpoint that takes at least so many bytes, with what there is to go on from.
+    /// The error of a checkpoint that takes at least this many bytes, with what there is to go on from.
     fn unsaved(&self, path: PathBuf, bytes: u64, source: io::Error) -> TrainError {
         if !self.folder.is_dir() {
             return TrainError::moved(&self.folder);

@@ -361,7 +361,7 @@ fn what_ran_out_is_halved_down_to_one_by_one() {
     assert_eq!(controller.size(), 1, "before the next round");
 }
 
-/// Steps without any shortage until sizes are as asked for again, after memory ran out so many times.
+/// Steps without any shortage until sizes are as asked for again, after memory ran out this many times.
 fn steps_to_recover(limits: Limits, failures: usize) -> usize {
     let mut controller = Controller::new(limits, None);
     for _ in 0..failures {

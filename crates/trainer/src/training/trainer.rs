@@ -441,7 +441,7 @@ impl<'a, M: Model> Trainer<'a, M> {
     }
 }
 
-/// Whether something that happens every so many steps is due after a step; 0: it never is.
+/// Whether something that happens every this many steps is due after a step; 0: it never is.
 fn is_due(step: usize, every: usize) -> bool {
     every > 0 && step.is_multiple_of(every)
 }
