@@ -256,7 +256,7 @@ fn a_question_that_is_there_twice_is_refused_and_both_sets_of_gqa_are_not_mixed(
         &request,
         &[
             "train_all_questions_1.json",
-            "file 0 of this part is missing",
+            "file 0 of this split is missing",
         ],
     );
 }

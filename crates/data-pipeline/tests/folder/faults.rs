@@ -217,7 +217,7 @@ fn broken_features_are_named() {
         ),
         (
             safetensors(&[regions, ("boxes", &[3, 4], boxes.2)]),
-            "expected `boxes` of 2 x 6, as there are 2 regions, found 3 x 4",
+            "expected `boxes` of 2 x 6, one row a region, found 3 x 4",
         ),
         (
             safetensors(&[regions, ("boxes", &[2, 6], &[312.0; 12])]),
