@@ -95,19 +95,82 @@ fn both_languages_show_the_same_commands_and_files() {
     assert!(shown > 200, "the pages were read: {shown}");
 }
 
+/// The anchor that GitHub gives a heading.
+fn anchor(heading: &str) -> String {
+    let lower = heading.trim().to_lowercase().replace(' ', "-");
+    lower
+        .chars()
+        .filter(|char| char.is_alphanumeric() || matches!(char, '-' | '_'))
+        .collect()
+}
+
+/// The anchors of a page, without lines of code, where a comment looks like a heading.
+fn anchors(text: &str) -> Vec<String> {
+    let prose = text.split("```").step_by(2);
+    let headings = prose
+        .flat_map(str::lines)
+        .filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| anchor(line.trim_start_matches('#')))
+        .collect()
+}
+
 #[test]
-fn every_link_within_the_repository_leads_to_a_file() {
-    let mut followed = 0;
-    for page in pages() {
+fn every_link_within_the_repository_leads_to_a_file_and_a_heading() {
+    let mut pages = pages();
+    pages.extend(
+        [
+            "ARCHITECTURE.md",
+            "CONTRIBUTING.md",
+            "SECURITY.md",
+            "CHANGELOG.md",
+        ]
+        .map(|name| root().join(name)),
+    );
+    let (mut files, mut headings) = (0, 0);
+    for page in pages {
         let text = read(&page);
         for link in links(&text).filter(|link| !link.contains("://")) {
-            let file = link.split('#').next().unwrap_or_default();
-            let target = page.with_file_name(file);
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => page.clone(),
+                file => page.with_file_name(file),
+            };
             assert!(target.exists(), "{}: {link}", page.display());
-            followed += 1;
+            files += 1;
+            if !heading.is_empty() {
+                let known = anchors(&read(&target));
+                assert!(
+                    known.iter().any(|known| known == heading),
+                    "{}: {link}, not one of {known:?}",
+                    page.display()
+                );
+                headings += 1;
+            }
         }
     }
-    assert!(followed > 40, "the links were found: {followed}");
+    assert!(files > 40 && headings > 20, "{files} {headings}");
+}
+
+/// The table of places in ARCHITECTURE.md names files of `crates/`.
+#[test]
+fn places_to_change_exist() {
+    let text = read(&root().join("ARCHITECTURE.md"));
+    let section = text
+        .split("\n## ")
+        .find(|section| section.starts_with("Where to change what"));
+    let mut named = 0;
+    for place in section.expect("the table").split('`').skip(1).step_by(2) {
+        let Some(krate) = place.split_once('/').map(|(first, _)| first) else {
+            continue;
+        };
+        let crates = root().join("crates");
+        if crates.join(krate).is_dir() {
+            assert!(crates.join(place).exists(), "{place}");
+            named += 1;
+        }
+    }
+    assert!(named > 10, "{named}");
 }
 
 #[test]

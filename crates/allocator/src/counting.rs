@@ -32,7 +32,7 @@ pub fn live_bytes() -> usize {
     COUNTS.live.load(Relaxed)
 }
 
-/// Live bytes that certainly fit into so many bytes of address space.
+/// Live bytes that certainly fit into this many bytes of address space.
 ///
 /// mimalloc maps blocks in pages, one kind for each size and thread, and keeps what is freed. Runs of training were measured to
 /// map up to twice their live bytes.

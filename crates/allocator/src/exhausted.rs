@@ -6,7 +6,7 @@
 /// whose failure could be handled: libraries handle few of them.
 pub const EXIT_CODE: u8 = 7;
 
-/// Ends the program: an allocation of so many bytes failed. Nothing may be allocated here.
+/// Ends the program: an allocation of this many bytes failed. Nothing may be allocated here.
 #[cfg(unix)]
 #[expect(
     unsafe_code,

@@ -134,7 +134,7 @@ pub const ROUND: &str = "round to half precision";
 /// What the kernel is called that makes single precision of half precision, row by row.
 pub const WIDEN: &str = "widen half precision";
 
-/// Records a kernel that takes so many elements in memory beside its results, which are in single precision.
+/// Records a kernel that takes this many elements in memory beside its results, which are in single precision.
 pub(crate) fn record<const M: usize>(
     name: &'static str,
     inputs: impl IntoIterator<Item = Captured>,

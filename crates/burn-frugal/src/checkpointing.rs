@@ -57,7 +57,7 @@ impl Stack {
 
 /// One pass through a stack.
 pub struct Pass {
-    /// None where nothing is trained.
+    /// None if nothing is trained.
     checkpointing: Option<Checkpointing>,
 }
 

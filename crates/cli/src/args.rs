@@ -99,6 +99,9 @@ pub struct TrainArgs {
     /// Choose device and preset, check configuration, data, run directory and budget, and stop before training
     #[arg(long)]
     pub dry_run: bool,
+    /// With --dry-run, also print the configuration with the origin of every value
+    #[arg(long, requires = "dry_run")]
+    pub verbose: bool,
     /// Continue the run in this run directory
     #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["preset", "config"])]
     pub resume: Option<PathBuf>,
@@ -286,7 +289,7 @@ pub enum DataCommand {
     /// Bring region features, such as bottom-up attention, into one memory-mapped file of a data set
     ///
     /// Recognises BUTD and LXMERT tab-separated values, BUTD HDF5 (fixed and adaptive), npz, and MMF's npy and LMDB by their
-    /// content. Boxes in pixels become parts of the image. Nothing that a pickle names is called. Exit code 3 where files cannot
+    /// content. Boxes in pixels become fractions of the image. Nothing that a pickle names is called. Exit code 3 where files cannot
     /// be read; nothing is written then.
     ImportFeatures(ImportFeaturesArgs),
     /// Decode every image and read every file of features, and list all that cannot be used
@@ -311,13 +314,13 @@ pub enum DataCommand {
     Export {
         #[command(flatten)]
         config: ConfigArgs,
-        /// Part of the data set, for pictures
+        /// Split of the data set, for pictures
         #[arg(long, default_value = "test")]
         split: SplitArg,
         /// What to write
         #[arg(long, default_value = "pictures")]
         format: ExportFormat,
-        /// Images to write, of each part
+        /// Images to write, of each split
         #[arg(long, default_value_t = 5, value_name = "N")]
         count: usize,
         /// The folder
@@ -354,8 +357,8 @@ pub enum FetchName {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum ExportFormat {
-    /// Images and `questions.json` of one part, to look at
+    /// Images and `questions.json` of one split, to look at
     Pictures,
-    /// All parts as a data set for `dataset.name=folder`, with every input that the data set can have
+    /// All splits as a data set for `dataset.name=folder`, with every input that the data set can have
     Folder,
 }

@@ -21,7 +21,7 @@ const NAME: &str = "aoa";
 
 const SHELLS: [&dyn EnvCompleter; 5] = [&Bash, &Elvish, &Fish, &Powershell, &Zsh];
 
-/// Answers a script that asks for candidates, and ends the program; does nothing where none asks.
+/// Answers a script that asks for candidates, and ends the program; does nothing if none asks.
 pub fn answer() {
     CompleteEnv::with_factory(Args::command)
         .var(ASKED)

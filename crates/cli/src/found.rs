@@ -84,7 +84,7 @@ pub fn taken(card: &CudaDevice, config: &Config) -> Option<String> {
             "`hardware.memory_budget` is {}, more than is free",
             gibibytes(stated)
         ),
-        None => format!("the budget is the {} that are free", gibibytes(free)),
+        None => format!("the budget is {}, all that is free", gibibytes(free)),
     };
     Some(format!(
         "{} of the {} of {} are in use ({}); {consequence}",

@@ -26,7 +26,7 @@ const MEGABYTE: u64 = 1_000_000;
 const WAIT: Duration = Duration::from_millis(200);
 
 /// The configuration with the folder that official files were imported into in place of these. Imports them where that has
-/// not been done, and again where they have changed since. Any other data set stays as it is.
+/// not been done, and again where they have changed since. Other data sets need no import.
 ///
 /// # Errors
 ///

@@ -206,12 +206,12 @@ impl Position {
             } => {
                 let purpose = match purpose {
                     Purpose::Training => "micro-batches",
-                    Purpose::Evaluation => "micro-batches in evaluation",
+                    Purpose::Evaluation => "evaluation micro-batches",
                 };
                 let change = if from == to {
                     "now run one after another".to_owned()
                 } else {
-                    format!("of {to} samples instead of {from}")
+                    format!("of {} instead of {from}", count(*to, "sample"))
                 };
                 format!("step {step}: {purpose} {change}: {cause}")
             }
@@ -226,7 +226,8 @@ impl Position {
                 since_best,
                 best_step,
             } => format!(
-                "step {step}: training ends, since no evaluation of the last {since_best} was better than that at step {best_step} (`evaluation.patience`)"
+                "step {step}: training ends: {} without improvement since step {best_step} (`evaluation.patience`)",
+                count(*since_best, "evaluation")
             ),
             Event::Checkpoint { .. } => return None,
             Event::QuestionOnly { total_steps } => {
@@ -285,11 +286,12 @@ fn beginning(event: &Event) -> String {
         .unwrap_or_default();
     format!(
         "{dataset}: {train} training, {validation} validation and {}; {}, {}\n{} on {device}; effective batch \
-         {effective_batch} in micro-batches of {micro_batch}{budget}; {}{from}\nrun directory {}",
+         {effective_batch} in micro-batches of {}{budget}; {}{from}\nrun directory {}",
         count(*test, "test sample"),
         count(*vocabulary, "word"),
         count(*answers, "answer"),
         count(*parameters, "parameter"),
+        count(*micro_batch, "sample"),
         count(*total_steps, "step"),
         run_dir.display()
     )
@@ -367,7 +369,7 @@ fn describe_summary(summary: &Summary) -> String {
     )
 }
 
-/// A phrase for each branch and its accuracy; nothing where a model has one branch only.
+/// A phrase for each branch and its accuracy; nothing if a model has one branch only.
 fn each_branch(
     branches: &BTreeMap<impl AsRef<str>, f64>,
     phrase: impl Fn(&str, String) -> String,

@@ -7,8 +7,8 @@ use std::process::{Command, ExitCode};
 
 use crate::args::TrainArgs;
 
-/// Goes on with a run from its newest checkpoint, in a new process. On Unix that takes the place of this one, which gives
-/// the device free; elsewhere this one waits for it.
+/// Goes on with a run from its newest checkpoint, in a new process. On Unix the new process
+/// replaces this one, which frees the device; elsewhere this one waits for it.
 ///
 /// # Errors
 ///

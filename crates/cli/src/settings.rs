@@ -38,9 +38,9 @@ pub struct Settings {
     pub card: Option<CudaDevice>,
     /// The device for a person, and why it and the preset.
     pub reason: String,
-    /// Bytes of memory of the device; on the CPU those that the machine has to give. None where they cannot be read.
+    /// Bytes of memory of the device; on the CPU those that the machine has to give. None if they cannot be read.
     pub device_memory: Option<u64>,
-    /// Bytes of host memory that this process may still take. None where they cannot be read.
+    /// Bytes of host memory that this process may still take. None if they cannot be read.
     pub host_memory: Option<u64>,
     /// The command that sets the limit which `host_memory` follows from, where one does.
     pub host_limit: Option<&'static str>,

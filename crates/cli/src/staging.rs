@@ -86,7 +86,7 @@ fn failed(path: &Path, source: io::Error) -> Failure {
     }
 }
 
-/// Something that lies in a folder; nothing where there is no folder.
+/// Something that lies in a folder; nothing if there is no folder.
 pub fn first_entry(folder: &Path) -> Result<Option<PathBuf>, Failure> {
     match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -100,7 +100,7 @@ impl JsonSchema for Device {
     }
 }
 
-/// An amount of device memory, or none where no GPU is meant. Written as "22GiB", or "" for none.
+/// An amount of device memory, or none if no GPU is meant. Written as "22GiB", or "" for none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DeviceMemory(Option<u64>);

@@ -1,5 +1,6 @@
 //! Published lists of answers, in whose order classifiers were trained.
 
+use file_kind::counted;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -58,9 +59,9 @@ pub(crate) fn write(
     let text = serde_json::to_string_pretty(&answers).expect("texts are JSON");
     staging.file(FILE, text.as_bytes())?;
     Ok(Some(format!(
-        "`{}` has {} answers; `--set answers.file={}` ranks these, in their order, instead of those of the training questions",
+        "`{}` has {}; `--set answers.file={}` uses this list, in its order, instead of the answers of the training questions",
         list.path.display(),
-        answers.len(),
+        counted(answers.len(), "answer", "answers"),
         folder.join(FILE).display()
     )))
 }
@@ -128,7 +129,7 @@ fn read_numbers(file: &Sniffed) -> Result<HashMap<String, i64>, ImportError> {
             input.path,
             Place::File,
             "no dictionary from text to whole number is pickled in it",
-            "name the file of numbers, or move the file away",
+            "name the file that numbers the answers, or move this file away",
         )
     })?;
     let owned = numbers

@@ -5,11 +5,11 @@ use half::f16;
 /// The type of an array's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A fraction of so many bytes: 2, 4 or 8.
+    /// A fraction of this many bytes: 2, 4 or 8.
     Float(usize),
-    /// A whole number of so many bytes with a sign.
+    /// A whole number of this many bytes with a sign.
     Int(usize),
-    /// A whole number of so many bytes without a sign.
+    /// A whole number of this many bytes without a sign.
     Unsigned(usize),
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Array {
 }
 
 impl Array {
-    /// Nothing where the bytes are not those of so many numbers.
+    /// Nothing if the bytes are not those of this many numbers.
     pub(crate) fn new(
         shape: Vec<usize>,
         kind: Kind,

@@ -1,5 +1,6 @@
 //! What all splits of a folder share: the manifest, the places of images and their words.
 
+use file_kind::counted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -68,9 +69,9 @@ pub(crate) fn finish(
         let missing = images::missing(&path, &used.names)?;
         if missing > 0 {
             notes.push(format!(
-                "{missing} of {} images are not in `{}`; where they lie elsewhere, say so with `--images {name}=DIR`",
-                used.names.len(),
-                path.display()
+                "missing in `{}`: {missing} of {}; if they lie elsewhere, pass `--images {name}=DIR`",
+                path.display(),
+                counted(used.names.len(), "image", "images")
             ));
         }
         folders.push(ImageFolder {
@@ -87,7 +88,7 @@ pub(crate) fn finish(
         );
     }
     if !has(Split::Validation) {
-        notes.push("there is no validation split: a part of the training images is held out (`dataset.validation_fraction`)".to_owned());
+        notes.push("there is no validation split: some training images are held out (`dataset.validation_fraction`)".to_owned());
     }
     let files = |part: &Part| PartFiles {
         name: part.name.clone(),
@@ -165,8 +166,8 @@ fn words(
         staging.file(name, text.as_bytes())?;
         if without > 0 {
             notes.push(format!(
-                "in `{name}`, {without} of {} images have no words",
-                by_image.len()
+                "in `{name}`, {without} of {} without words",
+                counted(by_image.len(), "image is", "images are")
             ));
         }
     }

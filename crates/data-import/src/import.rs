@@ -107,7 +107,7 @@ fn unread(layouts: &[Box<dyn Layout>], mix: &Mix, files: &[Sniffed]) -> Vec<Stri
     }
     if !parts.is_empty() {
         notes.push(format!(
-            "not read: {}; `--train`, `--validation` and `--test` name parts",
+            "not read: {}; `--train`, `--validation` and `--test` name splits",
             parts.join(", ")
         ));
     }
@@ -321,8 +321,8 @@ fn write_split(
             return Err(ImportError::content(
                 &about.files[0],
                 Place::File,
-                format!("the part {} has no questions", about.name),
-                "download the file again, or name another part; of a small file, no image may fall into `minival`",
+                format!("the split {} has no questions", about.name),
+                "download the file again, or name another split; of a small file, no image may fall into `minival`",
             ));
         }
         read.push((name, questions));

@@ -18,7 +18,7 @@ pub(crate) trait Element: Default {
     /// Reads the value of a field that the layout has; `false`, with the value left, for any other field.
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error>;
 
-    /// Where all other fields go; nothing where they are not kept.
+    /// Where all other fields go; nothing if they are not kept.
     fn others(&mut self) -> Option<&mut Vec<(String, Value)>> {
         None
     }
@@ -111,7 +111,7 @@ pub(crate) struct QuestionId {
     number: bool,
 }
 
-/// A text, or a number as it is written.
+/// A text, or a number as written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Text(pub(crate) String);
 

@@ -1,6 +1,6 @@
 //! Official files of VQA data sets to the project's folder format.
 //!
-//! [`import`] recognises the layout of published files by their content, puts their parts into the splits train, validation
+//! [`import`] recognises the layout of published files by their content, puts their published splits into the splits train, validation
 //! and test, and writes one JSON line a question. Images stay where they are: the manifest [`MANIFEST`] says where. Files
 //! are read as a stream, so that memory depends on the number of questions and not on the size of the files. The folder is
 //! written whole or not at all.

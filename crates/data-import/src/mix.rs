@@ -1,4 +1,4 @@
-//! Which parts go into which split.
+//! Which published splits go into which split of the folder.
 
 use std::fmt;
 use std::str::FromStr;
@@ -56,7 +56,7 @@ pub(crate) struct Chosen {
 /// The parts of each split, in the order in which they are read.
 pub(crate) type Mix = [Vec<Chosen>; 3];
 
-/// Parts that were asked for, for each split; nothing where the default is.
+/// Parts that were asked for, for each split; nothing if the default is.
 pub(crate) type Asked<'a> = [&'a [String]; 3];
 
 /// Chooses the parts of each split.
@@ -122,8 +122,11 @@ pub(crate) fn overlap(layouts: &[Box<dyn Layout>], one: Chosen, other: Chosen) -
 fn check(layouts: &[Box<dyn Layout>], mix: &Mix) -> Result<(), ImportError> {
     if mix[Split::Train as usize].is_empty() {
         return Err(ImportError::choice(
-            format!("no part is learned from; there are {}", names(layouts)),
-            "name the parts to train on with `--train`",
+            format!(
+                "no split is used for training; there are {}",
+                names(layouts)
+            ),
+            "name the splits to train on with `--train`",
         ));
     }
     let all = Split::ALL
@@ -145,7 +148,7 @@ fn check(layouts: &[Box<dyn Layout>], mix: &Mix) -> Result<(), ImportError> {
                         name(*one),
                         split.name()
                     ),
-                    "name parts without common questions",
+                    "name splits without common questions",
                 ));
             }
         }
@@ -179,11 +182,11 @@ fn named(layouts: &[Box<dyn Layout>], name: &str) -> Result<Vec<Chosen>, ImportE
     match found.len() {
         1 => Ok(found),
         0 => Err(ImportError::choice(
-            format!("there is no part `{name}`"),
-            format!("the parts are {}", names(layouts)),
+            format!("there is no split `{name}`"),
+            format!("the splits are {}", names(layouts)),
         )),
         _ => Err(ImportError::choice(
-            format!("several data sets have a part `{name}`"),
+            format!("several data sets have a split `{name}`"),
             format!("name the data set, too: {}", names(layouts)),
         )),
     }
@@ -224,7 +227,7 @@ fn of_recipe(layouts: &[Box<dyn Layout>], recipe: Recipe) -> Result<Mix, ImportE
         find(format, name).ok_or_else(|| {
             ImportError::choice(
                 format!(
-                    "the recipe {recipe} needs the part {name} of {format}, which is not there"
+                    "the recipe {recipe} needs the split {name} of {format}, which is not there"
                 ),
                 format!(
                     "name the folder of {format}, too; found: {}",

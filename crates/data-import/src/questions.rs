@@ -48,7 +48,7 @@ pub fn questions(
         return Err(ImportError::content(
             file,
             Place::File,
-            format!("the file has several parts: {}", names.join(", ")),
+            format!("the file has several splits: {}", names.join(", ")),
             "import it with `aoa data import`, and predict a split of the folder",
         ));
     };

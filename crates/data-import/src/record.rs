@@ -1,4 +1,4 @@
-//! A question as it is written: one line of the folder format.
+//! A question as written: one line of the folder format.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -28,7 +28,7 @@ pub struct DataSet {
     pub parts: Vec<PartFiles>,
 }
 
-/// A part of a data set that was recognised.
+/// A published split of a data set that was recognised.
 #[derive(Debug, Clone, Serialize)]
 pub struct PartFiles {
     /// Its name, as options take it.

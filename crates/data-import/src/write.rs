@@ -213,7 +213,7 @@ impl Lines {
                 from,
                 place(),
                 "the question is there a second time",
-                "leave one of them out: remove it, or do not name both parts that have it",
+                "leave one of them out: remove it, or do not name both splits that have it",
             ));
         }
         if self.split != Split::Test && !record.answered {
@@ -224,7 +224,7 @@ impl Lines {
                     "the question has no answers, which the {} split needs",
                     self.split.name()
                 ),
-                "take the file that has the answers, or make the part the test split with `--test`",
+                "take the file that has the answers, or use it as the test split with `--test`",
             ));
         }
         if *self.answered.get_or_insert(record.answered) != record.answered {
@@ -237,7 +237,7 @@ impl Lines {
                 from,
                 place(),
                 format!("the question {has} answers, and questions before it {others}"),
-                "import parts with and without answers into folders of their own",
+                "import splits with and without answers into folders of their own",
             ));
         }
         if let Some(used) = self.images.get_mut(record.folder) {

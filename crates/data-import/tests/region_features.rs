@@ -254,11 +254,11 @@ fn lines_say_what_is_wrong_with_them() {
         (line("2", ["10", "20"], 0, &[], &[]), "0 regions"),
         (
             line("2", ["10", "20"], 2, &BOX, &[1.0, 2.0]),
-            "2 regions, and 4 numbers of boxes instead of 8",
+            "the boxes of 2 regions have 4 numbers instead of 8",
         ),
         (
             line("2", ["4", "20"], 1, &BOX, &[1.0, 2.0]),
-            "the right edge is 1.25 as a part of an image of 4 x 20 pixels",
+            "the right edge is 1.25 as a fraction of an image of 4 x 20 pixels",
         ),
         (
             line("2", ["10", "20"], 1, &[5.0, 2.0, 1.0, 6.0], &[1.0, 2.0]),
@@ -270,7 +270,7 @@ fn lines_say_what_is_wrong_with_them() {
         ),
         (
             line("2", ["10", "20"], 2, &two, &[1.0, 2.0, 3.0]),
-            "3 features, which are not those of 2 regions",
+            "the features of 2 regions have 3 numbers, which do not divide evenly",
         ),
         (
             line("2", ["10", "20"], 1, &BOX, &[1.0, 2.0, 3.0]),
@@ -436,7 +436,7 @@ fn pickles_name_arrays_and_nothing_else() {
     .expect("a dictionary");
     let mut square = request(folder.path());
     let (message, cure) = refused(&square);
-    assert!(message.contains("as high as they are wide"), "{message}");
+    assert!(message.contains("1 image, all square"), "{message}");
     assert!(cure.contains("--square-images"), "{cure}");
     square.square = true;
     list(&square).expect("it was said");
@@ -486,7 +486,10 @@ fn which_side_of_a_square_array_is_which_must_be_said() {
     fs::write(&path, stored(&entries)).expect("an archive");
     let mut asked = request(&path);
     let (message, cure) = refused(&asked);
-    assert!(message.contains("not clear"), "{message}");
+    assert!(
+        message.contains("either side may be that of its 2 regions"),
+        "{message}"
+    );
     assert!(cure.contains("npz-channels-first"), "{cure}");
     asked.format = Some(FeatureFormat::NpzChannelsFirst);
     let (_, listed) = list(&asked).expect("it was said");

@@ -51,7 +51,7 @@ pub(crate) struct EncodedText {
 }
 
 impl Batch {
-    /// Makes room for so many images.
+    /// Makes room for this many images.
     pub(crate) fn reserve(&mut self, images: usize) {
         self.images
             .reserve_exact(images * self.image_size.pow(2) * 3);

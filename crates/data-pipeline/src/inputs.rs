@@ -75,7 +75,7 @@ pub struct Regions {
     pub counts: Vec<usize>,
     /// `[regions of all images, dim]`, image after image.
     pub features: Vec<f32>,
-    /// `[regions of all images, 6]`: left, top, right and bottom edge, width and height, as parts of the image's.
+    /// `[regions of all images, 6]`: left, top, right and bottom edge, width and height, as fractions of the image's.
     pub boxes: Vec<f32>,
 }
 
@@ -104,7 +104,7 @@ impl Regions {
         }
     }
 
-    /// Makes room for so many images.
+    /// Makes room for this many images.
     pub(crate) fn reserve(&mut self, images: usize) {
         let RegionShape { regions, dim, .. } = self.shape;
         self.counts.reserve_exact(images);

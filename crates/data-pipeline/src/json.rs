@@ -1,4 +1,4 @@
-//! JSON as it is written: numbers keep their digits, and an object has no name twice.
+//! JSON as written: numbers keep their digits, and an object has no name twice.
 //!
 //! `serde_json` reads a number as a float, which rounds it and drops zeros, and lets the last of two equal names win.
 //!
@@ -40,7 +40,7 @@ impl<'a> Json<'a> {
         Ok(Self { text, start, end })
     }
 
-    /// The value as it is written.
+    /// The value as written.
     pub(crate) fn written(self) -> &'a str {
         &self.text[self.start..self.end]
     }
@@ -83,12 +83,12 @@ impl<'a> Json<'a> {
         Ok(members)
     }
 
-    /// The elements of a list; nothing where it is none.
+    /// The elements of a list; nothing if it is none.
     pub(crate) fn elements(self) -> Option<impl Iterator<Item = Self>> {
         self.written().starts_with('[').then(|| self.parts())
     }
 
-    /// A text, or a number as it is written.
+    /// A text, or a number as written.
     ///
     /// # Errors
     /// When it is neither.
@@ -131,7 +131,7 @@ impl<'a> Json<'a> {
         self.exact(DEEPEST)
     }
 
-    /// The value, which has at most so many objects and lists in each other.
+    /// The value, which has at most this many objects and lists in each other.
     fn exact(self, depth: usize) -> Result<Value, Problem> {
         let within = || match depth.checked_sub(1) {
             Some(depth) => Ok(depth),
@@ -208,7 +208,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Names and values of an object in turn; nothing where it is none.
+    /// Names and values of an object in turn; nothing if it is none.
     pub(crate) fn pairs(self) -> impl Iterator<Item = Result<(Cow<'a, str>, Self), Problem>> {
         let mut parts = self.parts();
         iter::from_fn(move || {

@@ -47,7 +47,6 @@ mod augment;
 mod baseline;
 mod batch;
 mod check;
-mod counted;
 pub mod easy_vqa;
 mod encoder;
 mod error;

@@ -31,11 +31,11 @@ pub struct Sample {
     pub image: usize,
     /// The question as asked.
     pub question: String,
-    /// Right answers, each once; none where the data set gives none, as in the test split of a challenge.
+    /// Right answers, each once; none if the data set gives none, as in the test split of a challenge.
     pub answers: Vec<Answer>,
     /// How an answer is compared with the right ones.
     pub comparison: Comparison,
-    /// What the question speaks of, as words or phrases; none where the data set does not say.
+    /// What the question speaks of, as words or phrases; none if the data set does not say.
     pub entities: Vec<String>,
     /// What else the data set has with the question, such as `question_id`: not used, but given back with whatever is
     /// written about the sample.
@@ -60,9 +60,9 @@ impl Sample {
 /// How an answer to a question is compared with the right ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Comparison {
-    /// The form that counts. It is none where all annotators wrote the same text.
+    /// The form that counts. It is none if all annotators wrote the same text.
     pub normalisation: AnswerNormalisation,
-    /// What an answer earns that is blank in this form: more than 0 where votes are blank.
+    /// What an answer earns that is blank in this form: more than 0 if votes are blank.
     pub blank: f32,
 }
 

@@ -52,7 +52,7 @@ pub trait Source: Send + Sync {
     }
 
     /// Looks at an image as far as little reading goes: whether its file is there, is a regular one, and begins and ends as
-    /// images do. An image of which that cannot be told is decoded. Nothing where the
+    /// images do. An image of which that cannot be told is decoded. Nothing if the
     /// data set has no files.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ pub trait Source: Send + Sync {
     }
 
     /// Looks at the region features of an image as far as little reading goes, and gives the size that they say they have;
-    /// nothing where the data set has no files.
+    /// nothing if the data set has no files.
     ///
     /// # Errors
     /// When they cannot be read, naming them.

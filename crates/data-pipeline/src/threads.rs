@@ -4,7 +4,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::DataError;
 
-/// A pool of so many threads.
+/// A pool of this many threads.
 ///
 /// # Errors
 /// When the system does not start them.

@@ -13,9 +13,10 @@
 //! assert_eq!(page.cure(), Some("download the file again"));
 //! ```
 //!
-//! [`bounded`] shortens the values that a message repeats. [`read_regular`] refuses pipes and devices instead of waiting for them. [`quoted`] puts a path into a command that a message
-//! suggests.
+//! [`bounded`] shortens the values that a message repeats, [`counted`] gives a number its noun. [`read_regular`] refuses pipes
+//! and devices instead of waiting for them. [`quoted`] puts a path into a command that a message suggests.
 
+mod counted;
 mod kind;
 mod recognise;
 mod regular;
@@ -23,6 +24,7 @@ mod shell;
 mod shortened;
 mod tar;
 
+pub use counted::counted;
 pub use kind::FileKind;
 pub use recognise::LONGEST_START;
 pub use regular::{open_regular, read_regular, special};

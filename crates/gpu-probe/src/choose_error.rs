@@ -44,7 +44,7 @@ pub enum ChooseError {
     },
     /// The environment hides every GPU.
     #[error(
-        "{list} hides all {count} GPUs from this process{}",
+        "{list} hides every GPU from this process, {count} in all{}",
         ignored.as_ref().map_or_else(String::new, |why| format!(": {why}"))
     )]
     AllHidden {

@@ -356,7 +356,7 @@ fn a_hidden_card_cannot_be_asked_for() {
     let all = error(Some("7"), Some(0));
     assert!(
         all.to_string().starts_with(
-            "CUDA_VISIBLE_DEVICES=\"7\" hides all 4 GPUs from this process: entry \"7\" names no GPU"
+            "CUDA_VISIBLE_DEVICES=\"7\" hides every GPU from this process, 4 in all: entry \"7\" names no GPU"
         ),
         "{all}"
     );
@@ -380,7 +380,9 @@ fn the_cpu_only_where_hiding_all_cards_is_meant() {
         let choice = choose(list, None).unwrap();
         assert_eq!((&*choice.preset, choice.device), ("cpu", None));
         assert!(
-            choice.reason.contains("hides all 4 GPUs"),
+            choice
+                .reason
+                .contains("hides every GPU from this process, 4 in all"),
             "{}",
             choice.reason
         );

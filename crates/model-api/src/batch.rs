@@ -8,7 +8,7 @@ use crate::dropout::DropoutKeys;
 /// A micro-batch on the device.
 #[derive(Debug, Clone)]
 pub struct DeviceBatch {
-    /// `[images, 3, height, width]`, normalised; every distinct image once. None where the run looks at none.
+    /// `[images, 3, height, width]`, normalised; every distinct image once. None if the run looks at none.
     pub images: Option<Tensor<4>>,
     /// What a detector found in the same images, where the run looks at it.
     pub regions: Option<Regions>,
@@ -37,7 +37,7 @@ pub struct Regions {
     pub features: Tensor<3>,
     /// `[images, regions, 6]`: left, top, right and bottom edge, width and height, as parts of the image's.
     pub boxes: Tensor<3>,
-    /// `[images, regions]`, true where an image has no region: as many are there as the image with the most has. None where all
+    /// `[images, regions]`, true where an image has no region: as many are there as the image with the most has. None if all
     /// images have as many.
     pub masked: Option<Tensor<2, Bool>>,
 }

@@ -148,7 +148,7 @@ pub struct DataShape {
     pub vocabulary: usize,
     /// Answers of the answer list.
     pub answers: usize,
-    /// Tokens of the word-piece vocabulary; none where the run has no word pieces.
+    /// Tokens of the word-piece vocabulary; none if the run has no word pieces.
     pub word_pieces: Option<usize>,
     /// What batches carry beside the questions.
     pub inputs: Inputs,

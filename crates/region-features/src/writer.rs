@@ -1,3 +1,4 @@
+use file_kind::counted;
 use std::fs::{self, File, TryLockError};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -91,7 +92,8 @@ impl Writer {
         let dim = features.len().checked_div(*rows).unwrap_or(0);
         if dim == 0 || dim * rows != features.len() || boxes.len() != rows * BOX_SIZE {
             return unfit(format!(
-                "{} features and {} numbers of boxes are not those of {rows} regions",
+                "{} have {} numbers of features and {} of boxes",
+                counted(*rows, "region", "regions"),
                 features.len(),
                 boxes.len()
             ));

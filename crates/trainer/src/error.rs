@@ -171,7 +171,7 @@ pub enum TrainError {
         path: PathBuf,
         /// The file that is missing.
         file: &'static str,
-        /// That there is no folder, in words; nothing where there is one.
+        /// That there is no folder, in words; nothing if there is one.
         because: &'static str,
     },
     /// A run to be continued would go on with other data.

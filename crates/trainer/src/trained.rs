@@ -205,7 +205,7 @@ impl<M: Model> Trained<M> {
     }
 
     /// What the model cannot make out of a question, each a sentence for the user: that it has no word, that most of its words
-    /// are unknown, that its end is cut off. Nothing where it reads all of it.
+    /// are unknown, that its end is cut off. Nothing if it reads all of it.
     pub fn doubts(&self, question: &str) -> Vec<String> {
         doubts(
             question,

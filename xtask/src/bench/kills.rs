@@ -65,7 +65,7 @@ pub fn run(kills: &Kills) -> Outcome {
         different,
     } = kills.carry_out(&aoa, &folder)?;
     println!(
-        "{} kills, {starting} of them before a run had begun; runs that ended: {runs}; {} differ from the undisturbed one",
+        "kills: {}, {starting} of them before a run had begun; finished runs: {runs}; different from the run without kills: {}",
         starting + running,
         different.len()
     );
@@ -136,7 +136,7 @@ impl Kills {
             seen.kills[usize::from(begun)] += 1;
             let kills = seen.kills.iter().sum::<usize>();
             if kills.is_multiple_of(10) {
-                eprintln!("{kills} kills, runs that ended: {}", seen.runs);
+                eprintln!("kills: {kills}, finished runs: {}", seen.runs);
             }
         }
     }

@@ -43,7 +43,7 @@ impl ImageEncoderConfig {
         }
     }
 
-    /// Numbers of the box of each cell; 0 where cells have learned their position already.
+    /// Numbers of the box of each cell; 0 if cells have learned their position already.
     pub fn box_size(&self) -> usize {
         match self {
             Self::Grid(_) => 0,
@@ -99,7 +99,7 @@ impl ImageEncoder {
     }
 
     /// Edges and size of the part of the image that each cell stands for: left, top, right, bottom, width and height,
-    /// `[cells, 6]`. None where cells have learned their position already.
+    /// `[cells, 6]`. None if cells have learned their position already.
     ///
     /// They are counted in halves of the image from its middle, -1 to 1, so that they are about as large as the channels
     /// of a state: a transformer that is trained from nothing is told nothing else of where its windows lie.

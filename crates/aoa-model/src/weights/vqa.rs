@@ -44,7 +44,7 @@ impl fmt::Display for PublishedPart {
     }
 }
 
-/// Gives a part of the model what a file has of it; the rest stays as it is.
+/// Gives a part of the model what a file has of it; the rest is unchanged.
 ///
 /// # Errors
 ///

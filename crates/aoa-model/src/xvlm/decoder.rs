@@ -69,7 +69,7 @@ impl AnswerDecoder {
         self.bert.set_checkpointing(checkpointing);
     }
 
-    /// How many logits [`loss`](Self::loss) computes for so many rows of the length of `tokens`.
+    /// How many logits [`loss`](Self::loss) computes for this many rows of the length of `tokens`.
     pub(super) fn logits_of(&self, rows: usize, tokens: &Tokens) -> usize {
         let predicted = tokens.ids.dims()[1].saturating_sub(1);
         rows * predicted * self.bert.word_table().dims()[0]

@@ -315,7 +315,7 @@ mod tests {
         Flex::int_from_data(TensorData::new(keys, shape), &FlexDevice)
     }
 
-    /// The mask of the samples with so many keys from a first one on.
+    /// The mask of the samples with this many keys from a first one on.
     fn mask_of(first: u32, samples: u32, path: u32) -> Vec<f32> {
         let [_, outer, inner, columns] = SHAPE;
         let keys = keys((first..first + samples).collect());

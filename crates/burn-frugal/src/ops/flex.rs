@@ -104,7 +104,7 @@ pub(super) fn sum_by<const N: usize>(rows: [&[f32]; N], of: impl Fn([f32; N]) ->
     lanes.into_iter().chain(rest).sum()
 }
 
-/// `e^x` for `x <= 0` in steps that the compiler turns into vector instructions, as it cannot the library's: `2^n e^r` with
+/// `e^x` for `x <= 0` in steps that the compiler vectorises, unlike the library's: `2^n e^r` with
 /// `n` whole and `|r| <= ln(2) / 2`, and Taylor's series for `e^r`, whose remainder is below 6e-9.
 #[inline]
 pub(super) fn exp(x: f32) -> f32 {

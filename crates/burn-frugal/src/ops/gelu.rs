@@ -157,7 +157,7 @@ mod flex {
         (x * above / below).clamp(-1.0, 1.0)
     }
 
-    /// `φ(x)`, relative to it within 4e-6; 0 where `e^(-x^2 / 2)` is below the normal numbers.
+    /// `φ(x)`, relative to it within 4e-6; 0 if `e^(-x^2 / 2)` is below the normal numbers.
     #[inline]
     fn density(x: f32) -> f32 {
         const FACTOR: f32 = 0.398_942_3; // 1 / sqrt(2 pi)

@@ -15,7 +15,7 @@ use burn::backend::{
 };
 use burn::tensor::Tensor;
 
-/// A gradient without autodiff; none where there is nothing to add.
+/// A gradient without autodiff; none if there is nothing to add.
 pub(crate) type Gradient = Option<DispatchTensor>;
 
 /// Where the gradients of a step go, and how they follow from the gradient of its output.

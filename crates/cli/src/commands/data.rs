@@ -102,7 +102,7 @@ fn check_files<W: Wiring>(config: &ConfigArgs, json: bool) -> Result<ExitCode, F
             if splits.is_empty() && error.each().len() == 1 {
                 return Err(error.into());
             }
-            // A data set that opens part by part may still not be one: its splits differ in their inputs.
+            // A data set that opens split by split may still not be one: its splits differ in their inputs.
             (splits, Some(faults.unwrap_or(error)))
         }
     };

@@ -15,7 +15,7 @@ use crate::settings::Settings;
 /// Host memory for data, and where it comes from.
 #[derive(Debug, Clone)]
 pub struct Room {
-    /// None where it cannot be read.
+    /// None if it cannot be read.
     pub budget: Option<HostBudget>,
     /// In words.
     pub origin: String,
@@ -64,7 +64,7 @@ pub struct HostAnswer {
 }
 
 impl HostAnswer {
-    /// Of settings whose training is planned to take so many bytes at its peak.
+    /// Of settings whose training is planned to take this many bytes at its peak.
     pub fn of(settings: &Config, data: &Data, room: &Room, peak_bytes: u64) -> Self {
         let needs = HostNeeds::of(settings, data);
         let (plan, refusal) = needs.beside(room.budget, peak_bytes);

@@ -1,5 +1,6 @@
 //! `aoa data import`: official files of data sets to the folder format.
 
+use config_schema::count;
 use data_import::{Progress, Report, Request};
 
 use crate::args::ImportArgs;
@@ -48,10 +49,10 @@ fn lines(report: &Report) -> Vec<String> {
             .iter()
             .map(|(part, questions)| format!("{part} {questions}"));
         lines.push(format!(
-            "{}: {} questions about {} images ({})",
+            "{}: {} about {} ({})",
             split.split,
-            split.questions,
-            split.images,
+            count(split.questions, "question"),
+            count(split.images, "image"),
             parts.collect::<Vec<_>>().join(", ")
         ));
     }

@@ -1,6 +1,8 @@
 //! `aoa data import-features`: published region features to one file.
 
+use config_schema::count;
 use data_import::{FeatureRequest, Listed, Progress, import_features, list_features};
+use file_kind::counted;
 
 use crate::args::ImportFeaturesArgs;
 use crate::bar::LineBar;
@@ -34,23 +36,23 @@ pub fn run(args: &ImportFeaturesArgs) -> Result<(), Failure> {
         return Ok(());
     }
     let counts = if report.fewest == report.most {
-        report.most.to_string()
+        count(report.most, "region")
     } else {
-        format!("{} to {}", report.fewest, report.most)
+        format!("{} to {} regions", report.fewest, report.most)
     };
     output::line(format!("recognised {}", report.format));
     output::line(format!(
-        "{}: {} images with {counts} regions of {} features in {} bits, {} MB",
+        "{}: {} with {counts}, {} each in {} bits; {} MB",
         report.written.display(),
-        report.images,
-        report.channels,
+        count(report.images as usize, "image"),
+        count(report.channels, "feature"),
         report.bits,
         report.bytes.div_ceil(MEGABYTE)
     ));
     if report.repeated > 0 {
         output::note(format!(
-            "note: {} images were there again with equal regions, and were read once",
-            report.repeated
+            "note: {} again with equal regions; each was read once",
+            counted(report.repeated, "image occurs", "images occur")
         ));
     }
     output::note(
@@ -70,10 +72,10 @@ fn show(image: &Listed, json: bool) {
         _ => String::new(),
     };
     output::line(format!(
-        "{}: {} regions of {} features{size} ({})",
+        "{}: {} of {}{size} ({})",
         image.image,
-        image.regions,
-        image.channels,
+        count(image.regions, "region"),
+        count(image.channels, "feature"),
         image.file.display()
     ));
 }

@@ -1,3 +1,4 @@
+use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -131,7 +132,7 @@ pub fn run<W: Wiring>(args: &TrainArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-/// The meter of the card that trains; nothing where that is none. A card that cannot be asked is no reason not to train.
+/// The meter of the card that trains; nothing if that is none. A card that cannot be asked is no reason not to train.
 fn card(config: &Config, card: Option<&CudaDevice>) -> Option<CardMeter> {
     match CardMeter::open(card?.gpu, configured_library(&config.hardware)) {
         Ok(card) => Some(match config.logging.card_seconds {
@@ -145,7 +146,7 @@ fn card(config: &Config, card: Option<&CudaDevice>) -> Option<CardMeter> {
     }
 }
 
-/// Step of the newest checkpoint of a run, 0 where there is none.
+/// Step of the newest checkpoint of a run, 0 if there is none.
 fn newest_step(run_dir: &Path) -> usize {
     let (newest, _) = Checkpoints::of(run_dir).newest();
     newest.map_or(0, |checkpoint| checkpoint.state.step)
@@ -212,16 +213,14 @@ fn dry_run<W: Wiring>(args: &TrainArgs, settings: &Settings) -> Result<ExitCode,
             "config": config,
         }));
     } else {
-        output::text(settings.resolved.annotated_toml());
+        if args.verbose {
+            output::text(settings.resolved.annotated_toml());
+        }
         output::note(report.lines().join("\n"));
         output::note(order_in_words(config, data.dataset.train.as_ref()));
         if let Some(pretrained) = &pretrained {
             output::note(progress::weights_taken(pretrained));
         }
-        output::note(format!(
-            "data takes {} of host memory",
-            Bytes(host.total_bytes)
-        ));
         if config.data_loading.preload_data == Preload::Auto {
             let HostPlan {
                 preloaded_images,
@@ -234,11 +233,64 @@ fn dry_run<W: Wiring>(args: &TrainArgs, settings: &Settings) -> Result<ExitCode,
             ));
         }
     }
-    for warning in warnings {
+    for warning in &warnings {
         output::note(format!("warning: {warning}"));
     }
-    output::note("dry run: nothing was trained");
+    let steps = Steps::of(config, samples).total;
+    let verdict = Verdict {
+        begins: match &args.resume {
+            Some(_) => "the run would continue".to_owned(),
+            None => format!("preset {} on {}", settings.resolved.preset, settings.device),
+        },
+        learns: format!(
+            "{} with an effective batch of {} from {}",
+            count(steps, "step"),
+            config.effective_batch(),
+            count(samples, "training sample")
+        ),
+        planned_bytes,
+        budget_bytes,
+        host_bytes: host.total_bytes,
+        run_dir: &run_dir,
+    };
+    output::note(verdict.to_string());
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a dry run found, in the last lines that it prints.
+struct Verdict<'a> {
+    begins: String,
+    learns: String,
+    planned_bytes: u64,
+    budget_bytes: Option<u64>,
+    host_bytes: u64,
+    run_dir: &'a Path,
+}
+
+impl Display for Verdict<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "dry run: all checks passed; nothing was trained")?;
+        writeln!(f, "  {}", self.begins)?;
+        writeln!(f, "  {}", self.learns)?;
+        let planned = Bytes(self.planned_bytes);
+        match self.budget_bytes {
+            None => writeln!(f, "  planned peak {planned}, no memory budget")?,
+            Some(budget) if budget < self.planned_bytes => writeln!(
+                f,
+                "  planned peak {planned}, over the budget of {}: training begins with smaller micro-batches",
+                Bytes(budget)
+            )?,
+            Some(budget) => {
+                writeln!(
+                    f,
+                    "  planned peak {planned}, within the budget of {}",
+                    Bytes(budget)
+                )?;
+            }
+        }
+        writeln!(f, "  data takes {} of host memory", Bytes(self.host_bytes))?;
+        write!(f, "  run directory {}", self.run_dir.display())
+    }
 }
 
 /// The planned peak of a run.

@@ -85,7 +85,7 @@ fn a_run_takes_the_best_of_the_cards_that_are_left() {
 #[test]
 fn a_list_that_hides_everything_by_mistake_is_an_error() {
     let words = [
-        "CUDA_VISIBLE_DEVICES=\"7\" hides all 3 GPUs",
+        "CUDA_VISIBLE_DEVICES=\"7\" hides every GPU from this process, 3 in all",
         "names no GPU",
     ];
     for command in ["train", "plan", "fit"] {

@@ -82,8 +82,27 @@ fn presets_show_and_dry_run() {
                 .contains("[preset]"),
             "{preset}"
         );
-        let outcome = place.ok(&["train", "--dry-run", "--preset", preset]);
+        let dry_run = ["train", "--dry-run", "--preset", preset];
+        let outcome = place.ok(&[&dry_run[..], &["--verbose"]].concat());
         assert!(outcome.stdout.contains("batch_size"), "{preset}");
+        let outcome = place.ok(&dry_run);
+        assert_eq!(outcome.stdout, "", "{preset}");
+        let lines: Vec<_> = outcome.stderr.lines().rev().take(6).collect();
+        assert_eq!(
+            lines[5], "dry run: all checks passed; nothing was trained",
+            "{preset}"
+        );
+        assert_eq!(lines[4], format!("  preset {preset} on cpu"));
+        assert!(
+            lines[2].starts_with("  planned peak "),
+            "{preset}: {}",
+            lines[2]
+        );
+        assert!(
+            lines[2].contains("the budget of "),
+            "{preset}: {}",
+            lines[2]
+        );
     }
     assert_eq!(place.ok(&["presets", "list"]).stdout.lines().count(), 6);
 }

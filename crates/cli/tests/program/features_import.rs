@@ -43,7 +43,7 @@ fn features_are_listed_and_imported() {
     for words in [
         "recognised lxmert-tsv",
         "train.regions",
-        "3 images with 3 regions of 8 features in 16 bits",
+        "3 images with 3 regions, 8 features each in 16 bits",
     ] {
         assert!(
             imported.stdout.contains(words),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::Place;
+use crate::support::{Place, small_training};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
@@ -177,33 +177,18 @@ fn processes_share_an_import() {
 #[test]
 fn a_run_trains_on_official_files_and_goes_on() {
     let place = with("vqa2", "vqa2");
-    let train = [
-        "train",
-        "--preset",
-        "cpu",
+    let train = small_training(&[
         "--dataset",
         "vqa2",
         "--data-root",
         "data",
         "--set",
-        "dataset.image_size=32",
-        "--set",
-        "model.num_hid=16",
-        "--set",
-        "model.word_dim=8",
-        "--set",
-        "model.image_width=8",
-        "--set",
         "training.batch_size=2",
         "--set",
         "training.update_freq=1",
-        "--set",
-        "training.epochs=2",
-        "--set",
-        "logging.run_dir=run",
         "--stop-after",
         "1",
-    ];
+    ]);
     place.ok(&train);
     let config = fs::read_to_string(place.path().join("run/config.toml")).expect("it");
     assert!(config.contains("name = \"vqa2\""), "{config}");

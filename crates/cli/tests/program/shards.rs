@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::Place;
+use crate::support::{Place, SMALL};
 
 /// A data set in `ds`, and its images in shards in `shards`.
 fn sharded(more: &[&str]) -> Place {
@@ -23,25 +23,10 @@ fn sharded(more: &[&str]) -> Place {
 /// Arguments of a run of a few seconds on `root`.
 fn training<'a>(root: &'a str, run: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let base = [
-        "train",
-        "--preset",
-        "cpu",
         "--dataset",
         "folder",
         "--data-root",
         root,
-        "--set",
-        "dataset.image_size=32",
-        "--set",
-        "model.num_hid=16",
-        "--set",
-        "model.word_dim=8",
-        "--set",
-        "model.image_width=8",
-        "--set",
-        "training.batch_size=8",
-        "--set",
-        "training.epochs=2",
         "--set",
         "logging.every_steps=1",
         "--set",
@@ -49,7 +34,7 @@ fn training<'a>(root: &'a str, run: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         "--set",
         run,
     ];
-    [&base, more].concat()
+    [&["train"], SMALL, &base, more].concat()
 }
 
 fn losses(place: &Place, run: &str) -> Vec<String> {

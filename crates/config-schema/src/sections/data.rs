@@ -74,7 +74,7 @@ pub enum AnswerNormalisation {
     /// The form of the official VQA scorer: `Two.`, `two` and `2` are one answer.
     #[default]
     Vqa,
-    /// The answer as it is written, without white space around it.
+    /// The answer as written, without white space around it.
     None,
 }
 
@@ -160,7 +160,7 @@ pub struct Dataset {
     /// files are named) or "skip" (they are left out, as if their lines were not there). With "skip" every file is read whole
     /// before the first step; what is left out is in `skipped.json` of the run, and stays left out when it is resumed.
     pub on_bad_sample: OnBadSample,
-    /// Largest part of each split's samples that `on_bad_sample = "skip"` may leave out. Where there are more, the run does
+    /// Largest fraction of each split's samples that `on_bad_sample = "skip"` may leave out. Where there are more, the run does
     /// not begin.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub max_bad_fraction: f64,
@@ -214,7 +214,7 @@ impl Default for Dataset {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
-    /// Least part of an image's area that a random crop keeps, before it is resized to `dataset.image_size`; 1 for no crop.
+    /// Smallest fraction of an image's area that a random crop keeps, before it is resized to `dataset.image_size`; 1 for no crop.
     /// X-VLM has 0.5. Preloaded images are then kept as they are stored, since a crop needs all their pixels.
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
     pub crop_scale: f64,

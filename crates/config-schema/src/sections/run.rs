@@ -46,7 +46,7 @@ pub struct Family {
     /// How `training.lr` and `training.xvlm_lr` of the members go with their `training.batch_size`: "falling" (smaller
     /// micro-batches never have a higher rate), "equal" (all have the same) or "free".
     pub learning_rates: LearningRates,
-    /// Keys, as `section.key`, in which the members may differ although the result follows from them. All other keys that
+    /// Keys, as `section.key`, that may differ between members although they change the result. All other keys that
     /// decide the result and take no memory, such as epochs and seed, have the same value in every member.
     #[schemars(length(max = 100))]
     pub may_differ: Vec<KeyPath>,
@@ -74,8 +74,8 @@ pub struct Hardware {
     pub device: Device,
     /// Path of the NVIDIA management library (libnvidia-ml) that the device probe loads. Empty: the system's.
     pub nvml_library: String,
-    /// Device memory that the run may use, in bytes with a unit such as "12GiB". Empty: the part
-    /// `memory_optimization.max_memory_usage` of the device's memory and no more than is free of it; on the CPU the part of what
+    /// Device memory that the run may use, in bytes with a unit such as "12GiB". Empty: the fraction
+    /// `memory_optimization.max_memory_usage` of the device's memory and no more than is free of it; on the CPU the fraction of what
     /// the machine has to give.
     pub memory_budget: DeviceMemory,
     /// Micro-batches computed at the same time, each on a thread of its own: uses more CPU cores and memory, changes
@@ -114,7 +114,7 @@ pub struct Evaluation {
     #[schemars(range(max = 100_000))]
     pub patience: usize,
     /// Epochs for which a baseline is trained that sees the question and a zeroed image; the margin to it shows that the
-    /// model looks at the image. Costs as much again as so many epochs, after the run. 0: none.
+    /// model looks at the image. Costs as much again as this many epochs, after the run. 0: none.
     #[schemars(range(max = 100_000))]
     pub question_only_epochs: usize,
 }

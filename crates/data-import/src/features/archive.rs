@@ -40,7 +40,7 @@ impl<'a> Archive<'a> {
     /// Opens an archive that lies in memory.
     ///
     /// # Errors
-    /// Says why the bytes are no whole archive.
+    /// When the bytes are not a complete archive; says why.
     pub(crate) fn open(bytes: &'a [u8]) -> Result<Self, &'static str> {
         const CUT: &str = "the archive has no end: it is cut";
         let last = bytes.len().checked_sub(END).ok_or(CUT)?;
@@ -60,7 +60,7 @@ impl<'a> Archive<'a> {
         Ok(Self { bytes, entries })
     }
 
-    /// The content of an entry; nothing where there is none of this name.
+    /// The content of the entry of this name, `None` if there is no such entry.
     pub(crate) fn read(&self, name: &str) -> Option<Result<Vec<u8>, &'static str>> {
         let mut entries = self.entries.iter();
         let entry = entries.find(|entry| entry.name == name.as_bytes())?;

@@ -1,3 +1,4 @@
+use file_kind::counted;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ pub struct FeatureReport {
     pub channels: usize,
     /// Bits of a feature.
     pub bits: usize,
-    /// Images that were there again with equal regions, and were read once.
+    /// Images that occurred again with equal regions; each was read once.
     pub repeated: usize,
 }
 
@@ -75,7 +76,7 @@ pub struct Listed {
     pub regions: usize,
     /// Features of a region.
     pub channels: usize,
-    /// `[regions, 6]`: left, top, right and bottom edge, width and height, as parts of the image's.
+    /// `[regions, 6]`: left, top, right and bottom edge, width and height, as fractions of the image's.
     pub boxes: Vec<[f32; 6]>,
     /// Features of the first region.
     pub features_row_0: Vec<f32>,
@@ -282,9 +283,10 @@ fn each(
     if of_mmf && images > 0 && square == images && !request.square {
         return Err(ImportError::choice(
             format!(
-                "all {images} images of `{}` are as high as they are wide: MMF writes the width for the height, too, when it takes \
-                 files out of an LMDB, and boxes would be wrong",
-                request.sources[0].display()
+                "`{}` has {}, all square: MMF writes the width as the height when it extracts files from an LMDB, and \
+                 boxes would be wrong",
+                request.sources[0].display(),
+                counted(images, "image", "images")
             ),
             "correct `image_height` in the files; if the images are square, say so with `--square-images`",
         ));

@@ -22,7 +22,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Content, Refused> {
         problem,
         cure: super::regions::AGAIN,
     };
-    let short = || refused("no whole array of NumPy: it ends within its header".to_owned());
+    let short = || refused("not a complete NumPy array: it ends within its header".to_owned());
     let rest = bytes
         .strip_prefix(MAGIC)
         .ok_or_else(|| refused("no array of NumPy".to_owned()))?;

@@ -1,5 +1,6 @@
 //! An archive of arrays an image: `x`, `bbox`, `num_bbox`, `image_h`, `image_w`.
 
+use file_kind::counted;
 use std::path::Path;
 
 use file_kind::read_regular;
@@ -107,10 +108,12 @@ fn order(
         Some([false, true]) => Ok(false),
         _ => Err((
             format!(
-                "`x` is {} x {}, and which side are the {count} regions is not clear",
-                sides[0], sides[1]
+                "`x` is {} x {}; either side may be that of its {}",
+                sides[0],
+                sides[1],
+                counted(count, "region", "regions")
             ),
-            "say it with `--format npz-channels-first` or `--format npz-boxes-first`",
+            "pass `--format npz-channels-first` or `--format npz-boxes-first`",
         )),
     }
 }

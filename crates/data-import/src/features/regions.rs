@@ -1,12 +1,13 @@
-//! The regions of one image as a container has them, and what must hold for them.
+//! The regions of one image as they were read, and the checks that they must pass.
 
+use file_kind::counted;
 use std::path::Path;
 
 use region_features::{BOX_SIZE, Block};
 
 use crate::error::{ImportError, Place};
 
-/// How far a box may reach beyond the image by rounding, as a part of the image's side.
+/// How far a box may reach beyond the image by rounding, as a fraction of the image's side.
 const ROUNDING: f32 = 1e-3;
 
 /// Boxes of an image.
@@ -14,7 +15,7 @@ const ROUNDING: f32 = 1e-3;
 pub(crate) enum Boxes {
     /// `[regions, 4]`: left, top, right and bottom edge in pixels.
     Pixels(Vec<f32>),
-    /// `[regions, 6]`: the edges, width and height as parts of the image's.
+    /// `[regions, 6]`: the edges, width and height as fractions of the image's.
     Relative(Vec<f32>),
 }
 
@@ -53,7 +54,10 @@ impl Regions {
         }
         if count == 0 || dim == 0 {
             return wrong(
-                format!("image `{image}` has {count} regions of {dim} features"),
+                format!(
+                    "image `{image}` has {} of {dim} features",
+                    counted(count, "region", "regions")
+                ),
                 "leave the image out, or extract its features again",
             );
         }
@@ -76,7 +80,8 @@ impl Regions {
         ) else {
             return wrong(
                 format!(
-                    "image `{image}` has {count} regions, but features of {} and boxes of {}",
+                    "image `{image}` has {}, but features of {} and boxes of {}",
+                    counted(count, "region", "regions"),
                     self.features.len() / dim,
                     boxes.len() / per_box
                 ),
@@ -120,7 +125,7 @@ impl Regions {
             });
             return wrong(
                 format!(
-                    "image `{image}`, region {}: the {} is {} as a part{size}",
+                    "image `{image}`, region {}: the {} is {} as a fraction{size}",
                     at / BOX_SIZE,
                     names[at % BOX_SIZE],
                     boxes[at]
@@ -136,7 +141,7 @@ impl Regions {
     }
 }
 
-/// Boxes `[regions, 4]` in pixels as parts of an image of that width and height, `[regions, 6]`.
+/// Boxes `[regions, 4]` in pixels as fractions of an image of that width and height, `[regions, 6]`.
 fn relative(boxes: &[f32], size: [f64; 2]) -> Vec<f32> {
     let [width, height] = size.map(|side| side as f32);
     let relative = boxes.as_chunks::<4>().0.iter().flat_map(|edges| {

@@ -56,7 +56,7 @@ impl Kind {
         }
     }
 
-    /// As what the file is read if that container is named; nothing where it cannot be it.
+    /// As what the file is read if that container is named; nothing if it cannot be it.
     fn read_as(self, format: FeatureFormat) -> Option<Self> {
         Some(match (self, format) {
             (Self::Tsv(_), FeatureFormat::ButdTsv) => Self::Tsv(tsv::BUTD),

@@ -1,5 +1,6 @@
 //! Tab-separated values of bottom-up attention and of LXMERT: a line an image.
 
+use file_kind::counted;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -160,7 +161,8 @@ fn parse(
     let rows = boxes.len() / 4;
     if boxes.len() != 4 * rows || rows < count {
         return Err(format!(
-            "there are {count} regions, and {} numbers of boxes instead of {}",
+            "the boxes of {} have {} numbers instead of {}",
+            counted(count, "region", "regions"),
             boxes.len(),
             4 * count
         ));
@@ -171,7 +173,8 @@ fn parse(
     let by_boxes = (rows > 0 && features.len().is_multiple_of(rows)).then(|| features.len() / rows);
     let dim = known.filter(|dim| fits(*dim)).or(by_boxes).ok_or_else(|| {
         format!(
-            "it has {} features, which are not those of {rows} regions",
+            "the features of {} have {} numbers, which do not divide evenly",
+            counted(rows, "region", "regions"),
             features.len()
         )
     })?;

@@ -1,5 +1,6 @@
 //! Annotations of VQA: the votes of each question, as they will be written.
 
+use file_kind::counted;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -146,7 +147,8 @@ impl Annotated {
                 &self.path,
                 Place::File,
                 format!(
-                    "{count} annotations have no question in `{}`",
+                    "{} no question in `{}`",
+                    counted(count, "annotation has", "annotations have"),
                     questions.display()
                 ),
                 ONE_VERSION,

@@ -1,5 +1,6 @@
 //! The lists of CFR-VQA: questions of GQA with entities, words for each image, pickled targets.
 
+use file_kind::counted;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
@@ -46,8 +47,8 @@ impl Cfr {
                 ImportError::content(
                     &file.path,
                     Place::File,
-                    "the file's name does not say which part it is",
-                    "name the file after its part, as in `gqa_train_questions_entities.json`",
+                    "the file's name does not say which split it is",
+                    "name the file after its split, as in `gqa_train_questions_entities.json`",
                 )
             })?;
             add_named(&mut parts, name, &file.path)?;
@@ -169,7 +170,11 @@ impl Targets {
             };
             let (labels, scores) = (numbers("labels")?, numbers("scores")?);
             if labels.len() != scores.len() {
-                let problem = format!("{} labels have {} scores", labels.len(), scores.len());
+                let problem = format!(
+                    "{} {}",
+                    counted(labels.len(), "label has", "labels have"),
+                    counted(scores.len(), "score", "scores")
+                );
                 return Err(wrong(element, problem));
             }
             let mut scored: Vec<(String, f64)> = Vec::new();

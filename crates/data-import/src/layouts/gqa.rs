@@ -31,8 +31,8 @@ impl Gqa {
                 ImportError::content(
                     &file.path,
                     Place::File,
-                    "the file's name does not say which part it is",
-                    "name the file after its part, as in `train_balanced_questions.json`",
+                    "the file's name does not say which split it is",
+                    "name the file after its split, as in `train_balanced_questions.json`",
                 )
             })?;
             let name = if name.contains("balanced") {
@@ -146,8 +146,8 @@ impl Layout for Gqa {
             return Err(ImportError::content(
                 behind,
                 Place::File,
-                format!("file {number} of this part is missing in front of this one"),
-                "unpack all files of the part",
+                format!("file {number} of this split is missing before this one"),
+                "unpack all files of the split",
             ));
         }
         let mut rest = String::new();

@@ -10,7 +10,7 @@ use crate::json::Input;
 use crate::record::{Record, Style};
 use crate::sniff::{Kind, Sniffed};
 
-/// The part that questions play in the folder that is written.
+/// What questions are for in the folder that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Split {
     /// Learned from.
@@ -35,7 +35,7 @@ impl Split {
     }
 }
 
-/// A part of a data set, such as its training questions.
+/// A split of a data set as it was published, such as `train` or `nominival`.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
     /// Its name, such as `train`, `val` or `train_all`.
@@ -139,7 +139,7 @@ pub(super) fn of(files: &[Sniffed], kind: Kind) -> impl Iterator<Item = &Sniffed
 pub(super) fn twice(part: &str, one: &Path, other: &Path) -> ImportError {
     ImportError::choice(
         format!(
-            "`{}` and `{}` are both the {part} part",
+            "`{}` and `{}` are both the {part} split",
             one.display(),
             other.display()
         ),

@@ -84,15 +84,15 @@ fn part(file: &Sniffed, meter: &AtomicU64) -> Result<String, ImportError> {
             &file.path,
             Place::File,
             format!("the file says that it is {stated}, but is named after {named}"),
-            "download the file again, or name it after what it holds",
+            "download the file again, or name it after its split",
         )),
         (Some(stated), _) => Ok(stated),
         (None, Some(named)) => Ok(named.to_owned()),
         (None, None) => Err(ImportError::content(
             &file.path,
             Place::File,
-            "neither `dataset_type` nor the file's name says which part it is",
-            "name the file after its part, as in `TextVQA_0.5.1_train.json`",
+            "neither `dataset_type` nor the file's name says which split it is",
+            "name the file after its split, as in `TextVQA_0.5.1_train.json`",
         )),
     }
 }
@@ -199,7 +199,7 @@ impl Layout for TextVqa {
                         path,
                         Place::Image(image.clone()),
                         format!("the image of question {} has no words", id.text),
-                        "take the file of words of this part, or move it away to read none",
+                        "take the file of words of this split, or move it away to read none",
                     )
                 })?;
                 fields.retain(|(name, _)| name != "ocr_tokens");

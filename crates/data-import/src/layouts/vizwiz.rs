@@ -25,7 +25,7 @@ impl VizWiz {
                     ImportError::content(
                         &file.path,
                         Place::File,
-                        "neither the file's name nor its images say which part it is",
+                        "neither the file's name nor its images say which split it is",
                         "name the file `train.json`, `val.json` or `test.json`",
                     )
                 })?;

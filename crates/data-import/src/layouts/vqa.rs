@@ -17,7 +17,7 @@ use crate::json::{
 use crate::record::{Record, Rest};
 use crate::sniff::{Kind, Sniffed, part_of};
 
-/// One of so many images of the val part is held out as `minival`.
+/// One in this many images of the val part is held out as `minival`.
 const MINIVAL_PART: u64 = 8;
 
 /// The part of the val questions that is held out of training.
@@ -175,9 +175,9 @@ fn text(file: &Sniffed, key: &'static str, meter: &AtomicU64) -> Result<String, 
         ImportError::content(
             &file.path,
             Place::File,
-            format!("neither `{key}` nor the file's name says which part it is"),
+            format!("neither `{key}` nor the file's name says which split it is"),
             format!(
-                "name the file after its part, as in `v2_OpenEnded_mscoco_train2014_questions.json`, or add `{key}`"
+                "name the file after its split, as in `v2_OpenEnded_mscoco_train2014_questions.json`, or add `{key}`"
             ),
         )
     };
@@ -187,7 +187,7 @@ fn text(file: &Sniffed, key: &'static str, meter: &AtomicU64) -> Result<String, 
                 &file.path,
                 Place::File,
                 format!("`{key}` is `{stated}`, but the file is named after `{named}`"),
-                "download the file again, or name it after what it holds",
+                "download the file again, or name it after its split",
             ))
         }
         (Some(stated), _) => Ok(stated),
@@ -343,7 +343,7 @@ impl Layout for Vqa {
         let has = |name: &str| self.parts.iter().any(|part| part.name == name);
         if has("test") && has("testdev") {
             notes.push(
-                "the questions of test-dev are part of test, so only test is read".to_owned(),
+                "the questions of test-dev are also in test, so only test is read".to_owned(),
             );
         }
         if self.format == Format::OkVqa && has("val") {

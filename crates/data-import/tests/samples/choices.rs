@@ -26,7 +26,7 @@ fn parts_are_mixed_by_name_and_no_question_is_trained_on_and_reported() {
     );
     sample.refused(
         &with(&["training"], &[]),
-        &["there is no part `training`", "train, val, nominival"],
+        &["there is no split `training`", "train, val, nominival"],
     );
     sample.refused(&with(&["test"], &[]), &["has no answers", "--test"]);
     let report = import(&with(&["train", "val"], &[]), &|_| {}).expect("a mix");
@@ -103,7 +103,7 @@ fn the_questions_of_val_are_held_out_by_image() {
         recipe: Some(Recipe::Butd),
         ..sample.request(&["vqa2"])
     };
-    sample.refused(&request, &["butd needs the part train of visual-genome"]);
+    sample.refused(&request, &["butd needs the split train of visual-genome"]);
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn images_may_lie_elsewhere_and_missing_ones_are_counted() {
         report
             .notes
             .iter()
-            .any(|note| note.contains("1 of 2 images are not in")),
+            .any(|note| note.contains("missing in `")),
         "{:?}",
         report.notes
     );
@@ -280,7 +280,7 @@ fn images_without_words_have_an_empty_list_and_are_counted() {
         .iter()
         .find(|note| note.contains("statistical_words.json"));
     assert!(
-        note.is_some_and(|note| note.contains("1 of 2 images have no words")),
+        note.is_some_and(|note| note.contains("1 of 2 images are without words")),
         "{:?}",
         report.notes
     );

@@ -68,7 +68,7 @@ fn what_is_wrong_with_a_file_is_told_with_its_place() {
                 "{\"image_id\": 42, \"question\": \"Is there a door?\", \"question_id\": 42001}, ",
                 "",
             ),
-            vec!["1 annotations have no question in", "annotations.json"],
+            vec!["1 annotation has no question in", "annotations.json"],
         ),
         (
             vqa().change(TRAIN, "\"question_id\": 42001", "\"question_id\": 42000"),
@@ -256,7 +256,7 @@ fn a_question_that_is_there_twice_is_refused_and_both_sets_of_gqa_are_not_mixed(
         &request,
         &[
             "train_all_questions_1.json",
-            "file 0 of this part is missing",
+            "file 0 of this split is missing",
         ],
     );
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::votes::best_score;
-use crate::counted::counted;
+use file_kind::counted;
 
 /// Examples that a sentence gives.
 const EXAMPLES: usize = 3;

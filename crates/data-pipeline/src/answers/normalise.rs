@@ -12,7 +12,7 @@ pub enum AnswerNormalisation {
     /// The form of the official VQA scorer, [`normalise_answer`]: `Two.` and `2` are one answer.
     #[default]
     Vqa,
-    /// The answer as it is written, without white space around it.
+    /// The answer as written, without white space around it.
     None,
 }
 

@@ -52,7 +52,7 @@ impl AnswerReading {
         self.vote_lengths.contains(&length) || answers.repeating().is_some()
     }
 
-    /// What the answers are worth, each distinct one once; nothing where none is right. Beside them how others are compared
+    /// What the answers are worth, each distinct one once; nothing if none is right. Beside them how others are compared
     /// with them. `facts` takes note of how they were read.
     pub(crate) fn read(
         &self,
@@ -126,8 +126,8 @@ impl AnswerReading {
         (read, comparison)
     }
 
-    /// The form of a right answer, nothing where it is blank. An answer of which normalising leaves nothing, such as the
-    /// letter of a choice, stays as it is written.
+    /// The form of a right answer, nothing if it is blank. An answer of which normalising leaves nothing, such as the
+    /// letter of a choice, stays as written.
     fn form(&self, written: &str, facts: &mut ReadingFacts) -> Option<String> {
         let written = trimmed(written);
         if written.is_empty() {

@@ -69,7 +69,7 @@ impl Draw {
         low + (high - low) * self.0.random::<f64>()
     }
 
-    /// Any of so many numbers from 0.
+    /// Any of this many numbers from 0.
     pub(super) fn below(&mut self, count: usize) -> usize {
         self.0.random_range(0..count)
     }

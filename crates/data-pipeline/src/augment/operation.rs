@@ -26,11 +26,11 @@ pub(super) enum Operation {
     ShearX(f64),
     /// Columns shifted likewise.
     ShearY(f64),
-    /// Shifted to the left by so many pixels.
+    /// Shifted to the left by this many pixels.
     TranslateX(f64),
-    /// Shifted upwards by so many pixels.
+    /// Shifted upwards by this many pixels.
     TranslateY(f64),
-    /// Turned counter-clockwise by so many degrees.
+    /// Turned counter-clockwise by this many degrees.
     Rotate(f64),
 }
 

@@ -9,9 +9,9 @@ use region_features::StoreError;
 
 use super::listed::listed;
 use crate::check::Faults;
-use crate::counted::counted;
 use crate::image::ImageError;
 use crate::inputs::RegionShape;
+use file_kind::counted;
 
 /// What [`DataError::NotOneALine`] finds in a last line that was not written whole.
 pub(crate) const CUT: &str = "the start of an object, and the end of the file";
@@ -445,7 +445,7 @@ pub enum DataError {
 
     /// A question does not say of which answers one is to be chosen.
     #[error(
-        "{sample}: the question has no `choices` with the right one in `raw_answer`, so none can be chosen"
+        "{sample}: the question lacks `choices`, or `raw_answer` is not among them, so no choice can be scored"
     )]
     NoChoices {
         /// The question's place.
@@ -515,7 +515,7 @@ pub enum DataError {
     RegionShape {
         /// The file of features, or the name of the image.
         of: String,
-        /// Regions and features of a region, as elsewhere.
+        /// The expected numbers of regions and of features a region.
         expected: RegionShape,
         /// Regions and features of a region, here.
         found: RegionShape,

@@ -237,7 +237,7 @@ fn checked(
     let inside = |edge: &&f32| !(-ROUNDING..=1.0 + ROUNDING).contains(*edge);
     match boxes.iter().find(inside) {
         Some(edge) => Err(unexpected(
-            "boxes as parts of the image, 0 to 1",
+            "boxes as fractions of the image, 0 to 1",
             edge.to_string(),
         )),
         None => Ok(()),
@@ -353,7 +353,7 @@ fn read(path: &Path) -> Result<Regions, DataError> {
         ));
     }
     if boxes_shape != [regions, BOX_SIZE] {
-        let expected = format!("`boxes` of {regions} x {BOX_SIZE}, as there are {regions} regions");
+        let expected = format!("`boxes` of {regions} x {BOX_SIZE}, one row a region");
         let [rows, columns] = boxes_shape;
         return Err(unexpected(&expected, format!("{rows} x {columns}")));
     }

@@ -49,7 +49,7 @@ struct Imported {
 }
 
 impl Manifest {
-    /// The manifest of a folder; nothing where there is none.
+    /// The manifest of a folder, `None` if the folder has none.
     pub(super) fn read(root: &Path) -> Result<Option<Self>, DataError> {
         let path = root.join(NAME);
         if !files::is_file(&path)? {

@@ -31,7 +31,7 @@ use crate::source::Source;
 ///
 /// `answers` is a list, read as [`AnswerReading`] says, or an object from answer to score, or one answer; an answer is a
 /// word or a number, which keeps its digits. A training question without a right answer is left out. Only `test.jsonl` may be without. Any further field stays with its [`Sample`]. `entities`, a list of words or phrases, stands on every
-/// line or on none. The boxes are left, top, right and bottom edge, width and height, as parts of the image's.
+/// line or on none. The boxes are left, top, right and bottom edge, width and height, as fractions of the image's.
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,

@@ -1,6 +1,7 @@
 use file_kind::FileKind;
 
 use super::format::ImageFormat;
+use file_kind::counted;
 
 /// What can be wrong with the bytes of an image.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +18,7 @@ pub enum ImageError {
         cure: &'static str,
     },
     /// Image data are missing.
-    #[error("the {format} is truncated ({bytes} bytes): {problem}; copy or download it again")]
+    #[error("the {format} is truncated ({}): {problem}; copy or download it again", counted(*bytes, "byte", "bytes"))]
     Truncated {
         /// The form of the image.
         format: ImageFormat,
@@ -35,7 +36,7 @@ pub enum ImageError {
         what: String,
     },
     /// The decoder gave up: the bytes are damaged.
-    #[error("not a readable {format} ({bytes} bytes): {problem}")]
+    #[error("not a readable {format} ({}): {problem}", counted(*bytes, "byte", "bytes"))]
     Corrupt {
         /// The form of the image.
         format: ImageFormat,

@@ -38,7 +38,7 @@ impl Chunks {
         let start = &bytes[..bytes.len().min(SIGNATURE.len())];
         if !SIGNATURE.starts_with(start) {
             return Err(corrupt(
-                "its signature is damaged, as by a transfer as text",
+                "its signature is damaged, as happens when a file is transferred as text",
             ));
         }
         let header = bytes.get(SIGNATURE.len()..33).ok_or_else(truncated)?;

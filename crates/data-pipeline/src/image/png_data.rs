@@ -39,7 +39,7 @@ struct Parts<'a> {
     checked: bool,
 }
 
-/// A PNG of the pixels of this one, and what is odd about this one. None where a row is missing, or where it is not certain that
+/// A PNG of the pixels of this one, and what is odd about this one. None if a row is missing, or where it is not certain that
 /// the rows are right.
 pub(super) fn rebuilt(bytes: &[u8]) -> Option<(Vec<u8>, Option<ImageWarning>)> {
     let parts = Parts::of(bytes)?;

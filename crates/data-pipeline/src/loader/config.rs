@@ -9,12 +9,12 @@ use crate::error::DataError;
 pub enum Preload {
     /// None.
     Nothing,
-    /// Every one, within so many bytes; an error where they take more.
+    /// Every one, within this many bytes; an error where they take more.
     All {
         /// Most bytes to keep.
         limit: u64,
     },
-    /// As many as so many bytes hold, from the first on.
+    /// As many as this many bytes hold, from the first on.
     UpTo {
         /// Most bytes to keep.
         limit: u64,

@@ -207,7 +207,7 @@ impl Footprint {
 /// Bytes of a chunk's lists, and of the channel that it comes through.
 const CHUNK: u64 = 512;
 
-/// The largest sum of so many neighbours.
+/// The largest sum of this many neighbours.
 fn largest_window(values: &[u64], length: usize) -> u64 {
     let length = length.min(values.len());
     let mut sum: u64 = values[..length].iter().sum();

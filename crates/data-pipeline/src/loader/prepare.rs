@@ -119,7 +119,7 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    /// For so many images: growing as they come would take up to three times their memory.
+    /// For this many images: growing as they come would take up to three times their memory.
     pub(super) fn new(epoch: u64, index: usize, images: usize, encoder: &Encoder) -> Self {
         let mut batch = encoder.empty_batch(epoch, index);
         batch.reserve(images);

@@ -28,7 +28,7 @@ pub(super) struct Reading<'a> {
     pub(super) encoder: &'a Encoder,
     pub(super) threads: usize,
     pub(super) compress: bool,
-    /// In which form they are kept.
+    /// The form in which images are kept.
     pub(super) form: Form,
 }
 

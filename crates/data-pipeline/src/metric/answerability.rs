@@ -6,7 +6,7 @@ use crate::sample::Sample;
 /// The answer by which a model says that a question cannot be answered.
 pub const UNANSWERABLE: &str = "unanswerable";
 
-/// Field of `VizWiz` that is 1 where a question can be answered and 0 where it cannot.
+/// Field of `VizWiz` that is 1 where a question can be answered and 0 if it cannot.
 const ANSWERABLE: &str = "answerable";
 
 /// Probability from which a question is taken to be unanswerable.
@@ -19,7 +19,7 @@ pub struct Answerability {
     /// Average precision: the sum over falling thresholds of precision times gain in recall; questions of one probability are
     /// taken together. 0 to 1.
     pub average_precision: f64,
-    /// Harmonic mean of precision and recall where the probability is above a half, 0 to 1; 0 where no such question is right.
+    /// Harmonic mean of precision and recall where the probability is above a half, 0 to 1; 0 if no such question is right.
     pub f1: f64,
     /// Questions that say whether they can be answered.
     pub samples: usize,
@@ -45,7 +45,7 @@ impl Verdicts {
         self.0.push((probability, !answerable));
     }
 
-    /// What they come to; nothing where no question is unanswerable.
+    /// What they come to; nothing if no question is unanswerable.
     pub fn measure(mut self) -> Option<Answerability> {
         let unanswerable = self.0.iter().filter(|(_, positive)| *positive).count();
         if unanswerable == 0 {

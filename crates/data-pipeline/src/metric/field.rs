@@ -11,7 +11,7 @@ pub fn has_field(split: &dyn Source, field: &str) -> bool {
     samples.any(|sample| text(sample, field).is_some())
 }
 
-/// The text of a field of a sample, or of one within: `types.semantic`. Nothing where there is none, and where there are several.
+/// The text of a field of a sample, or of one within: `types.semantic`. Nothing if there is none, and where there are several.
 pub(super) fn text<'a>(sample: &'a Sample, field: &str) -> Option<Cow<'a, str>> {
     let within = || {
         let (first, rest) = field.split_once('.')?;

@@ -51,7 +51,7 @@ impl Metric {
         }
     }
 
-    /// The metric of a split that was imported from these layouts; nothing where they have several metrics. Visual Genome has none,
+    /// The metric of a split that was imported from these layouts; nothing if they have several metrics. Visual Genome has none,
     /// so it does not count beside others.
     pub fn of_layouts(layouts: &[&str]) -> Option<Self> {
         let metrics: BTreeSet<&str> = layouts

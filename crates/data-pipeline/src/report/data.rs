@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::text::TextReport;
 use crate::check::SharedImages;
-use crate::counted::counted;
 use crate::encoder::Encoder;
 use crate::sample::Split;
 use crate::source::Source;
+use file_kind::counted;
 
 /// Limits of the figures of a [`DataReport`](crate::DataReport): beyond them a figure is a warning. Parts are `0.0..=1.0`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,9 +59,9 @@ pub struct SplitReport {
     pub answered: usize,
     /// Of these, those to which the answer list has a right answer.
     pub reachable: usize,
-    /// The highest accuracy that the answer list allows, `0.0..=1.0`; nothing where no question is answered.
+    /// The highest accuracy that the answer list allows, `0.0..=1.0`; nothing if no question is answered.
     pub highest_accuracy: Option<f64>,
-    /// The part of the score of the best answers that the answer list can reach, `0.0..=1.0`; nothing where no question is
+    /// The part of the score of the best answers that the answer list can reach, `0.0..=1.0`; nothing if no question is
     /// answered.
     pub reachable_score: Option<f64>,
     /// The questions in each form that the model reads.

@@ -5,7 +5,7 @@ use crate::inputs::{RegionShape, Regions};
 /// Most objects of a scene.
 const OBJECTS: usize = 3;
 
-/// Colour and shape as one number each that is 1, place and radius as parts of the image's side.
+/// Colour and shape as one number each that is 1, place and radius as fractions of the image's side.
 const FEATURES: usize = Colour::ALL.len() + Shape::ALL.len() + 3;
 
 /// Size of the region features of an image.

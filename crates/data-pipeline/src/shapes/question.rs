@@ -113,7 +113,7 @@ impl From<&Object> for Wanted {
     }
 }
 
-/// A question on the topic and its one right answer, or nothing where the scene does not allow the topic.
+/// A question on the topic and its one right answer, or nothing if the scene does not allow the topic.
 ///
 /// Whether a yes/no question has the answer yes is decided by `yes` before anything else about it is, and never by
 /// what the scene offers: half of them have, whatever they name.

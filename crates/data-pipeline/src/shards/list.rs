@@ -1,5 +1,6 @@
 //! `shards.json`: which shards a folder has, and what lies where in them.
 
+use file_kind::counted;
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
@@ -75,7 +76,7 @@ impl ShardList {
         )
     }
 
-    /// The manifest of a folder; nothing where there is none.
+    /// The manifest of a folder, `None` if the folder has none.
     ///
     /// # Errors
     /// When it cannot be read, or says what cannot be.
@@ -126,8 +127,8 @@ impl Shard {
         }
         if self.images != self.members.len() {
             return Some((
-                format!("{} images in `{file}`", self.images),
-                format!("{} members", self.members.len()),
+                format!("{} in `{file}`", counted(self.images, "image", "images")),
+                counted(self.members.len(), "member", "members"),
             ));
         }
         let mut end = 0;

@@ -33,7 +33,7 @@ pub struct InShard<'a> {
 }
 
 impl Shards {
-    /// Opens the shards of a split; nothing where the folder has no manifest of shards.
+    /// Opens the shards of a split; nothing if the folder has no manifest of shards.
     ///
     /// # Errors
     /// When the manifest cannot be read, or a shard is missing or has another length than the manifest says.
@@ -219,7 +219,7 @@ impl<R: Read + Seek> ShardReader<R> {
 pub(crate) mod tests {
     use super::*;
 
-    /// Shards that were never written, of so many images of so many bytes each.
+    /// Shards that were never written, of this many images of this many bytes each.
     pub(crate) fn shards(of: &[(&str, &[u8])], images: usize) -> Shards {
         let shards: Vec<_> = of
             .iter()

@@ -19,9 +19,9 @@ const END: u64 = 2 * BLOCK;
 /// When a shard is full. It holds one image at least, and each image with all of its questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShardLimit {
-    /// Before it has more than so many bytes.
+    /// Before it has more than this many bytes.
     Bytes(u64),
-    /// Before it has more than so many questions.
+    /// Before it has more than this many questions.
     Samples(usize),
 }
 

@@ -268,7 +268,7 @@ mod tests {
             .collect()
     }
 
-    /// Reads what is left of an epoch behind so many samples, and says what was done to each file.
+    /// Reads what is left of an epoch behind this many samples, and says what was done to each file.
     fn read(skip: usize) -> Vec<Done> {
         let names: Vec<_> = (0..SHARDS).map(|shard| shard.to_string()).collect();
         let contents: Vec<_> = (0..SHARDS).map(content).collect();

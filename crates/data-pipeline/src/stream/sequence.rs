@@ -19,7 +19,7 @@ pub(crate) struct Sequence {
 }
 
 impl Sequence {
-    /// Shards come in any order, and so many are read side by side. Their samples go through a buffer of so many samples, which
+    /// Shards come in any order, and this many are read side by side. Their samples go through a buffer of this many samples, which
     /// hands out one at random and takes in the next. Samples of one image stay together in groups of at most `group`.
     ///
     /// All of it follows from the numbers that the source has at hand: no image is read for it.
@@ -85,7 +85,7 @@ impl Sequence {
     }
 }
 
-/// One of each list in turn, from so many lists at a time; a list that has ended makes room for the next.
+/// One of each list in turn, from this many lists at a time; a list that has ended makes room for the next.
 fn interleaved<'a, T>(lists: &[&'a [T]]) -> impl Iterator<Item = &'a T> {
     let mut waiting = lists.iter().map(|list| list.iter());
     let mut open: Vec<_> = waiting.by_ref().take(INTERLEAVED).collect();
@@ -105,7 +105,7 @@ fn interleaved<'a, T>(lists: &[&'a [T]]) -> impl Iterator<Item = &'a T> {
     all.into_iter()
 }
 
-/// Groups of samples as they leave a buffer of so many samples. A group that is larger than the buffer has it to itself.
+/// Groups of samples as they leave a buffer of this many samples. A group that is larger than the buffer has it to itself.
 fn mixed<'a>(
     groups: impl Iterator<Item = &'a [usize]>,
     buffer: usize,

@@ -50,7 +50,7 @@ impl AnswerList {
     }
 
     /// The answers that are the most common answer to at least `min_count` of the samples, the first `top` of them; 0 for all.
-    /// Where a sample has several most common answers, its first counts. Answers by descending count, unless the list is
+    /// If several answers of a sample are equally common, the first counts. Answers by descending count, unless the list is
     /// `fixed`: then they stay in their order.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ struct TokenizerJson<'a> {
 }
 
 impl TokenizerJson<'_> {
-    /// The value at `section.key`, null where there is none.
+    /// The value at `section.key`, null if there is none.
     fn get(&self, key: &str) -> &Value {
         let pointer = format!("/{}", key.replace('.', "/"));
         self.json.pointer(&pointer).unwrap_or(&Value::Null)

@@ -35,7 +35,7 @@ impl WordList {
         Some(Self { words, positions })
     }
 
-    /// Distinct words in this order; nothing where there are none.
+    /// Distinct words in this order; nothing if there are none.
     pub(super) fn of(words: Vec<String>) -> Option<Self> {
         let positions = words.iter().cloned().zip(0..).collect();
         (!words.is_empty()).then_some(Self { words, positions })

@@ -217,11 +217,11 @@ fn broken_features_are_named() {
         ),
         (
             safetensors(&[regions, ("boxes", &[3, 4], boxes.2)]),
-            "expected `boxes` of 2 x 6, as there are 2 regions, found 3 x 4",
+            "expected `boxes` of 2 x 6, one row a region, found 3 x 4",
         ),
         (
             safetensors(&[regions, ("boxes", &[2, 6], &[312.0; 12])]),
-            "expected boxes as parts of the image, 0 to 1, found 312",
+            "expected boxes as fractions of the image, 0 to 1, found 312",
         ),
     ] {
         let root = data_set();

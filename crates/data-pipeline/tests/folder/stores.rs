@@ -203,7 +203,7 @@ fn files_that_are_none_or_do_not_fit_together_are_named() {
     };
     for (bad, expected) in [
         (nan, "finite numbers"),
-        (outside, "boxes as parts of the image"),
+        (outside, "boxes as fractions of the image"),
     ] {
         fs::remove_file(&path).expect("it was there");
         write(&path, &[("a", bad), ("b", block(1, 0.0))]);

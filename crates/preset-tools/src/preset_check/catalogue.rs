@@ -44,7 +44,7 @@ impl Rule {
             Self::ValidToml => (
                 "valid-toml",
                 "The text is TOML, nested no more than 16 levels deep.",
-                "A text that cannot be read to its end sets none of its values.",
+                "A file with a syntax error sets none of its values.",
                 toml("[logging\nevery_steps = 50", "[logging]\nevery_steps = 50"),
             ),
             Self::NoKeyTwice => (
@@ -79,8 +79,8 @@ impl Rule {
             ),
             Self::ExtendsResolves => (
                 "extends-resolves",
-                "`extends` names a preset that there is, and goes in no circle.",
-                "An overlay without the preset below it is no configuration.",
+                "`extends` names an existing preset, and no preset extends itself through others.",
+                "An overlay is incomplete without the preset that it extends.",
                 toml("extends = \"24bg\"", "extends = \"24gb\""),
             ),
             Self::AccumulationAgrees => (
@@ -121,8 +121,8 @@ impl Rule {
             ),
             Self::FamilyAgrees => (
                 "family-agrees",
-                "Members of a family declare the same of it.",
-                "A promise is worth something where all give the same one. What most members declare is taken for right.",
+                "All members of a family declare equal keys under `[family]`.",
+                "Members promise one effective batch only if they agree on it. The declaration of the majority is taken as right.",
                 toml("[family]\nmax_distance = 8", "[family]\nmax_distance = 2"),
             ),
             Self::FamilyMembers => (

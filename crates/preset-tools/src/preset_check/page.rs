@@ -9,20 +9,22 @@ const INTRODUCTION: &str = "\
 
 <!-- Written by `cargo xtask docs`. -->
 
-`aoa presets check` applies these rules to the presets in `configs/`, or to those in another folder with `--dir`. It reads
-everything in the folder and the folders within it, reports all that it finds at once, and ends with exit code 2 if there
-is anything but warnings. `--json` prints the same for a program.
+`aoa presets check` applies these rules to the presets in `configs/`, or with `--dir` to another folder. It reads every file in
+the folder and its subfolders and reports all findings at once. The exit code is 2 if there is any error, and 0 if there are only
+warnings. `--json` prints the findings as JSON.
 
-A file is named by what stands before `.toml`. In another folder, `extends` with a name means the file of that name beside it
-or, where there is none, the program's preset. That is how `--preset FILE` reads it.
+A preset is named after its file, without `.toml`. In another folder, `extends = \"NAME\"` means the file `NAME.toml` in that folder.
+If there is no such file, it means the built-in preset, as `--preset FILE` does.
 
-The rules from `family-agrees` to `monotone-savings` compare the members of a family, which are the presets of one
-`family.name`: those of the folder with one another and with those of the program. Presets are ordered by `preset.min_device_memory`, and each is compared with those
-of the next larger memory, which is as good as with all. Presets for the same memory are alternatives to one another, as
-`24gb`, `24gb-headroom` and `24gb-tight` are: they have no order among them, each is compared with `48gb`, and a preset for
-less memory may have what one of them has. A preset without `preset.min_device_memory` is for no GPU and is not compared.
+The rules from `family-agrees` to `monotone-savings` compare the members of a family: the presets with one `family.name`, in the
+folder and built in.
 
-In the examples, a text without `extends` is an overlay on `24gb`, and a description goes without saying.
+- Presets are ordered by `preset.min_device_memory`. Each is compared with the presets of the next larger memory.
+- Presets for equal memory are alternatives and have no order, such as `24gb`, `24gb-headroom` and `24gb-tight`. Each is compared
+  with `48gb`. A preset for less memory may have what any one of them has.
+- A preset without `preset.min_device_memory` is for machines without a GPU and is not compared.
+
+The examples leave out the description. An example without `extends` is an overlay on `24gb`.
 ";
 
 /// The documentation of all rules, in Markdown: what `docs/preset-rules.md` holds.

@@ -64,7 +64,7 @@ pub(super) fn demand(member: &Member, demand: &Demand, presets: &Presets, findin
     };
     if let Some(reason) = &demand.unbuildable {
         let reason = reason.clone();
-        let help = "the message of `aoa plan` is the same; change one of the sizes that it names";
+        let help = "`aoa plan` fails with this message too; change one of the sizes that it names";
         let fault = Fault::Unbuildable { preset, reason };
         findings.at(place(&["dataset.image_size"]), fault, help);
         return;

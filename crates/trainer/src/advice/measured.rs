@@ -12,7 +12,7 @@ use crate::memory::{Controller, Forecast};
 pub struct MeasuredRun {
     /// Bytes that it might use; absent without a budget.
     pub budget_bytes: Option<u64>,
-    /// The most bytes in use in each phase that the budget binds; none where memory cannot be measured.
+    /// The most bytes in use in each phase that the budget binds; none if memory cannot be measured.
     pub phase_peak_bytes: BTreeMap<String, u64>,
     /// Times that memory ran out in training.
     pub ran_out: usize,
@@ -72,7 +72,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Takes note of a step that took so many seconds, `waited` of them for its samples.
+    /// Takes note of a step that took this many seconds, `waited` of them for its samples.
     pub(crate) fn add(&mut self, seconds: f64, waited: f64) {
         self.steps += 1;
         self.seconds += seconds;

@@ -1,5 +1,6 @@
 //! From measurements to advice: nothing but arithmetic.
 
+use config_schema::count;
 use config_schema::{Config, Decision};
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,7 @@ pub struct Advice {
     pub measured: MeasuredRun,
 }
 
-/// Advises on the settings of a run from what it measured, on a machine with so many cores.
+/// Advises on the settings of a run from what it measured, on a machine with this many cores.
 pub fn advise(settings: &Config, measured: MeasuredRun, cores: Option<usize>) -> Advice {
     let mut advice = Advice {
         changes: Vec::new(),
@@ -108,7 +109,10 @@ impl Advice {
             format!(" a peak of {expected} is expected in {}", Bytes(budget))
         });
         if best > configured {
-            self.found(format!("there is room for micro-batches of {best}"));
+            self.found(format!(
+                "there is room for micro-batches of {}",
+                count(best, "sample")
+            ));
             let changes = micro_batch(best, effective, &format!("they fit:{expected}"));
             self.changes.extend(changes);
         } else if best < configured && (ran_out || dynamic || sizes.micro_batch < configured) {
@@ -122,11 +126,13 @@ impl Advice {
             self.changes.extend(changes);
         } else if Some(&configured) == sizes.expected_peak_bytes.keys().next_back() {
             self.found(format!(
-                "micro-batches of {configured} are as large as they can be"
+                "micro-batches of {} are as large as they can be",
+                count(configured, "sample")
             ));
         } else {
             self.found(format!(
-                "there is no room for more than micro-batches of {configured}"
+                "there is no room for more than micro-batches of {}",
+                count(configured, "sample")
             ));
         }
     }

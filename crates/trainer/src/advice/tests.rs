@@ -88,7 +88,7 @@ fn room_is_for_larger_micro_batches() {
         &fixed,
         measured(40),
         &micro_batches(32),
-        &["room for micro-batches of 32"],
+        &["room for micro-batches of 32 samples"],
     );
     // Nineteen parts in twenty of the budget are planned with.
     check(&fixed, measured(21), &json!({}), &["no room for more"]);

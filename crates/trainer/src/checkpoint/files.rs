@@ -157,7 +157,7 @@ impl Files {
         }
     }
 
-    /// CRC-32 of a file; that of nothing where there is none.
+    /// CRC-32 of a file; that of an empty file if there is none.
     pub(super) fn checksum(&self, name: &str) -> u32 {
         crc32fast::hash(self.contents.get(name).map_or(&[], Vec::as_slice))
     }

@@ -42,7 +42,7 @@ pub(super) fn is_leftover(path: &Path) -> bool {
     of.starts_with(STEP) && entries(path).is_some_and(|inner| inner.iter().all(within))
 }
 
-/// What is in a folder; nothing where it is none, or a link to one, or cannot be read.
+/// What is in a folder; nothing if it is none, or a link to one, or cannot be read.
 fn entries(folder: &Path) -> Option<Vec<DirEntry>> {
     let is_folder = folder.symlink_metadata().is_ok_and(|there| there.is_dir());
     let entries = fs::read_dir(folder).ok().filter(|_| is_folder)?;

@@ -164,7 +164,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// The error of a checkpoint that takes at least so many bytes, with what there is to go on from.
+    /// The error of a checkpoint that takes at least this many bytes, with what there is to go on from.
     fn unsaved(&self, path: PathBuf, bytes: u64, source: io::Error) -> TrainError {
         if !self.folder.is_dir() {
             return TrainError::moved(&self.folder);
@@ -273,7 +273,7 @@ impl Checkpoints {
         self.steps().map_err(unreadable)
     }
 
-    /// What is in the folder; nothing where there is none.
+    /// The entries of the folder, none if it does not exist.
     fn entries(&self) -> io::Result<Vec<PathBuf>> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -57,7 +57,7 @@ pub fn evaluation_loader(
     Loader::new(source, encoder, batches)
 }
 
-/// Loader of a split that is answered once, in batches of so many samples in storage order. Nothing of it is kept.
+/// Loader of a split that is answered once, in batches of this many samples in storage order. Nothing of it is kept.
 ///
 /// # Errors
 ///

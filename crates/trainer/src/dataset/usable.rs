@@ -54,7 +54,7 @@ pub struct Usable {
 }
 
 impl Skipped {
-    /// What a run left out when it began; nothing where no run began in the folder.
+    /// What a run left out when it began; nothing if no run began in the folder.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 //! What a card may be given, from the most to the least.
 
+use config_schema::count;
 use config_schema::{Config, ConfigErrors, Decision, Layers, presets, resolve};
 
 /// The preset of the large model.
@@ -134,7 +135,7 @@ pub(crate) fn sizes(effective: usize) -> impl Iterator<Item = usize> {
 }
 
 fn in_pieces(size: usize) -> String {
-    format!(" in micro-batches of {size}")
+    format!(" in micro-batches of {}", count(size, "sample"))
 }
 
 /// Micro-batches of a size that divides the effective batch.

@@ -23,7 +23,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Lines through what two sizes took. None where they are the same size or have no phase in common.
+    /// Lines through what two sizes took. None if they are the same size or have no phase in common.
     pub fn through(one: &Measured, other: &Measured) -> Option<Self> {
         let apart = one.micro_batch.abs_diff(other.micro_batch);
         let (less, more) = if one.micro_batch < other.micro_batch {
@@ -60,7 +60,7 @@ impl Lines {
         (most.0, *most.1, bytes(most.1))
     }
 
-    /// The largest micro-batch of at most `most` samples whose peak is at most `budget` bytes; 0 where none is.
+    /// The largest micro-batch of at most `most` samples whose peak is at most `budget` bytes; 0 if none is.
     pub fn largest(&self, budget: u64, most: usize) -> usize {
         let sizes = (1..=most).rev();
         let mut fitting = sizes.filter(|&size| self.peak(size).2 <= budget);

@@ -26,7 +26,7 @@ pub struct Measured {
     pub micro_batch: usize,
     /// What the process held on the device before there was a model: on the CPU the data set and the program itself.
     pub program_bytes: u64,
-    /// What batches take on their way to the model, where that is memory of the device: none where there was no loader.
+    /// What batches take on their way to the model, where that is memory of the device: none if there was no loader.
     pub batch_bytes: u64,
     /// The most bytes beyond those in each phase. On a GPU also what its pool held in the end, as `reserved`: a pool gives
     /// nothing back while it can be used again.

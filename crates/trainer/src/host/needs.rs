@@ -136,7 +136,7 @@ impl HostNeeds {
         plan
     }
 
-    /// The plan of a run whose training takes so many bytes by plan, and why it does not fit, where it does not.
+    /// The plan of a run whose training takes this many bytes by plan, and why it does not fit, where it does not.
     pub fn beside(
         &self,
         budget: Option<HostBudget>,

@@ -53,7 +53,7 @@ pub enum HostBudget {
 }
 
 impl HostBudget {
-    /// Of so many bytes of host memory that are free beside a GPU.
+    /// Of this many bytes of host memory that are free beside a GPU.
     pub fn of_free(bytes: u64) -> Self {
         Self::Own((bytes as f64 * OF_HOST) as u64)
     }

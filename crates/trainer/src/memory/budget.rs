@@ -9,11 +9,11 @@ use super::{CardMeter, FaultInjector};
 /// What is known of a device's memory before a run.
 #[derive(Clone, Copy, Default)]
 pub struct DeviceMemory<'a> {
-    /// Its bytes; on the CPU those that the machine has to give. None where it is not known.
+    /// Its bytes; on the CPU those that the machine has to give. None if it is not known.
     pub total: Option<u64>,
-    /// Bytes of a GPU that nobody held before the run. None where that is not known, and on the CPU.
+    /// Bytes of a GPU that nobody held before the run. None if that is not known, and on the CPU.
     pub free: Option<u64>,
-    /// Free bytes of the host beside a GPU. None where they are not known, and on the CPU.
+    /// Free bytes of the host beside a GPU. None if they are not known, and on the CPU.
     pub host: Option<u64>,
     /// Measures the card as a whole, for the log.
     pub card: Option<&'a CardMeter>,
@@ -57,7 +57,7 @@ impl fmt::Debug for DeviceMemory<'_> {
 }
 
 /// Bytes that a run may use: `hardware.memory_budget` where it is stated, else the part
-/// `memory_optimization.max_memory_usage` of the device's memory, and no more than is free of it. None where neither is known.
+/// `memory_optimization.max_memory_usage` of the device's memory, and no more than is free of it. None if neither is known.
 pub fn budget(settings: &Config, device_memory: Option<impl Into<Capacity>>) -> Option<u64> {
     let part = settings.memory_optimization.max_memory_usage;
     settings.hardware.memory_budget.bytes().or_else(|| {

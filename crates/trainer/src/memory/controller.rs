@@ -262,7 +262,7 @@ impl Controller {
         self.ceiling
     }
 
-    /// Makes the size half of that which ran out in a round of so many micro-batches, or has them computed one by one
+    /// Makes the size half of that which ran out in a round of this many micro-batches, or has them computed one by one
     /// where there is nothing to halve. None when nothing is left to do.
     pub fn ran_out(&mut self, size: usize, side_by_side: usize) -> Option<Move> {
         self.give_up_plan();

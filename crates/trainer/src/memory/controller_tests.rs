@@ -75,7 +75,7 @@ impl Run {
 }
 
 impl Machine {
-    /// A plan of rounds on the machine that is this many times what they take.
+    /// A plan that overestimates the machine's rounds by this factor.
     fn forecast(self, most: usize, error: f64) -> Forecast {
         let cost = |size: usize| {
             let bytes = self.fixed + size as u64 * self.slope;
@@ -361,7 +361,7 @@ fn what_ran_out_is_halved_down_to_one_by_one() {
     assert_eq!(controller.size(), 1, "before the next round");
 }
 
-/// Steps without any shortage until sizes are as asked for again, after memory ran out so many times.
+/// Steps without any shortage until sizes are as asked for again, after memory ran out this many times.
 fn steps_to_recover(limits: Limits, failures: usize) -> usize {
     let mut controller = Controller::new(limits, None);
     for _ in 0..failures {

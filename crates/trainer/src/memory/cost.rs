@@ -41,7 +41,7 @@ impl Forecast {
         self.base.saturating_add(self.cost().of(size))
     }
 
-    /// The largest size whose planned peak is at most so many bytes, at least 1.
+    /// The largest size whose planned peak is at most this many bytes, at least 1.
     pub(crate) fn fitting(&self, bytes: u64) -> usize {
         self.cost().fitting(bytes.saturating_sub(self.base))
     }

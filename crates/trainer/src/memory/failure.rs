@@ -96,7 +96,7 @@ impl DeviceFailure {
         })
     }
 
-    /// What the end of another process means, from its status and what it wrote to standard error. None where it ended
+    /// What the end of another process means, from its status and what it wrote to standard error. None if it ended
     /// well.
     pub fn of_process(status: ExitStatus, stderr: &str) -> Option<Self> {
         if status.success() {

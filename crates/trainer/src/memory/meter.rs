@@ -20,7 +20,7 @@ pub struct Usage {
 
 /// Measures the memory of one device.
 pub trait Meter: Send + Sync {
-    /// Reads the memory in use and begins a new peak. None where it cannot be read now.
+    /// Reads the memory in use and begins a new peak. None if it cannot be read now.
     fn take(&self) -> Option<Usage>;
 
     /// What a budget binds of a reading, in bytes: the most in use, where that is known.

@@ -134,7 +134,7 @@ impl<'a> Watch<'a> {
         self.seen().round
     }
 
-    /// What was seen since the last sample. None where memory cannot be measured.
+    /// What was seen since the last sample. None if memory cannot be measured.
     pub(crate) fn sample(&self, step: usize, micro_batches: [usize; 2]) -> Option<MemorySample> {
         let mut seen = self.seen();
         let phases = std::mem::take(&mut seen.peaks);

@@ -26,7 +26,7 @@ pub(super) struct Pass {
     averaged: bool,
 }
 
-/// Micro-batches of so many samples that are computed at the same time.
+/// Micro-batches of this many samples that are computed at the same time.
 pub(super) fn side_by_side(settings: &Config, samples: usize) -> usize {
     let asked = settings.parallel_micro_batches();
     asked
@@ -35,7 +35,7 @@ pub(super) fn side_by_side(settings: &Config, samples: usize) -> usize {
 }
 
 impl Pass {
-    /// The loss of so many samples and its gradient.
+    /// The loss of this many samples and its gradient.
     pub(super) fn of_training<M: Model>(
         built: (&Config, &M::Config),
         worst: &WorstCase,
@@ -45,7 +45,7 @@ impl Pass {
         Ok(Self::new(recording, built.0))
     }
 
-    /// The answers to so many samples.
+    /// The answers to this many samples.
     pub(super) fn of_evaluation<M: Model>(
         built: (&Config, &M::Config),
         worst: &WorstCase,
@@ -89,7 +89,7 @@ impl Pass {
         self.moments() + self.average() + PER_PARAMETER * self.recording.parameters.len() as u64
     }
 
-    /// Bytes of the gradients that are added up while micro-batches of so many samples are computed, with all that the
+    /// Bytes of the gradients that are added up while micro-batches of this many samples are computed, with all that the
     /// gradients of the first of them keep in memory.
     pub(super) fn accumulated(&self, settings: &Config, samples: usize) -> u64 {
         // The first ones side by side are added to nothing yet.
@@ -98,7 +98,7 @@ impl Pass {
         if several { self.profile.left } else { 0 }
     }
 
-    /// Bytes at a peak of the pass beyond what is there before it, with so many micro-batches at the same time.
+    /// Bytes at a peak of the pass beyond what is there before it, with this many micro-batches at the same time.
     pub(super) fn moving(&self, peak: Peak, side_by_side: usize) -> u64 {
         let trace = &self.recording.trace;
         let graph = PER_OPERATION * (trace.operations.len() - trace.forward) as u64;

@@ -39,7 +39,7 @@ pub(super) struct Parameter {
     pub(super) trained: bool,
 }
 
-/// Records the loss of so many samples and its gradient.
+/// Records the loss of this many samples and its gradient.
 pub(super) fn training<M: Model>(
     (settings, config): (&Config, &M::Config),
     worst: &WorstCase,
@@ -58,7 +58,7 @@ pub(super) fn training<M: Model>(
     )
 }
 
-/// Records the answers to so many samples.
+/// Records the answers to this many samples.
 pub(super) fn evaluation<M: Model>(
     (settings, config): (&Config, &M::Config),
     worst: &WorstCase,

@@ -27,7 +27,7 @@ pub struct SegmentChoice {
 
 /// Chooses the length of segments for settings that leave it to the budget: of those whose planned peak fits with
 /// `training.batch_size` samples, and the margin that sizes of micro-batches have, the one with which least is computed
-/// twice. Where none fits, the one that saves most. None where the settings state a length or rebuild nothing.
+/// twice. Where none fits, the one that saves most. None if the settings state a length or rebuild nothing.
 ///
 /// # Errors
 ///
@@ -61,7 +61,7 @@ pub fn choose_segment<M: Model>(
     Ok(least_work.or(least_memory).map(|(choice, _)| *choice))
 }
 
-/// The settings with segments of so many layers.
+/// The settings with segments of this many layers.
 pub fn with_segment(settings: &Config, length: usize) -> Config {
     let mut settings = settings.clone();
     settings.memory_optimization.checkpoint_segment = length;

@@ -36,7 +36,7 @@ pub(super) fn convolution(x: &TensorIr, weight: &TensorIr, out: &TensorIr) -> u6
     bytes(x) + bytes(weight) + unfolded
 }
 
-/// Whether a convolution of so many channels by so many kernels unfolds nothing.
+/// Whether a convolution of this many channels by this many kernels unfolds nothing.
 pub(super) fn few(channels: usize, kernels: usize) -> bool {
     channels <= FEW_CHANNELS[0] && kernels <= FEW_CHANNELS[1]
 }
@@ -92,7 +92,7 @@ fn begun(product: Product) -> usize {
     each * threads()
 }
 
-/// Bytes of the copies that products take, so many side by side.
+/// Bytes of the copies that products take, this many side by side.
 pub(super) fn packed(batches: usize, each: Product) -> u64 {
     (batches.min(threads()) * each.packed_bytes()) as u64
 }

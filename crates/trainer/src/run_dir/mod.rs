@@ -286,7 +286,7 @@ fn lock_for_one(lock: &File, run_dir: &Path) -> Result<(), TrainError> {
     }
 }
 
-/// The run directory under `folder` whose metrics were written to last; none where there is no run or no such folder.
+/// The run directory under `folder` whose metrics were written to last; none if there is no run or no such folder.
 ///
 /// # Errors
 ///

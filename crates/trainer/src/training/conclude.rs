@@ -120,7 +120,7 @@ impl<M: Model> Trainer<'_, M> {
         Ok((model, step))
     }
 
-    /// Evaluates on the test split, of which nothing stays in memory. None where the run was stopped meanwhile.
+    /// Evaluates on the test split, of which nothing stays in memory. None if the run was stopped meanwhile.
     fn test(
         &mut self,
         model: &M,

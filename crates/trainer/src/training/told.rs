@@ -43,7 +43,7 @@ pub(super) fn last_step(log: &[u8], event: &str) -> Option<usize> {
         .and_then(|told| told.step)
 }
 
-/// The newest whole checkpoint, and those passed over; none where the run has not come to its first. `told` is the step of
+/// The newest whole checkpoint, and those passed over; none if the run has not come to its first. `told` is the step of
 /// the last one that the log tells of.
 ///
 /// # Errors

@@ -321,8 +321,6 @@ impl<'a, M: Model> Trainer<'a, M> {
                 return Ok(false);
             }
         }
-        // Two models would hold one set of weights while the optimizers change it.
-        drop(averaged);
         state.validation_due = false;
         let Accuracy {
             accuracy,
@@ -444,7 +442,7 @@ impl<'a, M: Model> Trainer<'a, M> {
     }
 }
 
-/// Whether something that happens every so many steps is due after a step; 0: it never is.
+/// Whether something that happens every this many steps is due after a step; 0: it never is.
 fn is_due(step: usize, every: usize) -> bool {
     every > 0 && step.is_multiple_of(every)
 }

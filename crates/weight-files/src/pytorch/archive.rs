@@ -44,7 +44,7 @@ struct Archive<'a> {
     entries: BTreeMap<String, Entry>,
     /// Storages whose bytes match their checksum.
     checked: RefCell<HashSet<String>>,
-    /// What is in front of the names of all entries.
+    /// The prefix that all entry names share.
     root: String,
 }
 
@@ -55,7 +55,7 @@ struct Entry {
     plain: bool,
     /// Length in bytes.
     bytes: u64,
-    /// CRC-32 of its bytes; 0 where whoever wrote it computed none, as PyTorch may be told.
+    /// CRC-32 of its bytes; 0 if whoever wrote it computed none, as PyTorch may be told.
     crc: u32,
     /// Offset of its header, in bytes.
     header: u64,

@@ -8,7 +8,7 @@ use crate::capture::{record, threads};
 
 use super::tiles::{Gradients, Inputs, Kernel};
 
-/// Tiles that a thread has at a time, forward and backward: attention weights, those that are left of them, and their
+/// Tiles that a thread has at a time, forward and backward: attention weights, the weights after dropout, and their
 /// gradient.
 const TILES: [usize; 2] = [1, 3];
 

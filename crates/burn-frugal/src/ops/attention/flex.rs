@@ -148,7 +148,7 @@ impl Kernel for Flex {
     }
 }
 
-/// Blocks of rows of the batch. None where rows are computed one by one.
+/// Blocks of rows of the batch. None if rows are computed one by one.
 fn blocks(inputs: &Inputs<Flex>) -> Option<Vec<Range<usize>>> {
     let [batch, ..] = inputs.dims();
     let rows = inputs.rows_of_a_block();

@@ -28,7 +28,7 @@ use crate::ops::product::product;
 /// - `key`, `value`: `[batch, heads, keys, d]`
 /// - `bias`: `[1 or batch, 1 or heads, 1 or queries, keys]`, added to the scores. A very low, finite one masks a key; a row
 ///   that is masked throughout is then a mean
-/// - `dropout`: how probable it is that a weight is dropped, and the keys of the rows of the batch; none where nothing is
+/// - `dropout`: how probable it is that a weight is dropped, and the keys of the rows of the batch; none if nothing is
 /// - result: `[batch, heads, queries, d]`
 pub fn attention(
     query: Tensor<4>,
@@ -90,7 +90,7 @@ pub(super) fn attend(
     product(weights, value)
 }
 
-/// Dropout of rows with numbers; none where nothing is dropped.
+/// Dropout of rows with numbers; none if nothing is dropped.
 fn dropped<B: Backend>(rows: IntTensor<B>, probability: f64) -> Option<RowDropout<B>> {
     (probability > 0.0).then(|| RowDropout::new(rows, probability))
 }

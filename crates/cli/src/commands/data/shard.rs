@@ -1,5 +1,6 @@
 //! `aoa data shard`: images of a folder one behind the other in TAR files.
 
+use config_schema::count;
 use data_import::Staging;
 use data_pipeline::{DataError, folder};
 use file_kind::quoted;
@@ -37,11 +38,11 @@ pub fn run(args: &ShardArgs) -> Result<(), Failure> {
     }
     for split in &written {
         output::line(format!(
-            "{}: {} questions about {} images in {} shards, {}",
+            "{}: {} about {} in {}, {}",
             split.split,
-            split.samples,
-            split.images,
-            split.shards,
+            count(split.samples, "question"),
+            count(split.images, "image"),
+            count(split.shards, "shard"),
             size(split.bytes)
         ));
     }

@@ -26,7 +26,7 @@ pub struct Answer {
     pub budget_bytes: Option<u64>,
     pub budget_origin: String,
     pub fits: Option<bool>,
-    /// 0 where not even one sample fits.
+    /// 0 if not even one sample fits.
     pub largest_micro_batch: Option<usize>,
     /// Why a larger one is not given.
     pub limit: Option<Limit>,

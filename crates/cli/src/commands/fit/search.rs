@@ -1,6 +1,7 @@
 //! Which sizes are measured, and what follows from them.
 
 use config_schema::MAX_UPDATE_FREQ;
+use config_schema::count;
 use trainer::fit::{Lines, Measured, with_micro_batch};
 use trainer::memory::budget;
 use trainer::plan::{SegmentChoice, WorstCase, plan};
@@ -101,7 +102,10 @@ impl<'a> Search<'a> {
             });
             return Ok(None);
         }
-        output::note(format!("measuring micro-batches of {micro_batch}"));
+        output::note(format!(
+            "measuring micro-batches of {}",
+            count(micro_batch, "sample")
+        ));
         match child::started(self.args, &self.settings.resolved.config, micro_batch)? {
             Ok(measured) => {
                 let peak_bytes = measured.peak_bytes();

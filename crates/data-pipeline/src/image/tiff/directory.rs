@@ -56,7 +56,7 @@ impl<'a> Directory<'a> {
         })
     }
 
-    /// All values of a tag; none where there is no such tag.
+    /// All values of a tag; none if there is no such tag.
     fn values(&self, tag: usize) -> Result<Vec<usize>, ImageError> {
         let values = self.find(tag);
         values.ok_or_else(|| not_whole(self.numbers.bytes))
@@ -105,7 +105,7 @@ impl<'a> Directory<'a> {
     /// Refuses what would be read wrong.
     pub(super) fn require_plain(&self, samples: usize) -> Result<(), ImageError> {
         if self.value(339, 1)? != 1 {
-            return Err(unsupported("TIFF of samples that are no whole numbers"));
+            return Err(unsupported("TIFF whose samples are not integers"));
         }
         if self.value(284, 1)? != 1 && samples > 1 {
             return Err(unsupported("TIFF with a plane for each channel"));
