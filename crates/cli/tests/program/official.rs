@@ -227,7 +227,10 @@ fn a_run_trains_on_official_files_and_goes_on() {
     let go_on = format!("go on, and are evaluated, with `--data-root {earlier}`");
     assert!(outcome.stderr.contains(&go_on), "{}", outcome.stderr);
     let root = ["--data-root", earlier];
-    for command in [&["train", "--resume", "run"][..], &["eval", "run"]] {
+    for command in [
+        &["train", "--resume", "run"][..],
+        &["eval", "run", "--split", "validation"],
+    ] {
         let again = place.ok(&[command, &root].concat());
         assert!(!again.stderr.contains("importing"), "{}", again.stderr);
         assert!(!again.stderr.contains("is not the one"), "{}", again.stderr);
