@@ -79,6 +79,14 @@ pub enum Failure {
         /// What differs.
         fixed: Vec<FixedKey>,
     },
+    /// A folder of data was named for a data set that is drawn and not read.
+    #[error(
+        "`--data-root {root}` has no effect: the data set is \"shapes\", which is drawn and reads no files"
+    )]
+    UnreadRoot {
+        /// The folder.
+        root: String,
+    },
     /// There is no such preset.
     #[error("there is no preset \"{name}\"")]
     Preset {
@@ -235,6 +243,7 @@ impl Failure {
             | Self::PresetFolder { .. }
             | Self::AnotherRun { .. }
             | Self::Preset { .. }
+            | Self::UnreadRoot { .. }
             | Self::NoQuestion { .. }
             | Self::Budget { .. }
             | Self::Part(_)
@@ -243,6 +252,7 @@ impl Failure {
             | Self::Data(DataError::Occupied { .. }) => 2,
             Self::Predict(error) => error.exit_code(),
             Self::Data(error) if is_memory(error) => DOES_NOT_FIT,
+            Self::Import(ImportError::Write { .. }) => 1,
             Self::Import(_)
             | Self::Data(_)
             | Self::File { .. }
@@ -300,6 +310,9 @@ impl Failure {
     fn help(&self) -> Option<String> {
         match self {
             Self::Preset { help, .. } => Some(help.clone()),
+            Self::UnreadRoot { .. } => Some(
+                "say which data set it holds: `--dataset folder` for one of your own, or a name such as `--dataset vqa2`".to_owned(),
+            ),
             Self::AnotherRun { .. } => Some(
                 "remove these from the arguments and the environment, or start a new run"
                     .to_owned(),

@@ -59,7 +59,11 @@ fn in_full(error: &dyn Error) -> String {
 
 /// The folder of an import, made where it is not there.
 fn folder(settings: &Config, format: Format) -> Result<PathBuf, ImportError> {
-    let source = source(Path::new(&settings.dataset.root), format)?;
+    let root = Path::new(&settings.dataset.root);
+    if is_import(root, format) {
+        return Ok(root.to_owned());
+    }
+    let source = source(root, format)?;
     let sources = vec![source];
     let version = stamp(&sources)?;
     let cache = match settings.dataset.cache.as_str() {
@@ -104,7 +108,7 @@ fn folder(settings: &Config, format: Format) -> Result<PathBuf, ImportError> {
             }
             // Another process was faster.
             Err(ImportError::Occupied { .. }) if to.join(MANIFEST).is_file() => {}
-            Err(ImportError::Io { path, source })
+            Err(ImportError::Write { path, source })
                 if path.starts_with(&place) && is_refusal(&source) =>
             {
                 return Err(ImportError::Choice {
@@ -116,6 +120,12 @@ fn folder(settings: &Config, format: Format) -> Result<PathBuf, ImportError> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Whether a folder is an import of this data set: a run whose official files have changed since goes on with the earlier one.
+fn is_import(root: &Path, format: Format) -> bool {
+    let name = root.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with(&format!("{format}-")) && root.join(MANIFEST).is_file()
 }
 
 /// Whether a folder may not be written.
@@ -162,9 +172,10 @@ fn announce(source: &Path, format: Format, cache: &Path, to: &Path) {
     output::note(match before {
         None => format!("importing {format} from {source}, once, into {to}"),
         Some(before) => format!(
-            "the files of {format} in {source} are not those that were imported before; importing them into {to}; {} can be \
-             removed when no run uses it",
-            cache.join(before).display()
+            "the files of {format} in {source} are not those that were imported before; importing them into {to}; runs \
+             that began with the earlier import go on, and are evaluated, with `--data-root {before}`; it can be removed when \
+             no run uses it",
+            before = quoted(cache.join(before))
         ),
     });
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
 use config_schema::{
-    Device, Hardware, Layers, MAX_TEXT_BYTES, PrecisionMode, Resolved, Source, fixed_differences,
-    preset_summaries, presets, record, resolve, resolve_record, stated_preset, unread_variables,
+    Config, DatasetName, Device, Hardware, Layers, MAX_TEXT_BYTES, PrecisionMode, Resolved, Source,
+    fixed_differences, preset_summaries, presets, record, resolve, resolve_record, stated_preset,
+    unread_variables,
 };
 use file_kind::quoted;
 use gpu_probe::{
@@ -58,6 +59,7 @@ impl ConfigArgs {
         let mut layers = self.layers()?;
         // The probe may itself be configured (`hardware`), so the layers are resolved once without its answer.
         let first = resolve(&layers, &lookup)?;
+        require_read(self, &first.config)?;
         let hardware = &first.config.hardware;
         let inventory = W::probe(configured_library(hardware), &cuda_environment())?;
         if stated_preset(&layers).is_some() {
@@ -119,6 +121,16 @@ impl ConfigArgs {
             .flatten()
             .chain(self.set.iter().cloned())
             .collect()
+    }
+}
+
+/// Refuses a folder of data that the data set would not read.
+fn require_read(asked: &ConfigArgs, config: &Config) -> Result<(), Failure> {
+    match &asked.data_root {
+        Some(root) if config.dataset.name == DatasetName::Shapes => {
+            Err(Failure::UnreadRoot { root: root.clone() })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -319,6 +331,7 @@ pub fn of_run<W: Wiring>(run_dir: &Path, on_top: &ConfigArgs) -> Result<Settings
     // The run's file states every key, so the preset that it names need not exist any more.
     let nothing_below = |name: &str| Some(Source::new(name, ""));
     let resolved = resolve(&asked, &nothing_below)?;
+    require_read(on_top, &resolved.config)?;
     let own = resolve(&own, &nothing_below)?;
     let fixed = fixed_differences(&own.config, &resolved.config);
     if !fixed.is_empty() {

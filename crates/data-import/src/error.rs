@@ -20,6 +20,15 @@ pub enum ImportError {
         source: io::Error,
     },
 
+    /// What is to be written could not be.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
     /// Something else took the place of a file.
     #[error("`{}` is {kind}", path.display())]
     Foreign {
@@ -132,12 +141,22 @@ impl ImportError {
             Self::Occupied { .. } => Some("name a new or an empty folder".to_owned()),
             Self::Busy { .. } => Some("wait until it has ended, or name another folder".to_owned()),
             Self::Features(error) => error.hint().map(str::to_owned),
+            Self::Write { .. } => Some(
+                "name a folder that this user may write, on a disk with room for it".to_owned(),
+            ),
             Self::Io { .. } => None,
         }
     }
 
     pub(crate) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn write(path: &Path) -> impl Fn(io::Error) -> Self {
+        move |source| Self::Write {
             path: path.to_owned(),
             source,
         }

@@ -19,6 +19,8 @@ pub struct Staging {
     lock: File,
     lock_path: PathBuf,
     published: bool,
+    /// Folders that were made for it.
+    parents: Made,
 }
 
 impl Staging {
@@ -27,7 +29,7 @@ impl Staging {
     /// # Errors
     /// When there is something at the target, another process writes it, or the file system refuses.
     pub fn begin(target: &Path) -> Result<Self, ImportError> {
-        let target = std::path::absolute(target).map_err(ImportError::io(target))?;
+        let target = std::path::absolute(target).map_err(ImportError::write(target))?;
         occupied(&target)?;
         let name = target.file_name().ok_or_else(|| {
             ImportError::choice(
@@ -36,11 +38,11 @@ impl Staging {
             )
         })?;
         let parent = target.parent().unwrap_or(Path::new("/")).to_owned();
-        fs::create_dir_all(&parent).map_err(ImportError::io(&parent))?;
+        let parents = Made::folder(&parent)?;
         let name = name.to_string_lossy();
         let folder = parent.join(format!(".{name}.importing"));
         let lock_path = parent.join(format!(".{name}.importing.lock"));
-        let lock = File::create(&lock_path).map_err(ImportError::io(&lock_path))?;
+        let lock = File::create(&lock_path).map_err(ImportError::write(&lock_path))?;
         match lock.try_lock() {
             Ok(()) if is_at(&lock, &lock_path)? => {}
             // The import that had the lock ended in between, and a third one may have begun.
@@ -48,22 +50,23 @@ impl Staging {
                 return Err(ImportError::Busy { path: target });
             }
             Err(TryLockError::Error(source)) => {
-                return Err(ImportError::Io {
+                return Err(ImportError::Write {
                     path: lock_path,
                     source,
                 });
             }
         }
         if folder.symlink_metadata().is_ok() {
-            fs::remove_dir_all(&folder).map_err(ImportError::io(&folder))?;
+            fs::remove_dir_all(&folder).map_err(ImportError::write(&folder))?;
         }
-        fs::create_dir(&folder).map_err(ImportError::io(&folder))?;
+        fs::create_dir(&folder).map_err(ImportError::write(&folder))?;
         Ok(Self {
             folder,
             target,
             lock,
             lock_path,
             published: false,
+            parents,
         })
     }
 
@@ -80,7 +83,7 @@ impl Staging {
     /// Writes a file and brings it to the disk.
     pub(crate) fn file(&self, name: &str, content: &[u8]) -> Result<(), ImportError> {
         let path = self.path(name);
-        let failed = ImportError::io(&path);
+        let failed = ImportError::write(&path);
         let mut file = File::create_new(&path).map_err(&failed)?;
         file.write_all(content).map_err(&failed)?;
         file.sync_all().map_err(&failed)
@@ -95,10 +98,11 @@ impl Staging {
         occupied(&self.target)?;
         // An empty folder may be there; not every system replaces one.
         if self.target.is_dir() {
-            fs::remove_dir(&self.target).map_err(ImportError::io(&self.target))?;
+            fs::remove_dir(&self.target).map_err(ImportError::write(&self.target))?;
         }
-        fs::rename(&self.folder, &self.target).map_err(ImportError::io(&self.target))?;
+        fs::rename(&self.folder, &self.target).map_err(ImportError::write(&self.target))?;
         self.published = true;
+        self.parents.keep();
         sync_folder(self.target.parent().unwrap_or(Path::new("/")))
     }
 }
@@ -114,13 +118,42 @@ impl Drop for Staging {
     }
 }
 
+/// Folders that were made for something that is to be written. They go again if they are empty in the end, unless they are to stay.
+pub(crate) struct Made(Vec<PathBuf>);
+
+impl Made {
+    /// Makes a folder with all that it lies in.
+    pub(crate) fn folder(folder: &Path) -> Result<Self, ImportError> {
+        let missing = folder.ancestors().take_while(|folder| {
+            !folder.as_os_str().is_empty() && folder.symlink_metadata().is_err()
+        });
+        let made = Self(missing.map(Path::to_owned).collect());
+        fs::create_dir_all(folder).map_err(ImportError::write(folder))?;
+        Ok(made)
+    }
+
+    /// They stay.
+    pub(crate) fn keep(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for folder in &self.0 {
+            // Only an empty folder goes.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
 /// Whether a path still leads to an open file.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> Result<bool, ImportError> {
     use std::os::unix::fs::MetadataExt;
 
     let of = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    let open = file.metadata().map_err(ImportError::io(path))?;
+    let open = file.metadata().map_err(ImportError::write(path))?;
     Ok(fs::metadata(path).is_ok_and(|there| of(there) == of(open)))
 }
 
@@ -137,7 +170,7 @@ fn occupied(target: &Path) -> Result<(), ImportError> {
     };
     let empty = there.is_dir()
         && fs::read_dir(target)
-            .map_err(ImportError::io(target))?
+            .map_err(ImportError::write(target))?
             .next()
             .is_none();
     if empty {
@@ -152,7 +185,7 @@ fn occupied(target: &Path) -> Result<(), ImportError> {
 fn sync_folder(folder: &Path) -> Result<(), ImportError> {
     if cfg!(unix) {
         let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(ImportError::io(folder))?;
+        synced.map_err(ImportError::write(folder))?;
     }
     Ok(())
 }
@@ -186,7 +219,7 @@ const LONGEST_LINE: usize = 1 << 20;
 
 impl Lines {
     pub(crate) fn create(path: PathBuf, split: Split) -> Result<Self, ImportError> {
-        let file = File::create_new(&path).map_err(ImportError::io(&path))?;
+        let file = File::create_new(&path).map_err(ImportError::write(&path))?;
         Ok(Self {
             split,
             path,
@@ -266,12 +299,12 @@ impl Lines {
         self.questions += 1;
         self.file
             .write_all(self.text.as_bytes())
-            .map_err(ImportError::io(&self.path))
+            .map_err(ImportError::write(&self.path))
     }
 
     /// Brings everything to the disk. Which images are used.
     pub(crate) fn finish(self) -> Result<(usize, Images), ImportError> {
-        let failed = ImportError::io(&self.path);
+        let failed = ImportError::write(&self.path);
         let file = self
             .file
             .into_inner()

@@ -566,3 +566,33 @@ fn damaged_files_are_errors_and_end_nothing() {
         fs::remove_file(&path).expect("it was there");
     }
 }
+
+#[test]
+fn a_failed_import_leaves_no_folder_that_it_made() {
+    let place = tempfile::tempdir().expect("a folder");
+    let entries = fs::read_dir(samples().join("butd_tsv")).expect("a folder");
+    let mut files = entries.map(|entry| entry.expect("an entry").path());
+    let whole = files.find(|path| path.extension().is_some_and(|ending| ending == "tsv"));
+    let whole = fs::read(whole.expect("a file")).expect("features");
+    let source = place.path().join("features.tsv");
+    fs::write(&source, &whole[..whole.len() - 9]).expect("written");
+    let kept = place.path().join("kept");
+    fs::create_dir_all(kept.join("features")).expect("a folder");
+    let to = |to: PathBuf| FeatureRequest {
+        sources: vec![source.clone()],
+        to,
+        ..FeatureRequest::default()
+    };
+    for folder in [place.path().join("a/b"), kept.clone()] {
+        let error = import_features(&to(folder), &|_| {}).expect_err("it is cut");
+        assert!(!matches!(error, ImportError::Write { .. }), "{error}");
+    }
+    assert!(!place.path().join("a").exists());
+    let left = fs::read_dir(kept.join("features")).expect("the folder stays");
+    assert_eq!(left.count(), 0);
+    // A file stands for a folder that cannot be written.
+    fs::write(place.path().join("file"), "").expect("written");
+    let error = import_features(&to(place.path().join("file/x")), &|_| {});
+    let error = error.expect_err("it cannot be written");
+    assert!(matches!(error, ImportError::Write { .. }), "{error}");
+}

@@ -244,3 +244,49 @@ proptest! {
         survives(&bytes);
     }
 }
+
+/// A chunk of a PNG.
+fn chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
+    let body = [&kind[..], content].concat();
+    let length = (content.len() as u32).to_be_bytes();
+    [&length[..], &body, &crc32(&body).to_be_bytes()].concat()
+}
+
+/// A PNG of two pixels, 0 and 1, with these chunks in front of its data. Pillow's pixels are the reference.
+fn two_pixels(colour: u8, more: &[Vec<u8>]) -> Vec<u8> {
+    let header = [0, 0, 0, 2, 0, 0, 0, 1, 8, colour, 0, 0, 0];
+    // A block without compression: filter and two indices, with their checksum.
+    let data = [0x78, 1, 1, 3, 0, 0xfc, 0xff, 0, 0, 1, 0, 4, 0, 2];
+    [
+        b"\x89PNG\r\n\x1a\n".to_vec(),
+        chunk(*b"IHDR", &header),
+        more.concat(),
+        chunk(*b"IDAT", &data),
+        chunk(*b"IEND", &[]),
+    ]
+    .concat()
+}
+
+#[test]
+fn a_palette_must_be_there_and_transparency_changes_no_colour() {
+    let palette = chunk(*b"PLTE", &[255, 0, 0, 0, 255, 0]);
+    let red_and_green = [255, 0, 0, 0, 255, 0];
+    for more in [
+        vec![palette.clone()],
+        vec![palette.clone(), chunk(*b"tRNS", &[7; 5])],
+        vec![palette.clone(), chunk(*b"tRNS", &[7; 300])],
+        vec![chunk(*b"tRNS", &[7; 2]), palette.clone()],
+    ] {
+        let image = decode(&two_pixels(3, &more)).expect("an image");
+        assert_eq!(image.pixels, red_and_green);
+    }
+    for length in [1, 2, 6] {
+        let more = [chunk(*b"tRNS", &vec![0; length])];
+        let image = decode(&two_pixels(0, &more)).expect("an image");
+        assert_eq!(image.pixels, [0, 0, 0, 1, 1, 1]);
+    }
+    for more in [vec![], vec![chunk(*b"PLTE", &[])]] {
+        let error = decode(&two_pixels(3, &more)).expect_err("no palette");
+        assert!(error.to_string().contains("it has none"), "{error}");
+    }
+}

@@ -42,7 +42,14 @@ fn plain(images: usize) -> TempDir {
 fn sharded(place: &TempDir, limit: ShardLimit) -> Vec<Sharded> {
     let to = place.path().join("sharded");
     fs::create_dir(&to).expect("a folder");
-    shard(&place.path().join("plain"), &to, limit, &mut |_, _, _| {}).expect("shards")
+    shard(
+        &place.path().join("plain"),
+        &to,
+        limit,
+        2,
+        &mut |_, _, _| {},
+    )
+    .expect("shards")
 }
 
 fn open(place: &TempDir, folder: &str, split: Split) -> Result<Folder, DataError> {
@@ -83,7 +90,8 @@ fn a_folder_in_shards_is_the_folder() {
         threads: 2,
     };
     let checked = check(asked, &mut |_, _| {}).expect("a check");
-    assert_eq!((checked.files, checked.faults.len()), (60, 0));
+    let shards: usize = written.iter().map(|split| split.shards).sum();
+    assert_eq!((checked.files, checked.faults.len()), (60 + shards, 0));
 }
 
 #[test]
@@ -299,7 +307,10 @@ fn damage_is_named() {
         "{text}"
     );
     let text = spoiled(|root| fs::remove_file(root.join(shard)).expect("removed"));
-    assert_eq!(text, "`DIR/train-000001.tar` is missing");
+    assert_eq!(
+        text,
+        "`DIR/train-000001.tar`: it is missing, and `shards.json` lists it"
+    );
     let text = spoiled(|root| {
         let path = root.join("train.jsonl");
         let lines = fs::read_to_string(&path).expect("questions");
@@ -348,7 +359,7 @@ fn a_manifest_is_believed_in_nothing_that_cannot_be() {
     }
     let text = spoiled(|root| fs::write(root.join("shards.json"), "{").expect("written"));
     assert!(
-        text.starts_with("`DIR/shards.json`, line 1, column"),
+        text.starts_with("`DIR/shards.json`: it cannot be read as the list of shards: EOF"),
         "{text}"
     );
 }
@@ -362,10 +373,10 @@ fn every_image_that_cannot_be_used_is_named_and_no_manifest_is_written() {
     let to = place.path().join("sharded");
     fs::create_dir(&to).expect("a folder");
     let root = place.path().join("plain");
-    let error = shard(&root, &to, ShardLimit::Bytes(1 << 20), &mut |_, _, _| {});
+    let error = shard(&root, &to, ShardLimit::Bytes(1 << 20), 2, &mut |_, _, _| {});
     let text = error.expect_err("two faults").to_string();
     for part in [
-        "2 of 6 files",
+        "2 of 18 files",
         "train-1.png",
         "train-4.png",
         "lines 4, 5 and 6",
@@ -380,8 +391,148 @@ fn every_image_that_cannot_be_used_is_named_and_no_manifest_is_written() {
         &place.path().join("sharded"),
         &to,
         ShardLimit::Bytes(1 << 20),
+        2,
         &mut |_, _, _| {},
     );
     let text = error.expect_err("shards").to_string();
     assert!(text.ends_with("found images in shards"), "{text}");
+}
+
+/// What a look at the training split of a spoiled folder of shards finds.
+fn looked(depth: Depth, spoil: impl Fn(&Path)) -> Vec<String> {
+    let place = plain(6);
+    // Images and questions of one length, so that every shard has one.
+    let images = place.path().join("plain/images");
+    for number in 1..6 {
+        let to = images.join(format!("train-{number}.png"));
+        fs::copy(images.join("train-0.png"), to).expect("copied");
+    }
+    sharded(&place, ShardLimit::Samples(6));
+    let root = place.path().join("sharded");
+    spoil(&root);
+    let source = match open(&place, "sharded", Split::Train) {
+        Ok(source) => source,
+        Err(error) => return vec![format!("{error}; {}", error.hint().unwrap_or_default())],
+    };
+    let asked = Check {
+        splits: &[(&source, depth)],
+        inputs: Inputs::IMAGES,
+        image_size: 32,
+        threads: 2,
+    };
+    let faults = check(asked, &mut |_, _| {}).expect("a check").faults;
+    let text = faults
+        .iter()
+        .map(|fault| format!("{fault}; {}", fault.cure));
+    text.map(|text| text.replace(&root.display().to_string(), "DIR"))
+        .collect()
+}
+
+fn flip(root: &Path, at: usize) {
+    let path = root.join("train-000001.tar");
+    let mut bytes = fs::read(&path).expect("a shard");
+    bytes[at] ^= 1;
+    fs::write(path, bytes).expect("written");
+}
+
+#[test]
+fn a_look_compares_shards_with_their_manifest() {
+    assert_eq!(looked(Depth::Whole, |_| {}), Vec::<String>::new());
+    let swap = |root: &Path| {
+        let [one, other, spare] =
+            ["train-000000.tar", "train-000001.tar", "spare"].map(|name| root.join(name));
+        fs::rename(&one, &spare).expect("renamed");
+        fs::rename(&other, &one).expect("renamed");
+        fs::rename(&spare, &other).expect("renamed");
+    };
+    for depth in [Depth::Glance, Depth::Whole] {
+        for (spoil, count, words) in [
+            (
+                Box::new(|root: &Path| flip(root, 20)) as Box<dyn Fn(&Path)>,
+                1,
+                "`DIR/train-000001.tar`: the TAR header at byte 0, of image `train-2.png`, is damaged",
+            ),
+            (
+                Box::new(swap),
+                2,
+                "expected the member `000000000`, found `000000002.png`",
+            ),
+            (
+                Box::new(|root: &Path| {
+                    let path = root.join("train-000001.tar");
+                    let bytes = fs::read(&path).expect("a shard");
+                    fs::write(path, &bytes[..700]).expect("written");
+                }),
+                1,
+                "found 700 bytes",
+            ),
+            (
+                Box::new(|root: &Path| fs::remove_file(root.join("shards.json")).expect("removed")),
+                1,
+                "shards.json`: it is missing",
+            ),
+        ] {
+            let found = looked(depth, spoil);
+            assert_eq!(found.len(), count, "{found:?}");
+            assert!(found[0].contains(words), "{found:?}");
+            assert!(found[0].contains("aoa data shard"), "{found:?}");
+        }
+    }
+    // The end marker of an image, and what only reading all of it tells.
+    let ends = |root: &Path| {
+        let path = root.join("train-000001.tar");
+        let mut bytes = fs::read(&path).expect("a shard");
+        let end = bytes
+            .windows(4)
+            .position(|part| part == b"IEND")
+            .expect("an end");
+        bytes[end - 30..end + 4].fill(0);
+        fs::write(path, bytes).expect("written");
+    };
+    let found = looked(Depth::Glance, ends);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("DIR/train-000001.tar: train-2.png"),
+        "{found:?}"
+    );
+    let pixel = |root: &Path| flip(root, 512 + 100);
+    assert_eq!(looked(Depth::Glance, pixel), Vec::<String>::new());
+    let found = looked(Depth::Whole, pixel);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("train-2.png"), "{found:?}");
+    // A byte behind the image, which no image has.
+    let beside = |root: &Path| {
+        let bytes = fs::read(root.join("train-000001.tar")).expect("a shard");
+        let words = b"\"question\"";
+        let at = bytes.windows(words.len()).position(|part| part == words);
+        flip(root, at.expect("questions") + 3);
+    };
+    assert_eq!(looked(Depth::Glance, beside), Vec::<String>::new());
+    let found = looked(Depth::Whole, beside);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("its checksum is"), "{found:?}");
+}
+
+#[test]
+fn images_of_all_splits_are_decoded_before_a_shard_is_written() {
+    let place = plain(6);
+    let images = place.path().join("plain/images");
+    for name in ["train-2.png", "test-1.png"] {
+        let mut bytes = fs::read(images.join(name)).expect("an image");
+        let data = bytes
+            .windows(4)
+            .position(|part| part == b"IDAT")
+            .expect("data");
+        bytes[data + 20] ^= 0xff;
+        fs::write(images.join(name), bytes).expect("written");
+    }
+    let to = place.path().join("sharded");
+    fs::create_dir(&to).expect("a folder");
+    let root = place.path().join("plain");
+    let error = shard(&root, &to, ShardLimit::Samples(6), 2, &mut |_, _, _| {});
+    let text = error.expect_err("two faults").to_string();
+    for part in ["2 of 18 files", "train-2.png", "test-1.png"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(fs::read_dir(&to).expect("a folder").count(), 0);
 }

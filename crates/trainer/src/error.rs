@@ -382,7 +382,8 @@ impl TrainError {
                 "go on from the last checkpoint with `--resume RUN_DIR`".to_owned()
             }
             Self::OtherData { .. } => {
-                "put the data set back as it was, or start a new run; a run that an earlier version began, which read answers in \
+                "put the data set back as it was, name it with `--data-root DIR`, such as an earlier import of official files \
+                 (`.aoa-cache/NAME-..` beside them), or start a new run; a run that an earlier version began, which read answers in \
                  another way, cannot be resumed"
                     .to_owned()
             }

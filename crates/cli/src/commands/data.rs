@@ -35,7 +35,7 @@ pub use fetch::announce;
 const UNUSABLE: u8 = 3;
 
 /// Most files that are looked at side by side: each may be a large image, decoded.
-const MOST_THREADS: usize = 16;
+pub(in crate::commands) const MOST_THREADS: usize = 16;
 
 /// The exported questions.
 const QUESTIONS: &str = "questions.json";
@@ -106,9 +106,36 @@ fn check_files<W: Wiring>(config: &ConfigArgs, json: bool) -> Result<ExitCode, F
             (splits, Some(faults.unwrap_or(error)))
         }
     };
-    let checked = look(&config, &splits, Depth::Whole)?;
+    let mut checked = look(&config, &splits, Depth::Whole)?;
+    let questions = questions.and_then(|error| of_questions(error, &mut checked));
     let dataset = config.dataset.name.to_string();
     Ok(tell_found(&dataset, questions.as_ref(), &checked, json))
+}
+
+/// What of an error of opening a data set is about its questions. Files that could not be used then go to the files that cannot.
+fn of_questions(error: DataError, checked: &mut Checked) -> Option<DataError> {
+    let (errors, more) = match error {
+        DataError::Several { errors, more } => (errors, more),
+        only => (vec![only], 0),
+    };
+    let mut others = Vec::new();
+    for error in errors {
+        match error {
+            DataError::BadFiles { faults, files, .. } => {
+                checked.files += files;
+                checked.faults.extend(faults.0);
+            }
+            error => others.push(error),
+        }
+    }
+    match (others.len(), more) {
+        (0, 0) => None,
+        (1, 0) => others.pop(),
+        _ => Some(DataError::Several {
+            errors: others,
+            more,
+        }),
+    }
 }
 
 /// Prints the faults of questions and files, and warnings of odd images.
@@ -148,8 +175,12 @@ fn tell_found(
         for fault in faults {
             let Fault { cause, cure, .. } = fault;
             let (file, places) = (fault.name(), fault.places());
+            let used = match places.as_str() {
+                "" => String::new(),
+                places => format!("\n   used by {places}"),
+            };
             output::line(bounded(&format!(
-                "{}. {file}: {cause}\n   used by {places}\n   cure: {cure}",
+                "{}. {file}: {cause}{used}\n   cure: {cure}",
                 number()
             )));
         }

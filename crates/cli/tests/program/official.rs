@@ -45,6 +45,14 @@ fn imports(cache: &Path) -> Vec<PathBuf> {
     imports
 }
 
+fn training_questions(place: &Place) -> PathBuf {
+    fs::read_dir(place.path().join("data/vqa2"))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .find(|path| path.to_string_lossy().contains("train2014_questions"))
+        .expect("the training questions")
+}
+
 #[test]
 fn official_files_are_imported_once() {
     let place = with("vqa2", "vqa2");
@@ -74,11 +82,7 @@ fn official_files_are_imported_once() {
 fn files_that_changed_are_imported_anew() {
     let place = with("vqa2", "vqa2");
     place.ok(&stats("vqa2", "data"));
-    let file = fs::read_dir(place.path().join("data/vqa2"))
-        .expect("a folder")
-        .map(|entry| entry.expect("an entry").path())
-        .find(|path| path.to_string_lossy().contains("train2014_questions"))
-        .expect("the training questions");
+    let file = training_questions(&place);
     let text = fs::read_to_string(&file).expect("questions");
     fs::write(&file, text.replacen('?', " now?", 1)).expect("written");
     let again = place.ok(&stats("vqa2", "data"));
@@ -190,8 +194,38 @@ fn a_run_trains_on_official_files_and_goes_on() {
         "1",
     ]);
     place.ok(&train);
+    let before = imports(&place.path().join("data/vqa2/.aoa-cache"));
     let config = fs::read_to_string(place.path().join("run/config.toml")).expect("it");
     assert!(config.contains("name = \"vqa2\""), "{config}");
     let resumed = place.ok(&["train", "--resume", "run"]);
     assert!(!resumed.stderr.contains("importing"), "{}", resumed.stderr);
+    // Questions that changed since: another import, and the earlier one is as good as before.
+    let file = training_questions(&place);
+    let text = fs::read_to_string(&file).expect("questions");
+    fs::write(&file, text.replacen('?', " now?", 1)).expect("written");
+    let earlier = before[0].strip_prefix(place.path()).expect("within");
+    let earlier = earlier.to_str().expect("a name");
+    let words = ["--data-root DIR", "an earlier import of official files"];
+    // The import is announced once, with what goes on with the earlier one.
+    let outcome = place.run(&stats("vqa2", "data"));
+    place.fails(5, &words, &["train", "--resume", "run"]);
+    let go_on = format!("go on, and are evaluated, with `--data-root {earlier}`");
+    assert!(outcome.stderr.contains(&go_on), "{}", outcome.stderr);
+    let root = ["--data-root", earlier];
+    for command in [
+        &["train", "--resume", "run"][..],
+        &["eval", "run", "--split", "validation"],
+    ] {
+        let again = place.ok(&[command, &root].concat());
+        assert!(!again.stderr.contains("importing"), "{}", again.stderr);
+        assert!(!again.stderr.contains("is not the one"), "{}", again.stderr);
+    }
+}
+
+#[test]
+fn a_root_that_no_data_set_reads_is_refused() {
+    let place = with("vqa2", "vqa2");
+    let words = ["`--data-root data` has no effect", "--dataset folder"];
+    place.fails(2, &words, &["data", "stats", "--data-root", "data"]);
+    place.fails(2, &words, &["train", "--dry-run", "--data-root", "data"]);
 }

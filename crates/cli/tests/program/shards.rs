@@ -206,7 +206,7 @@ fn shards_are_written_whole_or_not_at_all() {
     assert_eq!(manifest, after);
     fs::write(place.path().join("ds/images/train-3.png"), "no image").expect("written");
     let broken = ["data", "shard", "ds", "--to", "broken"];
-    place.fails(3, &["train-3.png", "1 of 24 files"], &broken);
+    place.fails(3, &["train-3.png", "1 of 72 files"], &broken);
     assert!(!place.path().join("broken").exists());
     // What a killed process leaves is never taken for a data set, and is in nobody's way.
     fs::create_dir(place.path().join(".late.importing")).expect("a folder");

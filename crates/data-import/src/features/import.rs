@@ -13,6 +13,7 @@ use super::sources::{Kind, Sources};
 use super::{hdf5, mmf, npz, stored, tsv};
 use crate::error::{ImportError, Place};
 use crate::import::Progress;
+use crate::write::Made;
 
 /// What features to import, and where to.
 #[derive(Debug, Clone, Default)]
@@ -100,13 +101,10 @@ pub fn import_features(
     let sources = Sources::find(&request.sources, request.format)?;
     let target = target(request, &sources)?;
     let folder = target.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder).map_err(ImportError::io(folder))?;
-    let imported = write(request, &sources, &target, progress);
-    if imported.is_err() {
-        // A folder that was made for nothing; one with something in it stays.
-        let _ = fs::remove_dir(folder);
-    }
-    imported
+    let mut made = Made::folder(folder)?;
+    let report = write(request, &sources, &target, progress)?;
+    made.keep();
+    Ok(report)
 }
 
 /// Reads every image and writes the file.
@@ -116,7 +114,11 @@ fn write(
     target: &Path,
     progress: &dyn Fn(Progress),
 ) -> Result<FeatureReport, ImportError> {
-    let mut writer = Writer::create(target, request.number)?;
+    let failed = |error| match error {
+        StoreError::Io { source, .. } => ImportError::write(target)(source),
+        error => error.into(),
+    };
+    let mut writer = Writer::create(target, request.number).map_err(failed)?;
     let mut known: HashMap<String, (PathBuf, Place, u32)> = HashMap::new();
     let mut repeated = 0;
     let format = each(sources, request, progress, &mut |path, regions| {
@@ -148,7 +150,7 @@ fn write(
                     cure,
                 )
             }
-            error => error.into(),
+            error => failed(error),
         })?;
         known.insert(image, (path.to_owned(), place, sum));
         Ok(())
@@ -166,7 +168,7 @@ fn write(
         rows,
         fewest,
         most,
-    } = writer.finish()?;
+    } = writer.finish().map_err(failed)?;
     Ok(FeatureReport {
         format: format.to_string(),
         files: sources.files.len(),

@@ -51,6 +51,10 @@ fn cause(error: &DataError) -> String {
         DataError::Content {
             expected, found, ..
         } => format!("expected {expected}, found {found}"),
+        DataError::Shards { problem, .. } => problem.clone(),
+        DataError::ShardChecksum {
+            expected, found, ..
+        } => format!("its checksum is {found}, and `shards.json` says {expected}"),
         DataError::RegionShape {
             expected, found, ..
         } => {
@@ -75,6 +79,9 @@ fn cure(error: &DataError) -> &'static str {
             .unwrap_or("put the file that was meant in its place, or remove the lines"),
         DataError::Missing { .. } => {
             "put the file there, correct the name in these lines, or remove the lines"
+        }
+        DataError::Shards { .. } | DataError::ShardChecksum { .. } => {
+            "copy all files of the folder again, or write them anew with `aoa data shard`"
         }
         DataError::NotAFile { .. } => "put a file in its place, or remove the lines",
         DataError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {

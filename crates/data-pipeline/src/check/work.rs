@@ -1,5 +1,5 @@
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam_channel::unbounded;
@@ -54,6 +54,7 @@ pub struct Checked {
 enum Kind {
     Image,
     Regions,
+    Shard,
 }
 
 /// A file, and the images whose it is: each split with the index of the image in it.
@@ -62,6 +63,8 @@ struct Item {
     name: String,
     depth: Depth,
     users: Vec<(usize, usize)>,
+    /// The shard that an image lies in, by its place among the items.
+    shard: Option<usize>,
 }
 
 /// Looks at every file that the splits use; `progress` hears how many were done, of how many.
@@ -128,7 +131,14 @@ fn items(asked: Check) -> Vec<Item> {
     let mut known = HashMap::new();
     for (split, &(source, depth)) in asked.splits.iter().enumerate() {
         for image in 0..source.image_count() {
+            let in_shard = asked.inputs.images.then(|| source.in_shard(image));
+            let shard = in_shard.flatten().map(|place| {
+                let name = place.shards.path(place.shard).display().to_string();
+                (Kind::Shard, name)
+            });
+            let mut within = None;
             let needed = [
+                shard,
                 asked
                     .inputs
                     .images
@@ -148,7 +158,11 @@ fn items(asked: Check) -> Vec<Item> {
                         name,
                         depth,
                         users: Vec::new(),
+                        shard: (kind == Kind::Image).then_some(within).flatten(),
                     });
+                }
+                if items[number].kind == Kind::Shard {
+                    within = Some(number);
                 }
                 let item = &mut items[number];
                 item.users.push((split, image));
@@ -169,6 +183,13 @@ impl Item {
                 regions_of(source, image, self.depth, expected).map(|()| None)
             }
             (Kind::Regions, None) => Ok(None),
+            (Kind::Shard, _) => {
+                let place = source.in_shard(image);
+                let whole = self.depth == Depth::Whole;
+                place
+                    .map_or(Ok(()), |place| place.shards.look(place.shard, whole))
+                    .map(|()| None)
+            }
         };
         catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|panic| {
             Err(DataError::Panicked {
@@ -235,10 +256,22 @@ fn faults(
     items: &[Item],
     looks: &[Result<Option<Glance>, DataError>],
 ) -> Vec<Fault> {
-    let broken: Vec<_> = items
-        .iter()
-        .zip(looks)
-        .filter_map(|(item, look)| Some((item, look.as_ref().err()?)))
+    let error = |number: usize| looks[number].as_ref().err();
+    let checksum_alone = |error: &DataError| matches!(error, DataError::ShardChecksum { .. });
+    // What is wrong with a shard is said once, and not for each of its images; its checksum says nothing where it is known which
+    // image is wrong.
+    let images_of_broken: HashSet<_> = (0..items.len())
+        .filter(|&number| error(number).is_some())
+        .filter_map(|number| items[number].shard)
+        .collect();
+    let said_elsewhere = |number: usize, one: &DataError| match items[number].shard {
+        Some(shard) => error(shard).is_some_and(|shard| !checksum_alone(shard)),
+        None => checksum_alone(one) && images_of_broken.contains(&number),
+    };
+    let broken: Vec<_> = (0..items.len())
+        .filter_map(|number| Some((number, error(number)?)))
+        .filter(|(number, one)| !said_elsewhere(*number, one))
+        .map(|(number, error)| (&items[number], error))
         .collect();
     // One pass over the samples of each split, however many files are broken.
     let mut samples: HashMap<(usize, usize), Vec<usize>> = HashMap::new();

@@ -321,6 +321,26 @@ pub enum DataError {
         found: String,
     },
 
+    /// Shards are not what their manifest says, or their manifest cannot be used.
+    #[error("`{}`: {problem}", path.display())]
+    Shards {
+        /// The shard or the manifest.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+
+    /// A shard has other bytes than were written, although its images may all be right.
+    #[error("`{}`: the checksum of the file is {found}, and `shards.json` says {expected}", path.display())]
+    ShardChecksum {
+        /// The shard.
+        path: PathBuf,
+        /// The checksum in the manifest, eight hexadecimal digits.
+        expected: String,
+        /// The checksum of the file.
+        found: String,
+    },
+
     /// An image could not be decoded or resized.
     #[error("cannot use image `{image}`")]
     Image {
@@ -357,6 +377,15 @@ pub enum DataError {
         files: usize,
         /// Whether a run began before, which leaves out no more samples than it did then.
         begun: bool,
+    },
+
+    /// Images cannot be put into shards.
+    #[error("{} of {} that the questions need cannot be used, and nothing was written{faults}", faults.0.len(), counted(*files, "file", "files"))]
+    BadImages {
+        /// Which, and why not.
+        faults: Faults,
+        /// How many files were looked at.
+        files: usize,
     },
 
     /// More samples would be left out than may be.
@@ -497,6 +526,15 @@ pub enum DataError {
         image: String,
         /// The folder of the files.
         folder: PathBuf,
+    },
+
+    /// A folder of region features has none in a form that is read.
+    #[error("`{}` is no file of region features, and `{}` has no other", found.display(), folder.display())]
+    NoFeatures {
+        /// The folder.
+        folder: PathBuf,
+        /// What lies in it.
+        found: PathBuf,
     },
 
     /// Two images have the same features.

@@ -105,7 +105,27 @@ impl DataError {
             Self::Pip { .. } => Some(
                 "check that this Python has pip and that pip reaches a package index".to_owned(),
             ),
-            _ => self.hint_on_text(),
+            _ => self.hint_on_files().or_else(|| self.hint_on_text()),
+        }
+    }
+
+    /// What to do about shards, images that go into them, and files of region features.
+    fn hint_on_files(&self) -> Option<String> {
+        match self {
+            Self::Shards { .. } | Self::ShardChecksum { .. } => Some(
+                "copy all files of this folder again, or write them anew: `aoa data shard FOLDER --to NEW_FOLDER`".to_owned(),
+            ),
+            Self::NoFeatures { folder, found } => Some(format!(
+                "import features into it with `aoa data import-features {} --to {}`, which writes a file a split; or remove the folder",
+                quoted(found),
+                quoted(folder.parent().unwrap_or(folder))
+            )),
+            Self::BadImages { .. } => Some(
+                "repair these files, or remove the lines of their questions; `aoa data check` lists all that are broken, with the \
+                 cure of each"
+                    .to_owned(),
+            ),
+            _ => None,
         }
     }
 

@@ -20,6 +20,14 @@ impl DataError {
         }
     }
 
+    /// What shards should be, and what they are.
+    pub(crate) fn shards(path: &Path, expected: &str, found: &str) -> Self {
+        Self::Shards {
+            path: path.to_owned(),
+            problem: format!("expected {expected}, found {found}"),
+        }
+    }
+
     /// An entry of a list that has one a line, by its line.
     pub(crate) fn by_line(self) -> Self {
         match self {

@@ -27,6 +27,11 @@ impl Errors {
         }
     }
 
+    pub(crate) fn add_all(&mut self, other: Self) {
+        other.kept.into_iter().for_each(|error| self.add(error));
+        self.more += other.more;
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }

@@ -34,10 +34,10 @@ impl Features {
     /// Opens the files in the folder of features; nothing where the folder is empty.
     ///
     /// # Errors
-    /// When a file is damaged, or two have regions of different sizes.
+    /// When a file is damaged, two have regions of different sizes, or none has a form that is read.
     pub(super) fn open(layout: &Layout) -> Result<Option<Self>, DataError> {
         let folder = layout.features();
-        let (mut paths, mut empty) = (Vec::new(), true);
+        let (mut paths, mut each, mut other) = (Vec::new(), false, None);
         for entry in fs::read_dir(&folder).map_err(files::failed(&folder))? {
             let path = entry.map_err(files::failed(&folder))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -45,13 +45,20 @@ impl Features {
             if name.starts_with('.') {
                 continue;
             }
-            empty = false;
-            if path.extension().is_some_and(|ending| ending == ENDING) {
+            let ends = |with| path.extension().is_some_and(|ending| ending == with);
+            if ends(ENDING) {
                 paths.push(path);
+            } else if ends("safetensors") || path.is_dir() {
+                each = true;
+            } else {
+                other = Some(path);
             }
         }
-        if paths.is_empty() {
-            return Ok((!empty).then_some(Self::OneAnImage));
+        match other {
+            _ if !paths.is_empty() => {}
+            _ if each => return Ok(Some(Self::OneAnImage)),
+            None => return Ok(None),
+            Some(found) => return Err(DataError::NoFeatures { folder, found }),
         }
         paths.sort();
         let stores: Vec<_> = paths
@@ -92,7 +99,7 @@ impl Features {
     /// The size of the features of a split's images.
     ///
     /// # Errors
-    /// When no features can be read, with all that is wrong; when two images have the same ones.
+    /// When no features can be read from a file an image, with all that is wrong; when two images have the same ones.
     pub(super) fn of_images(
         &self,
         layout: &Layout,
@@ -119,10 +126,8 @@ impl Features {
                 });
             }
         }
-        match images.first() {
-            Some(image) if users.is_empty() => Err(missing(layout, image)),
-            _ => Ok(Self::shape(stores)),
-        }
+        // Images without features are named one by one where files are looked at.
+        Ok(Self::shape(stores))
     }
 
     /// The regions of an image.

@@ -12,6 +12,6 @@ mod write;
 
 use layout::{Layout, NAME};
 pub use questions::Questions;
-pub use shard::{Sharded, shard};
+pub use shard::{Packing, Sharded, shard};
 pub use source::{Folder, ReadablePart};
 pub use write::write;

@@ -1,19 +1,20 @@
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::manifest::{self, Manifest};
-use super::read::{self, Readable};
 use super::{Folder, Layout};
 use crate::answers::AnswerNormalisation;
-use crate::check::{Fault, Faults, Use};
-use crate::error::DataError;
+use crate::check::{Check, Depth, Faults, check};
+use crate::error::{DataError, Errors};
 use crate::files;
 use crate::image::ImageFormat;
 use crate::image_file;
+use crate::inputs::Inputs;
 use crate::sample::Split;
-use crate::shards::{MANIFEST, Record, ShardLimit, ShardList, ShardWriter};
+use crate::shards::{MANIFEST, Record, ShardLimit, ShardList, ShardWriter, json_start};
+use crate::source::Source;
 
 /// Files beside the questions that go with them.
 const BESIDE: [&str; 3] = [
@@ -21,6 +22,18 @@ const BESIDE: [&str; 3] = [
     "attribute_words.json",
     "answers.json",
 ];
+
+/// Side, in pixels, to which an image is resized to see that it can be.
+const CHECKED_SIDE: usize = 32;
+
+/// What is done with images that go into shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// They are decoded.
+    Checked,
+    /// They are written.
+    Written,
+}
 
 /// What was put into shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -40,7 +53,8 @@ pub struct Sharded {
 /// Writes a folder as another one whose images lie in shards: TAR files in which `{key}.jpg`, or another ending that images have,
 /// is followed by `{key}.json`, `{"image": name, "questions": [..]}`, as `WebDataset` reads them. An image is in the shards of each
 /// split that uses it, in the order of the questions. The questions are also written as they are, so that a folder of shards is
-/// opened without reading a shard. `to` has to be empty; `progress` hears how many images of a split were written, of how many.
+/// opened without reading a shard. Every image is decoded before anything is written, `threads` side by side. `to` has to be
+/// empty; `progress` hears what is done with how many images, of how many.
 ///
 /// # Errors
 /// When the folder is no data set or has its images in shards already, when images cannot be used, with all of these, or when a
@@ -49,7 +63,8 @@ pub fn shard(
     root: &Path,
     to: &Path,
     limit: ShardLimit,
-    progress: &mut dyn FnMut(Split, usize, usize),
+    threads: usize,
+    progress: &mut dyn FnMut(Packing, usize, usize),
 ) -> Result<Vec<Sharded>, DataError> {
     if files::exists(&root.join(MANIFEST))? {
         return Err(DataError::Content {
@@ -58,69 +73,50 @@ pub fn shard(
             found: "images in shards".to_owned(),
         });
     }
-    let layout = Layout(root);
-    let manifest = Manifest::read(root)?;
     let reading = Folder::reading_of(root, AnswerNormalisation::default());
-    let mut written = Vec::new();
-    let mut sharded = Vec::new();
+    let mut parts = Vec::new();
+    let mut errors = Errors::default();
     for split in [Split::Train, Split::Validation, Split::Test] {
-        let questions = layout.questions(split);
+        let questions = Layout(root).questions(split);
         if split != Split::Train && !files::is_file(&questions)? {
             continue;
         }
-        let Readable { part, errors } =
-            read::read(&layout, split, &reading, manifest.as_ref(), false)?;
-        errors.none()?;
-        if !part.inputs.images {
+        let (part, faults) = Folder::whole(root, (split, split), &reading, Manifest::read(root)?)?;
+        errors.add_all(faults);
+        if !part.inputs().images {
             return Err(DataError::MissingInput {
                 of: format!("`{}`", questions.display()),
                 input: "images to put into shards",
             });
         }
+        parts.push((split, questions, part));
+    }
+    errors.none()?;
+    require_usable(&parts, threads, progress)?;
+    let images = parts.iter().map(|(_, _, part)| part.images.len()).sum();
+    let mut done = 0;
+    let mut written = Vec::new();
+    let mut sharded = Vec::new();
+    for (split, questions, part) in parts {
         let mut about: Vec<Vec<usize>> = vec![Vec::new(); part.images.len()];
         for (sample, line) in part.samples.iter().zip(&part.lines) {
             about[sample.image].push(*line);
         }
-        drop(part.samples);
         let lines: Vec<String> = files::lines(&questions)?
             .map(|line| line.map(|(_, text)| text))
             .collect::<Result<_, _>>()?;
         let mut writer = ShardWriter::new(to, split, limit);
-        let mut faults = Vec::new();
-        for (image, (name, about)) in part.images.iter().zip(&about).enumerate() {
-            let elsewhere = manifest.as_ref().and_then(|manifest| manifest.image(name));
-            let path = elsewhere.unwrap_or_else(|| layout.image(name));
-            let read = image_file::glance(&path).and_then(|_| image_file::read(&path));
-            progress(split, image + 1, part.images.len());
-            match read {
-                Ok(encoded) if faults.is_empty() => writer.add(&Record {
-                    name,
-                    ending: ending(&encoded),
-                    encoded: &encoded,
-                    json: json(name, about.iter().map(|line| &*lines[line - 1])).as_bytes(),
-                    samples: about.len(),
-                })?,
-                // Nothing more is written, but all that is wrong is said.
-                Ok(_) => {}
-                Err(error) => faults.push(Fault::of(
-                    path.display().to_string(),
-                    &error,
-                    vec![Use {
-                        split: 0,
-                        questions: Some(questions.display().to_string()),
-                        unit: "line",
-                        numbers: about.clone(),
-                        samples: Vec::new(),
-                    }],
-                )),
-            }
-        }
-        if !faults.is_empty() {
-            return Err(DataError::BadFiles {
-                faults: Faults(faults),
-                files: part.images.len(),
-                begun: false,
-            });
+        for (name, about) in part.images.iter().zip(&about) {
+            let encoded = image_file::read(&part.image_path(name))?;
+            writer.add(&Record {
+                name,
+                ending: ending(&encoded),
+                encoded: &encoded,
+                json: json(name, about.iter().map(|line| &*lines[line - 1])).as_bytes(),
+                samples: about.len(),
+            })?;
+            done += 1;
+            progress(Packing::Written, done, images);
         }
         let shards = writer.finish()?;
         sharded.push(Sharded {
@@ -138,8 +134,8 @@ pub fn shard(
             copy(&root.join(name), &to.join(name))?;
         }
     }
-    if manifest.is_some() {
-        let path = root.join(manifest::NAME);
+    let path = root.join(manifest::NAME);
+    if files::is_file(&path)? {
         let text = files::text(&path, files::LARGEST_LIST)?;
         let mut value: Value =
             serde_json::from_str(&text).map_err(|error| DataError::json(&path, &error))?;
@@ -154,12 +150,38 @@ pub fn shard(
     Ok(sharded)
 }
 
+/// Decodes the images of all splits.
+fn require_usable(
+    parts: &[(Split, PathBuf, Folder)],
+    threads: usize,
+    progress: &mut dyn FnMut(Packing, usize, usize),
+) -> Result<(), DataError> {
+    let splits: Vec<_> = parts
+        .iter()
+        .map(|(_, _, part)| (part as &dyn Source, Depth::Whole))
+        .collect();
+    let asked = Check {
+        splits: &splits,
+        inputs: Inputs::IMAGES,
+        image_size: CHECKED_SIDE,
+        threads,
+    };
+    let checked = check(asked, &mut |done, of| progress(Packing::Checked, done, of))?;
+    if checked.faults.is_empty() {
+        return Ok(());
+    }
+    Err(DataError::BadImages {
+        faults: Faults(checked.faults),
+        files: checked.files,
+    })
+}
+
 /// The member of JSON of an image: its name, and the lines of its questions.
 fn json<'a>(name: &str, lines: impl Iterator<Item = &'a str>) -> String {
     let lines: Vec<_> = lines.map(str::trim).collect();
     format!(
-        "{{\"image\": {}, \"questions\": [{}]}}",
-        Value::from(name),
+        "{}\"questions\": [{}]}}",
+        json_start(name),
         lines.join(", ")
     )
 }

@@ -38,10 +38,10 @@ pub struct Folder {
     split: Split,
     /// The split whose file holds the questions.
     part: Split,
-    samples: Vec<Sample>,
+    pub(super) samples: Vec<Sample>,
     /// Line of each sample, from 1.
-    lines: Vec<usize>,
-    images: Vec<String>,
+    pub(super) lines: Vec<usize>,
+    pub(super) images: Vec<String>,
     statistical_words: Vec<Vec<String>>,
     inputs: Inputs,
     features: Option<Features>,
@@ -139,7 +139,7 @@ impl Folder {
     }
 
     /// What can be read of the questions of `part`, with all of their images, and what is wrong with the rest.
-    fn whole(
+    pub(super) fn whole(
         root: &Path,
         (split, part): (Split, Split),
         reading: &AnswerReading,
@@ -237,7 +237,7 @@ impl Folder {
     }
 
     /// Where an image of this name lies.
-    fn image_path(&self, name: &str) -> PathBuf {
+    pub(super) fn image_path(&self, name: &str) -> PathBuf {
         let elsewhere = self
             .manifest
             .as_ref()
@@ -290,7 +290,7 @@ impl Source for Folder {
 
     fn glance(&self, image: usize) -> Result<Option<Glance>, DataError> {
         if let Some(place) = self.in_shard(image) {
-            return Ok(Some(place.glance()));
+            return place.glance().map(Some);
         }
         image_file::glance(&self.image_path(self.name(image)?)).map(Some)
     }

@@ -1,4 +1,4 @@
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::error::ImageError;
@@ -82,20 +82,32 @@ impl ImageHeader {
             source,
         };
         let mut file = files::open(path)?;
-        let mut bytes = Vec::new();
-        (&mut file).take(PART).read_to_end(&mut bytes).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
+        Self::of_section(&mut file, length)
+            .map_err(io)?
+            .map_err(image)
+    }
+
+    /// [`ImageHeader::of_file`] of a file or a part of one, `length` bytes long, that is read from its beginning.
+    pub(crate) fn of_section(
+        file: &mut (impl Read + Seek),
+        length: u64,
+    ) -> io::Result<Result<Self, ImageError>> {
+        let mut bytes = Vec::new();
+        file.by_ref().take(PART).read_to_end(&mut bytes)?;
         if length > 2 * PART {
             let mut end = Vec::new();
-            file.seek(SeekFrom::End(-(PART as i64))).map_err(io)?;
-            file.read_to_end(&mut end).map_err(io)?;
-            if let Some(header) = Self::of_parts(&bytes, &end, length).map_err(image)? {
-                return Ok(header);
+            file.seek(SeekFrom::End(-(PART as i64)))?;
+            file.read_to_end(&mut end)?;
+            match Self::of_parts(&bytes, &end, length) {
+                Ok(None) => {}
+                Ok(Some(header)) => return Ok(Ok(header)),
+                Err(error) => return Ok(Err(error)),
             }
-            file.seek(SeekFrom::Start(PART)).map_err(io)?;
+            file.seek(SeekFrom::Start(PART))?;
         }
-        file.read_to_end(&mut bytes).map_err(io)?;
-        Self::read(&bytes).map_err(image)
+        file.read_to_end(&mut bytes)?;
+        Ok(Self::read(&bytes))
     }
 
     /// The header of a file by its beginning and its end; `None` where they are not enough.

@@ -7,7 +7,7 @@ use zune_png::{PngDecoder, PngEncoder};
 use super::error::ImageError;
 use super::format::ImageFormat;
 use super::orientation::{ExifOrientation, Orientation};
-use super::png_data::{SIGNATURE, rebuilt};
+use super::png_data::{SIGNATURE, rebuilt, without_chunks};
 use super::rgb::{Decoded, RgbImage, check_size};
 use super::warning::ImageWarning;
 
@@ -15,6 +15,9 @@ const PNG: ImageFormat = ImageFormat::Png;
 
 /// Type of the chunk that must be last.
 const END: &[u8] = b"IEND";
+
+/// The type of colour of an image with a palette.
+const INDEXED: u8 = 3;
 
 /// Largest side; the format allows more.
 const MAX_SIDE: usize = u16::MAX as usize;
@@ -28,6 +31,10 @@ pub(super) struct Chunks {
     pub(super) warnings: Vec<ImageWarning>,
     /// Whether the last chunk is there.
     pub(super) whole: bool,
+    /// Whether a palette of at least one colour was seen.
+    palette: bool,
+    /// Whether a transparency was seen, which changes no colour.
+    transparency: bool,
 }
 
 impl Chunks {
@@ -55,6 +62,8 @@ impl Chunks {
             orientation: Orientation::UPRIGHT,
             warnings: Vec::new(),
             whole: false,
+            palette: false,
+            transparency: false,
         };
         if found.width == 0 || found.height == 0 {
             return Err(corrupt("a side is 0"));
@@ -69,6 +78,14 @@ impl Chunks {
                 END => {
                     found.whole = end <= bytes.len();
                     break;
+                }
+                b"PLTE" => found.palette |= length > 0,
+                b"tRNS" => found.transparency = true,
+                // Indices without colours: programs make them black, or grey, or whatever was there.
+                b"IDAT" if !found.palette && header[17] == INDEXED => {
+                    return Err(corrupt(
+                        "its pixels are colours of a palette, and it has none",
+                    ));
                 }
                 b"eXIf" => {
                     let Some(tiff) = bytes.get(at + 8..at + 8 + length) else {
@@ -104,6 +121,13 @@ pub(super) fn has_end(bytes: &[u8]) -> bool {
 
 pub(super) fn decode(bytes: &[u8], orientation: ExifOrientation) -> Result<Decoded, ImageError> {
     let mut chunks = Chunks::read(bytes)?.of_whole_file();
+    let opaque;
+    let bytes = if chunks.transparency {
+        opaque = without_chunks(bytes, *b"tRNS");
+        &opaque
+    } else {
+        bytes
+    };
     let image = if chunks.whole {
         pixels(bytes, true).or_else(|error| match rebuilt(bytes) {
             Some((file, warning)) => {

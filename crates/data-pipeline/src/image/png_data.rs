@@ -104,6 +104,22 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// The file without its chunks of a type.
+pub(super) fn without_chunks(bytes: &[u8], kind: [u8; 4]) -> Vec<u8> {
+    let mut at = SIGNATURE.len();
+    let mut file = bytes[..at].to_vec();
+    while let Some(head) = bytes.get(at..at + 8) {
+        let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        let end = (at + 12 + length).min(bytes.len());
+        if head[4..] != kind {
+            file.extend_from_slice(&bytes[at..end]);
+        }
+        at = end;
+    }
+    file.extend_from_slice(&bytes[at..]);
+    file
+}
+
 /// Bytes of all rows, each with its filter in front.
 fn rows_length(bytes: &[u8]) -> Option<usize> {
     let header = bytes.get(SIGNATURE.len() + 8..HEADER_END)?;

@@ -86,13 +86,12 @@ impl ShardList {
             return Ok(None);
         }
         let text = files::text(&path, files::LARGEST_JSON)?;
-        let list: Self =
-            serde_json::from_str(&text).map_err(|error| DataError::json(&path, &error))?;
-        let unexpected = |expected: String, found: String| DataError::Content {
+        let list: Self = serde_json::from_str(&text).map_err(|error| DataError::Shards {
             path: path.clone(),
-            expected,
-            found,
-        };
+            problem: format!("it cannot be read as the list of shards: {error}"),
+        })?;
+        let unexpected =
+            |expected: String, found: String| DataError::shards(&path, &expected, &found);
         if list.version != VERSION {
             let expected = format!("version {VERSION}");
             return Err(unexpected(expected, list.version.to_string()));

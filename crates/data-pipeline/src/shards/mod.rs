@@ -1,6 +1,7 @@
 //! Images of a data set one behind the other in TAR files, as `WebDataset` has them: for storage that is slow at random access.
 
 mod list;
+mod look;
 mod read;
 mod write;
 
@@ -10,4 +11,4 @@ pub(crate) use read::tests;
 pub(crate) use read::{BUFFER, ShardReader};
 pub use read::{InShard, Shards};
 pub use write::ShardLimit;
-pub(crate) use write::{Record, ShardWriter};
+pub(crate) use write::{Record, ShardWriter, json_start};

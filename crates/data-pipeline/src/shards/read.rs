@@ -4,9 +4,12 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::list::{MANIFEST, Member, Shard, ShardList};
+use super::look::{Section, look};
+use super::write::file_name;
 use crate::check::{Glance, Stamp};
 use crate::error::DataError;
 use crate::files;
+use crate::image::{ExifOrientation, ImageHeader, ImageWarning, RgbImage};
 use crate::sample::Split;
 
 /// Bytes that are read of a shard at a time.
@@ -36,31 +39,34 @@ impl Shards {
     /// Opens the shards of a split; nothing if the folder has no manifest of shards.
     ///
     /// # Errors
-    /// When the manifest cannot be read, or a shard is missing or has another length than the manifest says.
+    /// When the manifest cannot be read, or is missing beside shards; when a shard is missing or has another length than the
+    /// manifest says.
     pub(crate) fn open(root: &Path, split: Split) -> Result<Option<Self>, DataError> {
         let Some(list) = ShardList::read(root)? else {
+            let first = file_name(split, 0);
+            if !root.join("images").exists() && files::exists(&root.join(&first))? {
+                return Err(DataError::Shards {
+                    path: root.join(MANIFEST),
+                    problem: format!(
+                        "it is missing, and nothing else tells which images lie in `{first}`"
+                    ),
+                });
+            }
             return Ok(None);
         };
         let shards = list.of(split);
         let mut places = HashMap::new();
         for (number, shard) in shards.iter().enumerate() {
             let path = root.join(&shard.file);
-            let (_, length) = files::named(&path)?;
-            if length != shard.bytes {
-                return Err(DataError::Content {
-                    path,
-                    expected: format!("{} bytes, as `{MANIFEST}` says", shard.bytes),
-                    found: format!("{length} bytes"),
-                });
-            }
+            shard.open(&path)?;
             let members = shard.members.iter().enumerate();
             for (place, Member(name, ..)) in members {
                 if places.insert(name.clone(), (number, place)).is_some() {
-                    return Err(DataError::Content {
-                        path: root.join(MANIFEST),
-                        expected: "each image of a split once".to_owned(),
-                        found: format!("`{name}` a second time"),
-                    });
+                    return Err(DataError::shards(
+                        &root.join(MANIFEST),
+                        "each image of a split once",
+                        &format!("`{name}` a second time"),
+                    ));
                 }
             }
         }
@@ -100,16 +106,29 @@ impl Shards {
     /// When no shard has it.
     pub(crate) fn find(&self, image: &str) -> Result<InShard<'_>, DataError> {
         let place = self.places.get(image).copied();
-        let (shard, member) = place.ok_or_else(|| DataError::Content {
-            path: self.root.join(MANIFEST),
-            expected: format!("the image `{image}`, which a question names"),
-            found: "none of this name".to_owned(),
+        let (shard, member) = place.ok_or_else(|| {
+            DataError::shards(
+                &self.root.join(MANIFEST),
+                &format!("the image `{image}`, which a question names"),
+                "none of this name",
+            )
         })?;
         Ok(InShard {
             shards: self,
             shard,
             member,
         })
+    }
+
+    /// Looks at a shard: whether its TAR headers are whole, and its members lie where the manifest says and are about the
+    /// images that it says. `whole`: whether all of its bytes have the checksum of the manifest.
+    ///
+    /// # Errors
+    /// [`DataError::Shards`] for what is wrong first, and [`DataError::ShardChecksum`] where it is the checksum alone.
+    pub(crate) fn look(&self, shard: usize, whole: bool) -> Result<(), DataError> {
+        let before = &self.files[..shard];
+        let records = before.iter().map(|shard| shard.members.len()).sum();
+        look(&self.files[shard], &self.path(shard), records, whole)
     }
 
     pub(crate) fn path(&self, shard: usize) -> PathBuf {
@@ -131,13 +150,26 @@ impl InShard<'_> {
         )
     }
 
-    /// What tells its bytes from others, as the manifest has it.
-    pub(crate) fn glance(&self) -> Glance {
-        let &Member(_, _, length, ends) = self.entry();
-        Glance {
-            stamp: Stamp { length, ends },
-            oddities: Vec::new(),
+    /// Looks at where it begins and ends. What tells its bytes from others is what the manifest has.
+    pub(crate) fn glance(&self) -> Result<Glance, DataError> {
+        let &Member(_, start, length, ends) = self.entry();
+        let path = self.shards.path(self.shard);
+        let failed = files::failed(&path);
+        let file = files::open(&path)?;
+        let mut section = Section::new(file, start, length).map_err(&failed)?;
+        let image = |source| DataError::Image {
+            image: self.name(),
+            source,
+        };
+        let header = ImageHeader::of_section(&mut section, length);
+        let oddities = header.map_err(failed)?.map_err(image)?.warnings;
+        if oddities.contains(&ImageWarning::NoEndMarker) {
+            RgbImage::decode(&self.read()?, ExifOrientation::Ignore).map_err(image)?;
         }
+        Ok(Glance {
+            stamp: Stamp { length, ends },
+            oddities,
+        })
     }
 
     /// Opens the shard to read its images from front to back.
@@ -172,13 +204,13 @@ impl InShard<'_> {
         if read as u64 == *length && found == *expected {
             return Ok(bytes);
         }
-        Err(DataError::Content {
-            path: path(),
-            expected: format!(
+        Err(DataError::shards(
+            &path(),
+            &format!(
                 "{length} bytes of `{name}` with the checksum {expected:08x}, as `{MANIFEST}` says"
             ),
-            found: format!("{read} bytes with the checksum {found:08x}"),
-        })
+            &format!("{read} bytes with the checksum {found:08x}"),
+        ))
     }
 }
 

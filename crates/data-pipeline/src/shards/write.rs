@@ -11,10 +11,25 @@ use crate::files;
 use crate::sample::Split;
 
 /// Bytes to which a member of a TAR file is rounded up, and of its header.
-const BLOCK: u64 = 512;
+pub(super) const BLOCK: u64 = 512;
 
 /// Bytes behind the last member.
-const END: u64 = 2 * BLOCK;
+pub(super) const END: u64 = 2 * BLOCK;
+
+/// Name of a split's shard, counted from 0.
+pub(super) fn file_name(split: Split, shard: usize) -> String {
+    format!("{}-{shard:06}.tar", split.name())
+}
+
+/// What the names of a record's members begin with. `record` counts the images of a split from 0.
+pub(super) fn key(record: usize) -> String {
+    format!("{record:09}")
+}
+
+/// How the member of JSON about an image begins.
+pub(crate) fn json_start(image: &str) -> String {
+    format!("{{\"image\": {}, ", serde_json::Value::from(image))
+}
 
 /// When a shard is full. It holds one image at least, and each image with all of its questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,12 +95,12 @@ impl<'a> ShardWriter<'a> {
         if full {
             self.close()?;
         }
-        let key = format!("{:09}", self.records);
+        let key = key(self.records);
         self.records += 1;
         let open = match &mut self.open {
             Some(open) => open,
             none => {
-                let file = format!("{}-{:06}.tar", self.split.name(), self.shards.len());
+                let file = file_name(self.split, self.shards.len());
                 none.insert(Open::create(self.folder, file)?)
             }
         };

@@ -214,3 +214,30 @@ fn files_that_are_none_or_do_not_fit_together_are_named() {
         );
     }
 }
+
+#[test]
+fn every_image_without_features_is_named_although_none_has_any() {
+    let (root, _) = stored(&[("elsewhere", block(1, 2.0))]);
+    let source = open(&root, Split::Train);
+    let faults = checked(&source, Depth::Glance).faults;
+    assert_eq!(faults.len(), source.image_count(), "{faults:?}");
+    for fault in faults {
+        assert!(fault.cure.contains("import-features"), "{fault:?}");
+        assert!(!fault.file.contains("safetensors"), "{fault:?}");
+    }
+}
+
+#[test]
+fn files_that_hold_no_features_are_not_taken_for_a_file_an_image() {
+    let (root, path) = stored(&[("a", block(1, 2.0))]);
+    fs::remove_file(path).expect("removed");
+    fs::write(root.path().join("features/train.tsv"), "1\t2").expect("written");
+    let error = Folder::open(root.path(), Split::Train, HOLD_OUT).expect_err("no features");
+    let text = format!("{error}; {}", error.hint().unwrap_or_default());
+    for words in [
+        "train.tsv` is no file of region features",
+        "aoa data import-features",
+    ] {
+        assert!(text.contains(words), "{text}");
+    }
+}

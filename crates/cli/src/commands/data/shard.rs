@@ -1,25 +1,49 @@
 //! `aoa data shard`: images of a folder one behind the other in TAR files.
 
+use std::thread::available_parallelism;
+
 use config_schema::count;
 use data_import::Staging;
+use data_pipeline::folder::Packing;
 use data_pipeline::{DataError, folder};
 use file_kind::quoted;
 
 use crate::args::ShardArgs;
 use crate::bar::LineBar;
+use crate::commands::data::MOST_THREADS;
 use crate::failure::Failure;
 use crate::figures::size;
 use crate::output;
 
 pub fn run(args: &ShardArgs) -> Result<(), Failure> {
     let staging = Staging::begin(&args.to)?;
-    let line = LineBar::new("images written");
-    let mut progress = |_: data_pipeline::Split, done: usize, of: usize| {
+    let mut current: Option<(Packing, LineBar)> = None;
+    let mut progress = |packing: Packing, done: usize, of: usize| {
+        let line = match current.take().filter(|(shown, _)| *shown == packing) {
+            Some((_, line)) => line,
+            None => LineBar::new(match packing {
+                Packing::Checked => "images checked",
+                Packing::Written => "images written",
+            }),
+        };
         line.bar.set_length(of as u64);
         line.bar.set_position(done as u64);
+        if done == of {
+            line.bar.finish_and_clear();
+        }
+        current = Some((packing, line));
     };
-    let written = folder::shard(&args.folder, staging.folder(), args.limit(), &mut progress);
-    line.bar.finish_and_clear();
+    let threads = available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS));
+    let written = folder::shard(
+        &args.folder,
+        staging.folder(),
+        args.limit(),
+        threads,
+        &mut progress,
+    );
+    if let Some((_, line)) = current {
+        line.bar.finish_and_clear();
+    }
     let written = written.map_err(|error| match error {
         // The name of the folder while it is written says nothing to anybody.
         DataError::Io { path, source } if path.starts_with(staging.folder()) => {
