@@ -12,7 +12,7 @@ use file_kind::quoted;
 use gpu_probe::CudaDevice;
 use model_api::{DataShape, Model};
 use trainer::host::{Counted, Data, HostPlan};
-use trainer::memory::{Bytes, CardMeter, DeviceMemory, OutOfMemory, budget};
+use trainer::memory::{CardMeter, DeviceMemory, OutOfMemory, budget};
 use trainer::plan::{WorstCase, choose_segment, least, plan, with_segment};
 use trainer::{
     Checkpoints, Event, Observer, Run, Skipped, Steps, TrainError, data_report, device,
