@@ -1,4 +1,5 @@
-use std::fmt::{self, Display, Formatter};
+mod verdict;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use file_kind::quoted;
 use gpu_probe::CudaDevice;
 use model_api::{DataShape, Model};
 use trainer::host::{Counted, Data, HostPlan};
-use trainer::memory::{Bytes, CardMeter, DeviceMemory, OutOfMemory, budget};
+use trainer::memory::{CardMeter, DeviceMemory, OutOfMemory, budget};
 use trainer::plan::{WorstCase, choose_segment, least, plan, with_segment};
 use trainer::{
     Checkpoints, Event, Observer, Run, Skipped, Steps, TrainError, data_report, device,
@@ -32,6 +33,7 @@ use crate::restart::restart;
 use crate::run_folder::RunFolder;
 use crate::settings::{Settings, configured_library, of_run};
 use crate::wiring::Wiring;
+use verdict::Verdict;
 
 pub fn run<W: Wiring>(args: &TrainArgs) -> Result<ExitCode, Failure> {
     let requests = Requests::default();
@@ -255,42 +257,6 @@ fn dry_run<W: Wiring>(args: &TrainArgs, settings: &Settings) -> Result<ExitCode,
     };
     output::note(verdict.to_string());
     Ok(ExitCode::SUCCESS)
-}
-
-/// What a dry run found, in the last lines that it prints.
-struct Verdict<'a> {
-    begins: String,
-    learns: String,
-    planned_bytes: u64,
-    budget_bytes: Option<u64>,
-    host_bytes: u64,
-    run_dir: &'a Path,
-}
-
-impl Display for Verdict<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "dry run: all checks passed; nothing was trained")?;
-        writeln!(f, "  {}", self.begins)?;
-        writeln!(f, "  {}", self.learns)?;
-        let planned = Bytes(self.planned_bytes);
-        match self.budget_bytes {
-            None => writeln!(f, "  planned peak {planned}, no memory budget")?,
-            Some(budget) if budget < self.planned_bytes => writeln!(
-                f,
-                "  planned peak {planned}, over the budget of {}: training begins with smaller micro-batches",
-                Bytes(budget)
-            )?,
-            Some(budget) => {
-                writeln!(
-                    f,
-                    "  planned peak {planned}, within the budget of {}",
-                    Bytes(budget)
-                )?;
-            }
-        }
-        writeln!(f, "  data takes {} of host memory", Bytes(self.host_bytes))?;
-        write!(f, "  run directory {}", self.run_dir.display())
-    }
 }
 
 /// The planned peak of a run.
