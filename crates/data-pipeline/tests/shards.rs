@@ -1,4 +1,6 @@
 //! Folders whose images lie in shards.
+//!
+//! One file because every test damages, reads or streams the same small folder of shards.
 
 use std::collections::BTreeMap;
 use std::fs;
