@@ -1,17 +1,17 @@
 //! Which weights are the result of a run: their moving average, evaluation by steps, and the end for want of a better one.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aoa_model::Vqa;
 use burn::tensor::Device;
 use config_schema::Config;
-use integration_tests::{Gradients, Silent, newest_weights, random_numbers, weights};
+use integration_tests::{Gradients, Silent, newest_weights, weights};
 use model_api::Model;
 use trainer::memory::{DeviceMemory, FaultInjector, OutOfMemory, Phase, Point};
-use trainer::{Checkpoints, Dataset, Event, Observer, Run, Summary, train};
+use trainer::{Checkpoints, Event, Observer, Summary};
 
-use crate::runs::{finish, finish_in_two_parts, losses, small, start, start_watched};
+use crate::runs::{finish, finish_in_two_parts, losses, small, start, start_watched, start_within};
 
 /// Steps of a run of [`small`].
 const STEPS: usize = 16;
@@ -167,24 +167,12 @@ impl FaultInjector for AtAverage {
 }
 
 fn disturbed(settings: &Config, run_dir: &Path, faults: &AtAverage) -> Summary {
-    let _guard = random_numbers();
-    let run = Run {
-        settings,
-        config_text: &config_schema::to_toml(settings),
-        open: Dataset::open,
-        run_dir,
-        resume: false,
-        stop_after: None,
-        stop: &AtomicBool::new(false),
-        save: &AtomicBool::new(false),
-        device: &Device::flex(),
-        device_name: "cpu",
-        memory: DeviceMemory {
-            faults: Some(faults),
-            ..DeviceMemory::default()
-        },
+    let memory = DeviceMemory {
+        faults: Some(faults),
+        ..DeviceMemory::default()
     };
-    train::<Vqa>(&run, &mut Silent).expect("the run ends well")
+    start_within::<Vqa>(settings, run_dir, false, None, memory, &mut Silent)
+        .expect("the run ends well")
 }
 
 #[test]

@@ -1,19 +1,16 @@
 //! What the card says while a run trains, in `memory.jsonl`. The stand-in library plays the card, the CPU trains.
 
 use std::fs;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aoa_model::Vqa;
-use burn::tensor::Device;
-use integration_tests::{Silent, random_numbers};
+use integration_tests::Silent;
 use nvml_stand_in::{Card, Cards, GIB, Mig, MigInstance};
 use serde_json::Value;
 use tempfile::TempDir;
 use trainer::memory::{CardMeter, DeviceMemory, Meter, Usage};
-use trainer::{Dataset, Run, train};
 
-use crate::runs::small;
+use crate::runs::{small, start_within};
 
 /// A machine of two cards, whose second one is looked at.
 fn meter(folder: &TempDir, card: Card) -> CardMeter {
@@ -36,24 +33,11 @@ fn busy() -> Card {
 fn lines(folder: &TempDir, card: &CardMeter) -> Vec<Value> {
     let settings = small(&["dataset.shapes_train_images=8", "training.epochs=2"]);
     let run_dir = folder.path().join("run");
-    let run = Run {
-        settings: &settings,
-        config_text: &config_schema::to_toml(&settings),
-        open: Dataset::open,
-        run_dir: &run_dir,
-        resume: false,
-        stop_after: None,
-        stop: &AtomicBool::new(false),
-        save: &AtomicBool::new(false),
-        device: &Device::flex(),
-        device_name: "cpu",
-        memory: DeviceMemory {
-            card: Some(card),
-            ..DeviceMemory::default()
-        },
+    let memory = DeviceMemory {
+        card: Some(card),
+        ..DeviceMemory::default()
     };
-    let _guard = random_numbers();
-    train::<Vqa>(&run, &mut Silent).expect("a run");
+    start_within::<Vqa>(&settings, &run_dir, false, None, memory, &mut Silent).expect("a run");
     let text = fs::read_to_string(run_dir.join("memory.jsonl")).expect("memory.jsonl");
     let lines = text.lines().map(serde_json::from_str);
     lines.map(|line| line.expect("JSON")).collect()

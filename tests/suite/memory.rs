@@ -8,19 +8,17 @@ use std::fs;
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use aoa_model::Vqa;
-use burn::tensor::Device;
 use burn_frugal::{SegmentWork, watch_segments};
 use config_schema::Config;
-use integration_tests::{Gradients, Silent, newest_weights, random_numbers};
+use integration_tests::{Gradients, Silent, newest_weights};
 use serde_json::{Value, json};
+use trainer::TrainError;
 use trainer::memory::{DeviceMemory, FaultInjector, OutOfMemory, Phase, Point};
-use trainer::{Dataset, Run, TrainError, train};
 
-use crate::runs::{losses, small};
+use crate::runs::{losses, small, start_within};
 use crate::two_branches::BOTH;
 
 /// Two steps of 16 samples an epoch in micro-batches of 8, so that every kind of point comes by soon.
@@ -40,24 +38,11 @@ fn start(
     resume: bool,
     faults: &dyn FaultInjector,
 ) -> Result<(), TrainError> {
-    let run = Run {
-        settings,
-        config_text: &config_schema::to_toml(settings),
-        open: Dataset::open,
-        run_dir,
-        resume,
-        stop_after: None,
-        stop: &AtomicBool::new(false),
-        save: &AtomicBool::new(false),
-        device: &Device::flex(),
-        device_name: "cpu",
-        memory: DeviceMemory {
-            faults: Some(faults),
-            ..DeviceMemory::default()
-        },
+    let memory = DeviceMemory {
+        faults: Some(faults),
+        ..DeviceMemory::default()
     };
-    let _guard = random_numbers();
-    train::<Vqa>(&run, &mut Silent).map(drop)
+    start_within::<Vqa>(settings, run_dir, resume, None, memory, &mut Silent).map(drop)
 }
 
 /// Micro-batches of each step, by the step and their first sample.

@@ -1,16 +1,14 @@
 //! Training in half precision.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use aoa_model::Vqa;
-use burn::tensor::Device;
 use config_schema::Config;
-use integration_tests::{Silent, newest_weights, random_numbers};
+use integration_tests::{Silent, newest_weights};
 use trainer::memory::{DeviceMemory, FaultInjector, OutOfMemory, Point};
-use trainer::{Dataset, Run, Summary, TrainError, train};
+use trainer::{Summary, TrainError};
 
-use crate::runs::{finish, finish_in_two_parts, losses, small};
+use crate::runs::{finish, finish_in_two_parts, losses, small, start_within};
 use crate::two_branches::BOTH;
 
 /// Both branches, with all that saves memory.
@@ -129,24 +127,11 @@ fn start(
     resume: bool,
     stop_after: Option<usize>,
 ) -> Result<Summary, TrainError> {
-    let run = Run {
-        settings,
-        config_text: &config_schema::to_toml(settings),
-        open: Dataset::open,
-        run_dir,
-        resume,
-        stop_after,
-        stop: &AtomicBool::new(false),
-        save: &AtomicBool::new(false),
-        device: &Device::flex(),
-        device_name: "cpu",
-        memory: DeviceMemory {
-            faults: Some(faults),
-            ..DeviceMemory::default()
-        },
+    let memory = DeviceMemory {
+        faults: Some(faults),
+        ..DeviceMemory::default()
     };
-    let _guard = random_numbers();
-    train::<Vqa>(&run, &mut Silent)
+    start_within::<Vqa>(settings, run_dir, resume, stop_after, memory, &mut Silent)
 }
 
 #[test]

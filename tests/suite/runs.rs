@@ -72,6 +72,19 @@ pub fn start_watched<M: Model>(
     stop_after: Option<usize>,
     observer: &mut dyn Observer,
 ) -> Result<Summary, TrainError> {
+    let memory = DeviceMemory::default();
+    start_within::<M>(settings, run_dir, resume, stop_after, memory, observer)
+}
+
+/// A run on a device of whose memory something is known, or in which faults are injected.
+pub fn start_within<M: Model>(
+    settings: &Config,
+    run_dir: &Path,
+    resume: bool,
+    stop_after: Option<usize>,
+    memory: DeviceMemory<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Summary, TrainError> {
     let run = Run {
         settings,
         config_text: &config_schema::to_toml(settings),
@@ -83,7 +96,7 @@ pub fn start_watched<M: Model>(
         save: &AtomicBool::new(false),
         device: &Device::flex(),
         device_name: "cpu",
-        memory: DeviceMemory::default(),
+        memory,
     };
     let _guard = random_numbers();
     train::<M>(&run, observer)
