@@ -5,7 +5,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::nn::Linear;
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Bool, Device, Tensor};
-use burn_frugal::{LayerNorm, RowKeys, dropout, product, project};
+use burn_frugal::{LayerNorm, RowKeys, dropout, operand, product, project};
 
 use crate::init::{linear, rectified};
 
@@ -105,7 +105,7 @@ impl BilinearAttention {
             masked_words,
             masked_regions,
         );
-        let regions = drop(regions, 2);
+        let regions = operand(drop(regions, 2)); // once for all glimpses
 
         let mut words = words;
         for (index, glimpse) in self.glimpses.iter().enumerate() {

@@ -514,9 +514,8 @@ impl Attention {
         dropout_keys: Option<&RowKeys>,
     ) -> Tensor<3> {
         let [rows, tokens, hidden] = x.dims();
-        let states = operand(context.states.clone());
         let look_up = |projection: &Linear| {
-            let states = project(states.clone(), projection);
+            let states = project(context.states.clone(), projection);
             self.split(match &context.of_row {
                 Some(of_row) => states.select(0, of_row.clone()),
                 None => states,

@@ -45,18 +45,10 @@ pub(crate) trait GeluLinear: Backend {
 on_plain_backends!(GeluLinear {
     fn gelu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         let half = half_of(x.dtype());
-        let input = Self::factor(Self::exact_gelu(single::<Self>(x)), half);
+        let input = Self::factor(Self::exact_gelu(Self::widened(x)), half);
         Self::product(Self::linear(input, Self::factor(weight, half), None), half)
     }
 });
-
-/// In single precision, in which GELU is computed.
-fn single<B: HalfProducts>(x: FloatTensor<B>) -> FloatTensor<B> {
-    match half_of(x.dtype()) {
-        Some(_) => B::widened(x),
-        None => x,
-    }
-}
 
 impl<B: GeluLinear + Gelu + HalfProducts, C: CheckpointStrategy> GeluLinear for Autodiff<B, C> {
     fn gelu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -88,14 +80,14 @@ impl<B: Gelu + HalfProducts> Backward<B, 2> for Recorded {
         let gradient = B::factor(gradients.consume::<B>(&ops.node), half);
         let [for_x, for_weight] = ops.parents;
         if let Some(node) = for_weight {
-            let input = B::factor(B::exact_gelu(single::<B>(x.clone())), half);
+            let input = B::factor(B::exact_gelu(B::widened(x.clone())), half);
             let own = B::linear_weight_backward(input, gradient.clone());
             gradients.register::<B>(node.id, B::product(own, half));
         }
         if let Some(node) = for_x {
             let own = B::linear_x_backward(B::factor(weight, half), gradient);
             let own = B::product(own, half);
-            gradients.register::<B>(node.id, B::exact_gelu_backward(single::<B>(x), own));
+            gradients.register::<B>(node.id, B::exact_gelu_backward(B::widened(x), own));
         }
     }
 }

@@ -4,6 +4,8 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
     Autodiff, Backend, Capture, DType, Dispatch, TensorMetadata, backend_extension,
@@ -31,72 +33,88 @@ pub fn operand<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     }
 }
 
-/// How a backend multiplies numbers of half precision.
+/// How a backend multiplies numbers of half precision: as the CPU does, which has no such products and multiplies rounded
+/// numbers in single precision, if it does not say otherwise.
 pub(crate) trait HalfProducts: Backend {
     /// Rounded to 16 bits.
-    fn rounded(x: FloatTensor<Self>, half: FloatDType) -> FloatTensor<Self> {
-        Self::float_cast(x, half)
-    }
+    fn rounded(x: FloatTensor<Self>, half: FloatDType) -> FloatTensor<Self>;
 
-    /// 16 bits as single precision.
-    fn widened(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::float_cast(x, FloatDType::F32)
-    }
+    /// In single precision; 16 bits become wider, and anything else is itself.
+    fn widened(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// The nearest numbers that 16 bits can hold, in single precision; over `x` where nothing else needs it.
+    fn nearest(x: FloatTensor<Self>, half: FloatDType) -> FloatTensor<Self>;
 
     /// An operand as the backend multiplies it, of one in single or half precision.
     fn factor(x: FloatTensor<Self>, half: Option<FloatDType>) -> FloatTensor<Self> {
         match half {
-            Some(half) => Self::float_cast(x, half),
             None => x,
+            Some(_) if half_of(x.dtype()).is_some() => Self::widened(x),
+            Some(half) => Self::nearest(x, half),
         }
     }
 
     /// A product of factors, in single precision.
     fn product(made: FloatTensor<Self>, half: Option<FloatDType>) -> FloatTensor<Self> {
         match half {
-            Some(_) => Self::float_cast(made, FloatDType::F32),
             None => made,
+            Some(half) => Self::nearest(made, half),
         }
     }
 }
 
+/// GPUs multiply 16 bits themselves.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-impl HalfProducts for burn::backend::Cube {}
-
-/// As the CPU does it: factors are rounded numbers in single precision.
-impl HalfProducts for Capture {
+impl HalfProducts for burn::backend::Cube {
     fn rounded(x: FloatTensor<Self>, half: FloatDType) -> FloatTensor<Self> {
-        let shape = x.shape();
-        let [rounded] = record_as(ROUND, [x], [shape], half.into(), 0);
-        rounded
+        Self::float_cast(x, half)
     }
 
     fn widened(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let shape = x.shape();
-        let [widened] = record_as(WIDEN, [x], [shape], DType::F32, 0);
-        widened
+        match half_of(x.dtype()) {
+            Some(_) => Self::float_cast(x, FloatDType::F32),
+            None => x,
+        }
+    }
+
+    fn nearest(x: FloatTensor<Self>, half: FloatDType) -> FloatTensor<Self> {
+        Self::widened(Self::rounded(x, half))
     }
 
     fn factor(x: FloatTensor<Self>, half: Option<FloatDType>) -> FloatTensor<Self> {
         match half {
+            Some(half) => Self::rounded(x, half),
             None => x,
-            Some(_) if half_of(x.dtype()).is_some() => Self::widened(x),
-            Some(_) => in_place(x),
         }
     }
 
-    fn product(made: FloatTensor<Self>, half: Option<FloatDType>) -> FloatTensor<Self> {
-        match half {
-            Some(_) => in_place(made),
-            None => made,
-        }
+    fn product(made: FloatTensor<Self>, _half: Option<FloatDType>) -> FloatTensor<Self> {
+        Self::widened(made)
     }
 }
 
-fn in_place(x: FloatTensor<Capture>) -> FloatTensor<Capture> {
+impl HalfProducts for Capture {
+    fn rounded(x: FloatTensor<Self>, half: FloatDType) -> FloatTensor<Self> {
+        recorded(ROUND, x, half.into())
+    }
+
+    fn widened(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        match half_of(x.dtype()) {
+            Some(_) => recorded(WIDEN, x, DType::F32),
+            None => x,
+        }
+    }
+
+    fn nearest(x: FloatTensor<Self>, _half: FloatDType) -> FloatTensor<Self> {
+        recorded(ELEMENTWISE, x, DType::F32)
+    }
+}
+
+/// Records a kernel whose result has the shape of its operand.
+fn recorded(name: &'static str, x: FloatTensor<Capture>, dtype: DType) -> FloatTensor<Capture> {
     let shape = x.shape();
-    let [rounded] = record_as(ELEMENTWISE, [x], [shape], DType::F32, 0);
-    rounded
+    let [made] = record_as(name, [x], [shape], dtype, 0);
+    made
 }
 
 /// The operation as Burn dispatches it.

@@ -90,26 +90,23 @@ impl Step<'_> {
             let scale = loss_scale.map_or(1.0, |scale| scale.factor());
             let EffectiveGradient { gradients, loss } =
                 gradient(&model, samples, scale, &losses, &phase_end, scheduler)?;
+            // A test has a gradient overflow that does not: its norm is then no number.
+            let injected = loss_scale.is_some() && self.watch.overflows(self.at.step, scale);
+            let divisor = if injected { f64::NAN } else { scale };
             let updated = catch_failure(|| {
                 let group_ended = |group| self.phase_end(Phase::Update, &(0..samples), Some(group));
-                if loss_scale.is_some() && self.watch.overflows(self.at.step, scale) {
-                    return Ok((model, None));
-                }
                 let (model, update) =
-                    optimizers.try_step(model, gradients, scale, self.at, group_ended)?;
+                    optimizers.try_step(model, gradients, divisor, self.at, group_ended)?;
                 ensure_weights(&model, self.device)?;
-                Ok((model, Some(update)))
+                Ok((model, update))
             });
             let (stepped, update) = match updated {
                 Ok(updated) => updated,
                 Err(failure) => return Ok(Stepped::Lost(out_of_memory(failure)?)),
             };
-            let overflowed = update
-                .as_ref()
-                .is_none_or(|update| !update.norm.0.is_finite());
             // A loss that is not finite is no matter of the scale.
             if let Some(scale) = loss_scale
-                && overflowed
+                && !update.norm.0.is_finite()
                 && loss.is_finite()
             {
                 let from = scale.factor();
@@ -121,19 +118,13 @@ impl Step<'_> {
             }
             break (stepped, loss, update);
         };
-        let norm = update
-            .as_ref()
-            .map_or(f64::INFINITY, |update| update.norm.0);
-        let update = match update {
-            Some(update) if loss.is_finite() && norm.is_finite() => update,
-            _ => {
-                return Err(TrainError::Diverged {
-                    step: self.at.step + 1,
-                    loss,
-                    norm,
-                });
-            }
-        };
+        if !loss.is_finite() || !update.norm.0.is_finite() {
+            return Err(TrainError::Diverged {
+                step: self.at.step + 1,
+                loss,
+                norm: update.norm.0,
+            });
+        }
         if let Some(scale) = loss_scale {
             scale.step_ended();
         }

@@ -9,70 +9,51 @@ use rayon::prelude::*;
 
 use super::HalfProducts;
 use crate::ops::flex::{TASK, row_by_row};
-use crate::precision::half_of;
 
 impl HalfProducts for Flex {
     fn rounded(x: FloatTensor<Self>, half: FloatDType) -> FloatTensor<Self> {
-        let x = row_by_row(x);
-        let numbers = x.storage::<f32>();
         match half {
-            FloatDType::BF16 => tensor(
-                convert(numbers, bf16::ZERO, |from, to| {
-                    to.convert_from_f32_slice(from);
-                }),
-                &x,
-            ),
-            FloatDType::F16 => tensor(
-                convert(numbers, f16::ZERO, |from, to| {
-                    to.convert_from_f32_slice(from);
-                }),
-                &x,
-            ),
-            other => unreachable!("{other:?} is no type of 16 bits"),
+            FloatDType::BF16 => rounded_to(x, bf16::ZERO),
+            _ => rounded_to(x, f16::ZERO),
         }
     }
 
     fn widened(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let x = row_by_row(x);
-        match x.dtype() {
-            DType::BF16 => tensor(
-                convert(x.storage::<bf16>(), 0.0, |from, to| {
-                    from.convert_to_f32_slice(to);
-                }),
-                &x,
+        let single = match x.dtype() {
+            DType::BF16 => convert(
+                x.storage::<bf16>(),
+                0.0,
+                HalfFloatSliceExt::convert_to_f32_slice,
             ),
-            DType::F16 => tensor(
-                convert(x.storage::<f16>(), 0.0, |from, to| {
-                    from.convert_to_f32_slice(to);
-                }),
-                &x,
+            DType::F16 => convert(
+                x.storage::<f16>(),
+                0.0,
+                HalfFloatSliceExt::convert_to_f32_slice,
             ),
-            _ => x,
-        }
+            _ => return x,
+        };
+        tensor(single, &x)
     }
 
-    fn factor(x: FloatTensor<Self>, half: Option<FloatDType>) -> FloatTensor<Self> {
+    fn nearest(x: FloatTensor<Self>, half: FloatDType) -> FloatTensor<Self> {
         match half {
-            None => x,
-            Some(_) if half_of(x.dtype()).is_some() => Self::widened(x),
-            Some(half) => round(x, half),
-        }
-    }
-
-    fn product(made: FloatTensor<Self>, half: Option<FloatDType>) -> FloatTensor<Self> {
-        match half {
-            Some(half) => round(made, half),
-            None => made,
+            FloatDType::BF16 => round_by::<bf16>(x),
+            _ => round_by::<f16>(x),
         }
     }
 }
 
-/// The nearest numbers that 16 bits can hold, in single precision; over `x` where nothing else needs it.
-fn round(x: FloatTensor<Flex>, half: FloatDType) -> FloatTensor<Flex> {
-    match half {
-        FloatDType::BF16 => round_by::<bf16>(x),
-        _ => round_by::<f16>(x),
-    }
+fn rounded_to<H: Element>(x: FloatTensor<Flex>, zero: H) -> FloatTensor<Flex>
+where
+    [H]: HalfFloatSliceExt,
+{
+    let x = row_by_row(x);
+    let numbers = x.storage::<f32>();
+    let rounded = convert(numbers, zero, |from, to: &mut [H]| {
+        to.convert_from_f32_slice(from);
+    });
+    tensor(rounded, &x)
 }
 
 fn round_by<H: Copy + Default>(x: FloatTensor<Flex>) -> FloatTensor<Flex>
