@@ -3,6 +3,7 @@
 mod features;
 mod layout;
 mod line;
+mod lines;
 mod manifest;
 mod questions;
 mod read;

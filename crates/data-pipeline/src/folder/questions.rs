@@ -1,7 +1,11 @@
 use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Map, Value};
+
 use super::line::Line;
+use super::lines::each_line;
 use super::manifest::LineReading;
 use super::read::{Place, ends_reading};
 use crate::check::Glance;
@@ -114,22 +118,24 @@ impl Questions {
     fn lines(mut self) -> Result<Self, DataError> {
         let mut errors = Errors::default();
         let file = self.file.clone();
-        for line in files::lines(&file)? {
-            let read = line.and_then(|(number, text)| {
-                if text.trim().is_empty() {
-                    return Ok(());
-                }
-                self.add(number, &text)
+        let parser = self.parser();
+        let parse = |place: &Place, text: &str| parser.parse(place, text);
+        each_line(&file, parse, |line| {
+            let taken = line.read.and_then(|question| match question {
+                Some(question) => self.take(line.number, &line.text, question),
+                None => Ok(()),
             });
-            let Err(error) = read else {
-                continue;
+            let Err(error) = taken else {
+                return ControlFlow::Continue(());
             };
             let ends = ends_reading(&error, self.samples.is_empty() && errors.is_empty());
             errors.add(error);
             if ends {
-                break;
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
-        }
+        })?;
         errors.none()?;
         self.some()
     }
@@ -141,26 +147,35 @@ impl Questions {
         Ok(self)
     }
 
+    fn parser(&self) -> Parser {
+        Parser {
+            imported: self.imported,
+            anywhere: self.anywhere,
+        }
+    }
+
     fn add(&mut self, number: usize, text: &str) -> Result<(), DataError> {
         let place = Place {
             path: &self.file,
             number,
         };
-        let Line {
+        let question = self.parser().parse(&place, text)?;
+        self.take(number, text, question)
+    }
+
+    /// Takes what stands on the line with that number, if it agrees with the lines before.
+    fn take(&mut self, number: usize, text: &str, question: Question) -> Result<(), DataError> {
+        let Question {
             image,
             question,
             entities,
-            mut fields,
-            ..
-        } = place.parse_question(text)?;
-        if self.imported {
-            // How answers are read, which are not.
-            LineReading::take(&mut fields).map_err(|expected| place.unexpected(expected, text))?;
-        }
-        if !self.anywhere {
-            place.require_within(&image)?;
-        }
+            fields,
+        } = question;
         if *self.with_entities.get_or_insert(entities.is_some()) != entities.is_some() {
+            let place = Place {
+                path: &self.file,
+                number,
+            };
             let expected = "`entities` on all lines or on none";
             return Err(place.unexpected(expected, text));
         }
@@ -189,6 +204,46 @@ impl Questions {
             .split_once('/')
             .and_then(|(folder, rest)| Some(self.folders.get(folder)?.join(rest)));
         Ok(elsewhere.unwrap_or_else(|| self.root.join(name)))
+    }
+}
+
+/// How a line is read, whatever stands on other lines.
+#[derive(Clone, Copy)]
+struct Parser {
+    imported: bool,
+    anywhere: bool,
+}
+
+/// What stands on a line.
+struct Question {
+    image: String,
+    question: String,
+    entities: Option<Vec<String>>,
+    fields: Map<String, Value>,
+}
+
+impl Parser {
+    fn parse(self, place: &Place, text: &str) -> Result<Question, DataError> {
+        let Line {
+            image,
+            question,
+            entities,
+            mut fields,
+            ..
+        } = place.parse_question(text)?;
+        if self.imported {
+            // How answers are read, which are not.
+            LineReading::take(&mut fields).map_err(|expected| place.unexpected(expected, text))?;
+        }
+        if !self.anywhere {
+            place.require_within(&image)?;
+        }
+        Ok(Question {
+            image: image.into_owned(),
+            question: question.into_owned(),
+            entities,
+            fields,
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! One file because a split is read in one pass, in which every line is checked against what was read before it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::path::{Component, Path};
 
 use file_kind::shortened;
@@ -10,17 +11,18 @@ use serde_json::{Map, Value};
 
 use super::features::Features;
 use super::line::{Line, answers_alone};
+use super::lines::{Parsed, each_line};
 use super::manifest::{LineReading, Manifest};
 use super::{Layout, NAME};
 use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
-use crate::error::{ARRAY, CUT, DataError, Errors};
+use crate::error::{ARRAY, DataError, Errors};
 use crate::files;
 use crate::inputs::{Inputs, RegionShape, most_tokens};
 use crate::json::{Json, Problem};
 use crate::sample::{Answer, Comparison, Sample, Split};
 
 /// What a line has that begins an object and does not end it.
-const OPEN_OBJECT: &str = "the start of an object that goes on";
+pub(super) const OPEN_OBJECT: &str = "the start of an object that goes on";
 
 /// The questions of a split, and the images they are about.
 pub(super) struct Part {
@@ -63,11 +65,13 @@ pub(super) fn read(
     if !files::is_file(&path)? {
         return Err(missing(layout, &path));
     }
-    let mut questions = Questions {
-        path: &path,
+    let parser = Parser {
         split,
         reading,
         imported: manifest.is_some(),
+    };
+    let mut questions = Questions {
+        path: &path,
         with_answers: None,
         with_entities: None,
         positions: HashMap::new(),
@@ -80,17 +84,30 @@ pub(super) fn read(
         },
     };
     let mut errors = Errors::default();
-    for line in files::lines(&path)? {
-        let read = line.and_then(|(number, text)| questions.line(number, &text));
-        let Err(error) = read else {
-            continue;
-        };
-        let ends = ends_reading(&error, questions.is_empty() && errors.is_empty());
-        errors.add(error);
-        if ends {
-            break;
-        }
-    }
+    each_line(
+        &path,
+        |place, text| parser.parse(place, text),
+        |line| {
+            let taken = match line.read {
+                Err(error) => Err(error),
+                Ok(None) => {
+                    questions.facts.blank_lines += 1;
+                    Ok(())
+                }
+                Ok(Some(question)) => questions.take(line.number, &line.text, question),
+            };
+            let Err(error) = taken else {
+                return ControlFlow::Continue(());
+            };
+            let ends = ends_reading(&error, questions.is_empty() && errors.is_empty());
+            errors.add(error);
+            if ends {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        },
+    )?;
     let Questions {
         samples,
         images,
@@ -169,13 +186,98 @@ pub(super) fn ends_reading(error: &DataError, first: bool) -> bool {
     }
 }
 
-/// What was read of a file of questions.
-struct Questions<'a> {
-    path: &'a Path,
+/// How a line is read, whatever stands on other lines.
+struct Parser<'a> {
     split: Split,
     reading: &'a AnswerReading,
     /// Whether the lines come from an import, where none of a question's answers may be in the published list.
     imported: bool,
+}
+
+/// What stands on a line.
+struct Question {
+    image: String,
+    question: String,
+    answers: Answered,
+    entities: Option<Vec<String>>,
+    fields: Map<String, Value>,
+}
+
+/// The answers of a line.
+enum Answered {
+    /// The line lacks what its split needs.
+    Missing,
+    No,
+    Yes {
+        read: Result<(Vec<Answer>, Comparison), DataError>,
+        facts: ReadingFacts,
+    },
+}
+
+impl Parser<'_> {
+    fn parse(&self, place: &Place, text: &str) -> Result<Question, DataError> {
+        let Line {
+            image,
+            question,
+            answers,
+            entities,
+            mut fields,
+        } = place.parse(text)?;
+        place.require_within(&image)?;
+        let own = if self.imported {
+            LineReading::take(&mut fields).map_err(|expected| place.unexpected(expected, text))?
+        } else {
+            LineReading::default()
+        };
+        Ok(Question {
+            answers: self.answers(place, answers, &own, text),
+            image: image.into_owned(),
+            question: question.into_owned(),
+            entities,
+            fields,
+        })
+    }
+
+    fn answers(
+        &self,
+        place: &Place,
+        answers: Option<ReadAnswers>,
+        own: &LineReading,
+        text: &str,
+    ) -> Answered {
+        let given = |answers: &ReadAnswers| {
+            let scored = matches!(answers, ReadAnswers::Scored(_));
+            !answers.is_empty() || (self.imported && scored)
+        };
+        let Some(answers) = answers.filter(given) else {
+            return match self.split {
+                Split::Test => Answered::No,
+                Split::Train | Split::Validation => Answered::Missing,
+            };
+        };
+        let as_written;
+        let reading = if own.as_written() {
+            as_written = own.reading(self.reading);
+            &as_written
+        } else {
+            self.reading
+        };
+        let mut facts = ReadingFacts::default();
+        let (mut answers, comparison) = reading.read(&answers, &mut facts);
+        let weighed = own.weigh(&mut answers, reading.normalisation);
+        Answered::Yes {
+            read: match weighed {
+                Ok(()) => Ok((answers, comparison)),
+                Err(expected) => Err(place.unexpected(expected, text)),
+            },
+            facts,
+        }
+    }
+}
+
+/// What was read of a file of questions.
+struct Questions<'a> {
+    path: &'a Path,
     /// Whether the lines so far have answers.
     with_answers: Option<bool>,
     /// Whether the lines so far have entities.
@@ -192,34 +294,24 @@ impl Questions<'_> {
         self.samples.is_empty()
     }
 
-    /// Reads the line with that number.
-    fn line(&mut self, number: usize, text: &str) -> Result<(), DataError> {
-        if text.trim().is_empty() {
-            self.facts.blank_lines += 1;
-            return Ok(());
-        }
-        let line = Place {
+    /// Takes what stands on the line with that number, if it agrees with the lines before.
+    fn take(&mut self, number: usize, text: &str, question: Question) -> Result<(), DataError> {
+        let place = Place {
             path: self.path,
             number,
         };
-        let Line {
+        let Question {
             image,
             question,
             answers,
             entities,
-            mut fields,
-        } = line.parse(text)?;
-        line.require_within(&image)?;
-        let own = if self.imported {
-            LineReading::take(&mut fields).map_err(|expected| line.unexpected(expected, text))?
-        } else {
-            LineReading::default()
-        };
+            fields,
+        } = question;
         if *self.with_entities.get_or_insert(entities.is_some()) != entities.is_some() {
             let expected = "`entities` on all lines or on none";
-            return Err(line.unexpected(expected, text));
+            return Err(place.unexpected(expected, text));
         }
-        let (answers, comparison) = self.answers(&line, answers, &own, text)?;
+        let (answers, comparison) = self.answers(&place, answers, text)?;
         self.note_fields(&fields);
         let position = if let Some(known) = self.positions.get(&image) {
             *known
@@ -243,37 +335,27 @@ impl Questions<'_> {
     /// The answers of a line; none where the split has none, or no answer is right.
     fn answers(
         &mut self,
-        line: &Place,
-        answers: Option<ReadAnswers>,
-        own: &LineReading,
+        place: &Place,
+        answers: Answered,
         text: &str,
     ) -> Result<(Vec<Answer>, Comparison), DataError> {
-        let given = |answers: &ReadAnswers| {
-            let scored = matches!(answers, ReadAnswers::Scored(_));
-            !answers.is_empty() || (self.imported && scored)
-        };
-        let answers = answers.filter(given);
-        if self.split != Split::Test && answers.is_none() {
-            return Err(line.unexpected("`answers`, which only `test.jsonl` may lack", text));
+        if matches!(answers, Answered::Missing) {
+            return Err(place.unexpected("`answers`, which only `test.jsonl` may lack", text));
         }
-        if *self.with_answers.get_or_insert(answers.is_some()) != answers.is_some() {
-            return Err(line.unexpected("`answers` on all lines or on none", text));
+        let answered = matches!(answers, Answered::Yes { .. });
+        if *self.with_answers.get_or_insert(answered) != answered {
+            return Err(place.unexpected("`answers` on all lines or on none", text));
         }
-        let Some(answers) = answers else {
-            self.facts.unanswered += 1;
-            return Ok((Vec::new(), Comparison::default()));
-        };
-        let as_written;
-        let reading = if own.as_written() {
-            as_written = own.reading(self.reading);
-            &as_written
-        } else {
-            self.reading
-        };
-        let (mut answers, comparison) = reading.read(&answers, &mut self.facts);
-        own.weigh(&mut answers, reading.normalisation)
-            .map_err(|expected| line.unexpected(expected, text))?;
-        Ok((answers, comparison))
+        match answers {
+            Answered::Yes { read, facts } => {
+                self.facts.add(facts);
+                read
+            }
+            Answered::No | Answered::Missing => {
+                self.facts.unanswered += 1;
+                Ok((Vec::new(), Comparison::default()))
+            }
+        }
     }
 
     fn note_fields(&mut self, fields: &Map<String, Value>) {
@@ -292,17 +374,20 @@ impl Questions<'_> {
 /// split.
 pub(super) fn vote_lengths(layout: &Layout) -> BTreeSet<usize> {
     let splits = [Split::Train, Split::Validation, Split::Test];
-    let files = splits.map(|split| layout.questions(split));
-    let lines = files
-        .iter()
-        .filter_map(|file| files::lines(file).ok())
-        .flat_map(|lines| {
-            lines.take_while(|line| !line.as_ref().is_err_and(|error| ends_reading(error, false)))
-        })
-        .flatten();
-    lines
-        .filter_map(|(_, text)| answers_alone(&text)?.repeating())
-        .collect()
+    let mut lengths = BTreeSet::new();
+    for file in splits.map(|split| layout.questions(split)) {
+        let length = |_: &Place, text: &str| Ok(answers_alone(text).and_then(|a| a.repeating()));
+        let take = |line: Parsed<Option<usize>>| match line.read {
+            Ok(length) => {
+                lengths.extend(length.flatten());
+                ControlFlow::Continue(())
+            }
+            Err(error) if ends_reading(&error, false) => ControlFlow::Break(()),
+            Err(_) => ControlFlow::Continue(()),
+        };
+        let _ = each_line(&file, length, take);
+    }
+    lengths
 }
 
 fn missing(layout: &Layout, path: &Path) -> DataError {
@@ -365,20 +450,20 @@ impl Place<'_> {
     }
 
     /// The line of a question with its answers.
-    pub(super) fn parse(&self, text: &str) -> Result<Line, DataError> {
+    pub(super) fn parse<'t>(&self, text: &'t str) -> Result<Line<'t>, DataError> {
         self.parse_by(text, Line::read)
     }
 
     /// The line of a question whose answers, if any, are not read.
-    pub(super) fn parse_question(&self, text: &str) -> Result<Line, DataError> {
+    pub(super) fn parse_question<'t>(&self, text: &'t str) -> Result<Line<'t>, DataError> {
         self.parse_by(text, Line::read_question)
     }
 
-    fn parse_by(
+    fn parse_by<'t>(
         &self,
-        text: &str,
-        read: fn(Json) -> Result<Line, Problem>,
-    ) -> Result<Line, DataError> {
+        text: &'t str,
+        read: fn(Json<'t>) -> Result<Line<'t>, Problem>,
+    ) -> Result<Line<'t>, DataError> {
         let json = Json::parse(text).map_err(|error| self.not_a_line(text, &error))?;
         if json.elements().is_some() {
             return Err(self.not_one(ARRAY));
@@ -403,7 +488,6 @@ impl Place<'_> {
     fn not_a_line(&self, text: &str, error: &serde_json::Error) -> DataError {
         let found = match text.trim_start().chars().next() {
             Some('[') => ARRAY,
-            Some('{') if error.is_eof() && self.is_last() => CUT,
             Some('{') if error.is_eof() => OPEN_OBJECT,
             // The parser has no category of its own for this.
             Some('{') if error.to_string().starts_with("trailing characters") => {
@@ -420,13 +504,5 @@ impl Place<'_> {
             line: self.number,
             found,
         }
-    }
-
-    /// Whether nothing but blank lines follows.
-    fn is_last(&self) -> bool {
-        files::lines(self.path).is_ok_and(|lines| {
-            let mut rest = lines.skip(self.number);
-            rest.all(|line| line.is_ok_and(|(_, text)| text.trim().is_empty()))
-        })
     }
 }

@@ -43,7 +43,7 @@ fn rounded(score: f64) -> f64 {
 
 /// A sample as it is read of a line with these votes.
 fn voted(votes: &[&str], image: usize, fields: Map<String, Value>) -> Sample {
-    let given = votes.iter().map(|vote| (*vote).to_owned()).collect();
+    let given = votes.iter().map(|vote| (*vote).into()).collect();
     let reading = AnswerReading {
         vote_lengths: [10].into(),
         ..AnswerReading::default()

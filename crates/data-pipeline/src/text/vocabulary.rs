@@ -48,8 +48,9 @@ impl Vocabulary {
             None => 0,
         };
         let texts = asked.chain((0..described).flat_map(|image| training.statistical_words(image)));
+        let texts: Vec<&str> = texts.map(String::as_str).collect();
         let splitting = Splitting::default();
-        let words = WordList::by_count(&[], texts.flat_map(|text| splitting.words(text)));
+        let words = WordList::by_count(&[], &texts, |text| splitting.words(text));
         let words = words.ok_or(DataError::NothingToList {
             what: "word",
             samples: samples.len(),
