@@ -15,6 +15,8 @@ use std::process::Command;
 use std::time::Instant;
 use std::{env, thread};
 
+// The program's own, which makes a difference to time and memory.
+use allocator as _;
 use data_import::{Request, import};
 use data_pipeline::{
     AnswerNormalisation, DataReport, Encoder, Folder, HoldOut, Source, Split, fingerprint,

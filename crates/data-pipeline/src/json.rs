@@ -163,6 +163,21 @@ impl<'a> Json<'a> {
                 elements.map(|element| element.exact(depth)).collect();
             return elements.map(Value::Array);
         }
+        match self.written() {
+            "null" => return Ok(Value::Null),
+            "true" => return Ok(Value::Bool(true)),
+            "false" => return Ok(Value::Bool(false)),
+            text if text.starts_with('"') => {
+                return Ok(Value::String(self.string()?.into_owned()));
+            }
+            // As it is written: `-0` and numbers that are no whole ones come out with other digits.
+            digits if digits.len() <= SHORT && !digits.starts_with("-0") => {
+                if let Ok(number) = digits.parse::<i64>() {
+                    return Ok(Value::from(number));
+                }
+            }
+            _ => {}
+        }
         let value = self.read();
         match value {
             Ok(Value::Number(number)) if number.to_string() == self.written() => {
@@ -249,6 +264,9 @@ impl<'a> Json<'a> {
         })
     }
 }
+
+/// Digits of a number, with its sign, that an `i64` holds for certain.
+const SHORT: usize = 18;
 
 /// Members of a small object.
 const FEW: usize = 16;

@@ -68,9 +68,10 @@ impl AnswerReading {
             normalisation: self.normalisation,
             blank: 0.0,
         };
-        let repeats = answers.repeating().is_some();
+        let votes =
+            |given: &[_]| self.vote_lengths.contains(&given.len()) || answers.repeating().is_some();
         let read = match answers {
-            ReadAnswers::Given(given) if repeats || self.vote_lengths.contains(&given.len()) => {
+            ReadAnswers::Given(given) if votes(given) => {
                 let votes = Votes::new(given, self.normalisation);
                 for (written, text) in given.iter().zip(votes.texts()) {
                     facts.note_spelling(&trimmed(written), text);
@@ -81,10 +82,10 @@ impl AnswerReading {
                     blank: votes.score("") as f32,
                 };
                 *facts.vote_lists.entry(given.len()).or_default() += 1;
-                if !repeats {
+                if !votes.repeats() {
                     facts.votes_without_repeats += 1;
                 }
-                votes.answers()
+                votes.into_answers()
             }
             ReadAnswers::Given(given) => {
                 facts.right_lists += 1;

@@ -25,6 +25,8 @@ pub struct Votes {
     forms: Vec<String>,
     /// For each annotator, which of the forms the vote has.
     votes: Vec<usize>,
+    /// Whether two votes are the same text but for white space around it.
+    repeats: bool,
     normalisation: AnswerNormalisation,
 }
 
@@ -42,11 +44,13 @@ impl Votes {
         } else {
             normalisation
         };
+        let mut repeats = false;
         let mut forms: Vec<String> = Vec::new();
         let mut votes: Vec<usize> = Vec::with_capacity(texts.len());
         for (place, text) in texts.iter().enumerate() {
             // Most votes repeat one before them.
             let before = texts[..place].iter().rposition(|other| other == text);
+            repeats |= before.is_some();
             votes.push(before.map_or_else(
                 || {
                     let form = normalisation.of(text);
@@ -62,6 +66,7 @@ impl Votes {
         Self {
             forms,
             votes,
+            repeats,
             normalisation,
         }
     }
@@ -94,19 +99,27 @@ impl Votes {
     /// Each distinct answer once, in order of first appearance. The weight is the answer's share of the votes that are not
     /// blank.
     pub fn answers(&self) -> Vec<Answer> {
+        self.clone().into_answers()
+    }
+
+    pub(super) fn into_answers(mut self) -> Vec<Answer> {
         let votes = (self.annotators() - self.blank()) as f32;
-        let answered = self.forms.iter().enumerate();
-        answered
+        let forms = std::mem::take(&mut self.forms).into_iter().enumerate();
+        forms
             .filter(|(_, text)| !text.is_empty())
             .map(|(form, text)| {
                 let count = self.count_form(form);
                 Answer {
-                    text: text.clone(),
+                    text,
                     score: self.earned(count) as f32,
                     weight: count as f32 / votes,
                 }
             })
             .collect()
+    }
+
+    pub(super) fn repeats(&self) -> bool {
+        self.repeats
     }
 
     fn count(&self, text: &str) -> usize {

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::answers::{ReadAnswers, normalise_answer};
 use crate::json::{Json, Problem, WORD};
@@ -23,7 +23,7 @@ pub(super) struct Line<'a> {
     pub(super) answers: Option<ReadAnswers<'a>>,
     pub(super) entities: Option<Vec<String>>,
     /// Whatever else the line has.
-    pub(super) fields: Map<String, Value>,
+    pub(super) fields: Vec<(Cow<'a, str>, Value)>,
 }
 
 /// What is read again as these answers.
@@ -84,7 +84,11 @@ impl<'a> Line<'a> {
     pub(super) fn read(json: Json<'a>) -> Result<Self, Problem> {
         let line = Self::members(json, read_answers)?;
         if line.answers.is_none()
-            && let Some(name) = line.fields.keys().find(|name| means_answers(name))
+            && let Some(name) = line
+                .fields
+                .iter()
+                .map(|(name, _)| name)
+                .find(|name| means_answers(name))
             && json.find("answers").is_none()
         {
             let what = format!("missing field `answers`, did you mean it by `{name}`?");
@@ -107,7 +111,7 @@ impl<'a> Line<'a> {
     ) -> Result<Self, Problem> {
         let (mut image, mut question) = (None, None);
         let (mut answers, mut entities) = (None, None);
-        let mut fields = Map::new();
+        let mut fields = Vec::new();
         for (name, value) in json.members("an object with `image`, `question` and `answers`")? {
             match &*name {
                 "image" => image = Some(value.word(WORD)?),
@@ -116,7 +120,8 @@ impl<'a> Line<'a> {
                 "entities" if value.is_null() => {}
                 "entities" => entities = Some(value.words("a list of words or phrases")?),
                 _ => {
-                    fields.insert(name.into_owned(), value.value()?);
+                    let value = value.value()?;
+                    fields.push((name, value));
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::read::{OPEN_OBJECT, Place, ends_reading};
 use crate::error::{CUT, DataError};
@@ -11,6 +11,9 @@ use crate::files;
 
 /// Bytes of lines that are parsed side by side: enough to share, and little beside what is kept of them.
 const BLOCK: usize = 1 << 20;
+
+/// Lines that are parsed one after the other.
+const TOGETHER: usize = 128;
 
 /// A line, and what was read of it.
 pub(super) struct Parsed<T> {
@@ -23,13 +26,13 @@ pub(super) struct Parsed<T> {
 }
 
 /// Parses the lines of a file, on as many threads as there are, and hands them to `take` one after the other in their order until
-/// it breaks off. `parse` sees a line alone, so the number of threads makes no difference.
+/// it breaks off. `parse` sees a line, and what it keeps of the few lines before, which are the same on any number of threads.
 ///
 /// # Errors
 /// When the file cannot be opened. All other errors are handed over.
-pub(super) fn each_line<T: Send>(
+pub(super) fn each_line<T: Send, K: Default>(
     path: &Path,
-    parse: impl Fn(&Place, &str) -> Result<T, DataError> + Sync,
+    parse: impl Fn(&Place, &str, &mut K) -> Result<T, DataError> + Sync,
     mut take: impl FnMut(Parsed<T>) -> ControlFlow<()>,
 ) -> Result<(), DataError> {
     let mut lines = files::lines(path)?;
@@ -38,18 +41,26 @@ pub(super) fn each_line<T: Send>(
         if block.is_empty() {
             return Ok(());
         }
-        let parsed = |(number, line): (usize, Result<String, DataError>)| {
+        let parsed = |kept: &mut K, (number, line): (usize, Result<String, DataError>)| {
             let (text, read) = match line {
                 Err(error) => (String::new(), Err(error)),
                 Ok(text) if text.trim().is_empty() => (text, Ok(None)),
                 Ok(text) => {
-                    let read = parse(&Place { path, number }, &text).map(Some);
+                    let read = parse(&Place { path, number }, &text, kept).map(Some);
                     (text, read)
                 }
             };
             Parsed { number, text, read }
         };
-        let mut parsed: Vec<_> = block.into_par_iter().map(parsed).collect();
+        let few = |lines: Vec<_>| {
+            let mut kept = K::default();
+            let lines = lines.into_iter();
+            lines
+                .map(|line| parsed(&mut kept, line))
+                .collect::<Vec<_>>()
+        };
+        let block = block.into_par_iter().chunks(TOGETHER);
+        let mut parsed: Vec<_> = block.flat_map_iter(few).collect();
         tell_cut(&mut parsed, path);
         for line in parsed {
             if take(line).is_break() {

@@ -2,14 +2,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
-
 use super::line::Line;
 use super::lines::each_line;
 use super::manifest::LineReading;
 use super::read::{Place, ends_reading};
 use crate::check::Glance;
 use crate::error::{DataError, Errors};
+use crate::fields::{Fields, Names};
 use crate::files;
 use crate::image_file;
 use crate::inputs::{Inputs, most_tokens};
@@ -109,8 +108,9 @@ impl Questions {
         let mut questions = Self::of(file, Path::new(""));
         questions.imported = true;
         questions.folders = folders;
+        let mut names = Names::default();
         for (number, line) in lines.into_iter().enumerate() {
-            questions.add(number, line.as_ref())?;
+            questions.add(number, line.as_ref(), &mut names)?;
         }
         questions.some()
     }
@@ -119,7 +119,7 @@ impl Questions {
         let mut errors = Errors::default();
         let file = self.file.clone();
         let parser = self.parser();
-        let parse = |place: &Place, text: &str| parser.parse(place, text);
+        let parse = |place: &Place, text: &str, names: &mut _| parser.parse(place, text, names);
         each_line(&file, parse, |line| {
             let taken = line.read.and_then(|question| match question {
                 Some(question) => self.take(line.number, &line.text, question),
@@ -154,12 +154,12 @@ impl Questions {
         }
     }
 
-    fn add(&mut self, number: usize, text: &str) -> Result<(), DataError> {
+    fn add(&mut self, number: usize, text: &str, names: &mut Names) -> Result<(), DataError> {
         let place = Place {
             path: &self.file,
             number,
         };
-        let question = self.parser().parse(&place, text)?;
+        let question = self.parser().parse(&place, text, names)?;
         self.take(number, text, question)
     }
 
@@ -219,11 +219,11 @@ struct Question {
     image: String,
     question: String,
     entities: Option<Vec<String>>,
-    fields: Map<String, Value>,
+    fields: Fields,
 }
 
 impl Parser {
-    fn parse(self, place: &Place, text: &str) -> Result<Question, DataError> {
+    fn parse(self, place: &Place, text: &str, names: &mut Names) -> Result<Question, DataError> {
         let Line {
             image,
             question,
@@ -242,7 +242,7 @@ impl Parser {
             image: image.into_owned(),
             question: question.into_owned(),
             entities,
-            fields,
+            fields: names.fields(fields),
         })
     }
 }

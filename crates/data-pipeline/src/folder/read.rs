@@ -7,7 +7,6 @@ use std::ops::ControlFlow;
 use std::path::{Component, Path};
 
 use file_kind::shortened;
-use serde_json::{Map, Value};
 
 use super::features::Features;
 use super::line::{Line, answers_alone};
@@ -16,6 +15,7 @@ use super::manifest::{LineReading, Manifest};
 use super::{Layout, NAME};
 use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
 use crate::error::{ARRAY, DataError, Errors};
+use crate::fields::{Fields, Names};
 use crate::files;
 use crate::inputs::{Inputs, RegionShape, most_tokens};
 use crate::json::{Json, Problem};
@@ -86,7 +86,7 @@ pub(super) fn read(
     let mut errors = Errors::default();
     each_line(
         &path,
-        |place, text| parser.parse(place, text),
+        |place, text, names| parser.parse(place, text, names),
         |line| {
             let taken = match line.read {
                 Err(error) => Err(error),
@@ -200,7 +200,7 @@ struct Question {
     question: String,
     answers: Answered,
     entities: Option<Vec<String>>,
-    fields: Map<String, Value>,
+    fields: Fields,
 }
 
 /// The answers of a line.
@@ -215,7 +215,7 @@ enum Answered {
 }
 
 impl Parser<'_> {
-    fn parse(&self, place: &Place, text: &str) -> Result<Question, DataError> {
+    fn parse(&self, place: &Place, text: &str, names: &mut Names) -> Result<Question, DataError> {
         let Line {
             image,
             question,
@@ -234,7 +234,7 @@ impl Parser<'_> {
             image: image.into_owned(),
             question: question.into_owned(),
             entities,
-            fields,
+            fields: names.fields(fields),
         })
     }
 
@@ -358,13 +358,13 @@ impl Questions<'_> {
         }
     }
 
-    fn note_fields(&mut self, fields: &Map<String, Value>) {
+    fn note_fields(&mut self, fields: &Fields) {
         let unknown = &mut self.facts.unknown_fields;
         for name in fields.keys() {
             if let Some(count) = unknown.get_mut(name) {
                 *count += 1;
             } else {
-                unknown.insert(name.clone(), 1);
+                unknown.insert(name.to_owned(), 1);
             }
         }
     }
@@ -376,7 +376,8 @@ pub(super) fn vote_lengths(layout: &Layout) -> BTreeSet<usize> {
     let splits = [Split::Train, Split::Validation, Split::Test];
     let mut lengths = BTreeSet::new();
     for file in splits.map(|split| layout.questions(split)) {
-        let length = |_: &Place, text: &str| Ok(answers_alone(text).and_then(|a| a.repeating()));
+        let length =
+            |_: &Place, text: &str, _: &mut ()| Ok(answers_alone(text).and_then(|a| a.repeating()));
         let take = |line: Parsed<Option<usize>>| match line.read {
             Ok(length) => {
                 lengths.extend(length.flatten());

@@ -93,7 +93,11 @@ pub fn write(
                     answers => Some(written(answers)),
                 },
                 entities: inputs.entities.map(|_| sample.entities.clone()),
-                fields: sample.fields.clone(),
+                fields: sample
+                    .fields
+                    .iter()
+                    .map(|(name, value)| (name.into(), value.clone()))
+                    .collect(),
             };
             lines += &json(&line);
             lines.push('\n');

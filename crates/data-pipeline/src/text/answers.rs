@@ -27,9 +27,9 @@ impl AnswerList {
     /// # Errors
     /// When there is none.
     pub fn build(samples: &[Sample]) -> Result<Self, DataError> {
-        WordList::by_count(&[], samples, |sample| {
+        WordList::by_count(&[], samples, |sample, see| {
             let scored = sample.answers.iter().filter(|answer| answer.score > 0.0);
-            scored.map(|answer| answer.text.as_str())
+            scored.for_each(|answer| see(&answer.text));
         })
         .map(Self)
         .ok_or(DataError::NothingToList {

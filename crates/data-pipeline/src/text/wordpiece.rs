@@ -92,12 +92,12 @@ impl WordPiece {
     /// # Errors
     /// When the samples hold no word.
     pub fn build(training: &[Sample], form: WordPieceForm) -> Result<Self, DataError> {
-        let known = |sample: &Sample| {
+        let known = |sample: &Sample, see: &mut dyn FnMut(&str)| {
             let answers = sample.answers.iter().map(|answer| words(&answer.text));
             let asked = words(&pre_question(&sample.question, usize::MAX));
             let known = answers.flatten().chain(asked);
             let known = known.filter(|word| word.chars().count() <= LONGEST_WORD);
-            known.collect::<Vec<_>>()
+            known.for_each(|word| see(&word));
         };
         let pieces = WordList::by_count(&FRONT, training, known);
         let pieces = pieces.ok_or(DataError::NothingToList {

@@ -19,19 +19,16 @@ pub(super) struct WordList {
 impl WordList {
     /// The words of `front`, then the distinct words of all `texts` by descending count, equal counts alphabetically; nothing
     /// where there are none to count. Texts are split side by side.
-    pub(super) fn by_count<'t, T: Sync, W: AsRef<str>, I: IntoIterator<Item = W>>(
+    pub(super) fn by_count<T: Sync>(
         front: &[&str],
-        texts: &'t [T],
-        words: impl Fn(&'t T) -> I + Sync,
+        texts: &[T],
+        each_word: impl Fn(&T, &mut dyn FnMut(&str)) + Sync,
     ) -> Option<Self> {
-        let count = |mut counts: HashMap<String, usize>, text: &'t T| {
-            for word in words(text) {
-                let word = word.as_ref();
-                match counts.get_mut(word) {
-                    Some(count) => *count += 1,
-                    None => _ = counts.insert(word.to_owned(), 1),
-                }
-            }
+        let count = |mut counts: HashMap<String, usize>, text: &T| {
+            each_word(text, &mut |word| match counts.get_mut(word) {
+                Some(count) => *count += 1,
+                None => _ = counts.insert(word.to_owned(), 1),
+            });
             counts
         };
         let add = |mut all: HashMap<String, usize>, counts: HashMap<String, usize>| {
