@@ -135,10 +135,13 @@ fn an_object_is_cut_off_where_only_blank_lines_follow() {
     let whole = file(line);
     let cut = message(&format!("{whole}{open_object}\n{blank}"));
     let number = format!("line {}", LINES + 1);
-    assert!(cut.contains(&number) && cut.contains("cut"), "{cut}");
+    assert!(
+        cut.contains(&number) && cut.contains("end of the file"),
+        "{cut}"
+    );
     for behind in [line(1), "what?".to_owned()] {
         let goes_on = message(&format!("{whole}{open_object}\n{blank}{behind}\n"));
-        assert!(!goes_on.contains("cut"), "{goes_on}");
+        assert!(!goes_on.contains("end of the file"), "{goes_on}");
     }
 }
 
