@@ -1,8 +1,9 @@
-//! Time and peak memory of importing VQA v2 at full size, from files that are made up in its layout; for
-//! `cargo xtask bench import [--keep DIR]`.
+//! Time and peak memory of importing VQA v2 at full size, from files that are made up in its layout, and of what a training run
+//! reads of the import before its first image; for `cargo xtask bench import [--keep DIR]`.
 //!
 //! The files have as many questions, votes and image names as the published ones, about as many bytes, and no images. The
-//! annotations stand in another order than the questions. The import runs in this process after the files are written, so
+//! annotations stand in another order than the questions. Looking at the images, building the model and the first step are left
+//! out of the start: there are no images. The import runs in this process after the files are written, so
 //! that the system's mark of the most memory is its own.
 #![expect(clippy::print_stdout, reason = "its result is its output")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark needs a clock")]
@@ -210,7 +211,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         bytes / 1_000_000
     );
     let before = peak();
-    let imported = PathBuf::from("/tmp/start/imported");
+    let imported = place.path().join("imported");
     let request = Request {
         sources: vec![folder],
         to: imported.clone(),

@@ -24,7 +24,7 @@ pub struct Votes {
     /// The distinct forms that count, in order of first appearance; empty where a vote is blank.
     forms: Vec<String>,
     /// For each annotator, which of the forms the vote has.
-    votes: Vec<usize>,
+    form_of: Vec<usize>,
     /// Whether two votes are the same text but for white space around it.
     repeats: bool,
     normalisation: AnswerNormalisation,
@@ -46,12 +46,12 @@ impl Votes {
         };
         let mut repeats = false;
         let mut forms: Vec<String> = Vec::new();
-        let mut votes: Vec<usize> = Vec::with_capacity(texts.len());
+        let mut form_of: Vec<usize> = Vec::with_capacity(texts.len());
         for (place, text) in texts.iter().enumerate() {
             // Most votes repeat one before them.
             let before = texts[..place].iter().rposition(|other| other == text);
             repeats |= before.is_some();
-            votes.push(before.map_or_else(
+            form_of.push(before.map_or_else(
                 || {
                     let form = normalisation.of(text);
                     let known = forms.iter().position(|known| *known == form);
@@ -60,12 +60,12 @@ impl Votes {
                         forms.len() - 1
                     })
                 },
-                |before| votes[before],
+                |before| form_of[before],
             ));
         }
         Self {
             forms,
-            votes,
+            form_of,
             repeats,
             normalisation,
         }
@@ -78,7 +78,7 @@ impl Votes {
 
     /// Number of annotators.
     pub fn annotators(&self) -> usize {
-        self.votes.len()
+        self.form_of.len()
     }
 
     /// Votes that are blank, or of which normalising leaves nothing.
@@ -88,7 +88,7 @@ impl Votes {
 
     /// The form of each vote that counts, in the order given; empty where the vote is blank.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
-        self.votes.iter().map(|&form| &*self.forms[form])
+        self.form_of.iter().map(|&form| &*self.forms[form])
     }
 
     /// What an answer earns, `0.0..=1.0`.
@@ -128,7 +128,7 @@ impl Votes {
     }
 
     fn count_form(&self, form: usize) -> usize {
-        self.votes.iter().filter(|vote| **vote == form).count()
+        self.form_of.iter().filter(|vote| **vote == form).count()
     }
 
     /// The score of an answer that `count` annotators gave.

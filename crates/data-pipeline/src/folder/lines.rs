@@ -6,7 +6,7 @@ use std::path::Path;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::read::{OPEN_OBJECT, Place, ends_reading};
-use crate::error::{CUT, DataError};
+use crate::error::{CUT, DataError, Errors};
 use crate::files;
 
 /// Bytes of lines that are parsed side by side: enough to share, and little beside what is kept of them.
@@ -67,6 +67,24 @@ pub(super) fn each_line<T: Send, K: Default>(
                 return Ok(());
             }
         }
+    }
+}
+
+/// Adds what is wrong with a line to the errors and says whether to go on. `first`: whether nothing was read before.
+pub(super) fn go_on(
+    taken: Result<(), DataError>,
+    first: bool,
+    errors: &mut Errors,
+) -> ControlFlow<()> {
+    let Err(error) = taken else {
+        return ControlFlow::Continue(());
+    };
+    let ends = ends_reading(&error, first && errors.is_empty());
+    errors.add(error);
+    if ends {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
     }
 }
 

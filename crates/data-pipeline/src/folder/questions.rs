@@ -1,11 +1,10 @@
 use std::collections::{BTreeMap, HashMap};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::line::Line;
-use super::lines::each_line;
+use super::lines::{each_line, go_on};
 use super::manifest::LineReading;
-use super::read::{Place, ends_reading};
+use super::read::Place;
 use crate::check::Glance;
 use crate::error::{DataError, Errors};
 use crate::fields::{Fields, Names};
@@ -125,16 +124,7 @@ impl Questions {
                 Some(question) => self.take(line.number, &line.text, question),
                 None => Ok(()),
             });
-            let Err(error) = taken else {
-                return ControlFlow::Continue(());
-            };
-            let ends = ends_reading(&error, self.samples.is_empty() && errors.is_empty());
-            errors.add(error);
-            if ends {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            go_on(taken, self.samples.is_empty(), &mut errors)
         })?;
         errors.none()?;
         self.some()
@@ -167,7 +157,7 @@ impl Questions {
     fn take(&mut self, number: usize, text: &str, question: Question) -> Result<(), DataError> {
         let Question {
             image,
-            question,
+            asked,
             entities,
             fields,
         } = question;
@@ -186,7 +176,7 @@ impl Questions {
         self.numbers.push(number);
         self.samples.push(Sample {
             image: position,
-            question,
+            question: asked,
             entities: entities.unwrap_or_default(),
             fields,
             ..Sample::default()
@@ -217,7 +207,7 @@ struct Parser {
 /// What stands on a line.
 struct Question {
     image: String,
-    question: String,
+    asked: String,
     entities: Option<Vec<String>>,
     fields: Fields,
 }
@@ -240,7 +230,7 @@ impl Parser {
         }
         Ok(Question {
             image: image.into_owned(),
-            question: question.into_owned(),
+            asked: question.into_owned(),
             entities,
             fields: names.fields(fields),
         })

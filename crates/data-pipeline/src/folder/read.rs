@@ -10,7 +10,7 @@ use file_kind::shortened;
 
 use super::features::Features;
 use super::line::{Line, answers_alone};
-use super::lines::{Parsed, each_line};
+use super::lines::{Parsed, each_line, go_on};
 use super::manifest::{LineReading, Manifest};
 use super::{Layout, NAME};
 use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
@@ -96,16 +96,7 @@ pub(super) fn read(
                 }
                 Ok(Some(question)) => questions.take(line.number, &line.text, question),
             };
-            let Err(error) = taken else {
-                return ControlFlow::Continue(());
-            };
-            let ends = ends_reading(&error, questions.is_empty() && errors.is_empty());
-            errors.add(error);
-            if ends {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            go_on(taken, questions.is_empty(), &mut errors)
         },
     )?;
     let Questions {
@@ -197,8 +188,10 @@ struct Parser<'a> {
 /// What stands on a line.
 struct Question {
     image: String,
-    question: String,
+    asked: String,
     answers: Answered,
+    /// How the answers were read.
+    facts: ReadingFacts,
     entities: Option<Vec<String>>,
     fields: Fields,
 }
@@ -208,10 +201,7 @@ enum Answered {
     /// The line lacks what its split needs.
     Missing,
     No,
-    Yes {
-        read: Result<(Vec<Answer>, Comparison), DataError>,
-        facts: ReadingFacts,
-    },
+    Yes(Result<(Vec<Answer>, Comparison), DataError>),
 }
 
 impl Parser<'_> {
@@ -229,10 +219,12 @@ impl Parser<'_> {
         } else {
             LineReading::default()
         };
+        let mut facts = ReadingFacts::default();
         Ok(Question {
-            answers: self.answers(place, answers, &own, text),
+            answers: self.answers(place, answers, &own, text, &mut facts),
+            facts,
             image: image.into_owned(),
-            question: question.into_owned(),
+            asked: question.into_owned(),
             entities,
             fields: names.fields(fields),
         })
@@ -244,6 +236,7 @@ impl Parser<'_> {
         answers: Option<ReadAnswers>,
         own: &LineReading,
         text: &str,
+        facts: &mut ReadingFacts,
     ) -> Answered {
         let given = |answers: &ReadAnswers| {
             let scored = matches!(answers, ReadAnswers::Scored(_));
@@ -262,16 +255,12 @@ impl Parser<'_> {
         } else {
             self.reading
         };
-        let mut facts = ReadingFacts::default();
-        let (mut answers, comparison) = reading.read(&answers, &mut facts);
+        let (mut answers, comparison) = reading.read(&answers, facts);
         let weighed = own.weigh(&mut answers, reading.normalisation);
-        Answered::Yes {
-            read: match weighed {
-                Ok(()) => Ok((answers, comparison)),
-                Err(expected) => Err(place.unexpected(expected, text)),
-            },
-            facts,
-        }
+        Answered::Yes(match weighed {
+            Ok(()) => Ok((answers, comparison)),
+            Err(expected) => Err(place.unexpected(expected, text)),
+        })
     }
 }
 
@@ -302,8 +291,9 @@ impl Questions<'_> {
         };
         let Question {
             image,
-            question,
+            asked,
             answers,
+            facts,
             entities,
             fields,
         } = question;
@@ -311,7 +301,7 @@ impl Questions<'_> {
             let expected = "`entities` on all lines or on none";
             return Err(place.unexpected(expected, text));
         }
-        let (answers, comparison) = self.answers(&place, answers, text)?;
+        let (answers, comparison) = self.answers(&place, answers, facts, text)?;
         self.note_fields(&fields);
         let position = if let Some(known) = self.positions.get(&image) {
             *known
@@ -323,7 +313,7 @@ impl Questions<'_> {
         self.lines.push(number);
         self.samples.push(Sample {
             image: position,
-            question,
+            question: asked,
             answers,
             comparison,
             entities: entities.unwrap_or_default(),
@@ -337,17 +327,18 @@ impl Questions<'_> {
         &mut self,
         place: &Place,
         answers: Answered,
+        facts: ReadingFacts,
         text: &str,
     ) -> Result<(Vec<Answer>, Comparison), DataError> {
         if matches!(answers, Answered::Missing) {
             return Err(place.unexpected("`answers`, which only `test.jsonl` may lack", text));
         }
-        let answered = matches!(answers, Answered::Yes { .. });
+        let answered = matches!(answers, Answered::Yes(_));
         if *self.with_answers.get_or_insert(answered) != answered {
             return Err(place.unexpected("`answers` on all lines or on none", text));
         }
         match answers {
-            Answered::Yes { read, facts } => {
+            Answered::Yes(read) => {
                 self.facts.add(facts);
                 read
             }
@@ -376,8 +367,9 @@ pub(super) fn vote_lengths(layout: &Layout) -> BTreeSet<usize> {
     let splits = [Split::Train, Split::Validation, Split::Test];
     let mut lengths = BTreeSet::new();
     for file in splits.map(|split| layout.questions(split)) {
-        let length =
-            |_: &Place, text: &str, _: &mut ()| Ok(answers_alone(text).and_then(|a| a.repeating()));
+        let length = |_: &Place, text: &str, (): &mut ()| {
+            Ok(answers_alone(text).and_then(|a| a.repeating()))
+        };
         let take = |line: Parsed<Option<usize>>| match line.read {
             Ok(length) => {
                 lengths.extend(length.flatten());

@@ -29,7 +29,9 @@ impl Splitting {
         match self {
             // Equal for ASCII, and faster.
             Self::Unicode if !text.is_ascii() => {
-                unicode_words(text).iter().for_each(|word| see(word));
+                for word in unicode_words(text) {
+                    see(&word);
+                }
             }
             Self::Letters | Self::Unicode => text
                 .to_lowercase()
