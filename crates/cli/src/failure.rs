@@ -252,7 +252,10 @@ impl Failure {
             | Self::Data(DataError::Occupied { .. }) => 2,
             Self::Predict(error) => error.exit_code(),
             Self::Data(error) if is_memory(error) => DOES_NOT_FIT,
-            Self::Import(ImportError::Write { .. }) => 1,
+            Self::Signals(_)
+            | Self::Completions(_)
+            | Self::Write { .. }
+            | Self::Import(ImportError::Write { .. }) => 1,
             Self::Import(_)
             | Self::Data(_)
             | Self::File { .. }
@@ -265,7 +268,6 @@ impl Failure {
             | Self::Environment { .. } => 4,
             Self::Derive(_) | Self::Threads { .. } => DOES_NOT_FIT,
             Self::NoRun => 5,
-            Self::Signals(_) | Self::Completions(_) | Self::Write { .. } => 1,
             Self::Restart(_) => 8,
             Self::Measurement { code, .. } => *code,
             Self::Train(error) => match error {

@@ -23,6 +23,7 @@ mod progress;
 mod restart;
 mod run_folder;
 mod settings;
+mod source_files;
 mod staging;
 mod terminal;
 mod threads;

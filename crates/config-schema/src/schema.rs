@@ -361,13 +361,10 @@ mod tests {
             "one of \"shapes\", \"easy-vqa\", \"folder\", \"vqa2\", \"okvqa\", \"gqa\", \"vizwiz\", \"textvqa\", \"visual-genome\", \
              \"visual7w\", \"xvlm\", \"lxmert\", \"cfr\"",
         );
-        check(
-            "precision.mode",
-            "one of \"f32\", \"tf32\", \"bf16\", \"f16\", \"auto\"",
-        );
+        let modes = "one of \"f32\", \"tf32\", \"bf16\", \"f16\", \"auto\"";
+        check("precision.mode", modes);
         check("training.epochs", "an integer from 1 to 100000");
         check("data_loading.streaming", "true, false or \"auto\"");
-        check("dataset.shapes_described", "true or false");
         check("data_loading.preload_data", "true, false or \"auto\"");
         check("logging.run_dir", "a string");
         check(

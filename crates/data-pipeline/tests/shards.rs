@@ -1,4 +1,6 @@
 //! Folders whose images lie in shards.
+//!
+//! One file because every test damages, reads or streams the same small folder of shards.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -476,6 +478,8 @@ fn a_look_compares_shards_with_their_manifest() {
             assert_eq!(found.len(), count, "{found:?}");
             assert!(found[0].contains(words), "{found:?}");
             assert!(found[0].contains("aoa data shard"), "{found:?}");
+            // Lines of a split are named once, however many images the shard has.
+            assert!(found[0].matches("train.jsonl").count() <= 1, "{found:?}");
         }
     }
     // The end marker of an image, and what only reading all of it tells.

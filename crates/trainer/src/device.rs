@@ -6,7 +6,6 @@ use burn::tensor::Device;
 use config_schema::{Config, Device as Wanted};
 
 use crate::error::TrainError;
-use crate::precision;
 
 /// A device that is in use. At the end it is waited for: a driver that is still at work when the process ends may crash.
 #[derive(Debug)]
@@ -92,7 +91,7 @@ pub(crate) fn suits(settings: &Config, device: &Device) -> Result<(), TrainError
     if settings.hardware.parallel_micro_batches > 1 && !is_cpu(&device.clone().inner()) {
         return Err(TrainError::Parallel);
     }
-    precision::suits(settings, device)
+    Ok(())
 }
 
 /// Whether tensors on this device are numbers in host memory.

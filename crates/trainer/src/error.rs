@@ -1,4 +1,6 @@
 //! What can go wrong in a run.
+//!
+//! One file because each error has a message and a cure, and both tables must have every error.
 
 use std::io;
 use std::path::{Path, PathBuf};

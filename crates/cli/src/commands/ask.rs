@@ -11,7 +11,8 @@ use crate::figures::percent;
 use crate::output;
 use crate::printable::inline;
 use crate::progress;
-use crate::settings::{Settings, of_run, read_bounded};
+use crate::settings::{Settings, of_run};
+use crate::source_files::read_bounded;
 use crate::wiring::Wiring;
 
 /// A larger file is no picture that somebody asks about.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 
 use config_schema::Config;
 use data_pipeline::{Check, Depth, Faults, Inputs, Source, Split, check};
@@ -113,4 +114,12 @@ pub fn warn_of(rejected: &[trainer::Rejected]) {
     for one in rejected {
         output::note(format!("warning: passed over the checkpoint {one}"));
     }
+}
+
+/// Most files that are looked at side by side: each may be a large image, decoded.
+const MOST_THREADS: usize = 16;
+
+/// Threads that look at files: one a core, up to a limit.
+pub fn checking_threads() -> usize {
+    available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS))
 }

@@ -6,7 +6,6 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use config_schema::Config;
 use data_pipeline::{
@@ -17,7 +16,7 @@ use file_kind::{bounded, quoted};
 use trainer::{Dataset, ReadableSplits, data_report, order_in_words, training_encoder};
 
 use crate::args::{ConfigArgs, DataCommand, ExportFormat};
-use crate::commands::common::tell_reading;
+use crate::commands::common::{checking_threads, tell_reading};
 use crate::commands::{import, import_features};
 use crate::failure::Failure;
 use crate::official::imported;
@@ -33,9 +32,6 @@ pub use fetch::announce;
 
 /// Exit code where files of the data set cannot be used.
 const UNUSABLE: u8 = 3;
-
-/// Most files that are looked at side by side: each may be a large image, decoded.
-pub(in crate::commands) const MOST_THREADS: usize = 16;
 
 /// The exported questions.
 const QUESTIONS: &str = "questions.json";
@@ -79,7 +75,7 @@ fn look(config: &Config, splits: &[Arc<dyn Source>], depth: Depth) -> Result<Che
             .first()
             .map_or(Inputs::IMAGES, |train| train.inputs()),
         image_size: config.dataset.image_size,
-        threads: available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS)),
+        threads: checking_threads(),
     };
     let mut bar = Files::new();
     Ok(check(asked, &mut |done, of| bar.show(done, of))?)

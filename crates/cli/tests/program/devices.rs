@@ -110,7 +110,14 @@ fn presets_show_and_dry_run() {
 #[test]
 fn a_precision_that_the_device_lacks_is_refused() {
     let place = Place::new();
-    let dry_run = ["train", "--dry-run", "--preset", "cpu", "--set"];
+    let dry_run = [
+        "train",
+        "--dry-run",
+        "--verbose",
+        "--preset",
+        "cpu",
+        "--set",
+    ];
     let with = |set| [&dry_run[..], &[set]].concat();
     let refused = place.run(&with("precision.mode=tf32"));
     assert_eq!(refused.code, Some(4), "{}", refused.stderr);

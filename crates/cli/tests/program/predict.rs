@@ -151,7 +151,7 @@ fn vqa_v2_on_one_page() {
     let english = commands("real-data.md", "## VQA v2 on one page\n");
     assert_eq!(
         english,
-        commands("real-data.zh-CN.md", "## 一页纸完成 VQA v2\n")
+        commands("real-data.zh-CN.md", "## VQA v2 完整流程\n")
     );
     let place = Place::new();
     copy(

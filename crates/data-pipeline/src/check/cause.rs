@@ -7,6 +7,10 @@ use crate::error::DataError;
 use crate::image::ImageError;
 use crate::source::Source;
 
+/// What to do about a shard that is not what its manifest says.
+pub(crate) const SHARD_CURE: &str =
+    "copy all files of the folder again, or write them anew with `aoa data shard`";
+
 impl Fault {
     pub(crate) fn of(file: String, error: &DataError, used_by: Vec<Use>) -> Self {
         Self {
@@ -80,9 +84,7 @@ fn cure(error: &DataError) -> &'static str {
         DataError::Missing { .. } => {
             "put the file there, correct the name in these lines, or remove the lines"
         }
-        DataError::Shards { .. } | DataError::ShardChecksum { .. } => {
-            "copy all files of the folder again, or write them anew with `aoa data shard`"
-        }
+        DataError::Shards { .. } | DataError::ShardChecksum { .. } => SHARD_CURE,
         DataError::NotAFile { .. } => "put a file in its place, or remove the lines",
         DataError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             "make the file readable for this user, or remove the lines"

@@ -7,6 +7,7 @@ mod shared;
 mod stamp;
 mod work;
 
+pub(crate) use cause::SHARD_CURE;
 pub(crate) use fault::printable;
 pub use fault::{Fault, Faults, Use};
 pub use odd::OddImage;

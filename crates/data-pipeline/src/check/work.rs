@@ -1,5 +1,5 @@
 use std::any::Any;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam_channel::unbounded;
@@ -289,8 +289,14 @@ fn faults(
         }
     }
     let fault = |(item, error): (&Item, &DataError)| {
-        let uses = item.users.iter().map(|&(split, image)| {
-            let about = samples.get(&(split, image)).cloned().unwrap_or_default();
+        // A shard has many images, so uses are told a split at a time.
+        let mut by_split: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for &(split, image) in &item.users {
+            let about = samples.get(&(split, image)).into_iter().flatten();
+            by_split.entry(split).or_default().extend(about);
+        }
+        let uses = by_split.into_iter().map(|(split, mut about)| {
+            about.sort_unstable();
             Use::of(splits[split], split, about)
         });
         Fault::of(item.name.clone(), error, uses.collect())

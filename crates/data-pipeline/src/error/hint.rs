@@ -1,5 +1,7 @@
 use file_kind::quoted;
 
+use crate::check::SHARD_CURE;
+
 use super::{ARRAY, CUT, DataError};
 
 /// Cures of several errors that are named.
@@ -39,17 +41,7 @@ impl DataError {
                 Some("`xvlm.vocabulary` names a `vocab.txt` or `tokenizer.json`".to_owned())
             }
             Self::Occupied { .. } => Some("name a new folder, or an empty one".to_owned()),
-            Self::BadFiles { begun: false, .. } => Some(
-                "repair these files, or remove their lines; `aoa data check` lists all that are broken, with the cure of \
-                 each; `dataset.on_bad_sample = \"skip\"` leaves their samples out"
-                    .to_owned(),
-            ),
             Self::Several { errors, .. } => Some(hints(errors)),
-            Self::BadFiles { begun: true, .. } => Some(
-                "put these files back as they were: a run that goes on leaves out only the samples that it left out when it \
-                 began; a new run with `dataset.on_bad_sample = \"skip\"` does without them"
-                    .to_owned(),
-            ),
             Self::TooManyBad { limit, .. } => Some(format!(
                 "`dataset.max_bad_fraction = {limit}` allows no more: repair the files, or raise it; `aoa data check` lists \
                  all of them"
@@ -109,7 +101,7 @@ impl DataError {
         }
     }
 
-    /// What to do about shards, images that go into them, and files of region features.
+    /// What to do about files that cannot be used: shards, images and region features.
     fn hint_on_files(&self) -> Option<String> {
         match self {
             Self::Shards { .. } | Self::ShardChecksum { .. } => Some(
@@ -123,6 +115,21 @@ impl DataError {
             Self::BadImages { .. } => Some(
                 "repair these files, or remove the lines of their questions; `aoa data check` lists all that are broken, with the \
                  cure of each"
+                    .to_owned(),
+            ),
+            Self::BadFiles { faults, .. }
+                if faults.0.iter().any(|fault| fault.cure == SHARD_CURE) =>
+            {
+                Some(format!("{SHARD_CURE}; `aoa data check` reads all of them"))
+            }
+            Self::BadFiles { begun: false, .. } => Some(
+                "repair these files, or remove their lines; `aoa data check` lists all that are broken, with the cure of \
+                 each; `dataset.on_bad_sample = \"skip\"` leaves their samples out"
+                    .to_owned(),
+            ),
+            Self::BadFiles { begun: true, .. } => Some(
+                "put these files back as they were: a run that goes on leaves out only the samples that it left out when it \
+                 began; a new run with `dataset.on_bad_sample = \"skip\"` does without them"
                     .to_owned(),
             ),
             _ => None,

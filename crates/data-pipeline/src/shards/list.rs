@@ -10,6 +10,9 @@ use crate::error::DataError;
 use crate::files;
 use crate::sample::Split;
 
+/// Bytes that are read of a shard at a time.
+pub(crate) const BUFFER: usize = 1 << 20;
+
 /// The manifest's name.
 pub(crate) const MANIFEST: &str = "shards.json";
 

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use tar::Header;
 
-use super::list::{MANIFEST, Member, Shard};
-use super::read::BUFFER;
+use super::list::{BUFFER, MANIFEST, Member, Shard};
 use super::write::{BLOCK, END, json_start, key};
 use crate::error::DataError;
 use crate::files;

@@ -5,10 +5,10 @@ mod look;
 mod read;
 mod write;
 
-pub(crate) use list::{MANIFEST, ShardList};
+pub(crate) use list::{BUFFER, MANIFEST, ShardList};
+pub(crate) use read::ShardReader;
 #[cfg(test)]
 pub(crate) use read::tests;
-pub(crate) use read::{BUFFER, ShardReader};
 pub use read::{InShard, Shards};
 pub use write::ShardLimit;
 pub(crate) use write::{Record, ShardWriter, json_start};

@@ -3,7 +3,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::list::{MANIFEST, Member, Shard, ShardList};
+use super::list::{BUFFER, MANIFEST, Member, Shard, ShardList};
 use super::look::{Section, look};
 use super::write::file_name;
 use crate::check::{Glance, Stamp};
@@ -11,9 +11,6 @@ use crate::error::DataError;
 use crate::files;
 use crate::image::{ExifOrientation, ImageHeader, ImageWarning, RgbImage};
 use crate::sample::Split;
-
-/// Bytes that are read of a shard at a time.
-pub(crate) const BUFFER: usize = 1 << 20;
 
 /// The shards of a split, each as long as its manifest says.
 #[derive(Debug)]

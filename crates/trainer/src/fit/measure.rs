@@ -14,7 +14,7 @@ use crate::memory::{DeviceFailure, Phase, Point, Usage, Watch, catch_failure};
 use crate::optim::{LossScale, Optimizers, Progress};
 use crate::plan::WorstCase;
 use crate::plan::products::keep_thread_buffers;
-use crate::precision::precision;
+use crate::precision::{self, precision};
 use crate::step::scheduler::{FixedSizes, Slicing, out_of_memory};
 use crate::step::{EffectiveBatch, Step, Stepped};
 use crate::training::start;
@@ -83,6 +83,7 @@ fn measure_as_stated<M: Model>(
     limit: Option<u64>,
 ) -> Result<Measured, TrainError> {
     device::suits(settings, device)?;
+    precision::suits(settings, device)?;
     let config = M::configure(settings, &worst.shape).map_err(TrainError::Model)?;
     let watch = Watch::new(device, None, limit, None);
     let before = watch.note(Phase::Storage).ok_or_else(unmeasured)?;

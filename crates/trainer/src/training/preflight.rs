@@ -10,6 +10,7 @@ use crate::checkpoint::Checkpoints;
 use crate::dataset::Dataset;
 use crate::device;
 use crate::error::TrainError;
+use crate::precision;
 use crate::run_dir::names::METRICS;
 use crate::run_dir::{check_run_dir, has_begun, read_log, require_same_data};
 
@@ -28,6 +29,7 @@ pub fn preflight(
     resume: bool,
 ) -> Result<(), TrainError> {
     device::suits(settings, device)?;
+    precision::suits(settings, device)?;
     check_run_dir(run_dir, resume)?;
     if resume && has_begun(run_dir) {
         require_same_data(run_dir, dataset)?;

@@ -19,7 +19,7 @@ use crate::event::{Event, Observer, Summary};
 use crate::host::{Counted, HostBudget, HostNeeds, HostPlan};
 use crate::memory::budget;
 use crate::plan::{WorstCase, with_segment};
-use crate::precision::precision;
+use crate::precision::{self, precision};
 use crate::run_dir::names::SKIPPED;
 use crate::run_dir::{
     Blueprint, RunDir, check_run_dir, has_begun, read_blueprint, require_same_data,
@@ -48,6 +48,7 @@ fn train_as_stated<M: Model>(
     observer: &mut dyn Observer,
 ) -> Result<Summary, TrainError> {
     device::suits(run.settings, run.device)?;
+    precision::suits(run.settings, run.device)?;
     let counted = Counted::begin();
     let whole = &(run.open)(run.settings)?;
     let splits = [Split::Train, Split::Validation, Split::Test];

@@ -1,7 +1,5 @@
 //! `aoa data shard`: images of a folder one behind the other in TAR files.
 
-use std::thread::available_parallelism;
-
 use config_schema::count;
 use data_import::Staging;
 use data_pipeline::folder::Packing;
@@ -10,7 +8,7 @@ use file_kind::quoted;
 
 use crate::args::ShardArgs;
 use crate::bar::LineBar;
-use crate::commands::data::MOST_THREADS;
+use crate::commands::common::checking_threads;
 use crate::failure::Failure;
 use crate::figures::size;
 use crate::output;
@@ -33,7 +31,7 @@ pub fn run(args: &ShardArgs) -> Result<(), Failure> {
         }
         current = Some((packing, line));
     };
-    let threads = available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS));
+    let threads = checking_threads();
     let written = folder::shard(
         &args.folder,
         staging.folder(),

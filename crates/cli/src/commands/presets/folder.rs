@@ -8,7 +8,7 @@ use config_schema::MAX_TEXT_BYTES;
 use preset_tools::preset_check::PresetFile;
 
 use crate::failure::Failure;
-use crate::settings::read_bounded;
+use crate::source_files::read_bounded;
 
 /// Reads a folder and the folders within it, in the order of names. What cannot be read within it is part of the answer.
 pub fn read(folder: &Path) -> Result<Vec<PresetFile>, Failure> {

@@ -6,7 +6,7 @@ use preset_tools::{Became, ImportedKey, import_yaml_for};
 use crate::commands::common::{may_write, write_text};
 use crate::failure::Failure;
 use crate::output;
-use crate::settings::read_source;
+use crate::source_files::read_source;
 
 pub fn run(
     file: &Path,
