@@ -32,9 +32,10 @@ pub fn in_turn(steps: &[Step]) -> Outcome {
 fn table(times: &[(&str, Duration)]) -> String {
     let sum = times.iter().map(|(_, time)| *time).sum();
     let lines = times.iter().copied().chain([("all", sum)]);
-    lines
+    let lines: Vec<_> = lines
         .map(|(name, time)| format!("{:>7.1} s  {name}\n", time.as_secs_f64()))
-        .collect()
+        .collect();
+    lines.concat()
 }
 
 #[cfg(test)]
