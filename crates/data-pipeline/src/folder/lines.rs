@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-use super::read::{OPEN_OBJECT, Place, ends_reading};
+use super::place::{OPEN_OBJECT, Place, ends_reading};
 use crate::error::{CUT, DataError, Errors};
 use crate::files;
 

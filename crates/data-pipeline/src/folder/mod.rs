@@ -5,6 +5,7 @@ mod layout;
 mod line;
 mod lines;
 mod manifest;
+mod place;
 mod questions;
 mod read;
 mod shard;

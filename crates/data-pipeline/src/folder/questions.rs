@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use super::line::Line;
 use super::lines::{each_line, go_on};
 use super::manifest::LineReading;
-use super::read::Place;
+use super::place::Place;
 use crate::check::Glance;
 use crate::error::{DataError, Errors};
 use crate::fields::{Fields, Names};

@@ -256,16 +256,12 @@ impl Folder {
         let words = images
             .iter()
             .filter_map(|&image| self.statistical_words.get(image));
+        let names = images.iter().map(|&image| self.images[image].clone());
         Self {
             samples: Arc::new(samples),
             lines: Arc::new(lines),
             statistical_words: Arc::new(words.cloned().collect()),
-            images: Arc::new(
-                images
-                    .iter()
-                    .map(|&image| self.images[image].clone())
-                    .collect(),
-            ),
+            images: Arc::new(names.collect()),
             ..self
         }
     }
