@@ -36,7 +36,7 @@ pub enum Bench {
     Decode(Decode),
     /// Load images with two workers: from files, augmented, from memory, in images a second
     Loader(Decode),
-    /// Import VQA v2 at full size from files that are made up, and measure time and peak memory
+    /// Import VQA v2 at full size from files that are made up and read it as a training run does, and measure time and peak memory
     Import {
         /// Folder to leave the made-up files in [default: none]
         #[arg(long, value_name = "DIR")]

@@ -8,6 +8,7 @@
 mod bench;
 mod docs;
 mod steps;
+mod timed;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -102,22 +103,28 @@ fn presets(args: Vec<OsString>) -> Outcome {
 }
 
 fn ci() -> Outcome {
-    cargo("formatting", ["fmt", "--all", "--check"])?;
-    steps::check_dependencies()?;
-    cargo(
-        "lints",
-        [
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "--deny",
-            "warnings",
-        ],
-    )?;
-    test(Vec::new())?;
-    presets(Vec::new())?;
-    steps::check_cuda()?;
-    steps::software_gpu()?;
-    steps::short_training_run()
+    let lints = || {
+        let deny = ["--", "--deny", "warnings"];
+        cargo(
+            "lints",
+            ["clippy", "--workspace", "--all-targets"]
+                .into_iter()
+                .chain(deny),
+        )
+    };
+    // Built apart from being run, so that the time of each is known.
+    let build = || test(vec!["--no-run".into()]);
+    timed::in_turn(&[
+        ("formatting", &|| {
+            cargo("formatting", ["fmt", "--all", "--check"])
+        }),
+        ("dependencies", &steps::check_dependencies),
+        ("lints", &lints),
+        ("building tests", &build),
+        ("tests", &|| test(Vec::new())),
+        ("presets", &|| presets(Vec::new())),
+        ("type-check for CUDA", &steps::check_cuda),
+        ("software GPU", &steps::software_gpu),
+        ("short training run", &steps::short_training_run),
+    ])
 }

@@ -1,8 +1,9 @@
-//! Time and peak memory of importing VQA v2 at full size, from files that are made up in its layout; for
-//! `cargo xtask bench import [--keep DIR]`.
+//! Time and peak memory of importing VQA v2 at full size, from files that are made up in its layout, and of what a training run
+//! reads of the import before its first image; for `cargo xtask bench import [--keep DIR]`.
 //!
 //! The files have as many questions, votes and image names as the published ones, about as many bytes, and no images. The
-//! annotations stand in another order than the questions. The import runs in this process after the files are written, so
+//! annotations stand in another order than the questions. Looking at the images, building the model and the first step are left
+//! out of the start: there are no images. The import runs in this process after the files are written, so
 //! that the system's mark of the most memory is its own.
 #![expect(clippy::print_stdout, reason = "its result is its output")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark needs a clock")]
@@ -11,9 +12,16 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
+use std::{env, thread};
 
+// The program's own, which makes a difference to time and memory.
+use allocator as _;
 use data_import::{Request, import};
+use data_pipeline::{
+    AnswerNormalisation, DataReport, Encoder, Folder, HoldOut, Source, Split, fingerprint,
+};
 
 /// Name, questions and images of each part.
 const PARTS: [(&str, usize, usize); 2] =
@@ -130,14 +138,58 @@ fn peak() -> Option<u64> {
     Some(kibibytes / 1024)
 }
 
+/// What a run reads before its first batch, stage by stage, from the folder that the import wrote.
+fn start(root: &Path) -> Result<(), Box<dyn Error>> {
+    let begin = Instant::now();
+    let mut last = begin;
+    let mut stage = |name: &str| {
+        let now = Instant::now();
+        println!("  {name}: {:.1} s", (now - last).as_secs_f64());
+        last = now;
+    };
+    let hold_out = HoldOut {
+        fraction: 0.1,
+        seed: 1,
+    };
+    let reading = Folder::reading_of(root, AnswerNormalisation::default());
+    let splits = [Split::Train, Split::Validation, Split::Test];
+    let opened = Folder::open_all(root, hold_out, &reading).into_iter();
+    let opened: Vec<Folder> = opened.collect::<Result<_, _>>()?;
+    stage("questions");
+    let train = &opened[0];
+    let mut encoder = Encoder::build(train, 14, 224)?;
+    stage("vocabulary and answers");
+    encoder.answers = encoder.answers.limited(train.samples(), 9, 0, false)?;
+    stage("common answers");
+    thread::scope(|scope| {
+        for folder in &opened {
+            scope.spawn(|| fingerprint(folder));
+        }
+    });
+    stage("fingerprints");
+    let sources: Vec<(Split, &dyn Source)> = splits
+        .into_iter()
+        .zip(opened.iter().map(|folder| folder as &dyn Source))
+        .collect();
+    DataReport::of(&encoder, &sources, true, &[]);
+    stage("report");
+    println!(
+        "start of training: {:.1} s from reading to the first image, {} MiB at most",
+        begin.elapsed().as_secs_f64(),
+        peak().unwrap_or(0)
+    );
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let place = tempfile::tempdir()?;
-    let mut arguments = std::env::args()
-        .skip(1)
-        .filter(|argument| argument != "--bench");
-    let folder = arguments
-        .next()
-        .map_or_else(|| place.path().join("vqa2"), PathBuf::from);
+    let mut arguments = env::args().skip(1).filter(|argument| argument != "--bench");
+    let first = arguments.next();
+    if first.as_deref() == Some("--start") {
+        let folder = arguments.next().ok_or("`--start` needs a folder")?;
+        return start(Path::new(&folder));
+    }
+    let folder = first.map_or_else(|| place.path().join("vqa2"), PathBuf::from);
     fs::create_dir_all(&folder)?;
     let (mut bytes, mut count) = (0, 0);
     for (part, of, images) in PARTS {
@@ -148,6 +200,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let [asked, answered] = names.map(|name| folder.join(name));
         questions(&asked, part, of, images)?;
         annotations(&answered, part, of, images)?;
+        // Images are not looked at, but their folder is.
+        fs::create_dir_all(folder.join(part))?;
         bytes += asked.metadata()?.len() + answered.metadata()?.len();
         count += of;
     }
@@ -157,9 +211,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         bytes / 1_000_000
     );
     let before = peak();
+    let imported = place.path().join("imported");
     let request = Request {
         sources: vec![folder],
-        to: place.path().join("imported"),
+        to: imported.clone(),
         ..Request::default()
     };
     let start = Instant::now();
@@ -174,6 +229,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{seconds:.1} s, {:.0} MB/s", bytes as f64 / 1e6 / seconds);
     if let (Some(before), Some(peak)) = (before, peak()) {
         println!("{peak} MiB at most ({before} MiB before the import)");
+    }
+    // In a process of its own, so that the mark of the most memory is, too.
+    let status = Command::new(env::current_exe()?)
+        .arg("--start")
+        .arg(&imported)
+        .status()?;
+    if !status.success() {
+        return Err(format!("the start of training ended with {status}").into());
     }
     Ok(())
 }

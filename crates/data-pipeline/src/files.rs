@@ -115,6 +115,11 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    /// Number of the line that was read last, from 1.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
     /// Nothing at the end of the file.
     fn read(&mut self) -> Result<Option<(usize, String)>, DataError> {
         self.number += 1;

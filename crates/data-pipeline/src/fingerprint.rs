@@ -47,7 +47,7 @@ pub fn fingerprint_of_questions(source: &dyn Source) -> u32 {
     let mut sum = Checksum(Hasher::new());
     sum.number(fingerprint(source) as usize);
     for sample in source.samples() {
-        for (name, value) in &sample.fields {
+        for (name, value) in sample.fields.iter() {
             sum.text(name);
             sum.text(&value.to_string());
         }

@@ -69,11 +69,20 @@ impl<'a> Json<'a> {
         if !self.is_object() {
             return Err(self.unexpected(expected));
         }
+        // Most objects are small: looking at all names is faster than a set of them.
         let mut names = HashSet::new();
-        let mut members = Vec::new();
+        let mut members: Vec<(Cow<str>, Self)> = Vec::with_capacity(FEW);
         for pair in self.pairs() {
             let (name, value) = pair?;
-            if !names.insert(name.clone()) {
+            if members.len() == FEW {
+                names.extend(members.iter().map(|(known, _)| known.clone()));
+            }
+            let twice = if members.len() < FEW {
+                members.iter().any(|(known, _)| *known == name)
+            } else {
+                !names.insert(name.clone())
+            };
+            if twice {
                 let end = value.before();
                 let what = format!("duplicate field `{name}`");
                 return Err(Problem { end, what });
@@ -92,10 +101,10 @@ impl<'a> Json<'a> {
     ///
     /// # Errors
     /// When it is neither.
-    pub(crate) fn word(self, expected: &str) -> Result<String, Problem> {
+    pub(crate) fn word(self, expected: &str) -> Result<Cow<'a, str>, Problem> {
         match self.written().as_bytes()[0] {
-            b'"' => self.string().map(Cow::into_owned),
-            b'-' | b'0'..=b'9' => Ok(self.written().to_owned()),
+            b'"' => self.string(),
+            b'-' | b'0'..=b'9' => Ok(Cow::Borrowed(self.written())),
             _ => Err(self.unexpected(expected)),
         }
     }
@@ -108,7 +117,8 @@ impl<'a> Json<'a> {
         let Some(elements) = self.elements() else {
             return Err(self.unexpected(expected));
         };
-        elements.map(|element| element.word(WORD)).collect()
+        let words = elements.map(|element| element.word(WORD).map(Cow::into_owned));
+        words.collect()
     }
 
     /// The value, as a type that does not care how a number is written.
@@ -152,6 +162,21 @@ impl<'a> Json<'a> {
             let elements: Result<Vec<_>, _> =
                 elements.map(|element| element.exact(depth)).collect();
             return elements.map(Value::Array);
+        }
+        match self.written() {
+            "null" => return Ok(Value::Null),
+            "true" => return Ok(Value::Bool(true)),
+            "false" => return Ok(Value::Bool(false)),
+            text if text.starts_with('"') => {
+                return Ok(Value::String(self.string()?.into_owned()));
+            }
+            // As it is written: `-0` and numbers that are no whole ones come out with other digits.
+            digits if digits.len() <= SHORT && !digits.starts_with("-0") => {
+                if let Ok(number) = digits.parse::<i64>() {
+                    return Ok(Value::from(number));
+                }
+            }
+            _ => {}
         }
         let value = self.read();
         match value {
@@ -239,6 +264,12 @@ impl<'a> Json<'a> {
         })
     }
 }
+
+/// Digits of a number, with its sign, that an `i64` holds for certain.
+const SHORT: usize = 18;
+
+/// Members of a small object.
+const FEW: usize = 16;
 
 /// Most objects and lists in each other.
 const DEEPEST: usize = 128;

@@ -50,6 +50,7 @@ mod check;
 pub mod easy_vqa;
 mod encoder;
 mod error;
+mod fields;
 mod files;
 mod fingerprint;
 pub mod folder;
@@ -80,6 +81,7 @@ pub use check::{
 pub use easy_vqa::EasyVqa;
 pub use encoder::Encoder;
 pub use error::DataError;
+pub use fields::Fields;
 pub use fingerprint::{fingerprint, fingerprint_of_files, fingerprint_of_questions};
 pub use folder::{Folder, Questions, ReadablePart};
 pub use hold_out::HoldOut;

@@ -1,6 +1,5 @@
-use serde_json::{Map, Value};
-
 use crate::answers::AnswerNormalisation;
+use crate::fields::Fields;
 
 /// The part a set of samples plays in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,7 +38,7 @@ pub struct Sample {
     pub entities: Vec<String>,
     /// What else the data set has with the question, such as `question_id`: not used, but given back with whatever is
     /// written about the sample.
-    pub fields: Map<String, Value>,
+    pub fields: Fields,
 }
 
 impl Sample {

@@ -323,7 +323,7 @@ fn export<W: Wiring>(
                 answers.map(|answer| (&answer.text, answer.score)).collect();
             let written =
                 serde_json::json!({ "image": file, "question": sample.question, "answers": answers });
-            let mut question = sample.fields.clone();
+            let mut question = sample.fields.to_map();
             question.extend(written.as_object().cloned().unwrap_or_default());
             serde_json::Value::Object(question)
         }));

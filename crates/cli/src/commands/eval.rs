@@ -140,8 +140,9 @@ fn metric(args: &EvalArgs, split: &dyn Source) -> Result<Metric, Failure> {
         None => Ok(metric),
         Some(field) => {
             let first = split.samples().first();
-            let there =
-                first.map_or_else(Vec::new, |sample| sample.fields.keys().cloned().collect());
+            let there = first.map_or_else(Vec::new, |sample| {
+                sample.fields.keys().map(str::to_owned).collect()
+            });
             Err(PredictError::NoField {
                 split: args.split.name(),
                 field: field.clone(),

@@ -40,7 +40,7 @@ pub struct ReadingFacts {
     pub left_out: usize,
     /// Blank answers and votes. Blank votes count among the annotators.
     pub blank_answers: usize,
-    /// Each answer that is written in another way than it counts, with up to 8 such spellings.
+    /// Each answer that is written in another way than it counts, with the first 8 such spellings of the alphabet.
     pub spellings: BTreeMap<String, BTreeSet<String>>,
     /// Fields that the program does not know, with the questions that have them. They are kept with the question.
     pub unknown_fields: BTreeMap<String, usize>,
@@ -53,9 +53,45 @@ impl ReadingFacts {
         if written == form || form.is_empty() {
             return;
         }
-        let spellings = self.spellings.entry(form.to_owned()).or_default();
-        if spellings.len() < SPELLINGS {
-            spellings.insert(written.to_owned());
+        note_spelling(&mut self.spellings, written, form);
+    }
+
+    /// Adds what was noted of further lines. The result does not depend on how the lines were divided.
+    pub(crate) fn add(&mut self, other: Self) {
+        let Self {
+            file: _,
+            questions,
+            blank_lines,
+            right_lists,
+            vote_lists,
+            votes_without_repeats,
+            scored,
+            unanswered,
+            none_right,
+            left_out,
+            blank_answers,
+            spellings,
+            unknown_fields,
+        } = other;
+        self.questions += questions;
+        self.blank_lines += blank_lines;
+        self.right_lists += right_lists;
+        self.votes_without_repeats += votes_without_repeats;
+        self.scored += scored;
+        self.unanswered += unanswered;
+        self.none_right += none_right;
+        self.left_out += left_out;
+        self.blank_answers += blank_answers;
+        for (length, lists) in vote_lists {
+            *self.vote_lists.entry(length).or_default() += lists;
+        }
+        for (form, written) in &spellings {
+            for written in written {
+                note_spelling(&mut self.spellings, written, form);
+            }
+        }
+        for (name, questions) in unknown_fields {
+            *self.unknown_fields.entry(name).or_default() += questions;
         }
     }
 
@@ -158,6 +194,23 @@ impl ReadingFacts {
         named
             .map(|sentence| format!("`{file}`: {sentence}"))
             .collect()
+    }
+}
+
+fn note_spelling(of_forms: &mut BTreeMap<String, BTreeSet<String>>, written: &str, form: &str) {
+    let spellings = match of_forms.get_mut(form) {
+        Some(spellings) => spellings,
+        None => of_forms.entry(form.to_owned()).or_default(),
+    };
+    let full = spellings.len() == SPELLINGS;
+    if spellings.contains(written)
+        || (full && spellings.last().is_some_and(|last| **last < *written))
+    {
+        return;
+    }
+    spellings.insert(written.to_owned());
+    if full {
+        spellings.pop_last();
     }
 }
 

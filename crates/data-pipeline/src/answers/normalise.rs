@@ -130,7 +130,7 @@ pub(super) fn marks(answer: &str) -> String {
 /// Step 2 of the scorer: lower case, digits for numbers, no articles, contractions with their apostrophes, single spaces.
 pub(super) fn words(answer: &str) -> String {
     let lower = answer.to_lowercase();
-    let kept = lower.split_whitespace().filter_map(|word| match word {
+    let words = lower.split_whitespace().filter_map(|word| match word {
         "a" | "an" | "the" => None,
         "none" | "zero" => Some("0"),
         "one" => Some("1"),
@@ -145,5 +145,12 @@ pub(super) fn words(answer: &str) -> String {
         "ten" => Some("10"),
         word => Some(restored(word).unwrap_or(word)),
     });
-    kept.collect::<Vec<_>>().join(" ")
+    let mut kept = String::with_capacity(answer.len());
+    for word in words {
+        if !kept.is_empty() {
+            kept.push(' ');
+        }
+        kept += word;
+    }
+    kept
 }

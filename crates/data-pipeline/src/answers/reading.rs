@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 
 use super::facts::ReadingFacts;
@@ -17,23 +18,32 @@ pub struct AnswerReading {
     pub vote_lengths: BTreeSet<usize>,
 }
 
+/// Answers of a list that are compared with each other one by one.
+const FEW: usize = 32;
+
 /// Answers as they stand in a line of questions.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum ReadAnswers {
+pub(crate) enum ReadAnswers<'a> {
     /// A list.
-    Given(Vec<String>),
+    Given(Vec<Cow<'a, str>>),
     /// An object from answer to score, in the order written.
-    Scored(Vec<(String, f32)>),
+    Scored(Vec<(Cow<'a, str>, f32)>),
 }
 
-impl ReadAnswers {
+impl ReadAnswers<'_> {
     /// Length of the list, if an answer is repeated in it.
     pub(crate) fn repeating(&self) -> Option<usize> {
         let Self::Given(given) = self else {
             return None;
         };
-        let mut seen = HashSet::new();
-        let repeats = given.iter().any(|answer| !seen.insert(trimmed(answer)));
+        let mut texts = given.iter().map(|answer| trimmed(answer));
+        let repeats = if given.len() <= FEW {
+            let texts: Vec<_> = texts.collect();
+            (1..texts.len()).any(|place| texts[..place].contains(&texts[place]))
+        } else {
+            let mut seen = HashSet::new();
+            texts.any(|text| !seen.insert(text))
+        };
         repeats.then_some(given.len())
     }
 
@@ -47,11 +57,6 @@ impl ReadAnswers {
 }
 
 impl AnswerReading {
-    /// Whether a list of this length holds votes.
-    fn votes(&self, answers: &ReadAnswers, length: usize) -> bool {
-        self.vote_lengths.contains(&length) || answers.repeating().is_some()
-    }
-
     /// What the answers are worth, each distinct one once; nothing if none is right. Beside them how others are compared
     /// with them. `facts` takes note of how they were read.
     pub(crate) fn read(
@@ -63,8 +68,10 @@ impl AnswerReading {
             normalisation: self.normalisation,
             blank: 0.0,
         };
+        let votes =
+            |given: &[_]| self.vote_lengths.contains(&given.len()) || answers.repeating().is_some();
         let read = match answers {
-            ReadAnswers::Given(given) if self.votes(answers, given.len()) => {
+            ReadAnswers::Given(given) if votes(given) => {
                 let votes = Votes::new(given, self.normalisation);
                 for (written, text) in given.iter().zip(votes.texts()) {
                     facts.note_spelling(&trimmed(written), text);
@@ -75,10 +82,10 @@ impl AnswerReading {
                     blank: votes.score("") as f32,
                 };
                 *facts.vote_lists.entry(given.len()).or_default() += 1;
-                if answers.repeating().is_none() {
+                if !votes.repeats() {
                     facts.votes_without_repeats += 1;
                 }
-                votes.answers()
+                votes.into_answers()
             }
             ReadAnswers::Given(given) => {
                 facts.right_lists += 1;

@@ -21,8 +21,12 @@ const ENOUGH: f64 = 3.0;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Votes {
-    /// One for each annotator, in the form that counts; empty where a vote is blank.
-    texts: Vec<String>,
+    /// The distinct forms that count, in order of first appearance; empty where a vote is blank.
+    forms: Vec<String>,
+    /// For each annotator, which of the forms the vote has.
+    form_of: Vec<usize>,
+    /// Whether two votes are the same text but for white space around it.
+    repeats: bool,
     normalisation: AnswerNormalisation,
 }
 
@@ -32,27 +36,37 @@ impl Votes {
         given: impl IntoIterator<Item = T>,
         normalisation: AnswerNormalisation,
     ) -> Self {
-        let texts: Vec<String> = given
-            .into_iter()
-            .map(|vote| trimmed(vote.as_ref()).into_owned())
-            .collect();
+        let given: Vec<T> = given.into_iter().collect();
+        let texts: Vec<_> = given.iter().map(|vote| trimmed(vote.as_ref())).collect();
         let agreed = texts.windows(2).all(|two| two[0] == two[1]);
         let normalisation = if agreed {
             AnswerNormalisation::None
         } else {
             normalisation
         };
-        // Most votes repeat one before them.
-        let mut forms: Vec<String> = Vec::with_capacity(texts.len());
+        let mut repeats = false;
+        let mut forms: Vec<String> = Vec::new();
+        let mut form_of: Vec<usize> = Vec::with_capacity(texts.len());
         for (place, text) in texts.iter().enumerate() {
+            // Most votes repeat one before them.
             let before = texts[..place].iter().rposition(|other| other == text);
-            forms.push(match before {
-                Some(before) => forms[before].clone(),
-                None => normalisation.of(text),
-            });
+            repeats |= before.is_some();
+            form_of.push(before.map_or_else(
+                || {
+                    let form = normalisation.of(text);
+                    let known = forms.iter().position(|known| *known == form);
+                    known.unwrap_or_else(|| {
+                        forms.push(form);
+                        forms.len() - 1
+                    })
+                },
+                |before| form_of[before],
+            ));
         }
         Self {
-            texts: forms,
+            forms,
+            form_of,
+            repeats,
             normalisation,
         }
     }
@@ -64,7 +78,7 @@ impl Votes {
 
     /// Number of annotators.
     pub fn annotators(&self) -> usize {
-        self.texts.len()
+        self.form_of.len()
     }
 
     /// Votes that are blank, or of which normalising leaves nothing.
@@ -73,8 +87,8 @@ impl Votes {
     }
 
     /// The form of each vote that counts, in the order given; empty where the vote is blank.
-    pub fn texts(&self) -> &[String] {
-        &self.texts
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.form_of.iter().map(|&form| &*self.forms[form])
     }
 
     /// What an answer earns, `0.0..=1.0`.
@@ -85,23 +99,36 @@ impl Votes {
     /// Each distinct answer once, in order of first appearance. The weight is the answer's share of the votes that are not
     /// blank.
     pub fn answers(&self) -> Vec<Answer> {
+        self.clone().into_answers()
+    }
+
+    pub(super) fn into_answers(mut self) -> Vec<Answer> {
         let votes = (self.annotators() - self.blank()) as f32;
-        let mut answers: Vec<Answer> = Vec::new();
-        for text in self.texts.iter().filter(|text| !text.is_empty()) {
-            if !answers.iter().any(|known| known.text == *text) {
-                let count = self.count(text);
-                answers.push(Answer {
-                    text: text.clone(),
+        let forms = std::mem::take(&mut self.forms).into_iter().enumerate();
+        forms
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(form, text)| {
+                let count = self.count_form(form);
+                Answer {
+                    text,
                     score: self.earned(count) as f32,
                     weight: count as f32 / votes,
-                });
-            }
-        }
-        answers
+                }
+            })
+            .collect()
+    }
+
+    pub(super) fn repeats(&self) -> bool {
+        self.repeats
     }
 
     fn count(&self, text: &str) -> usize {
-        self.texts.iter().filter(|vote| *vote == text).count()
+        let form = self.forms.iter().position(|form| form == text);
+        form.map_or(0, |form| self.count_form(form))
+    }
+
+    fn count_form(&self, form: usize) -> usize {
+        self.form_of.iter().filter(|vote| **vote == form).count()
     }
 
     /// The score of an answer that `count` annotators gave.

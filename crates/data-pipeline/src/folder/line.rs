@@ -1,6 +1,8 @@
+use std::borrow::Cow;
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::answers::{ReadAnswers, normalise_answer};
 use crate::json::{Json, Problem, WORD};
@@ -14,18 +16,18 @@ const AGREED: usize = 4;
 
 /// A line of questions.
 #[derive(Debug)]
-pub(super) struct Line {
-    pub(super) image: String,
-    pub(super) question: String,
+pub(super) struct Line<'a> {
+    pub(super) image: Cow<'a, str>,
+    pub(super) question: Cow<'a, str>,
     /// None where the line gives none.
-    pub(super) answers: Option<ReadAnswers>,
+    pub(super) answers: Option<ReadAnswers<'a>>,
     pub(super) entities: Option<Vec<String>>,
     /// Whatever else the line has.
-    pub(super) fields: Map<String, Value>,
+    pub(super) fields: Vec<(Cow<'a, str>, Value)>,
 }
 
 /// What is read again as these answers.
-pub(super) fn written(answers: &[Answer]) -> ReadAnswers {
+pub(super) fn written(answers: &[Answer]) -> ReadAnswers<'_> {
     match answers {
         [only] if (only.score - 1.0).abs() < f32::EPSILON => {
             // Votes that agree are the one form that is not normalised.
@@ -34,18 +36,18 @@ pub(super) fn written(answers: &[Answer]) -> ReadAnswers {
             } else {
                 AGREED
             };
-            ReadAnswers::Given(vec![only.text.clone(); times])
+            ReadAnswers::Given(vec![Cow::Borrowed(&*only.text); times])
         }
         several => {
             let scored = several
                 .iter()
-                .map(|answer| (answer.text.clone(), answer.score));
+                .map(|answer| (Cow::Borrowed(&*answer.text), answer.score));
             ReadAnswers::Scored(scored.collect())
         }
     }
 }
 
-impl Serialize for Line {
+impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("image", &self.image)?;
@@ -68,7 +70,7 @@ impl Serialize for Line {
 }
 
 /// An object whose keys stay in order.
-struct InOrder<'a>(&'a [(String, f32)]);
+struct InOrder<'a>(&'a [(Cow<'a, str>, f32)]);
 
 impl Serialize for InOrder<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -76,13 +78,17 @@ impl Serialize for InOrder<'_> {
     }
 }
 
-impl Line {
+impl<'a> Line<'a> {
     /// # Errors
     /// When the value is no line of questions.
-    pub(super) fn read(json: Json) -> Result<Self, Problem> {
+    pub(super) fn read(json: Json<'a>) -> Result<Self, Problem> {
         let line = Self::members(json, read_answers)?;
         if line.answers.is_none()
-            && let Some(name) = line.fields.keys().find(|name| means_answers(name))
+            && let Some(name) = line
+                .fields
+                .iter()
+                .map(|(name, _)| name)
+                .find(|name| means_answers(name))
             && json.find("answers").is_none()
         {
             let what = format!("missing field `answers`, did you mean it by `{name}`?");
@@ -95,17 +101,17 @@ impl Line {
     ///
     /// # Errors
     /// When the value has no image or no question.
-    pub(super) fn read_question(json: Json) -> Result<Self, Problem> {
+    pub(super) fn read_question(json: Json<'a>) -> Result<Self, Problem> {
         Self::members(json, |_| Ok(None))
     }
 
     fn members(
-        json: Json,
-        answers_of: impl Fn(Json) -> Result<Option<ReadAnswers>, Problem>,
+        json: Json<'a>,
+        answers_of: impl Fn(Json<'a>) -> Result<Option<ReadAnswers<'a>>, Problem>,
     ) -> Result<Self, Problem> {
         let (mut image, mut question) = (None, None);
         let (mut answers, mut entities) = (None, None);
-        let mut fields = Map::new();
+        let mut fields = Vec::new();
         for (name, value) in json.members("an object with `image`, `question` and `answers`")? {
             match &*name {
                 "image" => image = Some(value.word(WORD)?),
@@ -114,7 +120,8 @@ impl Line {
                 "entities" if value.is_null() => {}
                 "entities" => entities = Some(value.words("a list of words or phrases")?),
                 _ => {
-                    fields.insert(name.into_owned(), value.value()?);
+                    let value = value.value()?;
+                    fields.push((name, value));
                 }
             }
         }
@@ -135,7 +142,7 @@ fn means_answers(name: &str) -> bool {
 }
 
 /// The answers of a line and nothing else of it; nothing where they cannot be read.
-pub(super) fn answers_alone(text: &str) -> Option<ReadAnswers> {
+pub(super) fn answers_alone(text: &str) -> Option<ReadAnswers<'_>> {
     let answers = Json::parse(text).ok()?.find("answers")?;
     read_answers(answers).ok().flatten()
 }
@@ -161,10 +168,13 @@ fn read_answers(json: Json) -> Result<Option<ReadAnswers>, Problem> {
 }
 
 fn scored(json: Json) -> Result<ReadAnswers, Problem> {
-    let mut scored: Vec<(String, f32)> = Vec::new();
+    let mut scored: Vec<(Cow<str>, f32)> = Vec::new();
     for pair in json.pairs() {
         let (answer, score) = pair?;
-        let answer = answer.trim().to_owned();
+        let answer = match answer {
+            Cow::Borrowed(answer) => Cow::Borrowed(answer.trim()),
+            Cow::Owned(answer) => Cow::Owned(answer.trim().to_owned()),
+        };
         let score: f32 = score.read()?;
         if scored.iter().any(|(known, _)| *known == answer) {
             return Err(json.wrong(&format!("answer `{answer}` has a score already")));

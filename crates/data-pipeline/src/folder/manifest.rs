@@ -1,5 +1,6 @@
 //! `folder.json`, which `aoa data import` writes: where images lie that were not copied, and how answers are read.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -127,13 +128,17 @@ pub(super) struct LineReading {
 
 impl LineReading {
     /// Takes the fields out of those of the line, or says what should be there.
-    pub(super) fn take(fields: &mut Map<String, Value>) -> Result<Self, &'static str> {
-        let as_written = match fields.remove(AS_WRITTEN) {
+    pub(super) fn take(fields: &mut Vec<(Cow<str>, Value)>) -> Result<Self, &'static str> {
+        let mut remove = |name| {
+            let place = fields.iter().position(|(known, _)| known == name)?;
+            Some(fields.remove(place).1)
+        };
+        let as_written = match remove(AS_WRITTEN) {
             None => false,
             Some(Value::Bool(as_written)) => as_written,
             Some(_) => return Err("`as_written` as true or false"),
         };
-        let weights = match fields.remove(WEIGHTS) {
+        let weights = match remove(WEIGHTS) {
             None => None,
             Some(Value::Object(weights)) => Some(weights),
             Some(_) => return Err("`weights` as an object from answer to weight"),

@@ -3,7 +3,9 @@
 mod features;
 mod layout;
 mod line;
+mod lines;
 mod manifest;
+mod place;
 mod questions;
 mod read;
 mod shard;

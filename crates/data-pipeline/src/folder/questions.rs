@@ -2,10 +2,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::line::Line;
+use super::lines::{each_line, go_on};
 use super::manifest::LineReading;
-use super::read::{Place, ends_reading};
+use super::place::Place;
 use crate::check::Glance;
 use crate::error::{DataError, Errors};
+use crate::fields::{Fields, Names};
 use crate::files;
 use crate::image_file;
 use crate::inputs::{Inputs, most_tokens};
@@ -105,8 +107,9 @@ impl Questions {
         let mut questions = Self::of(file, Path::new(""));
         questions.imported = true;
         questions.folders = folders;
+        let mut names = Names::default();
         for (number, line) in lines.into_iter().enumerate() {
-            questions.add(number, line.as_ref())?;
+            questions.add(number, line.as_ref(), &mut names)?;
         }
         questions.some()
     }
@@ -114,22 +117,15 @@ impl Questions {
     fn lines(mut self) -> Result<Self, DataError> {
         let mut errors = Errors::default();
         let file = self.file.clone();
-        for line in files::lines(&file)? {
-            let read = line.and_then(|(number, text)| {
-                if text.trim().is_empty() {
-                    return Ok(());
-                }
-                self.add(number, &text)
+        let parser = self.parser();
+        let parse = |place: &Place, text: &str, names: &mut _| parser.parse(place, text, names);
+        each_line(&file, parse, |line| {
+            let taken = line.read.and_then(|question| match question {
+                Some(question) => self.take(line.number, &line.text, question),
+                None => Ok(()),
             });
-            let Err(error) = read else {
-                continue;
-            };
-            let ends = ends_reading(&error, self.samples.is_empty() && errors.is_empty());
-            errors.add(error);
-            if ends {
-                break;
-            }
-        }
+            go_on(taken, self.samples.is_empty(), &mut errors)
+        })?;
         errors.none()?;
         self.some()
     }
@@ -141,26 +137,35 @@ impl Questions {
         Ok(self)
     }
 
-    fn add(&mut self, number: usize, text: &str) -> Result<(), DataError> {
+    fn parser(&self) -> Parser {
+        Parser {
+            imported: self.imported,
+            anywhere: self.anywhere,
+        }
+    }
+
+    fn add(&mut self, number: usize, text: &str, names: &mut Names) -> Result<(), DataError> {
         let place = Place {
             path: &self.file,
             number,
         };
-        let Line {
+        let question = self.parser().parse(&place, text, names)?;
+        self.take(number, text, question)
+    }
+
+    /// Takes what stands on the line with that number, if it agrees with the lines before.
+    fn take(&mut self, number: usize, text: &str, question: Question) -> Result<(), DataError> {
+        let Question {
             image,
-            question,
+            asked,
             entities,
-            mut fields,
-            ..
-        } = place.parse_question(text)?;
-        if self.imported {
-            // How answers are read, which are not.
-            LineReading::take(&mut fields).map_err(|expected| place.unexpected(expected, text))?;
-        }
-        if !self.anywhere {
-            place.require_within(&image)?;
-        }
+            fields,
+        } = question;
         if *self.with_entities.get_or_insert(entities.is_some()) != entities.is_some() {
+            let place = Place {
+                path: &self.file,
+                number,
+            };
             let expected = "`entities` on all lines or on none";
             return Err(place.unexpected(expected, text));
         }
@@ -171,7 +176,7 @@ impl Questions {
         self.numbers.push(number);
         self.samples.push(Sample {
             image: position,
-            question,
+            question: asked,
             entities: entities.unwrap_or_default(),
             fields,
             ..Sample::default()
@@ -189,6 +194,46 @@ impl Questions {
             .split_once('/')
             .and_then(|(folder, rest)| Some(self.folders.get(folder)?.join(rest)));
         Ok(elsewhere.unwrap_or_else(|| self.root.join(name)))
+    }
+}
+
+/// How a line is read, whatever stands on other lines.
+#[derive(Clone, Copy)]
+struct Parser {
+    imported: bool,
+    anywhere: bool,
+}
+
+/// What stands on a line.
+struct Question {
+    image: String,
+    asked: String,
+    entities: Option<Vec<String>>,
+    fields: Fields,
+}
+
+impl Parser {
+    fn parse(self, place: &Place, text: &str, names: &mut Names) -> Result<Question, DataError> {
+        let Line {
+            image,
+            question,
+            entities,
+            mut fields,
+            ..
+        } = place.parse_question(text)?;
+        if self.imported {
+            // How answers are read, which are not.
+            LineReading::take(&mut fields).map_err(|expected| place.unexpected(expected, text))?;
+        }
+        if !self.anywhere {
+            place.require_within(&image)?;
+        }
+        Ok(Question {
+            image: image.into_owned(),
+            asked: question.into_owned(),
+            entities,
+            fields: names.fields(fields),
+        })
     }
 }
 

@@ -3,24 +3,24 @@
 //! One file because a split is read in one pass, in which every line is checked against what was read before it.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Component, Path};
+use std::ops::ControlFlow;
+use std::path::Path;
 
 use file_kind::shortened;
-use serde_json::{Map, Value};
 
 use super::features::Features;
 use super::line::{Line, answers_alone};
+use super::lines::{Parsed, each_line, go_on};
 use super::manifest::{LineReading, Manifest};
+use super::place::{Place, ends_reading};
 use super::{Layout, NAME};
 use crate::answers::{AnswerReading, ReadAnswers, ReadingFacts};
-use crate::error::{ARRAY, CUT, DataError, Errors};
+use crate::error::{DataError, Errors};
+use crate::fields::{Fields, Names};
 use crate::files;
 use crate::inputs::{Inputs, RegionShape, most_tokens};
-use crate::json::{Json, Problem};
+use crate::json::Json;
 use crate::sample::{Answer, Comparison, Sample, Split};
-
-/// What a line has that begins an object and does not end it.
-const OPEN_OBJECT: &str = "the start of an object that goes on";
 
 /// The questions of a split, and the images they are about.
 pub(super) struct Part {
@@ -63,11 +63,13 @@ pub(super) fn read(
     if !files::is_file(&path)? {
         return Err(missing(layout, &path));
     }
-    let mut questions = Questions {
-        path: &path,
+    let parser = Parser {
         split,
         reading,
         imported: manifest.is_some(),
+    };
+    let mut questions = Questions {
+        path: &path,
         with_answers: None,
         with_entities: None,
         positions: HashMap::new(),
@@ -80,17 +82,21 @@ pub(super) fn read(
         },
     };
     let mut errors = Errors::default();
-    for line in files::lines(&path)? {
-        let read = line.and_then(|(number, text)| questions.line(number, &text));
-        let Err(error) = read else {
-            continue;
-        };
-        let ends = ends_reading(&error, questions.is_empty() && errors.is_empty());
-        errors.add(error);
-        if ends {
-            break;
-        }
-    }
+    each_line(
+        &path,
+        |place, text, names| parser.parse(place, text, names),
+        |line| {
+            let taken = match line.read {
+                Err(error) => Err(error),
+                Ok(None) => {
+                    questions.facts.blank_lines += 1;
+                    Ok(())
+                }
+                Ok(Some(question)) => questions.take(line.number, &line.text, question),
+            };
+            go_on(taken, questions.is_empty(), &mut errors)
+        },
+    )?;
     let Questions {
         samples,
         images,
@@ -159,23 +165,96 @@ fn regions(
     Ok((features, shape))
 }
 
-/// Whether nothing more is read of a file. `first`: whether this is its first line.
-pub(super) fn ends_reading(error: &DataError, first: bool) -> bool {
-    match error {
-        // A file of another form: all of its lines would be wrong.
-        DataError::NotOneALine { found, .. } => first && [ARRAY, OPEN_OBJECT].contains(found),
-        DataError::Json { .. } | DataError::Line { .. } | DataError::NotUtf8 { .. } => false,
-        _ => true,
+/// How a line is read, whatever stands on other lines.
+struct Parser<'a> {
+    split: Split,
+    reading: &'a AnswerReading,
+    /// Whether the lines come from an import, where none of a question's answers may be in the published list.
+    imported: bool,
+}
+
+/// What stands on a line.
+struct Question {
+    image: String,
+    asked: String,
+    answers: Answered,
+    /// How the answers were read.
+    facts: ReadingFacts,
+    entities: Option<Vec<String>>,
+    fields: Fields,
+}
+
+/// The answers of a line.
+enum Answered {
+    /// The line lacks what its split needs.
+    Missing,
+    No,
+    Yes(Result<(Vec<Answer>, Comparison), DataError>),
+}
+
+impl Parser<'_> {
+    fn parse(&self, place: &Place, text: &str, names: &mut Names) -> Result<Question, DataError> {
+        let Line {
+            image,
+            question,
+            answers,
+            entities,
+            mut fields,
+        } = place.parse(text)?;
+        place.require_within(&image)?;
+        let own = if self.imported {
+            LineReading::take(&mut fields).map_err(|expected| place.unexpected(expected, text))?
+        } else {
+            LineReading::default()
+        };
+        let mut facts = ReadingFacts::default();
+        Ok(Question {
+            answers: self.answers(place, answers, &own, text, &mut facts),
+            facts,
+            image: image.into_owned(),
+            asked: question.into_owned(),
+            entities,
+            fields: names.fields(fields),
+        })
+    }
+
+    fn answers(
+        &self,
+        place: &Place,
+        answers: Option<ReadAnswers>,
+        own: &LineReading,
+        text: &str,
+        facts: &mut ReadingFacts,
+    ) -> Answered {
+        let given = |answers: &ReadAnswers| {
+            let scored = matches!(answers, ReadAnswers::Scored(_));
+            !answers.is_empty() || (self.imported && scored)
+        };
+        let Some(answers) = answers.filter(given) else {
+            return match self.split {
+                Split::Test => Answered::No,
+                Split::Train | Split::Validation => Answered::Missing,
+            };
+        };
+        let as_written;
+        let reading = if own.as_written() {
+            as_written = own.reading(self.reading);
+            &as_written
+        } else {
+            self.reading
+        };
+        let (mut answers, comparison) = reading.read(&answers, facts);
+        let weighed = own.weigh(&mut answers, reading.normalisation);
+        Answered::Yes(match weighed {
+            Ok(()) => Ok((answers, comparison)),
+            Err(expected) => Err(place.unexpected(expected, text)),
+        })
     }
 }
 
 /// What was read of a file of questions.
 struct Questions<'a> {
     path: &'a Path,
-    split: Split,
-    reading: &'a AnswerReading,
-    /// Whether the lines come from an import, where none of a question's answers may be in the published list.
-    imported: bool,
     /// Whether the lines so far have answers.
     with_answers: Option<bool>,
     /// Whether the lines so far have entities.
@@ -192,34 +271,25 @@ impl Questions<'_> {
         self.samples.is_empty()
     }
 
-    /// Reads the line with that number.
-    fn line(&mut self, number: usize, text: &str) -> Result<(), DataError> {
-        if text.trim().is_empty() {
-            self.facts.blank_lines += 1;
-            return Ok(());
-        }
-        let line = Place {
+    /// Takes what stands on the line with that number, if it agrees with the lines before.
+    fn take(&mut self, number: usize, text: &str, question: Question) -> Result<(), DataError> {
+        let place = Place {
             path: self.path,
             number,
         };
-        let Line {
+        let Question {
             image,
-            question,
+            asked,
             answers,
+            facts,
             entities,
-            mut fields,
-        } = line.parse(text)?;
-        line.require_within(&image)?;
-        let own = if self.imported {
-            LineReading::take(&mut fields).map_err(|expected| line.unexpected(expected, text))?
-        } else {
-            LineReading::default()
-        };
+            fields,
+        } = question;
         if *self.with_entities.get_or_insert(entities.is_some()) != entities.is_some() {
             let expected = "`entities` on all lines or on none";
-            return Err(line.unexpected(expected, text));
+            return Err(place.unexpected(expected, text));
         }
-        let (answers, comparison) = self.answers(&line, answers, &own, text)?;
+        let (answers, comparison) = self.answers(&place, answers, facts, text)?;
         self.note_fields(&fields);
         let position = if let Some(known) = self.positions.get(&image) {
             *known
@@ -231,7 +301,7 @@ impl Questions<'_> {
         self.lines.push(number);
         self.samples.push(Sample {
             image: position,
-            question,
+            question: asked,
             answers,
             comparison,
             entities: entities.unwrap_or_default(),
@@ -243,46 +313,37 @@ impl Questions<'_> {
     /// The answers of a line; none where the split has none, or no answer is right.
     fn answers(
         &mut self,
-        line: &Place,
-        answers: Option<ReadAnswers>,
-        own: &LineReading,
+        place: &Place,
+        answers: Answered,
+        facts: ReadingFacts,
         text: &str,
     ) -> Result<(Vec<Answer>, Comparison), DataError> {
-        let given = |answers: &ReadAnswers| {
-            let scored = matches!(answers, ReadAnswers::Scored(_));
-            !answers.is_empty() || (self.imported && scored)
-        };
-        let answers = answers.filter(given);
-        if self.split != Split::Test && answers.is_none() {
-            return Err(line.unexpected("`answers`, which only `test.jsonl` may lack", text));
+        if matches!(answers, Answered::Missing) {
+            return Err(place.unexpected("`answers`, which only `test.jsonl` may lack", text));
         }
-        if *self.with_answers.get_or_insert(answers.is_some()) != answers.is_some() {
-            return Err(line.unexpected("`answers` on all lines or on none", text));
+        let answered = matches!(answers, Answered::Yes(_));
+        if *self.with_answers.get_or_insert(answered) != answered {
+            return Err(place.unexpected("`answers` on all lines or on none", text));
         }
-        let Some(answers) = answers else {
-            self.facts.unanswered += 1;
-            return Ok((Vec::new(), Comparison::default()));
-        };
-        let as_written;
-        let reading = if own.as_written() {
-            as_written = own.reading(self.reading);
-            &as_written
-        } else {
-            self.reading
-        };
-        let (mut answers, comparison) = reading.read(&answers, &mut self.facts);
-        own.weigh(&mut answers, reading.normalisation)
-            .map_err(|expected| line.unexpected(expected, text))?;
-        Ok((answers, comparison))
+        match answers {
+            Answered::Yes(read) => {
+                self.facts.add(facts);
+                read
+            }
+            Answered::No | Answered::Missing => {
+                self.facts.unanswered += 1;
+                Ok((Vec::new(), Comparison::default()))
+            }
+        }
     }
 
-    fn note_fields(&mut self, fields: &Map<String, Value>) {
+    fn note_fields(&mut self, fields: &Fields) {
         let unknown = &mut self.facts.unknown_fields;
         for name in fields.keys() {
             if let Some(count) = unknown.get_mut(name) {
                 *count += 1;
             } else {
-                unknown.insert(name.clone(), 1);
+                unknown.insert(name.to_owned(), 1);
             }
         }
     }
@@ -292,17 +353,22 @@ impl Questions<'_> {
 /// split.
 pub(super) fn vote_lengths(layout: &Layout) -> BTreeSet<usize> {
     let splits = [Split::Train, Split::Validation, Split::Test];
-    let files = splits.map(|split| layout.questions(split));
-    let lines = files
-        .iter()
-        .filter_map(|file| files::lines(file).ok())
-        .flat_map(|lines| {
-            lines.take_while(|line| !line.as_ref().is_err_and(|error| ends_reading(error, false)))
-        })
-        .flatten();
-    lines
-        .filter_map(|(_, text)| answers_alone(&text)?.repeating())
-        .collect()
+    let mut lengths = BTreeSet::new();
+    for file in splits.map(|split| layout.questions(split)) {
+        let length = |_: &Place, text: &str, (): &mut ()| {
+            Ok(answers_alone(text).and_then(|a| a.repeating()))
+        };
+        let take = |line: Parsed<Option<usize>>| match line.read {
+            Ok(length) => {
+                lengths.extend(length.flatten());
+                ControlFlow::Continue(())
+            }
+            Err(error) if ends_reading(&error, false) => ControlFlow::Break(()),
+            Err(_) => ControlFlow::Continue(()),
+        };
+        let _ = each_line(&file, length, take);
+    }
+    lengths
 }
 
 fn missing(layout: &Layout, path: &Path) -> DataError {
@@ -345,88 +411,4 @@ fn statistical_words(
     }
     errors.none()?;
     Ok(Some(words))
-}
-
-/// A line of questions, for messages.
-pub(super) struct Place<'a> {
-    pub(super) path: &'a Path,
-    /// From 1.
-    pub(super) number: usize,
-}
-
-impl Place<'_> {
-    pub(super) fn unexpected(&self, expected: &'static str, found: &str) -> DataError {
-        DataError::Line {
-            path: self.path.to_owned(),
-            line: self.number,
-            expected,
-            found: shortened(found).into_owned(),
-        }
-    }
-
-    /// The line of a question with its answers.
-    pub(super) fn parse(&self, text: &str) -> Result<Line, DataError> {
-        self.parse_by(text, Line::read)
-    }
-
-    /// The line of a question whose answers, if any, are not read.
-    pub(super) fn parse_question(&self, text: &str) -> Result<Line, DataError> {
-        self.parse_by(text, Line::read_question)
-    }
-
-    fn parse_by(
-        &self,
-        text: &str,
-        read: fn(Json) -> Result<Line, Problem>,
-    ) -> Result<Line, DataError> {
-        let json = Json::parse(text).map_err(|error| self.not_a_line(text, &error))?;
-        if json.elements().is_some() {
-            return Err(self.not_one(ARRAY));
-        }
-        let line = read(json).map_err(|problem| problem.on_line(self.path, self.number))?;
-        if line.question.trim().is_empty() {
-            return Err(self.unexpected("a question that is not blank", text));
-        }
-        Ok(line)
-    }
-
-    /// Refuses an image out of the folder or on another drive.
-    pub(super) fn require_within(&self, image: &str) -> Result<(), DataError> {
-        let mut parts = Path::new(image).components().peekable();
-        if parts.peek().is_none() || !parts.all(|part| matches!(part, Component::Normal(_))) {
-            return Err(self.unexpected("the name of a file in `images`", image));
-        }
-        Ok(())
-    }
-
-    /// A parser's error, or that there is something else than an object a line.
-    fn not_a_line(&self, text: &str, error: &serde_json::Error) -> DataError {
-        let found = match text.trim_start().chars().next() {
-            Some('[') => ARRAY,
-            Some('{') if error.is_eof() && self.is_last() => CUT,
-            Some('{') if error.is_eof() => OPEN_OBJECT,
-            // The parser has no category of its own for this.
-            Some('{') if error.to_string().starts_with("trailing characters") => {
-                "something behind an object"
-            }
-            _ => return DataError::json_line(self.path, self.number, error),
-        };
-        self.not_one(found)
-    }
-
-    fn not_one(&self, found: &'static str) -> DataError {
-        DataError::NotOneALine {
-            path: self.path.to_owned(),
-            line: self.number,
-            found,
-        }
-    }
-
-    /// Whether nothing but blank lines follows.
-    fn is_last(&self) -> bool {
-        files::lines(self.path).is_ok_and(|lines| {
-            let mut rest = lines.skip(self.number);
-            rest.all(|line| line.is_ok_and(|(_, text)| text.trim().is_empty()))
-        })
-    }
 }

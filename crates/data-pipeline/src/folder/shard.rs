@@ -99,7 +99,7 @@ pub fn shard(
     let mut sharded = Vec::new();
     for (split, questions, part) in parts {
         let mut about: Vec<Vec<usize>> = vec![Vec::new(); part.images.len()];
-        for (sample, line) in part.samples.iter().zip(&part.lines) {
+        for (sample, line) in part.samples.iter().zip(part.lines.iter()) {
             about[sample.image].push(*line);
         }
         let lines: Vec<String> = files::lines(&questions)?

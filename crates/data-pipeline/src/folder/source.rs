@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Layout;
 use super::features::Features;
@@ -32,24 +33,24 @@ use crate::source::Source;
 /// `answers` is a list, read as [`AnswerReading`] says, or an object from answer to score, or one answer; an answer is a
 /// word or a number, which keeps its digits. A training question without a right answer is left out. Only `test.jsonl` may be without. Any further field stays with its [`Sample`]. `entities`, a list of words or phrases, stands on every
 /// line or on none. The boxes are left, top, right and bottom edge, width and height, as fractions of the image's.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Folder {
     root: PathBuf,
     split: Split,
     /// The split whose file holds the questions.
     part: Split,
-    pub(super) samples: Vec<Sample>,
+    pub(super) samples: Arc<Vec<Sample>>,
     /// Line of each sample, from 1.
-    pub(super) lines: Vec<usize>,
-    pub(super) images: Vec<String>,
-    statistical_words: Vec<Vec<String>>,
+    pub(super) lines: Arc<Vec<usize>>,
+    pub(super) images: Arc<Vec<String>>,
+    statistical_words: Arc<Vec<Vec<String>>>,
     inputs: Inputs,
-    features: Option<Features>,
-    facts: ReadingFacts,
+    features: Option<Arc<Features>>,
+    facts: Arc<ReadingFacts>,
     /// What `aoa data import` wrote beside the questions.
     manifest: Option<Manifest>,
     /// What holds the images, where they are no files of their own.
-    shards: Option<Shards>,
+    shards: Option<Arc<Shards>>,
 }
 
 /// A split of the lines that could be read, and the errors of the others.
@@ -116,6 +117,38 @@ impl Folder {
         }
     }
 
+    /// Training, validation and test split, as [`Folder::open_with`] opens each. Where the questions of validation stand for
+    /// those of test, they are read once and both splits share them.
+    pub fn open_all(
+        root: &Path,
+        hold_out: HoldOut,
+        reading: &AnswerReading,
+    ) -> [Result<Self, DataError>; 3] {
+        let open = |split| Self::open_with(root, split, hold_out, reading);
+        let shared = matches!(
+            Manifest::read(root),
+            Ok(Some(manifest)) if manifest.stands_for(Split::Test) == Split::Validation
+        );
+        let (train, (validation, test)) = rayon::join(
+            || open(Split::Train),
+            || {
+                rayon::join(
+                    || open(Split::Validation),
+                    || (!shared).then(|| open(Split::Test)),
+                )
+            },
+        );
+        let test = test.unwrap_or_else(|| match &validation {
+            Ok(validation) => Ok(Self {
+                split: Split::Test,
+                ..validation.clone()
+            }),
+            // The errors are those of one file, but they cannot be copied.
+            Err(_) => open(Split::Test),
+        });
+        [train, validation, test]
+    }
+
     /// Reads a split's own file of questions: a split of the lines that could be read, with all of their images, and the errors
     /// of the others. `None` where the split takes its questions from another split's file.
     ///
@@ -168,15 +201,15 @@ impl Folder {
             root: root.to_owned(),
             split,
             part,
-            lines: read.lines,
-            samples: read.samples,
-            images: read.images,
-            statistical_words: read.statistical_words.unwrap_or_default(),
+            lines: Arc::new(read.lines),
+            samples: Arc::new(read.samples),
+            images: Arc::new(read.images),
+            statistical_words: Arc::new(read.statistical_words.unwrap_or_default()),
             inputs: read.inputs,
-            features: read.features,
-            facts: read.facts,
+            features: read.features.map(Arc::new),
+            facts: Arc::new(read.facts),
             manifest,
-            shards,
+            shards: shards.map(Arc::new),
         };
         Ok((whole, errors))
     }
@@ -184,21 +217,25 @@ impl Folder {
     /// Without the samples that have no right answer, from which nothing is learned.
     fn with_right_answers(mut self) -> Result<Self, DataError> {
         let all = self.samples.len();
-        let kept = self.samples.into_iter().zip(self.lines);
+        let left_out = self.samples.iter().filter(|one| one.answers.is_empty());
+        let left_out = left_out.count();
+        if left_out == 0 {
+            return Ok(self);
+        }
+        let samples = Arc::unwrap_or_clone(self.samples).into_iter();
+        let kept = samples.zip(Arc::unwrap_or_clone(self.lines));
         let kept = kept.filter(|(sample, _)| !sample.answers.is_empty());
-        (self.samples, self.lines) = kept.unzip();
-        self.facts.left_out = all - self.samples.len();
-        match (self.facts.left_out, self.samples.len()) {
-            (0, _) => Ok(self),
-            (_, 0) => Err(DataError::NothingToList {
+        let (samples, lines) = kept.unzip();
+        (self.samples, self.lines) = (Arc::new(samples), Arc::new(lines));
+        Arc::make_mut(&mut self.facts).left_out = left_out;
+        if self.samples.is_empty() {
+            return Err(DataError::NothingToList {
                 what: "right answer",
                 samples: all,
-            }),
-            _ => {
-                let images: BTreeSet<_> = self.samples.iter().map(|sample| sample.image).collect();
-                Ok(self.only(&images.into_iter().collect::<Vec<_>>()))
-            }
+            });
         }
+        let images: BTreeSet<_> = self.samples.iter().map(|sample| sample.image).collect();
+        Ok(self.only(&images.into_iter().collect::<Vec<_>>()))
     }
 
     /// The part about the given images, in rising order.
@@ -211,29 +248,26 @@ impl Folder {
             let image = position[sample.image]?;
             Some((Sample { image, ..sample }, line))
         };
-        let (samples, lines) = self
-            .samples
+        let (samples, lines) = Arc::unwrap_or_clone(self.samples)
             .into_iter()
-            .zip(self.lines)
+            .zip(Arc::unwrap_or_clone(self.lines))
             .filter_map(moved)
             .unzip();
         let words = images
             .iter()
             .filter_map(|&image| self.statistical_words.get(image));
+        let names = images.iter().map(|&image| self.images[image].clone());
         Self {
-            samples,
-            lines,
-            statistical_words: words.cloned().collect(),
-            images: images
-                .iter()
-                .map(|&image| self.images[image].clone())
-                .collect(),
+            samples: Arc::new(samples),
+            lines: Arc::new(lines),
+            statistical_words: Arc::new(words.cloned().collect()),
+            images: Arc::new(names.collect()),
             ..self
         }
     }
 
     fn features(&self) -> &Features {
-        self.features.as_ref().unwrap_or(&Features::OneAnImage)
+        self.features.as_deref().unwrap_or(&Features::OneAnImage)
     }
 
     /// Where an image of this name lies.

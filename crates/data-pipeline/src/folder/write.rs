@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -84,15 +85,19 @@ pub fn write(
                 continue;
             };
             let line = Line {
-                image: image.clone(),
-                question: sample.question.clone(),
+                image: image.into(),
+                question: (&sample.question).into(),
                 answers: match sample.answers.as_slice() {
                     // Blank answers, where others have some.
-                    [] => answered.then(|| ReadAnswers::Given(vec![String::new()])),
+                    [] => answered.then(|| ReadAnswers::Given(vec![Cow::Borrowed("")])),
                     answers => Some(written(answers)),
                 },
                 entities: inputs.entities.map(|_| sample.entities.clone()),
-                fields: sample.fields.clone(),
+                fields: sample
+                    .fields
+                    .iter()
+                    .map(|(name, value)| (name.into(), value.clone()))
+                    .collect(),
             };
             lines += &json(&line);
             lines.push('\n');

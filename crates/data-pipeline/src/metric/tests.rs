@@ -43,7 +43,7 @@ fn rounded(score: f64) -> f64 {
 
 /// A sample as it is read of a line with these votes.
 fn voted(votes: &[&str], image: usize, fields: Map<String, Value>) -> Sample {
-    let given = votes.iter().map(|vote| (*vote).to_owned()).collect();
+    let given = votes.iter().map(|vote| (*vote).into()).collect();
     let reading = AnswerReading {
         vote_lengths: [10].into(),
         ..AnswerReading::default()
@@ -54,7 +54,7 @@ fn voted(votes: &[&str], image: usize, fields: Map<String, Value>) -> Sample {
         image,
         answers,
         comparison,
-        fields,
+        fields: fields.into(),
         ..Sample::default()
     }
 }
@@ -157,7 +157,7 @@ fn gqa_counts_balanced_questions_and_compares_answers_as_they_stand() {
                     normalisation: AnswerNormalisation::None,
                     blank: 0.0,
                 },
-                fields: types.as_object().expect("an object").clone(),
+                fields: types.as_object().expect("an object").clone().into(),
                 ..Sample::default()
             };
             tally.add(
@@ -217,7 +217,7 @@ fn an_answer_is_normalised_unless_all_annotators_agree() {
 fn visual7w(choices: &[&str], right: &str) -> Sample {
     let fields = json!({"choices": choices, "raw_answer": right});
     Sample {
-        fields: fields.as_object().expect("an object").clone(),
+        fields: fields.as_object().expect("an object").clone().into(),
         ..Sample::default()
     }
 }
@@ -285,11 +285,9 @@ fn answerability_is_that_of_the_published_scorer() {
     ];
     let mut verdicts = Verdicts::default();
     for (probability, answerable) in cases {
-        let fields = [("answerable".to_owned(), answerable)]
-            .into_iter()
-            .collect();
+        let fields = Map::from_iter([("answerable".to_owned(), answerable)]);
         let sample = Sample {
-            fields,
+            fields: fields.into(),
             ..Sample::default()
         };
         verdicts.add(&sample, probability);
@@ -319,7 +317,7 @@ fn tally(images: usize, right: impl Fn(usize) -> f64) -> Report {
             };
             let sample = Sample {
                 image,
-                fields: [("kind".to_owned(), kind)].into_iter().collect(),
+                fields: Map::from_iter([("kind".to_owned(), kind)]).into(),
                 ..Sample::default()
             };
             tally.add(&sample, right(image));

@@ -1,5 +1,4 @@
-use std::collections::HashMap;
-
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use serde::Serialize;
 
 use super::text::TextReport;
@@ -79,15 +78,18 @@ impl DataReport {
         words: bool,
         shared: &[SharedImages],
     ) -> Self {
-        let mut counts: HashMap<usize, usize> = HashMap::new();
-        if let Some((_, train)) = splits.first() {
-            for sample in train.samples() {
-                let targets = encoder.answers.targets(sample).into_iter();
-                for (answer, _) in targets.filter(|(_, score)| *score > 0.0) {
-                    *counts.entry(answer).or_default() += 1;
+        let once = || {
+            let mut counts = vec![0_usize; encoder.answers.len()];
+            if let Some((_, train)) = splits.first() {
+                for sample in train.samples() {
+                    let targets = encoder.answers.targets(sample).into_iter();
+                    for (answer, _) in targets.filter(|(_, score)| *score > 0.0) {
+                        counts[answer] += 1;
+                    }
                 }
             }
-        }
+            counts.into_iter().filter(|&count| count == 1).count()
+        };
         let split = |(number, &(split, source)): (usize, &(Split, &dyn Source))| {
             let with_earlier = shared.iter().filter(|shared| shared.splits[1] == number);
             SplitReport {
@@ -97,10 +99,12 @@ impl DataReport {
                 ..SplitReport::of(encoder, split, source, words)
             }
         };
+        let of_splits = || splits.par_iter().enumerate().map(split).collect();
+        let (answers_once, splits) = rayon::join(once, of_splits);
         Self {
             answers: encoder.answers.len(),
-            answers_once: counts.into_values().filter(|&count| count == 1).count(),
-            splits: splits.iter().enumerate().map(split).collect(),
+            answers_once,
+            splits,
         }
     }
 

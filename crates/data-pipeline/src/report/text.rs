@@ -27,8 +27,10 @@ impl TextReport {
     pub(super) fn words(encoder: &Encoder, samples: &[Sample]) -> Self {
         let vocabulary = &encoder.vocabulary;
         let tokens = |question: &str| {
-            let words = vocabulary.splitting().words(question).into_iter();
-            words.map(|word| vocabulary.token(&word)).collect()
+            let mut tokens = Vec::new();
+            let splitting = vocabulary.splitting();
+            splitting.each_word(question, |word| tokens.push(vocabulary.token(word)));
+            tokens
         };
         Self::of(
             "words",

@@ -27,13 +27,10 @@ impl AnswerList {
     /// # Errors
     /// When there is none.
     pub fn build(samples: &[Sample]) -> Result<Self, DataError> {
-        let scored = samples.iter().flat_map(|sample| &sample.answers);
-        WordList::by_count(
-            &[],
-            scored
-                .filter(|answer| answer.score > 0.0)
-                .map(|answer| answer.text.clone()),
-        )
+        WordList::by_count(&[], samples, |sample, see| {
+            let scored = sample.answers.iter().filter(|answer| answer.score > 0.0);
+            scored.for_each(|answer| see(&answer.text));
+        })
         .map(Self)
         .ok_or(DataError::NothingToList {
             what: "answer",

@@ -19,15 +19,25 @@ pub enum Splitting {
 impl Splitting {
     /// The words of a text in lower case.
     pub fn words(self, text: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        self.each_word(text, |word| words.push(word.to_owned()));
+        words
+    }
+
+    /// Shows each of the [`Splitting::words`] of a text.
+    pub(crate) fn each_word(self, text: &str, mut see: impl FnMut(&str)) {
         match self {
             // Equal for ASCII, and faster.
-            Self::Unicode if !text.is_ascii() => unicode_words(text),
+            Self::Unicode if !text.is_ascii() => {
+                for word in unicode_words(text) {
+                    see(&word);
+                }
+            }
             Self::Letters | Self::Unicode => text
                 .to_lowercase()
                 .split(|c: char| !c.is_alphanumeric() && c != '\'')
                 .filter(|word| word.contains(char::is_alphanumeric))
-                .map(str::to_owned)
-                .collect(),
+                .for_each(see),
         }
     }
 }

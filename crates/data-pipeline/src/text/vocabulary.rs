@@ -48,8 +48,9 @@ impl Vocabulary {
             None => 0,
         };
         let texts = asked.chain((0..described).flat_map(|image| training.statistical_words(image)));
+        let texts: Vec<&str> = texts.map(String::as_str).collect();
         let splitting = Splitting::default();
-        let words = WordList::by_count(&[], texts.flat_map(|text| splitting.words(text)));
+        let words = WordList::by_count(&[], &texts, |text, see| splitting.each_word(text, see));
         let words = words.ok_or(DataError::NothingToList {
             what: "word",
             samples: samples.len(),
@@ -83,11 +84,11 @@ impl Vocabulary {
     /// The words of the texts, one after the other; one [`UNKNOWN`] where there are none, so that no row consists of
     /// padding alone.
     pub(crate) fn tokens<T: AsRef<str>>(&self, texts: impl IntoIterator<Item = T>) -> Vec<u32> {
-        let texts = texts.into_iter();
-        let mut tokens: Vec<_> = texts
-            .flat_map(|text| self.splitting.words(text.as_ref()))
-            .map(|word| self.token(&word))
-            .collect();
+        let mut tokens = Vec::new();
+        for text in texts {
+            let splitting = self.splitting;
+            splitting.each_word(text.as_ref(), |word| tokens.push(self.token(word)));
+        }
         if tokens.is_empty() {
             tokens.push(UNKNOWN);
         }

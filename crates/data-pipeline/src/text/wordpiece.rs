@@ -92,14 +92,15 @@ impl WordPiece {
     /// # Errors
     /// When the samples hold no word.
     pub fn build(training: &[Sample], form: WordPieceForm) -> Result<Self, DataError> {
-        let texts = training.iter().flat_map(|sample| {
-            let answers = sample.answers.iter().map(|answer| answer.text.clone());
-            answers.chain([pre_question(&sample.question, usize::MAX)])
-        });
-        let known = texts
-            .flat_map(|text| words(&text))
-            .filter(|word| word.chars().count() <= LONGEST_WORD);
-        let pieces = WordList::by_count(&FRONT, known).ok_or(DataError::NothingToList {
+        let known = |sample: &Sample, see: &mut dyn FnMut(&str)| {
+            let answers = sample.answers.iter().map(|answer| words(&answer.text));
+            let asked = words(&pre_question(&sample.question, usize::MAX));
+            let known = answers.flatten().chain(asked);
+            let known = known.filter(|word| word.chars().count() <= LONGEST_WORD);
+            known.for_each(|word| see(&word));
+        };
+        let pieces = WordList::by_count(&FRONT, training, known);
+        let pieces = pieces.ok_or(DataError::NothingToList {
             what: "word",
             samples: training.len(),
         })?;

@@ -2,7 +2,12 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::path::Path;
 
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
 use crate::error::DataError;
+
+/// Texts whose words are counted together.
+const STRETCH: usize = 16_384;
 
 /// Distinct words, each with its position. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,16 +17,29 @@ pub(super) struct WordList {
 }
 
 impl WordList {
-    /// The words of `front`, then the distinct words by descending count, equal counts alphabetically; nothing where
-    /// there are none to count.
-    pub(super) fn by_count(
+    /// The words of `front`, then the distinct words of all `texts` by descending count, equal counts alphabetically; nothing
+    /// where there are none to count. Texts are split side by side.
+    pub(super) fn by_count<T: Sync>(
         front: &[&str],
-        words: impl IntoIterator<Item = String>,
+        texts: &[T],
+        each_word: impl Fn(&T, &mut dyn FnMut(&str)) + Sync,
     ) -> Option<Self> {
-        let mut counts = HashMap::<String, usize>::new();
-        for word in words {
-            *counts.entry(word).or_default() += 1;
-        }
+        let count = |mut counts: HashMap<String, usize>, text: &T| {
+            each_word(text, &mut |word| match counts.get_mut(word) {
+                Some(count) => *count += 1,
+                None => _ = counts.insert(word.to_owned(), 1),
+            });
+            counts
+        };
+        let add = |mut all: HashMap<String, usize>, counts: HashMap<String, usize>| {
+            for (word, count) in counts {
+                *all.entry(word).or_default() += count;
+            }
+            all
+        };
+        // Long stretches: each has counts of its own.
+        let counts = texts.par_iter().with_min_len(STRETCH);
+        let counts = counts.fold(HashMap::new, count).reduce(HashMap::new, add);
         let mut counted: Vec<_> = counts.into_iter().collect();
         counted.sort_unstable_by(|(a, m), (b, n)| (Reverse(m), a).cmp(&(Reverse(n), b)));
         if counted.is_empty() {

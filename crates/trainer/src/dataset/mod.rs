@@ -140,43 +140,38 @@ impl Dataset {
             seed: seed(settings.training.seed, Stream::HoldOut, 0, 0),
         };
         let root = Path::new(&keys.root);
-        let reading = match keys.name {
-            DatasetName::Shapes | DatasetName::EasyVqa => AnswerReading::default(),
-            _ => reading_of(settings, root),
+        let shapes = |split| -> Result<Arc<dyn Source>, DataError> {
+            let images = match split {
+                Split::Train => keys.shapes_train_images,
+                Split::Validation => keys.shapes_validation_images,
+                Split::Test => keys.shapes_test_images,
+            };
+            let config = ShapesConfig {
+                seed: keys.shapes_seed,
+                images,
+                questions_per_image: keys.shapes_questions_per_image,
+            };
+            let shapes = Shapes::new(config, split)?.in_language(match keys.shapes_language {
+                ShapesLanguage::En => Language::En,
+                ShapesLanguage::Zh => Language::Zh,
+            });
+            if keys.shapes_described {
+                Ok(Arc::new(shapes.described()))
+            } else {
+                Ok(Arc::new(shapes))
+            }
         };
-        let split = |split| -> Result<Arc<dyn Source>, DataError> {
-            Ok(match keys.name {
-                DatasetName::Shapes => {
-                    let images = match split {
-                        Split::Train => keys.shapes_train_images,
-                        Split::Validation => keys.shapes_validation_images,
-                        Split::Test => keys.shapes_test_images,
-                    };
-                    let questions_per_image = keys.shapes_questions_per_image;
-                    let config = ShapesConfig {
-                        seed: keys.shapes_seed,
-                        images,
-                        questions_per_image,
-                    };
-                    let shapes =
-                        Shapes::new(config, split)?.in_language(match keys.shapes_language {
-                            ShapesLanguage::En => Language::En,
-                            ShapesLanguage::Zh => Language::Zh,
-                        });
-                    if keys.shapes_described {
-                        Arc::new(shapes.described())
-                    } else {
-                        Arc::new(shapes)
-                    }
-                }
-                DatasetName::EasyVqa => {
-                    Arc::new(EasyVqa::open(&root.join("easy-vqa"), split, hold_out)?)
-                }
-                // Official files are a folder, too, when they have been imported.
-                _ => Arc::new(Folder::open_with(root, split, hold_out, &reading)?),
-            })
+        let easy_vqa = |split| {
+            let split = EasyVqa::open(&root.join("easy-vqa"), split, hold_out)?;
+            Ok(Arc::new(split) as Arc<dyn Source>)
         };
-        side_by_side(SPLITS, split)
+        match keys.name {
+            DatasetName::Shapes => side_by_side(SPLITS, shapes),
+            DatasetName::EasyVqa => side_by_side(SPLITS, easy_vqa),
+            // Official files are a folder, too, when they have been imported.
+            _ => Folder::open_all(root, hold_out, &reading_of(settings, root))
+                .map(|split| Ok(Arc::new(split?) as Arc<dyn Source>)),
+        }
     }
 
     /// The data of a split.
@@ -199,10 +194,12 @@ impl Dataset {
 
     /// What tells this data set from another one.
     pub fn fingerprints(&self) -> Fingerprints {
+        let [train, validation, test] =
+            side_by_side(SPLITS, |split| fingerprint(self.split(split).as_ref()));
         Fingerprints {
-            train: fingerprint(self.train.as_ref()),
-            validation: fingerprint(self.validation.as_ref()),
-            test: fingerprint(self.test.as_ref()),
+            train,
+            validation,
+            test,
             shards: self.shard_layout(),
         }
     }

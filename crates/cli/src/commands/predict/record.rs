@@ -68,8 +68,8 @@ impl Serialize for Record<'_> {
         if !self.sample.entities.is_empty() {
             map.serialize_entry("entities", &self.sample.entities)?;
         }
-        for (name, value) in &self.sample.fields {
-            if OWN.contains(&name.as_str()) {
+        for (name, value) in self.sample.fields.iter() {
+            if OWN.contains(&name) {
                 // A question that was itself read from such records may have the name already.
                 let mut free = format!("source_{name}");
                 while self.sample.fields.contains_key(&free) {
