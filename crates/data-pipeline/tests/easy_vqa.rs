@@ -75,6 +75,10 @@ fn validation_is_whole_images_taken_from_training() {
             "every image has questions"
         );
     }
+    for image in 0..test.image_count() {
+        let [file] = test.files(image).try_into().expect("one file an image");
+        assert_eq!(file.display().to_string(), test.image_name(image));
+    }
     let first = &train.samples()[0];
     assert_eq!(first.question, "what shape is it?");
     assert_eq!(first.answers, [Answer::only("circle")]);

@@ -375,7 +375,7 @@ impl TrainError {
             Self::DoesNotFit { .. } => {
                 "raise `--memory-budget`, or set one of these: `memory_optimization.gradient_checkpointing=true`, \
                  `memory_optimization.memory_efficient_attention=true`, a smaller `dataset.image_size`, \
-                 `training.tune_xvlm=false`, which freezes X-VLM, on the CPU a smaller `memory_optimization.num_workers`; \
+                 `training.tune_xvlm=false` where the model has X-VLM, on the CPU a smaller `memory_optimization.num_workers`; \
                  `aoa plan` says what each would save"
                     .to_owned()
             }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use config_schema::Config;
-use data_pipeline::{Check, Depth, Faults, Inputs, Source, Split, check};
+use data_pipeline::{Check, Depth, Faults, Inputs, ReadingFacts, Source, Split, check};
 use trainer::{Dataset, changed_splits, write_whole};
 
 use crate::failure::Failure;
@@ -53,9 +53,9 @@ pub fn write_text(to: &Path, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says how the files of a data set were read, where there is something to say.
-pub fn tell_reading(dataset: &Dataset) {
-    for reading in dataset.readings() {
+/// Says how files of questions were read, where there is something to say.
+pub fn tell_reading<'a>(readings: impl IntoIterator<Item = &'a ReadingFacts>) {
+    for reading in readings {
         for note in reading.notes() {
             output::note(note);
         }

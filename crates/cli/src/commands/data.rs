@@ -223,7 +223,7 @@ fn counted(number: usize, one: &str, more: &str) -> String {
 fn stats<W: Wiring>(config: &ConfigArgs, json: bool) -> Result<(), Failure> {
     let config = config.settings::<W>()?.resolved.config;
     let dataset = W::open_dataset(&config)?;
-    tell_reading(&dataset);
+    tell_reading(dataset.readings());
     let encoder = training_encoder::<W::Model>(&config, dataset.train.as_ref())?;
     let splits = [&dataset.train, &dataset.validation, &dataset.test].map(Arc::clone);
     let checked = look(&config, &splits, Depth::Glance)?;

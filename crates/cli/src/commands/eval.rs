@@ -42,8 +42,8 @@ pub fn run<W: Wiring>(args: &EvalArgs) -> Result<(), Failure> {
     let trained = Trained::<W::Model>::open_at(&run_dir, args.step, config, &device)?;
     warn_of(&trained.rejected);
     let dataset = W::open_dataset(config)?;
-    tell_reading(&dataset);
     let asked: Split = args.split.into();
+    tell_reading(dataset.split(asked).reading());
     // What the run left out belongs to the data that it began with.
     let skipped = if warn_of_change(&run_dir, &dataset, asked)? {
         None

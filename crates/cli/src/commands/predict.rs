@@ -40,8 +40,8 @@ pub fn run<W: Wiring>(args: &PredictArgs) -> Result<(), Failure> {
         questions::read(file, args.layout, &args.images)?
     } else {
         let dataset = W::open_dataset(config)?;
-        tell_reading(&dataset);
         let split = Split::from(args.split);
+        tell_reading(dataset.split(split).reading());
         warn_of_change(&run_dir, &dataset, split)?;
         dataset.split(split).clone()
     };

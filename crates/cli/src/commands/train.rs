@@ -160,7 +160,7 @@ fn dry_run<W: Wiring>(args: &TrainArgs, settings: &Settings) -> Result<ExitCode,
     let device = device::open(&settings.device)?;
     let counted = Counted::begin();
     let whole = W::open_dataset(config)?;
-    tell_reading(&whole);
+    tell_reading(whole.readings());
     let run_dir = match &args.resume {
         Some(run_dir) => run_dir.clone(),
         None => RunFolder::next(config),

@@ -581,7 +581,7 @@ fn a_killed_prediction_goes_on_and_ends_as_an_undisturbed_one() {
             .ok(&words("predict run --to out.jsonl --force"))
             .stderr;
         assert!(
-            told.contains(&format!("damaged behind {kept} answers")),
+            told.contains(&format!("damaged after {kept} answers")),
             "{told}"
         );
         assert!(

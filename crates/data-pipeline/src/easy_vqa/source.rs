@@ -97,6 +97,10 @@ impl Source for EasyVqa {
         image_file::glance(self.path(image)?).map(Some)
     }
 
+    fn files(&self, image: usize) -> Vec<PathBuf> {
+        self.images.get(image).cloned().into_iter().collect()
+    }
+
     fn image_name(&self, image: usize) -> String {
         self.images
             .get(image)

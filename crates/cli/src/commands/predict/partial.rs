@@ -141,7 +141,7 @@ impl Partial {
                 let damaged = partial.go_on(header, source).map_err(failed)?;
                 if damaged > 0 {
                     output::note(format!(
-                        "`{}` is damaged behind {}: {} of it are computed again",
+                        "`{}` is damaged after {}: computing the rest again, {}",
                         path.display(),
                         count(partial.answers, "answer"),
                         count(damaged, "line"),
@@ -380,3 +380,6 @@ fn entry(format: ResultFormat, id: &Value, answer: &str, text: &mut impl Write) 
         json!(answer)
     )
 }
+
+#[cfg(test)]
+mod tests;
