@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use aoa_model::Vqa;
+use burn::tensor::Device;
 use config_schema::Config;
 use integration_tests::{Silent, newest_weights};
 use trainer::memory::{DeviceMemory, FaultInjector, OutOfMemory, Point};
-use trainer::{Summary, TrainError};
+use trainer::{Dataset, Prediction, Summary, TrainError, Trained};
 
 use crate::runs::{finish, finish_in_two_parts, losses, small, start_within};
 use crate::two_branches::BOTH;
@@ -183,4 +184,39 @@ fn a_gradient_that_overflows_with_the_smallest_scale_ends_the_run() {
         panic!("{ended:?}");
     };
     assert_eq!(step, 3);
+}
+
+#[test]
+fn a_run_answers_in_another_precision_as_if_it_were_its_own() {
+    let bf16 = settings(&["precision.mode=bf16"]);
+    let run = finish(&bf16);
+    let single = settings(&[]);
+    let dataset = Dataset::open(&bf16).expect("the data set");
+    let open = |settings: &Config| {
+        Trained::<Vqa>::open(&run.run_dir(), settings, &Device::flex()).expect("the run opens")
+    };
+    let answers = |trained: &Trained<Vqa>| {
+        let mut all = Vec::new();
+        let mut take = |predictions: Vec<Prediction>| {
+            all.extend(predictions.into_iter().map(|one| one.probabilities));
+            Ok::<_, TrainError>(())
+        };
+        trained
+            .predict(&bf16, &dataset.test, None, 0, &mut Silent, &mut take)
+            .expect("it answers");
+        all
+    };
+    let mut trained = open(&bf16);
+    let own = answers(&trained);
+    trained.set_precision(&single).expect("the CPU has it");
+    let other = answers(&trained);
+    assert_ne!(other, own);
+    assert_eq!(other, answers(&open(&single)));
+    trained.set_precision(&bf16).expect("the CPU has it");
+    assert_eq!(answers(&trained), own);
+    let tf32 = trained.set_precision(&settings(&["precision.mode=tf32"]));
+    assert!(
+        matches!(tf32, Err(TrainError::Precision { .. })),
+        "{tf32:?}"
+    );
 }

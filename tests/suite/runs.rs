@@ -398,7 +398,7 @@ fn a_damaged_checkpoint_is_passed_over() {
         start::<Vqa>(&settings, &run_dir, true, None).expect("the run goes on from the older one");
         let metrics = fs::read_to_string(run_dir.join("metrics.jsonl")).expect("metrics.jsonl");
         assert!(
-            metrics.contains("passed over the checkpoint"),
+            metrics.contains("skipped the checkpoint"),
             "{name}: it says so"
         );
         assert_eq!(

@@ -2,6 +2,7 @@
 
 mod config;
 mod derive;
+mod eval;
 mod import;
 mod import_features;
 mod predict;
@@ -16,19 +17,19 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use data_pipeline::metric::Metric;
 
 use crate::exit_codes;
 
 pub use config::ConfigArgs;
 pub use derive::DeriveArgs;
+pub use eval::EvalArgs;
 pub use import::ImportArgs;
 pub use import_features::ImportFeaturesArgs;
 pub use predict::{PredictArgs, ResultFormat};
 pub use presets::{DiffArgs, LanguageArg, PresetsCheckArgs, PresetsCommand};
 pub use shard::ShardArgs;
 pub use split::SplitArg;
-pub use weights::{PartArg, WeightsCommand};
+pub use weights::{FloatType, PartArg, WeightsCommand};
 
 /// Train and use a visual-question-answering model on whatever device there is.
 #[derive(Debug, Parser)]
@@ -120,31 +121,6 @@ pub struct TrainArgs {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct EvalArgs {
-    /// Run directory [default: the newest under runs/]
-    pub run_dir: Option<PathBuf>,
-    /// Part of the data set
-    #[arg(long, default_value = "test")]
-    pub split: SplitArg,
-    /// Take the checkpoint of this step [default: the best one]
-    #[arg(long, value_name = "STEP")]
-    pub step: Option<usize>,
-    /// Folder that holds the data sets [default: as in the run]
-    #[arg(long, value_name = "DIR")]
-    pub data_root: Option<String>,
-    /// Metric: vqa, gqa, vizwiz or visual7w [default: that of the data set that was imported, else vqa]
-    #[arg(long, value_name = "METRIC")]
-    pub metric: Option<Metric>,
-    /// Also give the accuracy by the value of this field of the questions, such as `answer_type`; may be repeated [default: the fields
-    /// of the metric]
-    #[arg(long, value_name = "FIELD")]
-    pub by: Vec<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, ClapArgs)]
 pub struct AskArgs {
     /// The question
     #[arg(required_unless_present = "batch")]
@@ -206,7 +182,7 @@ pub struct MonitorArgs {
     /// Watch the GPU with this index only; may be repeated [default: all]
     #[arg(long, value_name = "INDEX")]
     pub gpu: Vec<u32>,
-    /// Seconds between readings; one that takes longer leaves out the next
+    /// Seconds between readings; a reading that takes longer skips the next
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
     pub interval: Duration,
     /// End after this many readings
@@ -215,7 +191,7 @@ pub struct MonitorArgs {
     /// End after one reading
     #[arg(long, conflicts_with = "count")]
     pub once: bool,
-    /// Also append a row a reading and card to this file
+    /// Also append one row per reading and GPU to this file
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
     /// Path of libnvidia-ml [default: the system's, or `hardware.nvml_library`]
@@ -238,7 +214,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 pub enum RunsCommand {
     /// Compare the configurations of runs: the keys in which they differ, with value, origin and effect
     Diff {
-        /// Run directories; effects are those against the first
+        /// Run directories; effects are relative to the first
         #[arg(required = true, num_args = 2.., value_name = "RUN_DIR")]
         runs: Vec<PathBuf>,
         #[command(flatten)]
@@ -294,7 +270,7 @@ pub enum DataCommand {
     ImportFeatures(ImportFeaturesArgs),
     /// Decode every image and read every file of features, and list all that cannot be used
     ///
-    /// Exit code 3 where there are any.
+    /// Exits with code 3 if there are any.
     Check {
         #[command(flatten)]
         config: ConfigArgs,
@@ -331,7 +307,7 @@ pub enum DataCommand {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FetchName {
-    /// 64 x 64 images of one shape, 48,248 questions, 13 answers; the one that is downloaded
+    /// 64 x 64 images of one shape, 48,248 questions, 13 answers; this command downloads it
     EasyVqa,
     /// VQA v2
     Vqa2,

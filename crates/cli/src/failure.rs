@@ -24,7 +24,7 @@ use preset_tools::preset_check::Finding;
 use thiserror::Error;
 use trainer::TrainError;
 use trainer::derive::DeriveError;
-use weight_files::WeightFileError;
+use weight_files::{Unrepresentable, WeightFileError};
 
 use crate::figures::gibibytes;
 use crate::predict_error::PredictError;
@@ -161,6 +161,15 @@ pub enum Failure {
     /// A file of weights cannot be read or written.
     #[error(transparent)]
     Weights(#[from] WeightFileError),
+    /// A weight is too large for the type that was asked for.
+    #[error("cannot round {name}")]
+    TooLarge {
+        /// The tensor.
+        name: String,
+        /// The weight and the type.
+        #[source]
+        source: Unrepresentable,
+    },
     /// The model has no such part.
     #[error(transparent)]
     Part(#[from] NoSuchPart),
@@ -180,7 +189,7 @@ pub enum Failure {
     #[error("there is no run under runs/")]
     NoRun,
     /// The program could not start itself anew with a variable that makes CUDA show the chosen device.
-    #[error("CUDA does not show the chosen GPU to this process, and it cannot be started anew with {}={}", variable.0, variable.1)]
+    #[error("CUDA does not show the chosen GPU to this process, and it cannot be restarted with {}={}", variable.0, variable.1)]
     Environment {
         /// The variable and its value.
         variable: (String, String),
@@ -188,7 +197,7 @@ pub enum Failure {
         source: io::Error,
     },
     /// The program could not start itself anew.
-    #[error("cannot start the program anew")]
+    #[error("cannot restart the program")]
     Restart(#[source] io::Error),
     /// The process that was to measure cannot do so; memory is not the reason.
     #[error("cannot measure: {message}")]
@@ -247,6 +256,7 @@ impl Failure {
             | Self::NoQuestion { .. }
             | Self::Budget { .. }
             | Self::Part(_)
+            | Self::TooLarge { .. }
             | Self::Exists { .. }
             | Self::NotAFile { .. }
             | Self::Data(DataError::Occupied { .. }) => 2,
@@ -319,6 +329,9 @@ impl Failure {
                 "remove these from the arguments and the environment, or start a new run"
                     .to_owned(),
             ),
+            Self::TooLarge { .. } => {
+                Some("export as `--dtype bf16`, which has the range of f32, or as `--dtype f32`".to_owned())
+            }
             Self::Threads { .. } => Some(
                 "raise the limits of address space (`ulimit -v`) and of processes (`ulimit -u`), or start fewer threads with \
                  the environment variable RAYON_NUM_THREADS and `memory_optimization.num_workers`"

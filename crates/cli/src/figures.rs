@@ -1,15 +1,25 @@
 //! Figures as a person reads them.
 
+use config_schema::count;
 use trainer::memory::Bytes;
-use trainer::plan::SegmentChoice;
+use trainer::plan::{PlannedStart, SegmentChoice};
 
 /// What was chosen of `checkpoint_segment`, in words.
 pub fn segments(choice: &SegmentChoice) -> String {
     format!(
-        "checkpoint_segment {}: a peak of {} is planned, and the budget is {}",
+        "checkpoint_segment {}: planned peak {}, budget {}",
         choice.checkpoint_segment,
         Bytes(choice.planned_bytes),
         Bytes(choice.budget_bytes)
+    )
+}
+
+/// What training begins with by plan, in words.
+pub fn begins(start: &PlannedStart) -> String {
+    format!(
+        "training begins with micro-batches of {} (`memory_optimization.dynamic_batch_size`), planned peak {}",
+        count(start.micro_batch, "sample"),
+        Bytes(start.peak_bytes)
     )
 }
 

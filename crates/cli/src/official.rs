@@ -101,7 +101,7 @@ fn folder(settings: &Config, format: Format) -> Result<PathBuf, ImportError> {
             }
             Err(ImportError::Busy { .. }) => {
                 if !waits {
-                    output::note("another process imports these files; waiting for it");
+                    output::note("another process is importing these files; waiting for it");
                 }
                 waits = true;
                 thread::park_timeout(WAIT);
@@ -172,9 +172,8 @@ fn announce(source: &Path, format: Format, cache: &Path, to: &Path) {
     output::note(match before {
         None => format!("importing {format} from {source}, once, into {to}"),
         Some(before) => format!(
-            "the files of {format} in {source} are not those that were imported before; importing them into {to}; runs \
-             that began with the earlier import go on, and are evaluated, with `--data-root {before}`; it can be removed when \
-             no run uses it",
+            "the files of {format} in {source} changed since the last import; importing them into {to}. To resume or evaluate \
+             runs of the earlier import, pass `--data-root {before}`; remove it when no run needs it",
             before = quoted(cache.join(before))
         ),
     });

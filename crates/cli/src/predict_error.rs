@@ -35,7 +35,7 @@ pub enum PredictError {
         more: usize,
     },
     /// Two questions have one id.
-    #[error("{place}: {what} {id} is that of {first}, too{}", and_more(*more))]
+    #[error("{place}: {what} {id} is already used by {first}{}", and_more(*more))]
     SameId {
         /// Place of the second question.
         place: String,
@@ -66,13 +66,13 @@ pub enum PredictError {
         path: PathBuf,
     },
     /// The file where answers are kept until all are there is another one.
-    #[error("`{}` holds something else than begun answers", path.display())]
+    #[error("`{}` does not hold partial answers", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
     /// Answers were begun with something else.
-    #[error("`{}` holds answers that were begun with {what}", path.display())]
+    #[error("`{}` holds partial answers made with {what}", path.display())]
     Stale {
         /// The file.
         path: PathBuf,
@@ -136,7 +136,8 @@ impl PredictError {
                 "leave one of the questions out, or write `--format jsonl`, which keeps both".to_owned()
             }
             Self::Files { .. } => {
-                "repair these files, or predict for a file without their questions: `--questions FILE`".to_owned()
+                "repair these files, name the folder of the images by `--images DIR`, or predict for a file without their questions: \
+                 `--questions FILE`".to_owned()
             }
             Self::QuestionsNeedRegions => {
                 "put the questions into the data set as `test.jsonl`, bring in the features of their images with \
@@ -146,7 +147,7 @@ impl PredictError {
             Self::Busy { .. } => "wait until it has ended, or name another file".to_owned(),
             Self::Foreign { path } => format!("name another file, or move this one: {}", quoted(path)),
             Self::Stale { path, .. } => format!(
-                "`--force` begins anew; to keep these answers, name another file or move {}",
+                "`--force` starts over; to keep these answers, name another file or move {}",
                 quoted(path)
             ),
             Self::Partial { .. } => return None,

@@ -268,6 +268,7 @@ fn beginning(event: &Event) -> String {
         vocabulary,
         answers,
         parameters,
+        precision,
         effective_batch,
         micro_batch,
         budget_bytes,
@@ -285,12 +286,13 @@ fn beginning(event: &Event) -> String {
         .map(|bytes| format!("; memory budget {}", Bytes(bytes)))
         .unwrap_or_default();
     format!(
-        "{dataset}: {train} training, {validation} validation and {}; {}, {}\n{} on {device}; effective batch \
+        "{dataset}: {train} training, {validation} validation and {}; {}, {}\n{} on {device} in {}; effective batch \
          {effective_batch} in micro-batches of {}{budget}; {}{from}\nrun directory {}",
         count(*test, "test sample"),
         count(*vocabulary, "word"),
         count(*answers, "answer"),
         count(*parameters, "parameter"),
+        precision.name(),
         count(*micro_batch, "sample"),
         count(*total_steps, "step"),
         run_dir.display()

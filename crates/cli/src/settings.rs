@@ -21,8 +21,8 @@ use crate::restart::restart_with;
 use crate::source_files::read_source;
 use crate::wiring::Wiring;
 
-const ROUNDED_BY_CUDA: &str = "on CUDA, products of f32 numbers are multiplied with 19 of their 32 bits (TF32) where the GPU can; \
-    `precision.mode = \"tf32\"` says so and does not warn";
+const ROUNDED_BY_CUDA: &str = "on CUDA, GPUs that support TF32 round the factors of f32 products to 19 bits; set \
+    `precision.mode = \"tf32\"` to accept this without a warning";
 
 /// What a command works with.
 #[derive(Debug)]

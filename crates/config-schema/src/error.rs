@@ -125,7 +125,7 @@ pub enum Problem {
         name: String,
     },
     /// Presets extend one another in a circle.
-    #[error("`extends` goes in a circle: {}", .chain.join(" -> "))]
+    #[error("`extends` is circular: {}", .chain.join(" -> "))]
     ExtendsCycle {
         /// The presets, from the one that was asked for to the one that closes the circle.
         chain: Vec<String>,
@@ -227,7 +227,7 @@ impl fmt::Display for ConfigError {
 /// [`Display`](fmt::Display) prints one line an error: `name:line:column: message`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfigErrors {
-    /// The errors.
+    /// Every error that was found.
     pub errors: Vec<ConfigError>,
 }
 

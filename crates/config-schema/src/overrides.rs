@@ -139,8 +139,9 @@ impl<'a> Override<'a> {
             None => {
                 let name = path.trim();
                 let problem = Problem::UnknownKey { key: excerpt(name) };
-                self.found
-                    .push(Found::new(span, problem).help(suggest::for_key(None, name)));
+                let help =
+                    suggest::for_section_alone(name).or_else(|| suggest::for_key(None, name));
+                self.found.push(Found::new(span, problem).help(help));
                 None
             }
         }

@@ -45,7 +45,7 @@ pub(crate) fn check(config: &Config, values: &Values, report: &mut Report) {
     }
     if !fine && let Some(key) = config.freezing_key() {
         let help = "train the coarse branch, or add the fine one".to_owned();
-        let verb = "leaves nothing to train of";
+        let verb = "leaves nothing to train in";
         incompatible([key, "model.branches"], verb, help, config, values, report);
     }
     if !xvlm.weights.is_empty() {

@@ -149,7 +149,7 @@ impl fmt::Display for Kind {
             Self::Integer { min, max } => write!(f, "an integer from {min} to {max}"),
             Self::Number(bounds) => {
                 let min = bounds.min.map(|(min, open)| {
-                    format!("{} {min:?}", if open { "above" } else { "at least" })
+                    format!("{} {min:?}", if open { "above" } else { "of at least" })
                 });
                 let max = bounds.max.map(|(max, open)| {
                     format!("{} {max:?}", if open { "below" } else { "at most" })

@@ -78,6 +78,17 @@ pub(crate) fn for_variable(rest: &str) -> Option<&'static Key> {
     exact.or_else(near)
 }
 
+/// The help for a section where a key should be.
+pub(crate) fn for_section_alone(name: &str) -> Option<String> {
+    let mut sections = schema::sections().iter();
+    let section = sections.find(|section| section.name == normal(name))?;
+    let key = section.keys.first()?;
+    Some(format!(
+        "`{name}` is a section: name one of its keys, such as `{}`",
+        key.path
+    ))
+}
+
 /// The help for a section that does not exist.
 pub(crate) fn for_section(name: &str) -> Option<String> {
     similar_section(name).or_else(|| for_key(None, name))

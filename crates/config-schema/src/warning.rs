@@ -32,8 +32,8 @@ impl fmt::Display for Warning {
 
 const WEIGHTS: &str = "xvlm.weights";
 
-const FROZEN_AT_RANDOM: &str = "what the model has of image encoder and coarse branch keeps the random weights that it \
-    begins with";
+const FROZEN_AT_RANDOM: &str = "image encoder and coarse branch, where the model has them, keep their random initial \
+    weights";
 
 pub(crate) fn warnings(config: &Config, origins: &BTreeMap<String, Origin>) -> Vec<Warning> {
     let stated = |path: &&str| {

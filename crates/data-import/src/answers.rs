@@ -128,7 +128,7 @@ fn read_numbers(file: &Sniffed) -> Result<HashMap<String, i64>, ImportError> {
         ImportError::content(
             input.path,
             Place::File,
-            "no dictionary from text to whole number is pickled in it",
+            "the pickle holds no dictionary from text to integer",
             "name the file that numbers the answers, or move this file away",
         )
     })?;
@@ -151,7 +151,7 @@ fn read(list: &Sniffed) -> Result<Vec<String>, ImportError> {
             ImportError::content(
                 input.path,
                 Place::File,
-                "no list of texts is pickled in it",
+                "the pickle holds no list of strings",
                 "name the list of answers, or move the file away",
             )
         })?;

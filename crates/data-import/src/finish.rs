@@ -106,7 +106,10 @@ pub(crate) fn finish(
     for folder in &folders {
         let path = folder.path.to_str().ok_or_else(|| {
             ImportError::choice(
-                format!("the name of `{}` is no Unicode text", folder.path.display()),
+                format!(
+                    "the name of `{}` is not valid Unicode",
+                    folder.path.display()
+                ),
                 "rename the folder",
             )
         })?;

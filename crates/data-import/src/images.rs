@@ -38,7 +38,7 @@ impl Bases {
                 .is_dir()
             {
                 return Err(ImportError::choice(
-                    format!("`{}` is no folder of images", folder.display()),
+                    format!("`{}` is not a folder of images", folder.display()),
                     "name a folder after `--images`",
                 ));
             }

@@ -13,7 +13,7 @@ pub enum Recipe {
     /// Bottom-up and top-down attention (Anderson et al., 2018): trains on VQA v2's train questions, most of its val
     /// questions and Visual Genome; an eighth of the val images is held out.
     Butd,
-    /// X-VLM (Zeng et al., 2022), as ALBEF before it: trains on train, val and Visual Genome, whose answers weigh half.
+    /// X-VLM (Zeng et al., 2022), as ALBEF before it: trains on train, val and Visual Genome, whose answers have half the weight.
     Xvlm,
 }
 

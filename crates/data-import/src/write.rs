@@ -33,7 +33,7 @@ impl Staging {
         occupied(&target)?;
         let name = target.file_name().ok_or_else(|| {
             ImportError::choice(
-                format!("`{}` is no name of a folder", target.display()),
+                format!("`{}` is not a folder name", target.display()),
                 "name a new folder after `--to`",
             )
         })?;

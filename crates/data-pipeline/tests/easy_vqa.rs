@@ -180,7 +180,7 @@ fn broken_files_are_named_with_the_place() {
     check(
         Split::Train,
         |root| fs::write(root.join("answers.txt"), "yes\nno\nyes\n").expect("a file"),
-        "`{}/answers.txt`, line 3: `yes` stands on an earlier line already",
+        "`{}/answers.txt`, line 3: `yes` is already on an earlier line",
         None,
     );
     check(

@@ -60,7 +60,7 @@ const REFUSED: &[(&str, &[&str])] = &[
         "jpeg/arithmetic.jpg",
         &[
             "arithmetic coding",
-            "save the image anew as an ordinary JPEG",
+            "save the image again as an ordinary JPEG",
         ],
     ),
     ("jpeg/truncated_half.jpg", &["truncated"]),

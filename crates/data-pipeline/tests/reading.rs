@@ -132,8 +132,8 @@ fn a_list_as_long_as_one_with_repeats_is_votes() {
     assert_eq!(facts.vote_lists.get(&5), Some(&2));
     assert_eq!((facts.votes_without_repeats, facts.right_lists), (1, 1));
     let warnings = facts.warnings();
-    let expected = "train.jsonl`: of the lists of answers, 2 are read as votes of annotators, because an answer is repeated \
-        in them or in lists as long, and 1 as answers that are all right";
+    let expected = "train.jsonl`: of the answer lists, 2 are read as votes, because an answer repeats in them or in lists of \
+        equal length, and 1 as alternatives that are each correct";
     assert!(warnings[0].ends_with(expected), "{warnings:?}");
 
     let root = data_set(lines(&[distinct]));
@@ -146,9 +146,7 @@ fn votes_of_few_annotators_are_warned_of() {
     let facts = check(VQA, &[r#"["red", "red"]"#], &[&[("red", 333)]]);
     let warnings = facts.warnings();
     assert!(
-        warnings[0].contains(
-            "the votes of only 2 annotators, by which an answer that all gave scores 0.33"
-        ),
+        warnings[0].contains("the votes of only 2 annotators, so a unanimous answer scores 0.33"),
         "{warnings:?}"
     );
 }
@@ -461,7 +459,7 @@ fn further_fields_are_kept_named_once_and_given_back() {
     let notes = facts(&source).notes();
     assert_eq!(notes.len(), 1);
     assert!(
-        notes[0].ends_with("kept with the questions: `question_id`, `source`"),
+        notes[0].ends_with("kept with the questions: `source`"),
         "{notes:?}"
     );
     // They are no part of what is learned.

@@ -166,7 +166,7 @@ fn broken_lists_are_refused_with_file_and_place() {
         ("[]", "`run/answers.json`: the list is empty"),
         (
             "[\"a\",\n\"b\",\n\"a\"]",
-            "`run/answers.json`, entry 2: `a` stands in the list already",
+            "`run/answers.json`, entry 2: `a` is already in the list",
         ),
         (
             "[\"a\", \" \"]",

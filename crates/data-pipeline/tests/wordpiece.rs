@@ -156,7 +156,7 @@ fn broken_vocabularies_are_refused() {
         ),
         (
             b"[PAD]\ncat\ncat",
-            "vocab.txt`, line 3: `cat` stands on an earlier line already",
+            "vocab.txt`, line 3: `cat` is already on an earlier line",
         ),
         (
             b"[PAD]\n\xff\xfe",

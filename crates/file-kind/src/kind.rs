@@ -170,7 +170,7 @@ impl FileKind {
             Self::Lz4 => "unpack it with `unlz4`",
             Self::Zip | Self::SevenZip | Self::Rar | Self::Tar => "unpack the archive",
             Self::TorchTar => {
-                "load it with `torch.load` and save it anew with `torch.save`, in Python"
+                "load it with `torch.load` and save it again with `torch.save`, in Python"
             }
             _ => return None,
         })

@@ -57,7 +57,7 @@ pub enum ChooseError {
     },
     /// GPUs are named by number, and the environment has CUDA number them in an order that nobody else knows.
     #[error(
-        "{DEVICE_ORDER}=\"{order}\" has CUDA number these unlike GPUs by speed, so a number does not say which one is meant"
+        "{DEVICE_ORDER}=\"{order}\" makes CUDA number these different GPUs by speed, so a number does not say which one is meant"
     )]
     UnknownOrder {
         /// Value of `CUDA_DEVICE_ORDER`.

@@ -42,7 +42,7 @@ pub(crate) fn if_exists(path: &Path) -> Result<Option<String>, String> {
 pub(crate) fn number(text: &str, path: &Path) -> Result<u64, String> {
     text.trim().parse().map_err(|_| {
         format!(
-            "{}: {:?} is no number of bytes",
+            "{}: {:?} is not a number of bytes",
             path.display(),
             text.trim()
         )

@@ -347,12 +347,12 @@ fn what_cannot_be_read_names_its_file() {
         (
             "cgroup/job/memory.max",
             "lots\n",
-            "memory.max: \"lots\" is no number of bytes",
+            "memory.max: \"lots\" is not a number of bytes",
         ),
         (
             "cgroup/job/memory.current",
             "\n",
-            "memory.current: \"\" is no number of bytes",
+            "memory.current: \"\" is not a number of bytes",
         ),
         (
             "cgroup/job/memory.stat",

@@ -55,8 +55,8 @@ static EFFECTS: &[Effects] = &[
     },
     Effects {
         key: "training.xvlm_lr",
-        less: ["X-VLM learns at a lower rate", "降低XVLM学习率"],
-        more: ["X-VLM learns at a higher rate", "提高XVLM学习率"],
+        less: ["X-VLM learns at a lower rate", "降低 X-VLM 学习率"],
+        more: ["X-VLM learns at a higher rate", "提高 X-VLM 学习率"],
     },
     Effects {
         key: "model.aoa_layers",

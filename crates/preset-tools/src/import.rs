@@ -236,6 +236,7 @@ impl Importer {
             Meaning::Key(path) => (path, None),
             Meaning::Part(path, reason) => (path, (!is_part(&entry.value)).then_some(reason)),
             Meaning::Answers(path, reason) => (path, self.ranks_images.then_some(reason)),
+            Meaning::Word(path, words) => return self.translated(name, (path, words), entry),
             Meaning::None(reason) => ("", Some(reason)),
         };
         let reason = reason.map(ToOwned::to_owned);
@@ -253,6 +254,39 @@ impl Importer {
             (reason, _) => reason.unwrap_or_default(),
         };
         self.became(name, entry, Became::Left { reason });
+    }
+
+    /// A value that another word stands for here, in any case of letters.
+    fn translated(
+        &mut self,
+        name: &str,
+        (path, words): (&'static str, &[(&str, &str)]),
+        entry: &Entry,
+    ) {
+        let Some(key) = keys().find(|key| key.path == path) else {
+            return;
+        };
+        let known = words.iter().find(|(theirs, _)| {
+            matches!(&entry.value.value, Value::Scalar { text, .. } if text.eq_ignore_ascii_case(theirs))
+        });
+        let Some((_, ours)) = known else {
+            let reason = format!("`{path}` takes {}", key.kind);
+            return self.became(name, entry, Became::Left { reason });
+        };
+        self.foreign = true;
+        let value = Value::Scalar {
+            text: (*ours).to_owned(),
+            plain: true,
+        };
+        let translated = Entry {
+            name: entry.name.clone(),
+            span: entry.span.clone(),
+            value: Node {
+                span: entry.value.span.clone(),
+                value,
+            },
+        };
+        self.take(name, key, &translated);
     }
 
     /// Finds fault with a side that no window of the published image encoder divides.

@@ -67,7 +67,7 @@ impl StoreError {
                 .cure()
                 .or(Some("import features with `aoa data import-features`")),
             Self::Damaged { .. } => {
-                Some("copy the file again, or import it anew with `aoa data import-features`")
+                Some("copy the file again, or import it again with `aoa data import-features`")
             }
             Self::TooLarge { .. } => Some("keep the features in 32 bits: `--dtype f32`"),
             Self::Occupied { .. } => Some("remove it, or give the new file another `--name`"),

@@ -390,7 +390,7 @@ impl TrainError {
                     .to_owned()
             }
             Self::OtherShards { .. } => {
-                "go on with the folder of the run, `--data-root DIR` names it; the order of samples depends on the shards".to_owned()
+                "name the folder that the run began with by `--data-root DIR`: the order of samples depends on the shards".to_owned()
             }
             Self::RunInUse { .. } => {
                 "wait for the other process, or choose another `logging.run_dir`".to_owned()

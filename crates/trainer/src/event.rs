@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use config_schema::PrecisionMode;
 use data_pipeline::DataReport;
 use model_api::Pretrained;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub enum Event {
         answers: usize,
         /// Trainable parameters.
         parameters: usize,
+        /// Number format of products, as `precision.mode` has it.
+        precision: PrecisionMode,
         /// Samples of an update.
         effective_batch: usize,
         /// Samples of a micro-batch as configured.

@@ -56,7 +56,11 @@ pub(crate) fn suits(settings: &Config, device: &Device) -> Result<(), TrainError
     }
     Err(TrainError::Precision {
         mode: settings.precision.mode,
-        device: format!("{device:?}"),
+        device: match device {
+            device if is_cpu(&device) => "the CPU".to_owned(),
+            device if is_cuda(&device) => "the CUDA device".to_owned(),
+            device => format!("the device {device:?}"),
+        },
     })
 }
 

@@ -17,7 +17,7 @@ use crate::evaluate::Pass;
 use crate::event::{Observer, Purpose};
 use crate::memory::{Capacity, Controller, DeviceFailure, Limits, Phase, Watch, budget};
 use crate::plan::{WorstCase, prediction_forecast};
-use crate::precision::precision;
+use crate::precision::{precision, suits};
 use crate::run_dir::{Blueprint, read_blueprint};
 use crate::step::scheduler::{MicroBatchScheduler, Scheduler};
 
@@ -76,13 +76,14 @@ impl<M: Model> Trained<M> {
     ///
     /// # Errors
     ///
-    /// When the folder is not a run, or this checkpoint is gone or cannot be used.
+    /// When the folder is not a run, this checkpoint is gone or cannot be used, or the device lacks the precision of the settings.
     pub fn open_at(
         run_dir: &Path,
         step: Option<usize>,
         settings: &Config,
         device: &Device,
     ) -> Result<Self, TrainError> {
+        suits(settings, device)?;
         let Blueprint { encoder, model } = read_blueprint::<M::Config>(run_dir, settings)?;
         let checkpoints = Checkpoints::of(run_dir);
         let (weights, rejected) = match step {
@@ -99,6 +100,17 @@ impl<M: Model> Trained<M> {
             step: weights.step,
             rejected,
         })
+    }
+
+    /// Answers from now on in the precision of these settings.
+    ///
+    /// # Errors
+    ///
+    /// When the device lacks it.
+    pub fn set_precision(&mut self, settings: &Config) -> Result<(), TrainError> {
+        suits(settings, &self.device)?;
+        self.precision = precision(settings);
+        Ok(())
     }
 
     /// The model.

@@ -15,6 +15,29 @@ pub(crate) fn decode(bytes: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
     })
 }
 
+/// Appends the number of the type that is nearest, little-endian. False for a finite number that would become infinite, and for a type
+/// that is no floating-point type of at most 32 bits.
+pub(crate) fn encode(number: f32, dtype: Dtype, bytes: &mut Vec<u8>) -> bool {
+    let nearest = match dtype {
+        Dtype::F32 => {
+            bytes.extend(number.to_le_bytes());
+            number
+        }
+        Dtype::F16 => {
+            let nearest = f16::from_f32(number);
+            bytes.extend(nearest.to_le_bytes());
+            nearest.to_f32()
+        }
+        Dtype::BF16 => {
+            let nearest = bf16::from_f32(number);
+            bytes.extend(nearest.to_le_bytes());
+            nearest.to_f32()
+        }
+        _ => return false,
+    };
+    nearest.is_finite() || !number.is_finite()
+}
+
 /// Whether [`decode`] knows the type.
 pub(crate) fn is_float(dtype: Dtype) -> bool {
     decode(&[], dtype).is_some()

@@ -35,4 +35,4 @@ pub use file::{Format, WeightFile};
 pub use file_kind::FileKind;
 pub use pytorch::LONGEST_PICKLE;
 pub use safetensors::LONGEST_HEADER;
-pub use write::{TensorBytes, write_safetensors};
+pub use write::{TensorBytes, Unrepresentable, write_safetensors};

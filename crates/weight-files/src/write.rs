@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use crate::Dtype;
 use crate::error::{Fault, WeightFileError};
+use crate::{Dtype, floats};
 
 /// Numbers of a safetensors file start at a multiple of this, in bytes.
 const ALIGNMENT: usize = 8;
@@ -38,6 +38,28 @@ impl TensorBytes {
         }
     }
 
+    /// The tensor with each of its floating-point numbers rounded to the nearest of another type. Integers stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// When a finite number is too large for the type, or the type is no floating-point type of at most 32 bits.
+    pub fn rounded(self, dtype: Dtype) -> Result<Self, Unrepresentable> {
+        let Some(numbers) = floats::decode(&self.bytes, self.dtype) else {
+            return Ok(self);
+        };
+        let mut bytes = Vec::with_capacity(numbers.len() * dtype.bitsize() / 8);
+        for number in numbers {
+            if !floats::encode(number, dtype, &mut bytes) {
+                return Err(Unrepresentable { number, dtype });
+            }
+        }
+        Ok(Self {
+            dtype,
+            shape: self.shape,
+            bytes,
+        })
+    }
+
     /// A tensor of integers.
     pub fn from_i64(shape: Vec<usize>, values: &[i64]) -> Self {
         Self {
@@ -49,6 +71,16 @@ impl TensorBytes {
                 .collect(),
         }
     }
+}
+
+/// A number that a type does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("{dtype} does not hold {number:e}")]
+pub struct Unrepresentable {
+    /// The number.
+    pub number: f32,
+    /// The type.
+    pub dtype: Dtype,
 }
 
 /// Writes tensors to a safetensors file, which appears under its name only when all of it is on the disk. A file that is

@@ -129,9 +129,8 @@ fn document(rows: &str, errors: &mut [f64]) -> String {
     let median = sizes[sizes.len() / 2];
     let mut text = String::from(
         "# Plans of memory against measurement\n\n\
-         Written by `cargo xtask bench memory-plan`. Each configuration is planned from its keys alone; then the model is \
-         made, two steps of two micro-batches each are taken and a batch is evaluated on the CPU, where an allocator counts \
-         every byte. *Planned* and *measured* are peaks in GiB. Every sample has an image of its own.\n\n",
+         Written by `cargo xtask bench memory-plan`. Each configuration is planned from its keys alone; then the \
+         CPU runs two steps of two micro-batches each and evaluates a batch, while the allocator counts every byte. *Planned* and *measured* are peaks in GiB. Every sample has an image of its own.\n\n",
     );
     let _ = writeln!(
         text,

@@ -21,7 +21,7 @@ pub enum PublishedPart {
 
 /// The model is built without the published part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the model has no {0}, or has it in another form than the published one")]
+#[error("the model has no {0} in the published form")]
 pub struct NoSuchPart(pub PublishedPart);
 
 /// Why a part was not filled.

@@ -11,7 +11,7 @@ use crate::candidates;
 
 #[derive(Debug, ClapArgs)]
 pub struct DeriveArgs {
-    /// Memory of the card, such as 16GiB or 16GB [default: the GPU here with the most]
+    /// Memory of the card, such as 16GiB or 16GB [default: that of the largest GPU here]
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub vram: Option<DeviceMemory>,
     /// Memory of the host, which limits what can be preloaded [default: this machine's; with --vram, not limited]

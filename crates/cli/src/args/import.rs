@@ -31,7 +31,7 @@ pub struct ImportArgs {
     #[arg(long, value_name = "PART")]
     pub test: Vec<String>,
     /// Published mix of parts: butd (VQA v2 and Visual Genome, an eighth of the val images held out) or xvlm (train, val and Visual
-    /// Genome, whose answers weigh half)
+    /// Genome, whose answers have half the weight)
     #[arg(long, value_name = "NAME")]
     pub recipe: Option<Recipe>,
     /// Field of the source that is not kept with the questions; may be repeated

@@ -24,7 +24,7 @@ pub struct ImportFeaturesArgs {
     /// How features are kept: in 16 bits, which hold 3 digits, or as they are
     #[arg(long, default_value = "f16")]
     pub dtype: Dtype,
-    /// Say that all images of MMF files are square; such files often have the width for the height, too
+    /// Declare that all images of MMF files are square; such files often store the width as the height
     #[arg(long)]
     pub square_images: bool,
     /// Print JSON

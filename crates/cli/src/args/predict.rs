@@ -24,16 +24,16 @@ pub struct PredictArgs {
     /// images, such as test2015
     #[arg(long, value_name = "[NAME=]DIR", value_parser = images, requires = "questions")]
     pub images: Vec<(Option<String>, PathBuf)>,
-    /// Layout of `--questions`, where it could be meant for several
+    /// Layout of the `--questions` file, if it fits several
     #[arg(long, value_name = "LAYOUT", requires = "questions")]
     pub layout: Option<Format>,
     /// File to write
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
-    /// Form of the file
+    /// Format of the file
     #[arg(long, default_value = "jsonl")]
     pub format: ResultFormat,
-    /// Answers with probabilities of each question, in jsonl
+    /// Answers per question, with probabilities, in jsonl
     #[arg(long, default_value = "5", value_name = "N")]
     pub top_k: NonZero<usize>,
     /// Take the checkpoint of this step [default: the best one]
@@ -42,7 +42,7 @@ pub struct PredictArgs {
     /// Folder that holds the data sets [default: as in the run]
     #[arg(long, value_name = "DIR")]
     pub data_root: Option<String>,
-    /// Replace the file where there is one, and begin anew where answers to other questions or of another checkpoint were begun
+    /// Replace an existing file, and discard partial answers of another checkpoint or to other questions
     #[arg(long)]
     pub force: bool,
 }
@@ -50,11 +50,11 @@ pub struct PredictArgs {
 /// Forms of a file of predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ResultFormat {
-    /// Results of VQA v2, OK-VQA and TextVQA: `question_id`, a whole number, and answer
+    /// Results of VQA v2, OK-VQA and TextVQA: `question_id` (an integer) and `answer`
     Vqa,
-    /// Results of GQA: `questionId`, a text, and prediction
+    /// Results of GQA: `questionId` (a string) and `prediction`
     Gqa,
-    /// Results of `VizWiz`: `image`, its file name, and `answer`
+    /// Results of `VizWiz`: `image` (its file name) and `answer`
     Vizwiz,
     /// One object a line: all fields of the question, the most probable answers, and the answer of each branch
     Jsonl,

@@ -36,7 +36,7 @@ pub enum PresetsCommand {
     Derive(DeriveArgs),
     /// Compare presets: the keys in which they differ, with value, origin and effect
     Diff {
-        /// Presets, by name or as paths of TOML files; effects are those against the first
+        /// Presets, by name or as paths of TOML files; effects are relative to the first
         #[arg(required = true, num_args = 2.., value_name = "PRESET", add = ArgValueCompleter::new(candidates::preset))]
         presets: Vec<String>,
         #[command(flatten)]
@@ -44,7 +44,7 @@ pub enum PresetsCommand {
     },
     /// Write the guide that compares the presets for GPUs, as Markdown
     Guide {
-        /// Its language
+        /// Language of the guide
         #[arg(long, default_value = "en")]
         lang: LanguageArg,
     },
@@ -74,7 +74,7 @@ pub struct PresetsCheckArgs {
     /// Check the presets in this folder and those within it [default: those of the program, from `configs` in its repository]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// Plan no memory, which takes some seconds for each preset
+    /// Skip the memory plans, which take some seconds per preset
     #[arg(long)]
     pub no_plan: bool,
     /// Print JSON

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use aoa_model::weights::PublishedPart;
 use clap::{Subcommand, ValueEnum};
+use weight_files::Dtype;
 
 use super::config::ConfigArgs;
 
@@ -33,11 +34,14 @@ pub enum WeightsCommand {
         /// The part
         #[arg(long, default_value = "xvlm")]
         part: PartArg,
+        /// Round the weights to numbers of this type
+        #[arg(long, default_value = "f32", value_name = "TYPE")]
+        dtype: FloatType,
     },
     /// Turn a checkpoint of X-VLM into a file that fits a configuration, and say what became of each weight
     ///
-    /// The file may be a PyTorch checkpoint or safetensors, from question answering or from pre-training. Sizes are the
-    /// configuration's, but for the word-piece vocabulary, which is the file's.
+    /// The file may be a PyTorch checkpoint or safetensors, from question answering or from pre-training. Sizes come
+    /// from the configuration, except the word-piece vocabulary, which comes from the file.
     Import {
         /// The checkpoint
         file: PathBuf,
@@ -71,6 +75,26 @@ impl From<PartArg> for PublishedPart {
         match part {
             PartArg::Xvlm => Self::Xvlm,
             PartArg::Fine => Self::Fine,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum FloatType {
+    /// 32-bit floats, as the run has them
+    F32,
+    /// 16-bit floats: 11 bits of precision, up to 65504
+    F16,
+    /// bfloat16: 8 bits of precision, the range of f32
+    Bf16,
+}
+
+impl From<FloatType> for Dtype {
+    fn from(float: FloatType) -> Self {
+        match float {
+            FloatType::F32 => Self::F32,
+            FloatType::F16 => Self::F16,
+            FloatType::Bf16 => Self::BF16,
         }
     }
 }

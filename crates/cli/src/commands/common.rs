@@ -112,7 +112,7 @@ pub fn require_readable(
 /// Says which checkpoints were passed over, and why.
 pub fn warn_of(rejected: &[trainer::Rejected]) {
     for one in rejected {
-        output::note(format!("warning: passed over the checkpoint {one}"));
+        output::note(format!("warning: skipped the checkpoint {one}"));
     }
 }
 

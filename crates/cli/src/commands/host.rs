@@ -52,7 +52,7 @@ impl Room {
 #[derive(Debug, Clone, Serialize)]
 pub struct HostAnswer {
     #[serde(flatten)]
-    plan: HostPlan,
+    pub plan: HostPlan,
     /// What training takes of the same budget by plan: on the CPU its peak, beside a GPU nothing.
     training_bytes: u64,
     budget_bytes: Option<u64>,

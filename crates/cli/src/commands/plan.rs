@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use config_schema::Config;
+use config_schema::{Config, Device, PrecisionMode};
 use gpu_probe::CudaDevice;
 use serde::Serialize;
 use trainer::host::Data;
 use trainer::memory::{Capacity, budget as budget_of};
 use trainer::plan::{
-    PartBytes, Plan, PlannedPhase, Saving, SegmentChoice, WorstCase, choose_segment, plan, savings,
-    with_segment,
+    PartBytes, Plan, PlannedPhase, PlannedStart, Saving, SegmentChoice, WorstCase, choose_segment,
+    plan, planned_start, savings, with_segment,
 };
 
 use crate::args::PlanArgs;
@@ -31,6 +31,9 @@ struct Answer {
     reason: String,
     #[serde(flatten)]
     plan: Plan,
+    precision: PrecisionMode,
+    /// What training begins with, where the size of micro-batches follows the budget.
+    begins: Option<PlannedStart>,
     /// Where `checkpoint_segment` is left to the budget.
     segments: Option<SegmentChoice>,
     budget_bytes: Option<u64>,
@@ -65,6 +68,16 @@ pub fn run<W: Wiring>(args: &PlanArgs) -> Result<ExitCode, Failure> {
     let budget_origin = origin(config, memory, &whose);
     let room = Room::of(&settings, config, memory);
     let host = HostAnswer::of(config, &data, &room, planned.peak_bytes);
+    // On the CPU data and training share the budget.
+    let beside = if settings.device == Device::Cpu {
+        host.plan.total_bytes
+    } else {
+        0
+    };
+    let begins = match budget_bytes {
+        Some(budget) => planned_start::<W::Model>(config, &worst, budget, beside)?,
+        None => None,
+    };
     let fits = budget_bytes.map(|budget| planned.peak_bytes <= budget && host.fits != Some(false));
     let answer = Answer {
         preset: settings.resolved.preset.clone(),
@@ -72,6 +85,8 @@ pub fn run<W: Wiring>(args: &PlanArgs) -> Result<ExitCode, Failure> {
         card: settings.card.clone(),
         reason: settings.reason.clone(),
         plan: planned,
+        precision: config.precision.mode,
+        begins,
         segments,
         budget_bytes,
         budget_origin,
@@ -110,8 +125,11 @@ pub(super) fn origin(config: &Config, memory: Option<Capacity>, whose: &str) -> 
 fn show(answer: &Answer) {
     let plan = &answer.plan;
     output::line(format!(
-        "preset {}, micro-batch {}, evaluation batch {}",
-        answer.preset, plan.micro_batch, plan.evaluation_batch
+        "preset {}, micro-batch {}, evaluation batch {}, products in {}",
+        answer.preset,
+        plan.micro_batch,
+        plan.evaluation_batch,
+        answer.precision.name()
     ));
     if let Some(choice) = &answer.segments {
         output::line(figures::segments(choice));
@@ -161,6 +179,9 @@ fn show(answer: &Answer) {
         size(plan.peak_bytes),
         answer.budget_origin
     ));
+    if let Some(begins) = &answer.begins {
+        output::line(figures::begins(begins));
+    }
     answer.host.show();
 }
 

@@ -13,7 +13,7 @@ use gpu_probe::CudaDevice;
 use model_api::{DataShape, Model};
 use trainer::host::{Counted, Data, HostPlan};
 use trainer::memory::{CardMeter, DeviceMemory, OutOfMemory, budget};
-use trainer::plan::{WorstCase, choose_segment, least, plan, with_segment};
+use trainer::plan::{WorstCase, choose_segment, least, plan, planned_start, with_segment};
 use trainer::{
     Checkpoints, Event, Observer, Run, Skipped, Steps, TrainError, data_report, device,
     order_in_words, preflight, train, usable,
@@ -102,7 +102,7 @@ pub fn run<W: Wiring>(args: &TrainArgs) -> Result<ExitCode, Failure> {
     let summary = match trained {
         Err(failure @ TrainError::DevicePoisoned { .. }) if !args.restarted => {
             output::note(format!(
-                "{failure}; starting anew, once, from the last checkpoint"
+                "{failure}; restarting once, from the last checkpoint"
             ));
             let stop_after = args.stop_after.zip(begun_at).map(|(steps, begun)| {
                 let taken = newest_step(run_dir).saturating_sub(begun) as u64;
@@ -187,6 +187,15 @@ fn dry_run<W: Wiring>(args: &TrainArgs, settings: &Settings) -> Result<ExitCode,
     let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     let budget_bytes = budget(config, settings.capacity());
     let planned_bytes = planned_within::<W>(config, settings.device, &worst, budget_bytes)?;
+    let beside = if settings.device == Device::Cpu {
+        host.total_bytes
+    } else {
+        0
+    };
+    let start = match budget_bytes {
+        Some(budget) => planned_start::<W::Model>(config, &worst, budget, beside)?,
+        None => None,
+    };
     let samples = data.dataset.train.samples().len();
     let report = data_report::<W::Model>(config, &data.encoder, &data.dataset, &used.shared);
     let mut warnings = used.skipped.warnings();
@@ -207,6 +216,7 @@ fn dry_run<W: Wiring>(args: &TrainArgs, settings: &Settings) -> Result<ExitCode,
             "run_dir": run_dir,
             "budget_bytes": budget_bytes,
             "planned_bytes": planned_bytes,
+            "begins": start,
             "host": host,
             "data": report,
             "order": order_in_words(config, data.dataset.train.as_ref()),
@@ -242,7 +252,12 @@ fn dry_run<W: Wiring>(args: &TrainArgs, settings: &Settings) -> Result<ExitCode,
     let verdict = Verdict {
         begins: match &args.resume {
             Some(_) => "the run would continue".to_owned(),
-            None => format!("preset {} on {}", settings.resolved.preset, settings.device),
+            None => format!(
+                "preset {} on {} in {}",
+                settings.resolved.preset,
+                settings.device,
+                config.precision.mode.name()
+            ),
         },
         learns: format!(
             "{} with an effective batch of {} from {}",
@@ -252,6 +267,7 @@ fn dry_run<W: Wiring>(args: &TrainArgs, settings: &Settings) -> Result<ExitCode,
         ),
         planned_bytes,
         budget_bytes,
+        start,
         host_bytes: host.total_bytes,
         run_dir: &run_dir,
     };

@@ -13,7 +13,7 @@ use trainer::randomness::{Stream, seed};
 use trainer::{TrainError, Trained, device};
 use weight_files::{Fault, TensorBytes, TensorInfo, WeightFile, write_safetensors};
 
-use crate::args::{ConfigArgs, PartArg, WeightsCommand};
+use crate::args::{ConfigArgs, FloatType, PartArg, WeightsCommand};
 use crate::commands::common::{may_write, run_dir, warn_of};
 use crate::failure::Failure;
 use crate::output;
@@ -29,9 +29,10 @@ pub fn run<W: Wiring>(command: &WeightsCommand) -> Result<(), Failure> {
             to,
             force,
             part,
+            dtype,
         } => {
             may_write(to, *force)?;
-            export::<W>(&run_dir(named.as_ref())?, *step, to, *part)
+            export::<W>(&run_dir(named.as_ref())?, *step, to, *part, *dtype)
         }
         WeightsCommand::Import {
             file,
@@ -56,12 +57,20 @@ fn export<W: Wiring>(
     step: Option<usize>,
     to: &Path,
     part: PartArg,
+    dtype: FloatType,
 ) -> Result<(), Failure> {
     let settings = of_run::<W>(run_dir, &ConfigArgs::default())?.ready()?;
     let device = device::open(&settings.device)?;
     let trained = Trained::<W::Model>::open_at(run_dir, step, &settings.resolved.config, &device)?;
     warn_of(&trained.rejected);
     let tensors = W::published(trained.model(), part.into())?;
+    let rounded = tensors.into_iter().map(|(name, tensor)| {
+        let tensor = tensor.rounded(dtype.into());
+        tensor
+            .map(|tensor| (name.clone(), tensor))
+            .map_err(|source| Failure::TooLarge { name, source })
+    });
+    let tensors: BTreeMap<_, _> = rounded.collect::<Result<_, _>>()?;
     write(to, &tensors)?;
     output::note(format!(
         "{} of step {} in {}",

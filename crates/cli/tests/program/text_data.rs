@@ -60,7 +60,7 @@ fn a_dry_run_says_how_answers_were_read() {
             PLAIN[0],
             PLAIN[1],
         ]),
-        &["warning: `ds/train.jsonl`: of the lists of answers, 1 is read as votes of annotators"],
+        &["warning: `ds/train.jsonl`: of the answer lists, 1 is read as votes"],
     );
     says(
         &lines(&[
@@ -69,7 +69,7 @@ fn a_dry_run_says_how_answers_were_read() {
         ]),
         &[
             "`Yes`, `yes.` as `yes`",
-            "kept with the questions: `question_id`, `source`",
+            "kept with the questions: `source`",
         ],
     );
     // Nothing where there is nothing to say.

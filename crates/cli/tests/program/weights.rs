@@ -215,6 +215,35 @@ fn weights_leave_a_run_and_come_back() {
     let read = |name: &str| fs::read(place.path().join(name)).expect("it is there");
     assert_eq!(read("run.safetensors"), read("again.safetensors"));
 
+    // Half of the bytes are half of the weights; read again, they are near.
+    let half = [
+        "weights",
+        "export",
+        "run",
+        "--dtype",
+        "bf16",
+        "--to",
+        "half.safetensors",
+    ];
+    place.ok(&half);
+    let sizes = ["run.safetensors", "half.safetensors"].map(|name| read(name).len());
+    assert!(sizes[1] * 100 < sizes[0] * 60, "{sizes:?}");
+    let inspected = place.ok(&["weights", "inspect", "half.safetensors"]).stdout;
+    assert!(
+        inspected.contains("BF16") && !inspected.contains("F32"),
+        "{inspected}"
+    );
+    let from_half = import.map(|word| match word {
+        "run.safetensors" => "half.safetensors",
+        "again.safetensors" => "wide.safetensors",
+        word => word,
+    });
+    place.ok(&from_half);
+    assert_eq!(
+        read("wide.safetensors").len(),
+        read("run.safetensors").len()
+    );
+
     // A file that is there stays, and so does what is no file.
     let fitting = [
         "weights",

@@ -36,7 +36,7 @@ fn kinds_in_words() {
     check("training.update_freq", "an integer from 1 to 4096");
     check("training.seed", "an integer, 0 or more");
     check("training.max_steps", "an integer from 0 to 1000000000");
-    check("model.dropout", "a number at least 0.0 and below 1.0");
+    check("model.dropout", "a number of at least 0.0 and below 1.0");
     check(
         "memory_optimization.max_memory_usage",
         "a number above 0.0 and at most 1.0",
@@ -55,11 +55,11 @@ fn kinds_in_words() {
     check("logging.run_dir", "a string");
     check(
         "optimizer.fine_betas",
-        "a list of 2, each a number at least 0.0 and at most 0.999999",
+        "a list of 2, each a number of at least 0.0 and at most 0.999999",
     );
     check(
         "schedule.cfr_warmup_factors",
-        "a list of 1 to 1000, each a number at least 0.0 and at most 1000.0",
+        "a list of 1 to 1000, each a number of at least 0.0 and at most 1000.0",
     );
 }
 

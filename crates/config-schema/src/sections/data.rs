@@ -56,7 +56,7 @@ impl std::fmt::Display for DatasetName {
     }
 }
 
-/// Which way up the images of a data set are seen.
+/// Whether images are rotated by their EXIF orientation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExifOrientation {

@@ -173,7 +173,7 @@ fn out_of_range() {
     value(
         "model.dropout",
         "1.0",
-        "a number at least 0.0 and below 1.0",
+        "a number of at least 0.0 and below 1.0",
     );
     value("training.lr", "0", "a number above 0.0 and at most 10.0");
     for number in ["nan", "-nan", "inf", "-inf", "1e999", "1.5"] {
@@ -185,7 +185,7 @@ fn out_of_range() {
     }
     user(
         "optimizer.fine_betas = [0.9]",
-        "user.toml:1:24: `optimizer.fine_betas` has 1 elements: expected a list of 2, each a number at least 0.0 and \
+        "user.toml:1:24: `optimizer.fine_betas` has 1 elements: expected a list of 2, each a number of at least 0.0 and \
          at most 0.999999",
         "[0.9]",
         "Decay rates",

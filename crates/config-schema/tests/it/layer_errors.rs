@@ -45,7 +45,7 @@ fn extends_in_a_circle() {
     }
     circle(
         &[("a", "extends = 'a'")],
-        "configs/a.toml:1:11: `extends` goes in a circle: a -> a",
+        "configs/a.toml:1:11: `extends` is circular: a -> a",
         "'a'",
     );
     circle(
@@ -54,7 +54,7 @@ fn extends_in_a_circle() {
             ("b", "extends = 'c'"),
             ("c", "\nextends = 'b'"),
         ],
-        "configs/c.toml:2:11: `extends` goes in a circle: a -> b -> c -> b",
+        "configs/c.toml:2:11: `extends` is circular: a -> b -> c -> b",
         "'b'",
     );
 }
@@ -82,6 +82,12 @@ fn overrides() {
         "--set:1:1: unknown key `training.bach`",
         "training.bach",
         "",
+    );
+    set(
+        "precision=bf16",
+        "--set:1:1: unknown key `precision`",
+        "precision",
+        "`precision.mode`",
     );
     set("lr=4", "--set:1:1: unknown key `lr`", "lr", "`training.lr`");
     set(
@@ -134,7 +140,7 @@ fn overrides() {
     );
     set(
         "optimizer.fine_betas=[0.9, 7]",
-        "--set:1:28: `optimizer.fine_betas` = 7 is out of range: expected a number at least 0.0 and at most 0.999999",
+        "--set:1:28: `optimizer.fine_betas` = 7 is out of range: expected a number of at least 0.0 and at most 0.999999",
         "7",
         "Decay",
     );
@@ -228,14 +234,14 @@ fn values_that_cannot_work_together() {
     );
     user(
         "training.tune_xvlm = false\nmodel.branches = 'coarse'",
-        "user.toml:2:18: `training.tune_xvlm = false` (user.toml:1) leaves nothing to train of \
+        "user.toml:2:18: `training.tune_xvlm = false` (user.toml:1) leaves nothing to train in \
          `model.branches = \"coarse\"` (user.toml:2)",
         "'coarse'",
         "add the fine one",
     );
     user(
         "training.xvlm_lr = 0\nmodel.branches = 'coarse'",
-        "user.toml:2:18: `training.xvlm_lr = 0.0` (user.toml:1) leaves nothing to train of \
+        "user.toml:2:18: `training.xvlm_lr = 0.0` (user.toml:1) leaves nothing to train in \
          `model.branches = \"coarse\"` (user.toml:2)",
         "'coarse'",
         "add the fine one",

@@ -37,6 +37,6 @@ fn frozen_weights_that_are_random() {
     assert_eq!(
         warnings[0].to_string(),
         "`training.tune_xvlm = false` (--set training.tune_xvlm=false) and `xvlm.weights = \"\"` (default) are at odds: \
-         what the model has of image encoder and coarse branch keeps the random weights that it begins with"
+         image encoder and coarse branch, where the model has them, keep their random initial weights"
     );
 }

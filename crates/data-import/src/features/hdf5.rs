@@ -176,7 +176,7 @@ impl<'a> Rows<'a> {
             return Err(ImportError::content(
                 path,
                 Place::File,
-                format!("`{name}` is no table of numbers"),
+                format!("`{name}` is not a table of numbers"),
                 AGAIN,
             ));
         };

@@ -135,7 +135,11 @@ fn regions(
     let value = |key: &str| pickle.get(dictionary, key).ok_or_else(|| lacks(key));
     let array = |key: &str| {
         let array = pickle.array(value(key)?);
-        array.ok_or_else(|| refused(format!("`{key}` of image `{image}` is no array of numbers")))
+        array.ok_or_else(|| {
+            refused(format!(
+                "`{key}` of image `{image}` is not an array of numbers"
+            ))
+        })
     };
     let number = |key: &str| {
         let number = pickle.number(value(key)?);

@@ -129,7 +129,7 @@ fn numbers(archive: &Archive<'_>, name: &str) -> Result<Array, Problem> {
     let bytes = bytes.map_err(|problem| (format!("`{name}`: {problem}"), AGAIN))?;
     match npy::read(&bytes) {
         Ok(Content::Numbers(array)) => Ok(array),
-        Ok(Content::Object(_)) => Err((format!("`{name}` is no array of numbers"), AGAIN)),
+        Ok(Content::Object(_)) => Err((format!("`{name}` is not an array of numbers"), AGAIN)),
         Err(refused) => Err((format!("`{name}`: {}", refused.problem), refused.cure)),
     }
 }

@@ -183,7 +183,7 @@ impl Search {
                 return Err(ImportError::content(
                     &path,
                     Place::File,
-                    "it has not the layout that `--format` names",
+                    "it does not have the layout that `--format` names",
                     "leave `--format` out: layouts are recognised by their content",
                 ));
             }

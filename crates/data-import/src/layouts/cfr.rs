@@ -123,7 +123,7 @@ impl Cfr {
             ImportError::content(
                 list,
                 Place::File,
-                "no list of texts is pickled in it",
+                "the pickle holds no list of strings",
                 "name the list of answers",
             )
         })?;
@@ -146,14 +146,14 @@ impl Targets {
                 input.path,
                 Place::Element(element),
                 problem,
-                "make the cache anew with the scripts of CFR-VQA, or download it again",
+                "make the cache again with the scripts of CFR-VQA, or download it again",
             )
         };
         let list = pickle.list(pickle.root()).ok_or_else(|| {
             ImportError::content(
                 input.path,
                 Place::File,
-                "no list is pickled in it",
+                "the pickle holds no list",
                 "name the file of targets",
             )
         })?;
@@ -200,7 +200,7 @@ impl Targets {
                 if scored.iter().any(|(known, _)| known == answer) {
                     return Err(wrong(
                         element,
-                        format!("answer `{answer}` has a score already"),
+                        format!("answer `{answer}` already has a score"),
                     ));
                 }
                 scored.push(((*answer).to_owned(), score));

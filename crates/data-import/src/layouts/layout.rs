@@ -175,7 +175,7 @@ pub(super) fn check_image(name: &str, input: Input<'_>, place: &Place) -> Result
     Err(ImportError::content(
         input.path,
         place.clone(),
-        format!("`{name}` is no path of an image below its folder"),
+        format!("`{name}` is not the path of an image within its folder"),
         "write a path without `..` that begins neither with `/` nor with a drive",
     ))
 }

@@ -80,7 +80,7 @@ impl<'de> Visitor<'de> for LabelVisitor {
         while let Some((answer, score)) = map.next_entry::<String, f64>()? {
             if label.iter().any(|(known, _)| *known == answer) {
                 return Err(A::Error::custom(format!(
-                    "answer `{answer}` has a score already"
+                    "answer `{answer}` already has a score"
                 )));
             }
             if !(0.0..=1.0).contains(&score) {

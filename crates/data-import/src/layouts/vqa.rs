@@ -315,7 +315,7 @@ impl Layout for Vqa {
                 ImportError::content(
                     input.path,
                     place,
-                    format!("`{image}` is no number of an image"),
+                    format!("`{image}` is not an image number"),
                     "images of this layout are named by a number of up to 12 digits",
                 )
             })?;

@@ -12,6 +12,9 @@ const EXAMPLES: usize = 3;
 /// Spellings that are kept of one answer, as examples.
 const SPELLINGS: usize = 8;
 
+/// Fields that result files and metrics use.
+const USED_LATER: [&str; 4] = ["question_id", "answer_type", "question_type", "types"];
+
 /// Characters of an example.
 const LONGEST_EXAMPLE: usize = 40;
 
@@ -105,8 +108,8 @@ impl ReadingFacts {
         let mut warnings = Vec::new();
         if self.votes() > 0 && self.right_lists > 0 {
             warnings.push(format!(
-                "of the lists of answers, {} read as votes of annotators, because an answer is repeated in them or in lists \
-                 as long, and {} as answers that are all right",
+                "of the answer lists, {} read as votes, because an answer repeats in them or in lists of equal length, and \
+                 {} as alternatives that are each correct",
                 counted(self.votes(), "is", "are"),
                 self.right_lists
             ));
@@ -115,7 +118,7 @@ impl ReadingFacts {
             && best_score(annotators, annotators) < 1.0
         {
             warnings.push(format!(
-                "{} the votes of only {annotators} annotators, by which an answer that all gave scores {:.2}; if each answer is \
+                "{} the votes of only {annotators} annotators, so a unanimous answer scores {:.2}; if each answer is \
                  right, write it once",
                 counted(lists, "list holds", "lists hold"),
                 best_score(annotators, annotators)
@@ -174,12 +177,12 @@ impl ReadingFacts {
             let unanswered = counted(self.unanswered, "question has", "questions have");
             notes.push(format!("{unanswered} no answers"));
         }
-        if !self.unknown_fields.is_empty() {
-            let names: Vec<_> = self
-                .unknown_fields
-                .keys()
-                .map(|text| quoted(text))
-                .collect();
+        let unused = self
+            .unknown_fields
+            .keys()
+            .filter(|name| !USED_LATER.contains(&name.as_str()));
+        let names: Vec<_> = unused.map(|name| quoted(name)).collect();
+        if !names.is_empty() {
             notes.push(format!(
                 "fields that are not used but kept with the questions: {}",
                 names.join(", ")

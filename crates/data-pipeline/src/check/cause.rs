@@ -9,7 +9,7 @@ use crate::source::Source;
 
 /// What to do about a shard that is not what its manifest says.
 pub(crate) const SHARD_CURE: &str =
-    "copy all files of the folder again, or write them anew with `aoa data shard`";
+    "copy all files of the folder again, or write them again with `aoa data shard`";
 
 impl Fault {
     pub(crate) fn of(file: String, error: &DataError, used_by: Vec<Use>) -> Self {
@@ -99,7 +99,7 @@ fn cure(error: &DataError) -> &'static str {
         DataError::Image {
             source: ImageError::Unsupported { .. },
             ..
-        } => "save it anew as an ordinary image, or remove the lines",
+        } => "save it again as an ordinary image, or remove the lines",
         DataError::TooLarge { .. }
         | DataError::Image {
             source: ImageError::TooLarge { .. },

@@ -178,7 +178,7 @@ pub enum DataError {
     },
 
     /// An entry of a list of distinct words occurs twice.
-    #[error("`{}`, entry {entry}: `{word}` stands in the list already", path.display())]
+    #[error("`{}`, entry {entry}: `{word}` is already in the list", path.display())]
     DuplicateEntry {
         /// The file.
         path: PathBuf,
@@ -189,7 +189,7 @@ pub enum DataError {
     },
 
     /// A line of distinct words occurs twice.
-    #[error("`{}`, line {line}: `{word}` stands on an earlier line already", path.display())]
+    #[error("`{}`, line {line}: `{word}` is already on an earlier line", path.display())]
     DuplicateLine {
         /// The file.
         path: PathBuf,
@@ -466,7 +466,7 @@ pub enum DataError {
     },
 
     /// There is no validation split, and too few images to hold one out.
-    #[error("the validation split cannot be held out of `{}`, which has less than two images", path.display())]
+    #[error("the validation split cannot be held out of `{}`, which has fewer than two images", path.display())]
     NothingToHoldOut {
         /// The training questions.
         path: PathBuf,

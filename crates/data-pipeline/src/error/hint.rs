@@ -105,7 +105,7 @@ impl DataError {
     fn hint_on_files(&self) -> Option<String> {
         match self {
             Self::Shards { .. } | Self::ShardChecksum { .. } => Some(
-                "copy all files of this folder again, or write them anew: `aoa data shard FOLDER --to NEW_FOLDER`".to_owned(),
+                "copy all files of this folder again, or write them again: `aoa data shard FOLDER --to NEW_FOLDER`".to_owned(),
             ),
             Self::NoFeatures { folder, found } => Some(format!(
                 "import features into it with `aoa data import-features {} --to {}`, which writes a file a split; or remove the folder",

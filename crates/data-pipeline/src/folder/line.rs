@@ -88,7 +88,7 @@ impl<'a> Line<'a> {
                 .fields
                 .iter()
                 .map(|(name, _)| name)
-                .find(|name| means_answers(name))
+                .find(|name| is_near(name, "answers"))
             && json.find("answers").is_none()
         {
             let what = format!("missing field `answers`, did you mean it by `{name}`?");
@@ -125,10 +125,18 @@ impl<'a> Line<'a> {
                 }
             }
         }
-        let missing = |name| json.wrong(&format!("missing field `{name}`"));
+        let missing = |name, fields: &[(Cow<str>, Value)]| {
+            let mut fields = fields.iter().map(|(field, _)| field);
+            let meant = fields.find(|field| is_near(field, name));
+            let meant = meant.map(|field| format!(", did you mean it by `{field}`?"));
+            json.wrong(&format!(
+                "missing field `{name}`{}",
+                meant.unwrap_or_default()
+            ))
+        };
         Ok(Self {
-            image: image.ok_or_else(|| missing("image"))?,
-            question: question.ok_or_else(|| missing("question"))?,
+            image: image.ok_or_else(|| missing("image", &fields))?,
+            question: question.ok_or_else(|| missing("question", &fields))?,
             answers,
             entities,
             fields,
@@ -136,9 +144,9 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Whether a name is likely to be a misspelling of `answers`.
-fn means_answers(name: &str) -> bool {
-    strsim::osa_distance(&name.to_lowercase(), "answers") <= 1
+/// Whether a name is likely to be a misspelling of a field.
+fn is_near(name: &str, field: &str) -> bool {
+    strsim::osa_distance(&name.to_lowercase(), field) <= 1
 }
 
 /// The answers of a line and nothing else of it; nothing where they cannot be read.
@@ -177,7 +185,7 @@ fn scored(json: Json) -> Result<ReadAnswers, Problem> {
         };
         let score: f32 = score.read()?;
         if scored.iter().any(|(known, _)| *known == answer) {
-            return Err(json.wrong(&format!("answer `{answer}` has a score already")));
+            return Err(json.wrong(&format!("answer `{answer}` already has a score")));
         }
         if !(0.0..=1.0).contains(&score) {
             let what = format!("the score of `{answer}` is {score}: expected 0 to 1");

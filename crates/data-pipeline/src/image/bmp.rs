@@ -87,7 +87,7 @@ impl Bitmap {
             _ => [0x00ff_0000, 0x0000_ff00, 0x0000_00ff],
         };
         if !matches!(bits, 1 | 4 | 8 | 16 | 24 | 32) || masked && bits < 16 {
-            return corrupt("there is no BMP of that many bits a pixel");
+            return corrupt("BMP does not allow its number of bits per pixel");
         }
         let top_down = height < 0;
         let height = height.unsigned_abs() as usize;

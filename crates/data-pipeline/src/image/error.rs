@@ -28,7 +28,7 @@ pub enum ImageError {
         problem: String,
     },
     /// A variant of the format that is not read, or not known to be read right.
-    #[error("{what} is not read; save the image anew as an ordinary {format}")]
+    #[error("{what} is not read; save the image again as an ordinary {format}")]
     Unsupported {
         /// The form of the image.
         format: ImageFormat,

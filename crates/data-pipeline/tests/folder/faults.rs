@@ -51,6 +51,10 @@ fn broken_lines_are_named() {
             "column 50: missing field `answers`, did you mean it by `answer`?",
         ),
         (
+            r#"{"Image": "a.png", "question": "q", "answers": ["x"]}"#,
+            "column 53: missing field `image`, did you mean it by `Image`?",
+        ),
+        (
             r#"{"image": "a.png", "question": "q", "answers": true}"#,
             "column 51: invalid type: boolean `true`, expected a list of answers or an object from answer to score",
         ),
@@ -72,7 +76,7 @@ fn broken_lines_are_named() {
         ),
         (
             r#"{"image": "a.png", "question": "q", "answers": {"x": 1, "x": 0}}"#,
-            "column 63: answer `x` has a score already",
+            "column 63: answer `x` already has a score",
         ),
     ] {
         check(

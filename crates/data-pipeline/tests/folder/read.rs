@@ -151,7 +151,7 @@ fn at_least_one_image_is_held_out_and_one_is_not() {
     fs::write(&path, one).expect("a file");
     let error = Folder::open(root.path(), Split::Validation, HOLD_OUT).expect_err("one image");
     let expected = format!(
-        "the validation split cannot be held out of `{}`, which has less than two images",
+        "the validation split cannot be held out of `{}`, which has fewer than two images",
         path.display()
     );
     assert_eq!(error.to_string(), expected);
@@ -216,7 +216,7 @@ fn white_space_around_answers_does_not_count() {
             let line = r#"{"image": "a.png", "question": "q", "answers": {"no": 1, " no": 1}}"#;
             fs::write(root.join("test.jsonl"), line).expect("a file");
         },
-        "`{}/test.jsonl`, line 1, column 66: answer `no` has a score already",
+        "`{}/test.jsonl`, line 1, column 66: answer `no` already has a score",
     );
 }
 

@@ -11,11 +11,13 @@ pub(super) enum Meaning {
     Part(&'static str, &'static str),
     /// The key takes its value if the file ranks answers; where images are ranked, the name means something else.
     Answers(&'static str, &'static str),
+    /// The key takes the word that stands here for the value, if one does.
+    Word(&'static str, &'static [(&'static str, &'static str)]),
     /// No key takes it, and why.
     None(&'static str),
 }
 
-use Meaning::{Answers, Key, None, Part};
+use Meaning::{Answers, Key, None, Part, Word};
 
 /// Names of the section that holds the schedule.
 const SCHEDULES: [&str; 3] = ["scheduler", "lr_scheduler", "schedule"];
@@ -30,11 +32,47 @@ const DATA: &str = "the data set is named by `dataset.name` and `dataset.root`";
 const SIZES: &str = "the sizes of the model are the keys of [xvlm]";
 const DISTILLATION: &str = "there is no distillation from a second model";
 const SCHEDULED: &str = "\"cosine\" and \"linear\" warm up from 0 and end at 0 by steps";
-const CONTRASTIVE: &str =
-    "it belongs to the contrastive loss of pre-training and retrieval, which answering has not";
+const CONTRASTIVE: &str = "it belongs to the contrastive loss of pre-training and retrieval, which question answering does not use";
 const PRETRAINING: &str = "it belongs to pre-training";
 const OTHER_ENCODER: &str = "the image encoder is Swin; its sizes are the keys of [xvlm]";
-const MIXED: &str = "say in `precision.mode` which numbers are multiplied";
+const MODE: &str = "precision.mode";
+/// Switches of PyTorch's automatic mixed precision.
+const HALF: &[(&str, &str)] = &[
+    ("true", "f16"),
+    ("yes", "f16"),
+    ("on", "f16"),
+    ("false", "f32"),
+    ("no", "f32"),
+    ("off", "f32"),
+];
+const BRAIN: &[(&str, &str)] = &[
+    ("true", "bf16"),
+    ("yes", "bf16"),
+    ("on", "bf16"),
+    ("false", "f32"),
+    ("no", "f32"),
+    ("off", "f32"),
+];
+/// Levels of Apex. O3 has no weights in single precision, so it is no mode here.
+const LEVELS: &[(&str, &str)] = &[("o0", "f32"), ("o1", "f16"), ("o2", "f16")];
+/// The words of Accelerate, PyTorch and Lightning.
+const TYPES: &[(&str, &str)] = &[
+    ("no", "f32"),
+    ("false", "f32"),
+    ("32", "f32"),
+    ("32-true", "f32"),
+    ("fp32", "f32"),
+    ("float32", "f32"),
+    ("true", "f16"),
+    ("16", "f16"),
+    ("16-mixed", "f16"),
+    ("fp16", "f16"),
+    ("float16", "f16"),
+    ("half", "f16"),
+    ("bf16", "bf16"),
+    ("bf16-mixed", "bf16"),
+    ("bfloat16", "bf16"),
+];
 const ADAMW: &str = "X-VLM is always trained with AdamW, see `optimizer.xvlm_form`";
 const WORDS: &str =
     "`xvlm.vocabulary` is the path of the vocabulary's file, `xvlm.weights` that of weights";
@@ -192,10 +230,25 @@ static MEANINGS: &[(&str, Meaning)] = &[
         "accelerator.syncbn",
         None("there is no batch normalisation"),
     ),
-    ("accelerator.fp16_opt_level", None(MIXED)),
-    ("accelerator.fp16_loss_scale", None(MIXED)),
-    ("fp16", None(MIXED)),
-    ("amp", None(MIXED)),
+    // Number formats.
+    ("accelerator.fp16_opt_level", Word(MODE, LEVELS)),
+    ("fp16_opt_level", Word(MODE, LEVELS)),
+    ("opt_level", Word(MODE, LEVELS)),
+    (
+        "accelerator.fp16_loss_scale",
+        None(
+            "the loss scale is always dynamic; it begins at two to the power of `precision.loss_scale_exponent`",
+        ),
+    ),
+    ("fp16", Word(MODE, HALF)),
+    ("use_fp16", Word(MODE, HALF)),
+    ("amp", Word(MODE, HALF)),
+    ("use_amp", Word(MODE, HALF)),
+    ("bf16", Word(MODE, BRAIN)),
+    ("use_bf16", Word(MODE, BRAIN)),
+    ("mixed_precision", Word(MODE, TYPES)),
+    ("precision", Word(MODE, TYPES)),
+    ("dtype", Word(MODE, TYPES)),
     // Schedule.
     ("schedular.sched", Key("schedule.xvlm")),
     (
@@ -257,8 +310,9 @@ pub(super) fn meaning(name: &str) -> Option<Meaning> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::*;
     use config_schema::keys;
+
+    use super::*;
 
     #[test]
     fn the_table_names_keys_that_exist_and_each_name_once() {
@@ -266,8 +320,17 @@ mod tests {
         for (name, meaning) in MEANINGS {
             assert!(names.insert(name), "{name}");
             assert_eq!(*name, suggest::normal(name));
-            if let Key(key) | Part(key, _) | Answers(key, _) = meaning {
+            if let Key(key) | Part(key, _) | Answers(key, _) | Word(key, _) = meaning {
                 assert!(keys().any(|one| one.path == *key), "{key}");
+            }
+            if let Word(path, words) = meaning {
+                let key = keys().find(|key| key.path == *path).expect("the key");
+                for (_, ours) in *words {
+                    assert!(
+                        key.read(&format!("{ours:?}")).is_ok(),
+                        "{path} takes no {ours}"
+                    );
+                }
             }
         }
     }

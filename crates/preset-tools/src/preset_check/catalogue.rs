@@ -18,13 +18,13 @@ impl Rule {
             Self::TomlFile => (
                 "toml-file",
                 "A folder of presets holds files that end in `.toml`, `schema.json` for editors, and nothing else.",
-                "A file of another kind is never read. Whoever keeps a preset in it believes that it is checked.",
+                "A file of another kind is never read. A preset in such a file would seem to be checked and would not be.",
                 files("configs/16gb.yaml", "configs/16gb.toml"),
             ),
             Self::Readable => (
                 "readable",
                 "Every file can be read: a regular file of at most 1 MiB, UTF-8; and there is at least one.",
-                "What cannot be read is not checked, and a check that saw nothing has found nothing out. Links to folders are \
+                "What cannot be read is not checked, and a check of no files proves nothing. Links to folders are \
                  not followed.",
                 files(
                     "configs/16gb.toml, saved as UTF-16",
@@ -74,7 +74,7 @@ impl Rule {
             Self::ValueRange => (
                 "value-range",
                 "Every value lies in the range of its key, and has its form or is one of its choices.",
-                "`aoa config show` prints every key, and the message the values that it takes.",
+                "`aoa config show` prints every key. The error message lists the allowed values.",
                 toml("[model]\ndropout = 1.5", "[model]\ndropout = 0.15"),
             ),
             Self::ExtendsResolves => (
@@ -97,7 +97,7 @@ impl Rule {
                 "heads-divide",
                 "The number of heads divides the hidden size: `model.heads` `model.num_hid`, and `xvlm.text_heads` \
                  `xvlm.text_hidden`.",
-                "Each head works on its own channels, all on as many.",
+                "Every head works on an equal number of channels.",
                 toml("[model]\nnum_hid = 700", "[model]\nnum_hid = 704"),
             ),
             Self::KeysCompatible => (
@@ -137,7 +137,7 @@ impl Rule {
                 "Members of a family agree in every key that decides the result and takes no memory.",
                 "Such keys are epochs, seed, data set, loss weights, optimizer, clipping and schedule: no card needs another value. \
                  `family.may_differ` names keys that are left out; learning rates follow the rule `learning-rates`. The value of most \
-                 members is taken for right.",
+                 members is taken as correct.",
                 toml(
                     "[optimizer]\nclip_norm = 0.5",
                     "[optimizer]\nclip_norm = 0.25",
@@ -165,7 +165,7 @@ impl Rule {
             Self::MonotoneBatch => (
                 "monotone-batch",
                 "Less memory never means a larger `training.batch_size`.",
-                "A micro-batch that a larger card is not trusted with does not fit a smaller one.",
+                "A micro-batch that is too large for a larger card does not fit a smaller one.",
                 toml(
                     "[training]\nbatch_size = 32\nupdate_freq = 1\nlr = 3.2e-4\nxvlm_lr = 6e-5",
                     "[training]\nbatch_size = 16\nupdate_freq = 2\nlr = 3.2e-4\nxvlm_lr = 6e-5",
@@ -197,7 +197,7 @@ impl Rule {
             Self::MonotonePrefetch => (
                 "monotone-prefetch",
                 "Less memory never means a larger `memory_optimization.prefetch_factor`.",
-                "What waits for the device waits in host memory, of which a smaller machine has less.",
+                "Prefetched samples wait in host memory, and a smaller machine has less of it.",
                 toml(
                     "[memory_optimization]\nprefetch_factor = 8",
                     "[memory_optimization]\nprefetch_factor = 4",
@@ -226,7 +226,7 @@ impl Rule {
                 "monotone-savings",
                 "Less memory never means fewer savings: `dynamic_batch_size`, `memory_efficient_attention`, \
                  `gradient_checkpointing`, `use_compression`, and no `preload_data`.",
-                "What a larger card has to save, a smaller one has to save as well.",
+                "If a larger card must save memory, a smaller one must too.",
                 toml(
                     "[preset]\ndescription = \"12 GB GPU\"\nmin_device_memory = \"11GiB\"\n\n[memory_optimization]\n\
                      memory_efficient_attention = false",
@@ -238,14 +238,14 @@ impl Rule {
                 "model-builds",
                 "The sizes describe a model that can be built.",
                 "Some sizes have to fit each other in ways that show only when the model is put together, such as an image and \
-                 the windows of its encoder. `--no-plan` leaves this rule and the next one unapplied.",
+                 the windows of its encoder. `--no-plan` skips this rule and the next.",
                 toml("[dataset]\nimage_size = 500", "[dataset]\nimage_size = 480"),
             ),
             Self::PlannedPeak => (
                 "planned-peak",
                 "The planned peak of memory is within the budget.",
                 "The plan is that of `aoa plan`; the budget is the part `max_memory_usage` of `preset.min_device_memory`, or of \
-                 `preset.min_host_memory` where the preset is for no GPU. Where it states neither, nothing is compared.",
+                 `preset.min_host_memory` where the preset is not for a GPU. Where it states neither, nothing is compared.",
                 toml(
                     "[training]\nbatch_size = 16\nupdate_freq = 2\n\n[memory_optimization]\ngradient_checkpointing = false",
                     "[training]\nbatch_size = 8\nupdate_freq = 4\n\n[memory_optimization]\ngradient_checkpointing = true",

@@ -71,7 +71,7 @@ pub enum Fault {
     },
     /// Two members declare their family differently.
     #[error(
-        "preset `{preset}` declares the family `{family}` otherwise than `{other}`: {here}, {there}"
+        "preset `{preset}` declares the family `{family}` differently from `{other}`: {here}, {there}"
     )]
     FamilyDiffers {
         /// The family.
@@ -249,7 +249,7 @@ pub struct MemberRate {
 fn promise(promised: usize, max_distance: usize) -> String {
     match max_distance {
         0 => format!("exactly {promised}"),
-        _ => format!("{promised}, give or take {max_distance} (`family.max_distance`)"),
+        _ => format!("{promised} ± {max_distance} (`family.max_distance`)"),
     }
 }
 

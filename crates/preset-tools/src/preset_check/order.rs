@@ -104,7 +104,7 @@ static MEASURES: &[Measure] = &[
     Measure {
         rule: Rule::MonotoneMemoryUse,
         key: "memory_optimization.max_memory_usage",
-        what: "it uses a larger part of it",
+        what: "it uses a larger fraction of its memory",
         amount: |config| config.memory_optimization.max_memory_usage,
     },
     Measure {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use config_schema::{Config, Layers, ScheduleKind};
+use config_schema::{Config, Layers, PrecisionMode, ScheduleKind};
 use preset_tools::{Became, Import};
 
 use crate::import::{import, imported};
@@ -125,6 +125,7 @@ fn relatives_of_xvlm_are_understood_as_well() {
     );
     assert_eq!(format!("{:?}", config.optimizer.clip_norm), "1.0");
     assert_eq!(format!("{:?}", config.optimizer.xvlm_betas), "[0.9, 0.95]");
+    assert_eq!(config.precision.mode, PrecisionMode::F16);
     assert_eq!(config.xvlm.k_test, default.xvlm.k_test);
     assert_eq!(config.xvlm.embed_dim, default.xvlm.embed_dim);
     assert_eq!(
@@ -149,6 +150,40 @@ fn a_foreign_value_that_means_nothing_here_is_left_out_with_the_values_that_ther
     let preset = import.preset.unwrap();
     assert!(preset.contains("warmup_fraction = 0.0  #"), "{preset}");
     assert!(preset.contains("epochs = 3  #"), "{preset}");
+}
+
+#[test]
+fn switches_of_mixed_precision_are_the_mode_that_they_mean() {
+    use PrecisionMode::{Bf16, F16, F32};
+    for (text, mode) in [
+        ("fp16: true", F16),
+        ("amp: False", F32),
+        ("use_amp: yes", F16),
+        ("bf16: true", Bf16),
+        ("mixed_precision: BF16", Bf16),
+        ("mixed_precision: no", F32),
+        ("precision: 16", F16),
+        ("precision: bf16-mixed", Bf16),
+        ("accelerator: {FP16_OPT_LEVEL: O0}", F32),
+        ("accelerator: {FP16_OPT_LEVEL: O2}", F16),
+    ] {
+        let config = imported(&format!("image_res: 224\n{text}\n")).config;
+        assert_eq!(config.precision.mode, mode, "{text}");
+    }
+    for text in [
+        "accelerator: {FP16_OPT_LEVEL: O3}",
+        "amp: [1]",
+        "dtype: int8",
+    ] {
+        let import = import(&format!("image_res: 224\n{text}\n"));
+        let Became::Left { reason } = &import.keys[1].became else {
+            panic!("{:?}", import.keys)
+        };
+        assert!(
+            reason.starts_with("`precision.mode` takes one of "),
+            "{reason}"
+        );
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub struct MeasuredRun {
     pub training: Sizes,
     /// Micro-batches in evaluation.
     pub evaluation: Sizes,
-    /// Steps whose waiting was timed. The first of every epoch is not: it waits for the workers to begin.
+    /// Steps whose waiting was timed. The first step of an epoch is not counted: it waits for the workers to start.
     pub timed_steps: usize,
     /// The part of their time that they waited for samples, 0 to 1; absent where there was none.
     pub waiting: Option<f64>,

@@ -35,7 +35,7 @@ pub fn advise(settings: &Config, measured: MeasuredRun, cores: Option<usize>) ->
     };
     match advice.measured.budget_bytes {
         Some(budget) => advice.on_memory(settings, budget),
-        None => advice.found("no memory budget is known here, so nothing is said of micro-batches"),
+        None => advice.found("no advice on micro-batches: the memory budget is unknown"),
     }
     advice.on_workers(settings, cores);
     advice
@@ -55,7 +55,7 @@ impl Advice {
         let (Some((phase, &peak)), false) =
             (worst, measured.training.expected_peak_bytes.is_empty())
         else {
-            self.found("no micro-batch was measured, so nothing is said of their size");
+            self.found("no advice on micro-batches: none was measured");
             return;
         };
         self.found(format!(

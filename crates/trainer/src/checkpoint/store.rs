@@ -127,7 +127,7 @@ impl Checkpoints {
         bytes: &mut u64,
     ) -> Result<(), Unsaved> {
         if path.symlink_metadata().is_ok() && !is_checkpoint(path) {
-            let message = "something is there that is no checkpoint, and it is not replaced";
+            let message = "the path holds something other than a checkpoint, which is not replaced";
             return Err(io::Error::other(message).into());
         }
         let staging = durable::staging_folder(path)?;

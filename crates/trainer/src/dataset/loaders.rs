@@ -169,7 +169,7 @@ pub(crate) fn augmentation_warning(settings: &Config, encoder: &Encoder) -> Opti
             "the model looks at region features and at no image"
         };
         format!(
-            "images are not augmented: {why}; to have it so without this warning, set `augmentation.crop_scale = 1`, \
+            "images are not augmented: {why}; to silence this warning, set `augmentation.crop_scale = 1`, \
              `augmentation.flip = 0` and `augmentation.operations = 0`"
         )
     })

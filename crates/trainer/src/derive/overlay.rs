@@ -142,16 +142,14 @@ impl Derived {
             .all(|one| one.key.starts_with("preset."))
         {
             let extends = &self.extends;
-            lines.push(format!(
-                "It is `{extends}` as it is, and states nothing else."
-            ));
+            lines.push(format!("It equals `{extends}`."));
         }
         if !self.passed_over.is_empty() {
             let too_large = self.passed_over.iter();
             let too_large =
                 too_large.map(|one| format!("{} ({})", one.what, Bytes(one.peak_bytes)));
             lines.push(format!(
-                "Too large with {:.0} % for what a plan may be off: {}.",
+                "Too large with a margin of {:.0} % for plan error: {}.",
                 100.0 * PLAN_ERROR,
                 too_large.collect::<Vec<_>>().join(", ")
             ));

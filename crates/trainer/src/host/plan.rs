@@ -19,11 +19,11 @@ pub struct HostPlan {
     pub data_bytes: u64,
     /// Images that can be preloaded: of the training and validation split, which are read every epoch.
     pub images: usize,
-    /// What all of these take.
+    /// Bytes of host memory that all of these images take.
     pub images_bytes: u64,
     /// How many of them are kept.
     pub preloaded_images: usize,
-    /// What those take.
+    /// Bytes of host memory that the preloaded images take.
     pub preloaded_bytes: u64,
     /// Samples that wait in the prefetch queues of training and evaluation.
     pub queue_bytes: u64,

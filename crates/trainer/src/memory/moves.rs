@@ -55,24 +55,24 @@ impl fmt::Display for Reason {
         match self {
             Self::Planned { planned, budget } => write!(
                 f,
-                "a peak of {} is planned, and the budget is {}",
+                "planned peak {}, budget {}",
                 Bytes(*planned),
                 Bytes(*budget)
             ),
             Self::Room { expected, budget } => write!(
                 f,
-                "with as many as before a peak of {} is expected, which leaves room in the budget of {}",
+                "expected peak {} leaves headroom under the {} budget",
                 Bytes(*expected),
                 Bytes(*budget)
             ),
             Self::Tight { expected, budget } => write!(
                 f,
-                "with as many as before a peak of {} is expected, too much for the budget of {}",
+                "expected peak {} leaves too little headroom under the {} budget",
                 Bytes(*expected),
                 Bytes(*budget)
             ),
             Self::RanOut => f.write_str("memory ran out"),
-            Self::Calm { steps } => write!(f, "memory has sufficed for {}", count(*steps, "step")),
+            Self::Calm { steps } => write!(f, "no memory shortage for {}", count(*steps, "step")),
         }
     }
 }

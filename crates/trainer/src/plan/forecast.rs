@@ -2,12 +2,53 @@
 
 use config_schema::Config;
 use model_api::Model;
+use serde::Serialize;
 
 use super::estimate::thread_buffers;
 use super::pass::{Pass, side_by_side};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
-use crate::memory::Forecast;
+use crate::memory::{Forecast, target};
+
+/// The micro-batches that training begins with where their size follows the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PlannedStart {
+    /// Samples of a micro-batch.
+    pub micro_batch: usize,
+    /// Bytes of the peak of a training step, by plan.
+    pub peak_bytes: u64,
+}
+
+/// The size of micro-batches that training begins with in a budget, beside `data_bytes` of data in the same memory; none without
+/// `memory_optimization.dynamic_batch_size`.
+///
+/// # Errors
+///
+/// As [`training_forecast`].
+pub fn planned_start<M: Model>(
+    settings: &Config,
+    worst: &WorstCase,
+    budget: u64,
+    data_bytes: u64,
+) -> Result<Option<PlannedStart>, TrainError> {
+    if !settings.memory_optimization.dynamic_batch_size {
+        return Ok(None);
+    }
+    let most = most_samples(settings);
+    let mut forecast = training_forecast::<M>(settings, worst, most)?;
+    forecast.base = forecast.base.saturating_add(data_bytes);
+    let micro_batch = forecast.fitting(target(budget)).min(most);
+    Ok(Some(PlannedStart {
+        micro_batch,
+        peak_bytes: forecast.peak(micro_batch),
+    }))
+}
+
+/// Samples of the largest micro-batch: there is work for all that are computed side by side.
+pub(crate) fn most_samples(settings: &Config) -> usize {
+    let parallel = settings.parallel_micro_batches();
+    settings.effective_batch().div_ceil(parallel)
+}
 
 /// Plans micro-batches of one sample and of as many as there can be: in between, the peak is a sum of what grows with the
 /// size and what does not, or the larger of two such sums and then below the line between the two.

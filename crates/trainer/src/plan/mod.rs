@@ -16,7 +16,7 @@ mod workspace;
 mod worst_case;
 
 pub use estimate::{PartBytes, PhasePeak, Plan, PlannedPhase, Saving, least, plan, savings};
-pub(crate) use forecast::prediction_forecast;
-pub use forecast::{evaluation_forecast, training_forecast};
+pub use forecast::{PlannedStart, evaluation_forecast, planned_start, training_forecast};
+pub(crate) use forecast::{most_samples, prediction_forecast};
 pub use segment::{SegmentChoice, choose_segment, with_segment};
 pub use worst_case::WorstCase;

@@ -78,7 +78,7 @@ impl<'a> Sealed<'a> {
         }
         Err(TrainError::Invalid {
             path,
-            reason: "it was changed since the run began".to_owned(),
+            reason: "it has changed since the run began".to_owned(),
         })
     }
 

@@ -197,10 +197,18 @@ impl MicroBatchScheduler<'_> {
     /// Reports a new size. What a pool holds is measured anew with it, so what the old one left there goes back.
     fn moved(&mut self, moved: &Move, cause: String) -> Result<(), TrainError> {
         self.device.memory_cleanup();
+        let from = match moved.reason {
+            // Before the plan was looked at there was only the size of the configuration.
+            Reason::Planned { .. } => self.limits.configured,
+            _ => moved.from,
+        };
+        if from == moved.to && moved.from != moved.to {
+            return Ok(());
+        }
         (self.report)(Event::MicroBatch {
             step: self.step,
             purpose: self.purpose,
-            from: moved.from,
+            from,
             to: moved.to,
             out_of_memory: moved.reason == Reason::RanOut,
             cause,

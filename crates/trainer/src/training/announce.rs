@@ -49,6 +49,7 @@ impl<M: Model> Trainer<'_, M> {
             vocabulary: self.encoder.vocabulary.len(),
             answers: self.encoder.answers.len(),
             parameters: count(model),
+            precision: settings.precision.mode,
             effective_batch: settings.effective_batch(),
             micro_batch: settings.training.batch_size,
             budget_bytes: self.memory.watch.budget(),

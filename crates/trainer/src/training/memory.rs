@@ -14,7 +14,9 @@ use crate::memory::{
     Bytes, Controller, Forecast, Limits, MicroBatches, OutOfMemory, Phase, Watch, budget, target,
 };
 use crate::plan::products::keep_thread_buffers;
-use crate::plan::{PlannedPhase, WorstCase, evaluation_forecast, least, plan, training_forecast};
+use crate::plan::{
+    PlannedPhase, WorstCase, evaluation_forecast, least, most_samples, plan, training_forecast,
+};
 use crate::step::scheduler::MicroBatchScheduler;
 
 /// The watch over a run's memory, and what binds the sizes of its micro-batches.
@@ -58,10 +60,7 @@ impl<'a> RunMemory<'a> {
             data_bytes: if on_cpu { host.total_bytes } else { 0 },
             training: Limits {
                 configured: settings.training.batch_size,
-                // So that there is work for all that are computed side by side.
-                most: settings
-                    .effective_batch()
-                    .div_ceil(settings.parallel_micro_batches()),
+                most: most_samples(settings),
                 budget,
                 dynamic: settings.memory_optimization.dynamic_batch_size,
             },
@@ -191,7 +190,7 @@ impl<'a> RunMemory<'a> {
             to: reduced.to,
             out_of_memory: false,
             cause: format!(
-                "with {} a peak of {} is planned, and the budget is {}",
+                "{}: planned peak {}, budget {}",
                 reduced.from,
                 Bytes(reduced.planned),
                 Bytes(reduced.budget)

@@ -48,7 +48,7 @@ impl<'a> Reporter<'a> {
 
     pub(super) fn warn_of(&mut self, rejected: Vec<Rejected>) -> Result<(), TrainError> {
         for one in rejected {
-            self.warn(format!("passed over the checkpoint {one}"))?;
+            self.warn(format!("skipped the checkpoint {one}"))?;
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ pub(super) fn segments<M: Model>(
             0 => Err("segments have at least one layer".to_owned()),
             _ => Ok(choice),
         });
-        let reason = |reason| format!("{reason}; without the file the length is chosen anew");
+        let reason = |reason| format!("{reason}; without the file the length is chosen again");
         return choice.map(Some).map_err(|error| TrainError::Invalid {
             path,
             reason: reason(error),

@@ -217,7 +217,7 @@ impl<'a> Machine<'a> {
                 let (Value::Text(module), Value::Text(name)) =
                     (self.value(module), self.value(name))
                 else {
-                    return Err(Broken("a function is named by something else than text"));
+                    return Err(Broken("a function is named by a value that is not text"));
                 };
                 self.push(Value::Function(Function { module, name }));
             }
@@ -310,7 +310,7 @@ impl<'a> Machine<'a> {
             Value::List(list) => list.extend_from_slice(items),
             Value::Opaque | Value::Object(_) => {}
             _ => {
-                return Err(Broken("items are added to something that is no list"));
+                return Err(Broken("items are added to a value that is not a list"));
             }
         }
         Ok(())
@@ -324,7 +324,7 @@ impl<'a> Machine<'a> {
             object @ Value::Object(_) => *object = Value::Dict(items.to_vec()),
             Value::Opaque => {}
             _ => {
-                return Err(Broken("items are set in something that is no dictionary"));
+                return Err(Broken("items are set in a value that is not a dictionary"));
             }
         }
         Ok(())

@@ -93,7 +93,7 @@ pub(super) fn persistent<'a>(values: &[Value<'a>], id: Id) -> Result<Value<'a>, 
                 key,
                 element,
                 elements: u64::try_from(*elements)
-                    .map_err(|_| Broken("a storage has less than no elements"))?,
+                    .map_err(|_| Broken("a storage has a negative number of elements"))?,
             }))
         }
         _ => Err(Broken("a storage has fields of the wrong kind")),
@@ -219,6 +219,6 @@ fn sizes(values: &[Value<'_>], id: Id) -> Result<Option<Vec<usize>>, Broken> {
     };
     let sizes: Option<Vec<usize>> = sizes.iter().map(size).collect();
     sizes.map(Some).ok_or(Broken(
-        "the shape of a tensor has something else than sizes",
+        "the shape of a tensor has values that are not sizes",
     ))
 }

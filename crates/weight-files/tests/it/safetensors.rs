@@ -181,3 +181,39 @@ fn weights_are_finite() {
         assert_eq!(error.fault.to_string(), expected);
     }
 }
+
+#[test]
+fn tensors_are_rounded_to_the_nearest_of_a_narrower_type() {
+    let of = |values: &[f32]| TensorBytes::from_f32(vec![values.len()], values);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("weights.safetensors");
+    // 2049 lies between two numbers of 11 bits, 257 between two of 8; ties go to the even one.
+    let numbers = [1.0, -0.5, 2049.0, 2051.0, 257.0];
+    for (dtype, expected) in [
+        (Dtype::F16, [1.0, -0.5, 2048.0, 2052.0, 257.0]),
+        (Dtype::BF16, [1.0, -0.5, 2048.0, 2048.0, 256.0]),
+        (Dtype::F32, numbers),
+    ] {
+        let counter = TensorBytes::from_i64(vec![1], &[1 << 40]);
+        let tensors = BTreeMap::from([
+            ("a".to_owned(), of(&numbers)),
+            ("b".to_owned(), counter.clone()),
+        ])
+        .into_iter()
+        .map(|(name, tensor)| (name, tensor.rounded(dtype).expect("it is rounded")))
+        .collect::<BTreeMap<_, _>>();
+        assert_eq!(tensors["b"], counter);
+        write_safetensors(&path, &tensors).expect("it is written");
+        let file = WeightFile::open(&path).expect("it is read");
+        assert_eq!(file.tensor("a").expect("the tensor").dtype, dtype);
+        assert_eq!(file.floats("a").expect("numbers"), expected, "{dtype}");
+    }
+
+    let error = of(&[1.0, -70_000.0])
+        .rounded(Dtype::F16)
+        .expect_err("it is too large");
+    assert_eq!(error.to_string(), "F16 does not hold -7e4");
+    assert!(of(&[-70_000.0]).rounded(Dtype::BF16).is_ok());
+    assert!(of(&[f32::INFINITY]).rounded(Dtype::F16).is_ok());
+    assert!(of(&[1.0]).rounded(Dtype::I64).is_err());
+}

@@ -23,14 +23,14 @@ pub fn show(answer: &Answer) {
         answer.sample_bytes,
     ) {
         output::line(format!(
-            "the worst phase is {phase}: {} and {} a sample",
+            "worst phase {phase}: {} plus {} per sample",
             bytes(fixed),
             bytes(each)
         ));
     }
     if let Some(peak) = answer.measured_peak_bytes {
         let how = if answer.extrapolated {
-            "from the other sizes, not measured"
+            "estimated from the other sizes, not measured"
         } else {
             "measured"
         };
@@ -120,7 +120,7 @@ fn verdict(answer: &Answer) {
             let limit = match answer.limit {
                 Some(Limit::EffectiveBatch) => ", the whole effective batch",
                 Some(Limit::ParallelMicroBatches) => {
-                    "; `hardware.parallel_micro_batches`, not memory, keeps it from being larger"
+                    "; the effective batch is shared by `hardware.parallel_micro_batches`"
                 }
                 Some(Limit::Memory) | None => "",
             };

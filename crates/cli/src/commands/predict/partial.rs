@@ -164,7 +164,7 @@ impl Partial {
                     return Err(PredictError::Stale { path, what });
                 }
                 output::note(format!(
-                    "`{}` was begun with {what}: begun anew",
+                    "`{}` was made with {what}: starting over",
                     path.display()
                 ));
                 partial.begin(header).map_err(failed)?;

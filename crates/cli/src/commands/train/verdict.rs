@@ -4,6 +4,9 @@ use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
 use trainer::memory::Bytes;
+use trainer::plan::PlannedStart;
+
+use crate::figures::begins;
 
 /// What a dry run found, in the last lines that it prints.
 pub(super) struct Verdict<'a> {
@@ -11,6 +14,8 @@ pub(super) struct Verdict<'a> {
     pub(super) learns: String,
     pub(super) planned_bytes: u64,
     pub(super) budget_bytes: Option<u64>,
+    /// What training begins with, where the size of micro-batches follows the budget.
+    pub(super) start: Option<PlannedStart>,
     pub(super) host_bytes: u64,
     pub(super) run_dir: &'a Path,
 }
@@ -35,6 +40,9 @@ impl Display for Verdict<'_> {
                     Bytes(budget)
                 )?;
             }
+        }
+        if let Some(start) = &self.start {
+            writeln!(f, "  {}", begins(start))?;
         }
         writeln!(f, "  data takes {} of host memory", Bytes(self.host_bytes))?;
         write!(f, "  run directory {}", self.run_dir.display())

@@ -149,11 +149,11 @@ impl Frame {
             (0..=COEFFICIENTS - 1, 0)
         };
         if *band.end() >= COEFFICIENTS || band.is_empty() {
-            return Err("a scan header states coefficients that there are none of");
+            return Err("a scan header names coefficients that do not exist");
         }
         for plane in segment[1..=planes * 2].chunks_exact(2) {
             let component = self.components.iter_mut().find(|one| one.id == plane[0]);
-            let component = component.ok_or("a scan is of a plane that there is none of")?;
+            let component = component.ok_or("a scan names a colour plane that does not exist")?;
             for coefficient in &mut component.missing_bits[band.clone()] {
                 *coefficient = Some(low);
             }
