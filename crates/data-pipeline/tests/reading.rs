@@ -459,7 +459,7 @@ fn further_fields_are_kept_named_once_and_given_back() {
     let notes = facts(&source).notes();
     assert_eq!(notes.len(), 1);
     assert!(
-        notes[0].ends_with("kept with the questions: `source`"),
+        notes[0].ends_with("kept for predictions and evaluation: `question_id`, `source`"),
         "{notes:?}"
     );
     // They are no part of what is learned.

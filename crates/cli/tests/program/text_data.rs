@@ -69,7 +69,7 @@ fn a_dry_run_says_how_answers_were_read() {
         ]),
         &[
             "`Yes`, `yes.` as `yes`",
-            "kept with the questions: `source`",
+            "kept for predictions and evaluation: `question_id`, `source`",
         ],
     );
     // Nothing where there is nothing to say.

@@ -12,9 +12,6 @@ const EXAMPLES: usize = 3;
 /// Spellings that are kept of one answer, as examples.
 const SPELLINGS: usize = 8;
 
-/// Fields that result files and metrics use.
-const USED_LATER: [&str; 4] = ["question_id", "answer_type", "question_type", "types"];
-
 /// Characters of an example.
 const LONGEST_EXAMPLE: usize = 40;
 
@@ -177,14 +174,14 @@ impl ReadingFacts {
             let unanswered = counted(self.unanswered, "question has", "questions have");
             notes.push(format!("{unanswered} no answers"));
         }
-        let unused = self
-            .unknown_fields
-            .keys()
-            .filter(|name| !USED_LATER.contains(&name.as_str()));
-        let names: Vec<_> = unused.map(|name| quoted(name)).collect();
-        if !names.is_empty() {
+        if !self.unknown_fields.is_empty() {
+            let names: Vec<_> = self
+                .unknown_fields
+                .keys()
+                .map(|text| quoted(text))
+                .collect();
             notes.push(format!(
-                "fields that are not used but kept with the questions: {}",
+                "fields that training does not use, kept for predictions and evaluation: {}",
                 names.join(", ")
             ));
         }
