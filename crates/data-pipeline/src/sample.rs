@@ -30,7 +30,8 @@ pub struct Sample {
     pub image: usize,
     /// The question as asked.
     pub question: String,
-    /// Right answers, each once; none if the data set gives none, as in the test split of a challenge.
+    /// Right answers, each once; none if no answer is right, or the data set gives none, as in the test split of a challenge:
+    /// [`Source::has_answers`](crate::Source::has_answers) tells these apart.
     pub answers: Vec<Answer>,
     /// How an answer is compared with the right ones.
     pub comparison: Comparison,

@@ -116,7 +116,8 @@ pub trait Source: Send + Sync {
         Vec::new()
     }
 
-    /// Whether there are answers to compare a model's with.
+    /// Whether there are answers to compare a model's with. A question whose answers are blank, or have the score 0, has some:
+    /// no answer to it is right. A source that knows such questions from those without answers says so here.
     fn has_answers(&self) -> bool {
         let mut samples = self.samples().iter();
         samples.any(|sample| !sample.answers.is_empty())

@@ -135,6 +135,10 @@ impl Source for Subset {
         self.whole.layouts()
     }
 
+    fn has_answers(&self) -> bool {
+        self.whole.has_answers()
+    }
+
     fn image_id(&self, image: usize) -> String {
         self.whole.image_id(self.image(image))
     }

@@ -213,3 +213,51 @@ fn shared_images_and_rare_answers_are_told() {
         "{found}"
     );
 }
+
+/// Questions of which some have no right answer, and that are scored all the same.
+struct Scored(Questions);
+
+impl Source for Scored {
+    fn samples(&self) -> &[Sample] {
+        self.0.samples()
+    }
+
+    fn image_count(&self) -> usize {
+        self.0.image_count()
+    }
+
+    fn encoded_image(&self, image: usize) -> Result<Vec<u8>, DataError> {
+        self.0.encoded_image(image)
+    }
+
+    fn image_name(&self, image: usize) -> String {
+        self.0.image_name(image)
+    }
+
+    fn has_answers(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_question_without_a_right_answer_lowers_what_can_be_reached() {
+    let train = questions(&[("what is it", &[("red", 1.0)])]);
+    let encoder = Encoder::build(&train, 5, 8).expect("words and answers");
+    for (answers, highest, part) in [(&[("red", 1.0_f32)][..], 0.5, Some(1.0)), (&[], 0.0, None)] {
+        let test = Scored(questions(&[("what", answers), ("is it", &[])]));
+        let splits: [(Split, &dyn Source); 2] = [(Split::Train, &train), (Split::Test, &test)];
+        let report = DataReport::of(&encoder, &splits, true, &[]);
+        let of_test = &report.splits[1];
+        assert_eq!(
+            (of_test.highest_accuracy, of_test.reachable_score),
+            (Some(highest), part)
+        );
+        let line = report.lines().join("\n");
+        let expected = format!("accuracy can be at most {:.2} %", 100.0 * highest);
+        assert!(
+            line.contains(&expected) && !line.contains("no answers"),
+            "{line}"
+        );
+        assert!(!warnings(&report).join("\n").contains("can be at most"));
+    }
+}

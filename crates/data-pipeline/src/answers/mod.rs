@@ -13,3 +13,4 @@ pub use normalise::{AnswerNormalisation, normalise_answer};
 pub use reading::AnswerReading;
 pub(crate) use reading::ReadAnswers;
 pub use votes::Votes;
+pub(crate) use votes::best_score;

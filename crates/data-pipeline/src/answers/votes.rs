@@ -153,7 +153,7 @@ impl Answer {
 }
 
 /// The score of an answer that `count` of `annotators` gave.
-pub(super) fn best_score(count: usize, annotators: usize) -> f64 {
+pub(crate) fn best_score(count: usize, annotators: usize) -> f64 {
     if count == 0 {
         return 0.0;
     }

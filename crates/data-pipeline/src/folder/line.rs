@@ -4,15 +4,11 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::answers::{ReadAnswers, normalise_answer};
+use crate::answers::ReadAnswers;
 use crate::json::{Json, Problem, WORD};
-use crate::sample::Answer;
 
 /// Most answers of a question.
-const MAX_ANSWERS: usize = 1000;
-
-/// Times that a right answer is written as a vote, so that it scores 1 and is not normalised.
-const AGREED: usize = 4;
+pub(super) const MAX_ANSWERS: usize = 1000;
 
 /// A line of questions.
 #[derive(Debug)]
@@ -24,27 +20,6 @@ pub(super) struct Line<'a> {
     pub(super) entities: Option<Vec<String>>,
     /// Whatever else the line has.
     pub(super) fields: Vec<(Cow<'a, str>, Value)>,
-}
-
-/// What is read again as these answers.
-pub(super) fn written(answers: &[Answer]) -> ReadAnswers<'_> {
-    match answers {
-        [only] if (only.score - 1.0).abs() < f32::EPSILON => {
-            // Votes that agree are the one form that is not normalised.
-            let times = if normalise_answer(&only.text) == only.text {
-                1
-            } else {
-                AGREED
-            };
-            ReadAnswers::Given(vec![Cow::Borrowed(&*only.text); times])
-        }
-        several => {
-            let scored = several
-                .iter()
-                .map(|answer| (Cow::Borrowed(&*answer.text), answer.score));
-            ReadAnswers::Scored(scored.collect())
-        }
-    }
 }
 
 impl Serialize for Line<'_> {

@@ -11,6 +11,7 @@ mod read;
 mod shard;
 mod source;
 mod write;
+mod written;
 
 use layout::{Layout, NAME};
 pub use questions::Questions;

@@ -393,6 +393,11 @@ impl Source for Folder {
             .map_or_else(Vec::new, Manifest::layouts)
     }
 
+    fn has_answers(&self) -> bool {
+        // A file has answers on all lines or on none.
+        self.facts.unanswered < self.facts.questions
+    }
+
     fn image_id(&self, image: usize) -> String {
         self.images.get(image).cloned().unwrap_or_default()
     }

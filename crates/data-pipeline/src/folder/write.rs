@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,8 +7,8 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
 
 use super::Layout;
-use super::line::{Line, written};
-use crate::answers::ReadAnswers;
+use super::line::Line;
+use super::written::written;
 use crate::error::DataError;
 use crate::inputs::{BOX_SIZE, RegionShape, Regions};
 use crate::sample::Split;
@@ -87,11 +86,7 @@ pub fn write(
             let line = Line {
                 image: image.into(),
                 question: (&sample.question).into(),
-                answers: match sample.answers.as_slice() {
-                    // Blank answers, where others have some.
-                    [] => answered.then(|| ReadAnswers::Given(vec![Cow::Borrowed("")])),
-                    answers => Some(written(answers)),
-                },
+                answers: answered.then(|| written(sample)),
                 entities: inputs.entities.map(|_| sample.entities.clone()),
                 fields: sample
                     .fields

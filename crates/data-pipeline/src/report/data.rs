@@ -58,7 +58,8 @@ pub struct SplitReport {
     pub answered: usize,
     /// Of these, those to which the answer list has a right answer.
     pub reachable: usize,
-    /// The highest accuracy that the answer list allows, `0.0..=1.0`; nothing if no question is answered.
+    /// The highest accuracy that the answer list allows, `0.0..=1.0`: 0 for a question without a right answer. Nothing if the
+    /// split has no answers.
     pub highest_accuracy: Option<f64>,
     /// The part of the score of the best answers that the answer list can reach, `0.0..=1.0`; nothing if no question is
     /// answered.
@@ -167,7 +168,9 @@ impl SplitReport {
             images: source.image_count(),
             answered,
             reachable,
-            highest_accuracy: (answered > 0).then(|| listed / answered as f64),
+            highest_accuracy: source
+                .has_answers()
+                .then(|| listed / samples.len().max(1) as f64),
             reachable_score: (answered > 0).then(|| listed / best),
             questions: questions.into_iter().flatten().collect(),
             shared_images: Vec::new(),

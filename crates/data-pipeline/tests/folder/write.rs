@@ -1,14 +1,15 @@
 //! A data set is written, and read back.
 
+use std::fs;
 use std::sync::Arc;
 
 use data_pipeline::{
-    DataError, Encoder, Loader, LoaderConfig, Order, Preload, RegionShape, Regions, Shapes,
-    ShapesConfig, Source, Split, folder,
+    AnswerNormalisation, DataError, Encoder, Folder, Loader, LoaderConfig, Order, Preload,
+    RegionShape, Regions, Shapes, ShapesConfig, Source, Split, Subset, folder,
 };
 use tempfile::TempDir;
 
-use crate::support::{SPLITS, open};
+use crate::support::{HOLD_OUT, SPLITS, data_set, open};
 
 fn shapes(split: Split) -> Shapes {
     let config = ShapesConfig {
@@ -118,4 +119,139 @@ fn a_written_data_set_is_loaded() {
         12
     );
     assert_eq!(batch.entities.expect("the data set has them").rows(), 36);
+}
+
+/// Answers of a question as a data set may give them.
+const ANSWERS: [&str; 26] = [
+    "\"cat\"",
+    "[\"cat\"]",
+    "[\"T-Ball\"]",
+    "[\"\"]",
+    "\" \"",
+    "[\"\", \"\"]",
+    "[\"\", \" \", \"\", \"\"]",
+    "[\"?\"]",
+    "[\"red\", \"dark red\"]",
+    "[\"red\", \" red \"]",
+    "[\"Two.\", \"2\"]",
+    "{\"red\": 1.0, \"blue\": 0.3}",
+    "{\"T-Ball\": 0.5}",
+    "{\"red\": 0}",
+    "{\"\": 1}",
+    "{\"\": 1, \"red\": 0.1}",
+    "[\"T-Ball\", \"T-Ball\"]",
+    "[\"T-Ball\", \"T-Ball\", \"T-Ball\"]",
+    "[\"yes\", \"yes\", \"\"]",
+    "[\"yes\", \"\", \"\"]",
+    "[\"yes\", \"yes\", \"no\", \"\", \"\"]",
+    "[\"Two.\", \"2\", \"2\", \"two\", \"three\", \"3\", \"\", \"4\", \"4\", \"4\"]",
+    "[\"no\", \"no\", \"no\", \"no\", \"no\", \"no\", \"yes\", \"yes\", \"yes\", \"yes\"]",
+    "[\"T-Ball\", \"T-Ball\", \"T-Ball\", \"T-Ball\", \"T-Ball\", \"T-Ball\", \"T-Ball\", \"T-Ball\", \"T-Ball\", \"T-Ball\"]",
+    "[\"a b\", \"a b\", \"a b\", \"b\", \"b\", \"b\", \"c\"]",
+    "[\"红色。\", \"红色\", \"红色\"]",
+];
+
+/// Writes what a folder has and opens it again.
+fn again(root: &TempDir, splits: &[Split]) -> TempDir {
+    let opened: Vec<_> = splits.iter().map(|&split| open(root, split)).collect();
+    let named = splits.iter().zip(&opened);
+    let sources: Vec<_> = named
+        .map(|(split, one)| (*split, one as &dyn Source))
+        .collect();
+    let to = TempDir::new().expect("a folder");
+    folder::write(to.path(), &sources, usize::MAX).expect("written");
+    to
+}
+
+#[test]
+fn answers_of_every_kind_are_read_back_alone_and_together() {
+    let line = |answers: &str| {
+        format!(
+            "{{\"image\": \"a.png\", \"question\": \"what?\", \"answers\": {answers}, \"entities\": []}}\n"
+        )
+    };
+    let alone = ANSWERS.iter().map(|answers| line(answers));
+    let all = ANSWERS.iter().map(|answers| line(answers)).collect();
+    for lines in alone.chain([all]) {
+        let root = data_set();
+        for split in [Split::Validation, Split::Test] {
+            let path = root.path().join(format!("{}.jsonl", split.name()));
+            fs::write(path, &lines).expect("a file");
+        }
+        let to = again(&root, &SPLITS);
+        for split in SPLITS {
+            let (before, after) = (open(&root, split), open(&to, split));
+            assert_eq!(after.samples(), before.samples(), "{lines}");
+            assert!(before.has_answers() && after.has_answers(), "{lines}");
+        }
+    }
+}
+
+/// The questions of a challenge have no answers; those without a right answer have some, to which each answer is wrong.
+#[test]
+fn a_split_without_answers_stays_without_and_one_without_a_right_answer_is_scored() {
+    for (answers, has) in [
+        ("[]", false),
+        ("{}", false),
+        ("null", false),
+        ("[\"\"]", true),
+        ("\"\"", true),
+        ("{\"\": 1}", true),
+        ("{\"red\": 0}", true),
+    ] {
+        let root = data_set();
+        let line =
+            format!("{{\"image\": \"a.png\", \"question\": \"what?\", \"answers\": {answers}}}\n");
+        fs::write(root.path().join("test.jsonl"), line.repeat(2)).expect("a file");
+        let to = again(&root, &[Split::Test]);
+        for test in [open(&root, Split::Test), open(&to, Split::Test)] {
+            assert_eq!(
+                (test.has_answers(), test.samples().len()),
+                (has, 2),
+                "{answers}"
+            );
+            assert!(
+                test.samples()
+                    .iter()
+                    .all(|sample| sample.answers.is_empty())
+            );
+            // A part of a split is as its whole.
+            let part = Subset::without(Arc::new(test), &[0]);
+            assert_eq!(part.has_answers(), has, "{answers}");
+        }
+    }
+}
+
+/// A published split of which no answer is in the list of answers has answers all the same.
+#[test]
+fn an_imported_split_without_a_listed_answer_is_read_back() {
+    let root = data_set();
+    fs::write(root.path().join("folder.json"), "{\"version\": 1}").expect("a file");
+    let line =
+        "{\"image\": \"a.png\", \"question\": \"what?\", \"answers\": {}, \"entities\": []}\n";
+    for split in [Split::Validation, Split::Test] {
+        let path = root.path().join(format!("{}.jsonl", split.name()));
+        fs::write(path, line).expect("a file");
+    }
+    let to = again(&root, &SPLITS);
+    for split in SPLITS {
+        let (before, after) = (open(&root, split), open(&to, split));
+        assert_eq!(after.samples(), before.samples());
+        assert!(before.has_answers() && after.has_answers(), "{split:?}");
+    }
+}
+
+#[test]
+fn votes_that_were_compared_as_written_keep_their_weights() {
+    let root = data_set();
+    let line = "{\"image\": \"a.png\", \"question\": \"what?\", \"answers\": [\"yes\", \"no\", \"no\", \"no\"]}\n";
+    fs::write(root.path().join("test.jsonl"), line).expect("a file");
+    let as_written = |root: &TempDir| {
+        let reading = Folder::reading_of(root.path(), AnswerNormalisation::None);
+        Folder::open_with(root.path(), Split::Test, HOLD_OUT, &reading).expect("questions")
+    };
+    let before = as_written(&root);
+    let to = TempDir::new().expect("a folder");
+    folder::write(to.path(), &[(Split::Test, &before as &dyn Source)], 1).expect("written");
+    assert_eq!(as_written(&to).samples(), before.samples());
 }
