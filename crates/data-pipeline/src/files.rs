@@ -195,6 +195,7 @@ fn utf8(bytes: Vec<u8>, path: &Path, line: usize) -> Result<String, DataError> {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         DataError::NotUtf8 {
             path: path.to_owned(),
+            binary: error.as_bytes().iter().copied().any(is_binary),
             line: line - 1 + before.split(|byte| *byte == b'\n').count(),
         }
     })?;
@@ -203,6 +204,11 @@ fn utf8(bytes: Vec<u8>, path: &Path, line: usize) -> Result<String, DataError> {
         text.remove(0);
     }
     Ok(text)
+}
+
+/// Whether no text has the byte, in UTF-8 or in an encoding that extends ASCII.
+fn is_binary(byte: u8) -> bool {
+    byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0b | 0x0c | 0x1b)
 }
 
 /// The encoding of text whose characters have two or four bytes each: by its byte-order mark, or by the zeros that are

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use data_pipeline::{
-    Check, Checked, Depth, EasyVqa, ExifOrientation, Fault, Folder, HoldOut, Inputs, RegionShape,
-    RgbImage, Shapes, ShapesConfig, Source, Split, Subset, check, folder,
+    Check, Checked, DataError, Depth, EasyVqa, ExifOrientation, Fault, Faults, Folder, HoldOut,
+    Inputs, RegionShape, RgbImage, Shapes, ShapesConfig, Source, Split, Subset, check, folder,
 };
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
@@ -588,4 +588,101 @@ fn entries_of_easy_vqa_are_named_by_their_number() {
         checked.shared.is_empty(),
         "equal numbers are not equal images"
     );
+}
+
+/// What stands among images and is none says what becomes of it: something to do, and not only what is read.
+#[test]
+fn what_is_no_image_has_a_cure() {
+    for (content, cause, cure) in [
+        (
+            &b"%PDF-1.7\n"[..],
+            "a PDF document",
+            "convert it to PNG or JPEG, or remove the lines",
+        ),
+        (
+            b"\0\0\0\x18ftypisom\0\0\0\0isommp42",
+            "a video",
+            "a frame of it as PNG or JPEG, or remove the lines",
+        ),
+        (
+            b"\x93NUMPY\x01\0",
+            "a NumPy array",
+            "as a PNG image, or remove the lines",
+        ),
+        (
+            b"a note about it\n",
+            "a text file",
+            "in its place, or remove the lines",
+        ),
+        (
+            b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>",
+            "an SVG drawing",
+            "convert it to PNG or JPEG, or remove the lines",
+        ),
+        (
+            b"\x07\x01\x02\x03garbage\0\0",
+            "a file of unknown form",
+            "in its place, or remove the lines",
+        ),
+    ] {
+        let root = TempDir::new().expect("a folder");
+        fs::create_dir(root.path().join("images")).expect("a folder");
+        fs::write(root.path().join("images/a.png"), content).expect("a file");
+        let line = "{\"image\": \"a.png\", \"question\": \"q\", \"answers\": [\"x\"]}\n";
+        fs::write(root.path().join("train.jsonl"), line).expect("a file");
+        fs::write(root.path().join("validation.jsonl"), line).expect("a file");
+        let hold_out = HoldOut {
+            fraction: 0.0,
+            seed: 1,
+        };
+        let folder = Folder::open(root.path(), Split::Train, hold_out).expect("questions");
+        for depth in [Depth::Glance, Depth::Whole] {
+            let asked = Check {
+                splits: &[(&folder, depth)],
+                inputs: folder.inputs(),
+                image_size: 8,
+                threads: 1,
+            };
+            let faults = check(asked, &mut |_, _| {}).expect("threads").faults;
+            assert_eq!(faults.len(), 1, "{cause}");
+            assert!(faults[0].cause.contains(cause), "{faults:?}");
+            assert!(faults[0].cure.ends_with(cure), "{faults:?}");
+        }
+    }
+}
+
+#[test]
+fn text_of_a_file_that_is_no_image_is_shown_as_it_is() {
+    let decoded = RgbImage::decode(
+        b"{\"error\": \"it's\n\x1b[2Jgone\"}",
+        ExifOrientation::Apply,
+    );
+    let said = decoded.expect_err("JSON").to_string();
+    assert!(
+        said.contains("`{\"error\": \"it's\\n\\u{1b}[2Jgone\"}`"),
+        "{said}"
+    );
+}
+
+/// The part that may be left out can be raised only to all, and then nothing is left.
+#[test]
+fn where_all_samples_are_bad_no_limit_is_to_be_raised() {
+    let hint = |bad, limit| {
+        let error = DataError::TooManyBad {
+            split: "train",
+            bad,
+            samples: 4,
+            limit,
+            faults: Faults(Vec::new()),
+        };
+        error.hint().expect("a cure")
+    };
+    for limit in [0.01, 1.0] {
+        let all = hint(4, limit);
+        assert!(
+            !all.contains("raise") && all.contains("no sample would be left"),
+            "{all}"
+        );
+    }
+    assert!(hint(3, 0.5).contains("raise it"));
 }

@@ -290,3 +290,74 @@ fn a_palette_must_be_there_and_transparency_changes_no_colour() {
         assert!(error.to_string().contains("it has none"), "{error}");
     }
 }
+
+/// A TIFF of one pixel in little-endian order with these tags, each of one number of 16 bits.
+fn tiff_with(tags: &[(u16, u16)]) -> Vec<u8> {
+    let plain = [
+        (256, 1),
+        (257, 1),
+        (258, 8),
+        (259, 1),
+        (262, 1),
+        (273, 0),
+        (277, 1),
+        (279, 1),
+    ];
+    let mut all: std::collections::BTreeMap<u16, u16> = plain.into();
+    all.extend(tags.iter().copied());
+    let mut bytes = b"II\x2a\0\x08\0\0\0".to_vec();
+    bytes.extend((all.len() as u16).to_le_bytes());
+    for (tag, value) in all {
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend([3, 0, 1, 0, 0, 0]);
+        bytes.extend(value.to_le_bytes());
+        bytes.extend([0, 0]);
+    }
+    bytes.extend([0; 4]);
+    bytes
+}
+
+#[test]
+fn variants_of_tiff_are_refused_by_name() {
+    assert!(decode(&tiff_with(&[])).is_ok());
+    for (tags, what) in [
+        (&[(259, 2)][..], "CCITT RLE (fax) compression"),
+        (&[(259, 3)], "CCITT Group 3 fax compression"),
+        (&[(259, 4)], "CCITT Group 4 fax compression"),
+        (&[(259, 6)], "JPEG data inside"),
+        (&[(259, 7)], "JPEG data inside"),
+        (&[(259, 34925)], "LZMA compression"),
+        (&[(259, 50000)], "ZSTD compression"),
+        (&[(259, 50001)], "WebP compression"),
+        (&[(259, 34712)], "JPEG 2000 compression"),
+        (&[(259, 34661)], "JBIG compression"),
+        (&[(259, 34887)], "LERC compression"),
+        (&[(259, 999)], "unknown compression 999"),
+        (
+            &[(262, 6), (277, 3)],
+            "YCbCr colours with 3 samples a pixel",
+        ),
+        (
+            &[(262, 8), (277, 3)],
+            "CIELab colours with 3 samples a pixel",
+        ),
+        (
+            &[(262, 5), (277, 3)],
+            "CMYK or other inks with 3 samples a pixel",
+        ),
+        (&[(262, 2)], "RGB colours with 1 sample a pixel"),
+        (&[(262, 4)], "a transparency mask"),
+        (&[(262, 999)], "unknown colour kind 999"),
+        (&[(339, 2)], "signed integers"),
+        (&[(339, 3)], "floating-point numbers"),
+        (&[(317, 3)], "the floating-point predictor"),
+        (&[(317, 9)], "unknown predictor 9"),
+    ] {
+        let error = decode(&tiff_with(tags)).expect_err(what).to_string();
+        assert!(error.contains(what), "{tags:?}: {error}");
+        assert!(
+            !error.contains("kind 6") && !error.contains("compression 4"),
+            "{error}"
+        );
+    }
+}

@@ -337,7 +337,91 @@ fn what_is_no_object_a_line_is_said_to_be_so() {
             "the start of a JSON array",
             "jq -c '.[]'",
         ),
-        (spread, 1, "the start of an object that goes on", "jq -c ."),
+        (
+            spread.clone(),
+            1,
+            "the start of an object that goes on",
+            "jq -c . ",
+        ),
+        (
+            spread.repeat(2),
+            1,
+            "the start of an object that goes on",
+            "jq -c . ",
+        ),
+        // Files of other layouts, as editors and Python spread them over lines.
+        (
+            format!("{{\n\"version\": 1,\n\"data\": [\n{object},\n{object}]}}"),
+            1,
+            "the start of an object that goes on",
+            "jq -c '.data[]' ",
+        ),
+        (
+            format!("{{\n\"images\": [{{\"id\": 1}}],\n\"my set\": {{\"qas\": [{object}]}}}}"),
+            1,
+            "the start of an object that goes on",
+            "jq -c '.[\"my set\"].qas[]' ",
+        ),
+        (
+            format!("{{\n\"1\": {object},\n\"2\": {object}}}"),
+            1,
+            "the start of an object that goes on",
+            "jq -c '.[]' ",
+        ),
+        (
+            spread.replace('}', "},").repeat(2),
+            1,
+            "the start of an object that goes on",
+            "without commas between objects",
+        ),
+        (
+            format!("{object},"),
+            1,
+            "a comma behind an object",
+            "sed 's/,[[:space:]]*$//' ",
+        ),
+        (
+            format!("{object}\n{object} // the last"),
+            2,
+            "something behind an object",
+            "remove what stands behind the object",
+        ),
+        (
+            object.replace('"', "'"),
+            1,
+            "a Python dictionary, which is not JSON",
+            "ast.literal_eval",
+        ),
+        (
+            object.replace("[\"red\"]", "None"),
+            1,
+            "a Python dictionary, which is not JSON",
+            "ast.literal_eval",
+        ),
+        (
+            format!("{object}\na.png,what is it?,red"),
+            2,
+            "a row of a table (CSV)",
+            "csv.DictReader",
+        ),
+        (
+            format!("{object}\n\"a.png\",\"what, and where?\",\"red\""),
+            2,
+            "a row of a table (CSV)",
+            "chr(44)",
+        ),
+        (
+            format!("{object}\n7\ta.png\twhat, and where?\tred"),
+            2,
+            "a row of a table (TSV)",
+            "chr(9)",
+        ),
+        (
+            format!("{object}\n1;a.png;what is it?"),
+            2,
+            "a row of a table with semicolons",
+            "chr(59)",
+        ),
         (
             format!("{object}\n{}\n\n", &object[..object.len() / 2]),
             2,
@@ -442,6 +526,15 @@ fn other_encodings_are_named_with_the_cure() {
         "{error}"
     );
     assert!(error.hint().is_some_and(|hint| hint.contains("GB18030")));
+    // What no text has is no Chinese either.
+    let binary = [text.as_bytes(), b"{\"image\": \"\xba\xec\x00\x01\"}"].concat();
+    let root = data_set(binary);
+    let error = Folder::open(root.path(), Split::Train, HOLD_OUT).expect_err("no text");
+    let hint = error.hint().expect("a cure");
+    assert!(
+        !hint.contains("iconv") && hint.contains("no text file"),
+        "{hint}"
+    );
     // Two files with byte-order marks that were put together.
     let marked = format!("\u{feff}{text}");
     assert_eq!(open(&data_set(marked.repeat(2))).samples().len(), 2);
@@ -571,5 +664,58 @@ fn answers_survive_an_export() {
                 .collect()
         };
         assert_eq!(pairs(a), pairs(b));
+    }
+}
+
+#[test]
+fn spellings_that_are_not_shown_are_counted() {
+    let spelled = ["[\"A cat.\"]", "[\"Dog!\"]", "[\"The cow\"]"];
+    for (more, end) in [
+        (&[][..], "as `dog`"),
+        (&["[\"Two\"]", "[\"Two.\"]"], "; and 1 more"),
+    ] {
+        let root = data_set(lines(&[&spelled[..], more].concat()));
+        let notes = facts(&open(&root)).notes().join("\n");
+        assert!(notes.ends_with(end), "{notes}");
+    }
+}
+
+/// `jq` is not everywhere, and Python is: the commands for files that Python wrote are run where there is one.
+#[test]
+#[cfg(unix)]
+fn the_python_commands_of_cures_write_what_is_read() {
+    let object = lines(&["[\"red's\"]"]);
+    let printed =
+        "{'image': 'a.png', 'question': 'what is it?', 'answers': [\"red's\"], 'n': None}\n";
+    for (content, question) in [
+        (printed.repeat(2), "what is it?"),
+        (
+            "image,question,answers\na.png,\"what, then?\",red\n".to_owned(),
+            "what, then?",
+        ),
+        (
+            "image\tquestion\tanswers\na.png\tso, what?\tred\n".to_owned(),
+            "so, what?",
+        ),
+    ] {
+        let root = data_set(content);
+        let error = Folder::open(root.path(), Split::Train, HOLD_OUT).expect_err("another layout");
+        let hint = error.hint().expect("a cure");
+        let from = hint.find("`python3").expect("a command") + 1;
+        let command = hint[from..].split('`').next().expect("a command");
+        let written = TempDir::new().expect("a folder");
+        let target = written.path().join("train.jsonl");
+        let command = command.replace("NEW_FILE", &target.display().to_string());
+        let run = std::process::Command::new("sh")
+            .args(["-c", &command])
+            .output();
+        if !run.is_ok_and(|run| run.status.success()) {
+            eprintln!("skipped: no python3");
+            return;
+        }
+        fs::create_dir(written.path().join("images")).expect("a folder");
+        fs::write(written.path().join("validation.jsonl"), &object).expect("a file");
+        let read = Folder::open(written.path(), Split::Train, HOLD_OUT).expect("as written");
+        assert_eq!(read.samples()[0].question, question);
     }
 }

@@ -1,8 +1,8 @@
 //! What a data set lets a model reach is told in figures, and what is odd about it in warnings.
 
 use data_pipeline::{
-    Answer, DataError, DataReport, Encoder, Pieces, Sample, SharedImages, Source, Split,
-    Thresholds, WordPiece, WordPieceForm,
+    Answer, AnswerList, DataError, DataReport, Encoder, Pieces, Sample, SharedImages, Source,
+    Split, Thresholds, WordPiece, WordPieceForm,
 };
 
 /// Questions with answers and their scores.
@@ -157,6 +157,15 @@ fn cut_questions_are_counted_in_each_form() {
             2 * (usize::from(words > 0) + usize::from(pieces > 0))
         );
     }
+    let text = warnings(&report(&train, &train, 1, true)).join("\n");
+    assert!(
+        text.contains("are cut to 1 word; the longest has 4"),
+        "{text}"
+    );
+    assert!(
+        text.contains("are cut to 1 word piece; the longest"),
+        "{text}"
+    );
     let text = warnings(&report(&train, &train, 3, false)).join("\n");
     let expected = "train: 1 of 3 questions (33.33 %) is cut to 3 words; the longest has 4";
     assert!(text.contains(expected), "{text}");
@@ -260,4 +269,50 @@ fn a_question_without_a_right_answer_lowers_what_can_be_reached() {
         );
         assert!(!warnings(&report).join("\n").contains("can be at most"));
     }
+}
+
+#[test]
+fn questions_without_a_word_are_named_and_do_not_end_a_run() {
+    let train = questions(&[
+        ("what is it", &[("x", 1.0)]),
+        ("？？？", &[("x", 1.0)]),
+        ("🐱", &[("x", 1.0)]),
+        ("\u{200b}", &[("x", 1.0)]),
+        ("图中有什么", &[("x", 1.0)]),
+        ("2?", &[("x", 1.0)]),
+    ]);
+    for pieces in [false, true] {
+        let report = report(&train, &questions(&[("what", &[])]), 9, pieces);
+        let found = warnings(&report);
+        let wordless: Vec<_> = found
+            .iter()
+            .filter(|text| text.contains("no word"))
+            .collect();
+        assert_eq!(wordless.len(), 1, "{found:?}");
+        assert!(
+            wordless[0].starts_with("train: 3 questions have no word, only marks or pictograms")
+                && wordless[0].contains("samples 1, 2 and 3"),
+            "{wordless:?}"
+        );
+    }
+}
+
+#[test]
+fn a_given_answer_that_is_another_one_in_normalised_form_is_told() {
+    let train = questions(&[("q", &[("two", 1.0), ("T-Ball", 1.0), ("t ball", 1.0)])]);
+    let list = |text: &str| AnswerList::from_json(text, std::path::Path::new("list.json"));
+    let mut encoder = Encoder::build(&train, 5, 8).expect("words and answers");
+    encoder.answers = list(r#"["2", "Two.", "T-Ball", "t ball", "Red!"]"#).expect("a list");
+    let splits: [(Split, &dyn Source); 1] = [(Split::Train, &train)];
+    let found = warnings(&DataReport::of(&encoder, &splits, true, &[])).join("\n");
+    let expected = "1 answer is in the list a second time in normalised form and right to no training question: `Two.` is `2`";
+    assert!(found.contains(expected), "{found}");
+    // White space around an answer does not make another one.
+    let error = list(r#"["green", "red", " red "]"#)
+        .expect_err("twice")
+        .to_string();
+    assert!(
+        error.contains("entry 2") && error.contains("already in the list"),
+        "{error}"
+    );
 }

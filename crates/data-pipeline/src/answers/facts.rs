@@ -154,16 +154,21 @@ impl ReadingFacts {
         if !self.spellings.is_empty() {
             let spellings: usize = self.spellings.values().map(BTreeSet::len).sum();
             let examples = self.spellings.iter().take(EXAMPLES);
-            let examples: Vec<_> = examples
+            let mut shown = 0;
+            let mut examples: Vec<_> = examples
                 .map(|(form, written)| {
                     let written: Vec<_> = written
                         .iter()
                         .take(EXAMPLES)
                         .map(|text| quoted(text))
                         .collect();
+                    shown += written.len();
                     format!("{} as {}", written.join(", "), quoted(form))
                 })
                 .collect();
+            if spellings > shown {
+                examples.push(format!("and {} more", spellings - shown));
+            }
             notes.push(format!(
                 "{} in normalised form (`dataset.answer_normalisation`): {}",
                 counted(spellings, "spelling counts", "spellings count"),

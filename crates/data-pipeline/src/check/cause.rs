@@ -2,6 +2,8 @@
 
 use std::io::ErrorKind;
 
+use file_kind::FileKind;
+
 use super::fault::{Fault, Use, printable};
 use crate::error::DataError;
 use crate::image::ImageError;
@@ -93,9 +95,17 @@ fn cure(error: &DataError) -> &'static str {
             "correct the name in these lines or the link that it leads to, or remove the lines"
         }
         DataError::Image {
-            source: ImageError::Foreign { cure, .. },
+            source: ImageError::Foreign { kind, cure, .. },
             ..
-        } => cure,
+        } => match kind {
+            _ if kind.cure().is_some() => cure,
+            _ if kind.is_image() || matches!(kind, FileKind::Svg | FileKind::Pdf) => {
+                "convert it to PNG or JPEG, or remove the lines"
+            }
+            FileKind::Video => "save a frame of it as PNG or JPEG, or remove the lines",
+            FileKind::NumPy => "save the array as a PNG image, or remove the lines",
+            _ => "put the image that was meant in its place, or remove the lines",
+        },
         DataError::Image {
             source: ImageError::Unsupported { .. },
             ..

@@ -2,7 +2,7 @@
 //!
 //! One file because it is one enumeration; cures are in `hint.rs`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use file_kind::FileKind;
 use region_features::StoreError;
@@ -18,6 +18,22 @@ pub(crate) const CUT: &str = "the start of an object, and the end of the file";
 
 /// What [`DataError::NotOneALine`] finds where a file is one JSON array.
 pub(crate) const ARRAY: &str = "the start of a JSON array";
+
+/// What [`DataError::NotOneALine`] finds where a comma follows each object, as in an array.
+pub(crate) const COMMA: &str = "a comma behind an object";
+
+/// What [`DataError::NotOneALine`] finds where an object is followed by others.
+pub(crate) const BEHIND: &str = "something behind an object";
+
+/// What [`DataError::NotOneALine`] finds where Python printed its objects.
+pub(crate) const PYTHON: &str = "a Python dictionary, which is not JSON";
+
+/// What [`DataError::NotOneALine`] finds in a table, by what stands between the values.
+pub(crate) const TABLES: [(char, &str); 3] = [
+    (',', "a row of a table (CSV)"),
+    ('\t', "a row of a table (TSV)"),
+    (';', "a row of a table with semicolons"),
+];
 
 /// Everything that can go wrong between a data set and a batch.
 ///
@@ -55,6 +71,8 @@ pub enum DataError {
         path: PathBuf,
         /// Line of the first byte that is wrong, from 1.
         line: usize,
+        /// Whether it holds bytes that no text has, in whatever encoding.
+        binary: bool,
     },
 
     /// A file of text has another encoding than the one that is read.
@@ -96,6 +114,8 @@ pub enum DataError {
         line: usize,
         /// What is there.
         found: &'static str,
+        /// The filter of `jq` that writes an object a line, where one does.
+        filter: Option<String>,
     },
 
     /// There is no word-piece vocabulary.
@@ -360,8 +380,10 @@ pub enum DataError {
     },
 
     /// Several things are wrong with the questions of a data set and what belongs to them.
-    #[error("the data set has {} faults{}", errors.len() + more, listed(errors, *more))]
+    #[error("{} {} faults{}", of_file(file.as_deref()), errors.len() + more, listed(errors, *more))]
     Several {
+        /// The file that has all of them, where it is no part of a data set.
+        file: Option<PathBuf>,
         /// What is wrong.
         errors: Vec<DataError>,
         /// Errors that were found beside these.
@@ -520,12 +542,14 @@ pub enum DataError {
     Features(#[from] StoreError),
 
     /// No file of region features has an image.
-    #[error("no file in `{}` has features of image `{image}`", folder.display())]
+    #[error("no file in `{}` has features of image `{image}`{}", folder.display(), of_its_number(alike))]
     MissingRegions {
         /// Name of the image.
         image: String,
         /// The folder of the files.
         folder: PathBuf,
+        /// Names of features that have the number of the image behind another beginning.
+        alike: Vec<String>,
     },
 
     /// A folder of region features has none in a form that is read.
@@ -596,4 +620,27 @@ pub enum DataError {
         /// The last line it wrote.
         last_line: String,
     },
+}
+
+/// What has several faults.
+fn of_file(file: Option<&Path>) -> String {
+    match file {
+        Some(file) => format!("`{}` has", file.display()),
+        None => "the data set has".to_owned(),
+    }
+}
+
+/// Names of features that may be meant by an image.
+fn of_its_number(alike: &[String]) -> String {
+    match alike {
+        [] => String::new(),
+        [one] => format!("; `{one}` has the same number"),
+        [first, second] => format!("; `{first}` and `{second}` have the same number"),
+        [first, second, more @ ..] => {
+            format!(
+                "; `{first}`, `{second}` and {} more have the same number",
+                more.len()
+            )
+        }
+    }
 }

@@ -1,8 +1,10 @@
+use std::path::Path;
+
 use file_kind::quoted;
 
 use crate::check::SHARD_CURE;
 
-use super::{ARRAY, CUT, DataError};
+use super::{ARRAY, BEHIND, COMMA, CUT, DataError, PYTHON, TABLES};
 
 /// Cures of several errors that are named.
 const MOST_HINTS: usize = 3;
@@ -41,7 +43,12 @@ impl DataError {
                 Some("`xvlm.vocabulary` names a `vocab.txt` or `tokenizer.json`".to_owned())
             }
             Self::Occupied { .. } => Some("name a new folder, or an empty one".to_owned()),
-            Self::Several { errors, .. } => Some(hints(errors)),
+            Self::Several { errors, file, .. } => hints(errors, file.is_none()),
+            Self::TooManyBad { bad, samples, .. } if bad >= samples => Some(
+                "no sample would be left: repair the files, or name another data set with `dataset.root`; `aoa data check` lists \
+                 all of them"
+                    .to_owned(),
+            ),
             Self::TooManyBad { limit, .. } => Some(format!(
                 "`dataset.max_bad_fraction = {limit}` allows no more: repair the files, or raise it; `aoa data check` lists \
                  all of them"
@@ -53,6 +60,10 @@ impl DataError {
                     .to_owned(),
             ),
             Self::Features(error) => error.hint().map(str::to_owned),
+            Self::MissingRegions { alike, .. } if !alike.is_empty() => Some(
+                "a number alone does not tell which of them is meant: name the image in the questions as its features are named"
+                    .to_owned(),
+            ),
             Self::MissingRegions { .. } => Some(
                 "import them with `aoa data import-features`; an image is known by its path, its file name with or without ending, \
                  or the number in it"
@@ -139,6 +150,9 @@ impl DataError {
     /// What to do about the encoding or the layout of a text file.
     fn hint_on_text(&self) -> Option<String> {
         match self {
+            Self::NotUtf8 { binary: true, .. } => {
+                Some("it is no text file: put the file that was meant in its place".to_owned())
+            }
             Self::NotUtf8 { path, .. } => Some(format!(
                 "convert the file; if it is Chinese in GBK: `iconv -f GB18030 -t UTF-8 {} > NEW_FILE`",
                 quoted(path)
@@ -150,31 +164,69 @@ impl DataError {
             Self::Foreign { kind, .. } => kind.cure().map(str::to_owned),
             Self::ZeroBytes { .. } => Some("copy or download the file again".to_owned()),
             Self::NotOneALine {
-                found: ARRAY, path, ..
-            } => Some(format!(
-                "write each element on a line of its own: `jq -c '.[]' {} > NEW_FILE`",
-                quoted(path)
-            )),
-            Self::NotOneALine { found: CUT, .. } => Some(
-                "the file was cut off there: copy or download it again, or remove its last line"
-                    .to_owned(),
-            ),
-            Self::NotOneALine { path, .. } => Some(format!(
-                "write each object on a line of its own: `jq -c . {} > NEW_FILE`",
-                quoted(path)
-            )),
+                path,
+                found,
+                filter,
+                ..
+            } => Some(one_a_line(path, found, filter.as_deref())),
             _ => None,
         }
     }
 }
 
-/// The cures of several errors, each once, as many as can be taken in.
-fn hints(errors: &[DataError]) -> String {
-    let mut hints = vec!["`aoa data check` lists all of them".to_owned()];
+/// How to rewrite a file that has no object a line.
+fn one_a_line(path: &Path, found: &str, filter: Option<&str>) -> String {
+    let path = quoted(path);
+    let jq = |what: &str, filter: &str| {
+        let filter = quoted(filter);
+        format!("write each {what} on a line of its own: `jq -c {filter} {path} > NEW_FILE`")
+    };
+    let python = |program: &str| {
+        let program = quoted(program);
+        format!("`python3 -c {program} < {path} > NEW_FILE`")
+    };
+    if let Some((between, _)) = TABLES.iter().find(|(_, table)| *table == found) {
+        let program = python(&format!(
+            "import csv, json, sys; [print(json.dumps(row)) for row in csv.DictReader(sys.stdin, delimiter=chr({}))]",
+            u32::from(*between)
+        ));
+        return format!(
+            "name the columns `image`, `question` and `answers` in the first row, and write each row as an object: {program}"
+        );
+    }
+    match found {
+        ARRAY => jq("element", ".[]"),
+        CUT => "the file was cut off there: copy or download it again, or remove its last line".to_owned(),
+        COMMA => format!(
+            "remove the comma at the end of each line: `sed 's/,[[:space:]]*$//' {path} > NEW_FILE`"
+        ),
+        PYTHON => format!(
+            "write each line with `json.dumps`: {}",
+            python("import ast, json, sys; [print(json.dumps(ast.literal_eval(line.strip()))) for line in sys.stdin if line.strip()]")
+        ),
+        BEHIND if filter.is_none() => {
+            "remove what stands behind the object, and write each object on a line of its own".to_owned()
+        }
+        _ => match filter {
+            Some(filter) => jq("object", filter),
+            None => "write each object on a line of its own, without commas between objects; if it was cut off, remove it or \
+                     copy the file again"
+                .to_owned(),
+        },
+    }
+}
+
+/// The cures of several errors, each once, as many as can be taken in. `checked`: whether `aoa data check` lists them.
+fn hints(errors: &[DataError], checked: bool) -> Option<String> {
+    let mut hints = Vec::new();
+    if checked {
+        hints.push("`aoa data check` lists all of them".to_owned());
+    }
+    let most = hints.len() + MOST_HINTS;
     for hint in errors.iter().filter_map(DataError::hint) {
-        if hints.len() <= MOST_HINTS && !hints.contains(&hint) {
+        if hints.len() < most && !hints.contains(&hint) {
             hints.push(hint);
         }
     }
-    hints.join("; ")
+    (!hints.is_empty()).then(|| hints.join("; "))
 }

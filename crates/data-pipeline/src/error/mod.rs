@@ -7,5 +7,5 @@ mod place;
 mod several;
 
 pub use data::DataError;
-pub(crate) use data::{ARRAY, CUT};
+pub(crate) use data::{ARRAY, BEHIND, COMMA, CUT, PYTHON, TABLES};
 pub(crate) use several::Errors;

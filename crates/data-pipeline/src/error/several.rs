@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::path::Path;
 use std::slice;
 
 use super::{DataError, listed};
@@ -16,7 +17,7 @@ pub(crate) struct Errors {
 impl Errors {
     pub(crate) fn add(&mut self, error: DataError) {
         match error {
-            DataError::Several { errors, more } => {
+            DataError::Several { errors, more, .. } => {
                 for error in errors {
                     self.add(error);
                 }
@@ -38,13 +39,20 @@ impl Errors {
 
     /// # Errors
     /// When there is one.
-    pub(crate) fn none(mut self) -> Result<(), DataError> {
+    pub(crate) fn none(self) -> Result<(), DataError> {
+        self.none_of(None)
+    }
+
+    /// # Errors
+    /// When there is one. `file` has all of them, and is no part of a data set.
+    pub(crate) fn none_of(mut self, file: Option<&Path>) -> Result<(), DataError> {
         match (self.kept.pop(), self.kept.len() + self.more) {
             (None, _) => Ok(()),
             (Some(only), 0) => Err(only),
             (Some(last), _) => {
                 self.kept.push(last);
                 Err(DataError::Several {
+                    file: file.map(Path::to_owned),
                     errors: self.kept,
                     more: self.more,
                 })

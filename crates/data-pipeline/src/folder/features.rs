@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use file_kind::FileKind;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -21,11 +22,14 @@ const ROUNDING: f32 = 1e-3;
 /// Longest head of a file that is looked at alone, in bytes.
 const LONGEST_HEAD: u64 = 1 << 20;
 
+/// Names of features by the number that they end in, found out where an image has none.
+type Numbers = OnceLock<HashMap<String, Vec<String>>>;
+
 /// Where the region features of a data set lie.
 #[derive(Debug)]
 pub(super) enum Features {
     /// Files of many images each; an image is looked for in one after the other.
-    Stores(Vec<Store>),
+    Stores(Vec<Store>, Numbers),
     /// A file an image.
     OneAnImage,
 }
@@ -72,7 +76,7 @@ impl Features {
                 expected: format!("regions of {dim} features, as in `{}`", paths[0].display()),
                 found: format!("{} features", other.summary().dim),
             }),
-            None => Ok(Some(Self::Stores(stores))),
+            None => Ok(Some(Self::Stores(stores, Numbers::new()))),
         }
     }
 
@@ -105,7 +109,7 @@ impl Features {
         layout: &Layout,
         images: &[String],
     ) -> Result<Option<RegionShape>, DataError> {
-        let Self::Stores(stores) = self else {
+        let Self::Stores(stores, _) = self else {
             return most_common(layout, images);
         };
         let place = |image: &String| {
@@ -132,10 +136,11 @@ impl Features {
 
     /// The regions of an image.
     pub(super) fn read(&self, layout: &Layout, image: &str) -> Result<Regions, DataError> {
-        let Self::Stores(stores) = self else {
+        let Self::Stores(stores, _) = self else {
             return read(&layout.features_of(image));
         };
-        let (_, store, found) = Self::find(stores, image).ok_or_else(|| missing(layout, image))?;
+        let (_, store, found) =
+            Self::find(stores, image).ok_or_else(|| self.missing(layout, image))?;
         let block = store.read(found)?;
         let dim = store.summary().dim;
         let place = || format!("image `{image}`");
@@ -155,10 +160,11 @@ impl Features {
 
     /// The size of the regions of an image, from the index alone.
     pub(super) fn glance(&self, layout: &Layout, image: &str) -> Result<RegionShape, DataError> {
-        let Self::Stores(stores) = self else {
+        let Self::Stores(stores, _) = self else {
             return glance(&layout.features_of(image));
         };
-        let (_, store, found) = Self::find(stores, image).ok_or_else(|| missing(layout, image))?;
+        let (_, store, found) =
+            Self::find(stores, image).ok_or_else(|| self.missing(layout, image))?;
         Ok(RegionShape {
             regions: store.rows(found)?,
             dim: store.summary().dim,
@@ -166,17 +172,33 @@ impl Features {
         })
     }
 
-    /// What to call the features of an image.
+    /// That no file has an image, with the names of those that have its number behind another beginning.
+    fn missing(&self, layout: &Layout, image: &str) -> DataError {
+        let alike = match (self, number_of(image)) {
+            (Self::Stores(stores, numbers), Some(number)) => {
+                let numbers = numbers.get_or_init(|| by_number(stores));
+                numbers.get(&number).cloned().unwrap_or_default()
+            }
+            _ => Vec::new(),
+        };
+        DataError::MissingRegions {
+            image: image.to_owned(),
+            folder: layout.features(),
+            alike,
+        }
+    }
+
     /// The file that holds the features of an image; none where no store has it.
     pub(super) fn file(&self, layout: &Layout, image: &str) -> Option<PathBuf> {
-        let Self::Stores(stores) = self else {
+        let Self::Stores(stores, _) = self else {
             return Some(layout.features_of(image));
         };
         Self::find(stores, image).map(|(_, store, _)| store.path().to_owned())
     }
 
+    /// What to call the features of an image.
     pub(super) fn name(&self, layout: &Layout, image: &str) -> String {
-        let Self::Stores(stores) = self else {
+        let Self::Stores(stores, _) = self else {
             return layout.features_of(image).display().to_string();
         };
         match Self::find(stores, image) {
@@ -186,10 +208,29 @@ impl Features {
     }
 }
 
-fn missing(layout: &Layout, image: &str) -> DataError {
-    DataError::MissingRegions {
-        image: image.to_owned(),
-        folder: layout.features(),
+/// The names of all features that end in a number.
+fn by_number(stores: &[Store]) -> HashMap<String, Vec<String>> {
+    let mut names: HashMap<String, Vec<String>> = HashMap::new();
+    for store in stores {
+        for name in store.images().filter_map(|found| store.name(found).ok()) {
+            if let Some(number) = number_of(name) {
+                names.entry(number).or_default().push(name.to_owned());
+            }
+        }
+    }
+    names
+}
+
+/// The number that a name ends in, without zeros in front: `9` of `val2014/COCO_val2014_000000000009.jpg`.
+fn number_of(name: &str) -> Option<String> {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let before = stem.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number = stem[before.len()..].trim_start_matches('0');
+    match (number, stem.len() > before.len()) {
+        ("", true) => Some("0".to_owned()),
+        ("", false) => None,
+        _ => Some(number.to_owned()),
     }
 }
 
@@ -238,6 +279,15 @@ fn checked(
     let mut numbers = features.iter().chain(boxes);
     if let Some(number) = numbers.find(|number| !number.is_finite()) {
         return Err(unexpected("finite numbers", number.to_string()));
+    }
+    let inverted = |at: &[f32; BOX_SIZE]| at[2] < at[0] - ROUNDING || at[3] < at[1] - ROUNDING;
+    if let Some([left, top, right, bottom, ..]) =
+        boxes.as_chunks().0.iter().find(|edges| inverted(edges))
+    {
+        return Err(unexpected(
+            "boxes whose right and bottom edges lie behind the left and top ones",
+            format!("left {left}, top {top}, right {right}, bottom {bottom}"),
+        ));
     }
     let inside = |edge: &&f32| !(-ROUNDING..=1.0 + ROUNDING).contains(*edge);
     match boxes.iter().find(inside) {

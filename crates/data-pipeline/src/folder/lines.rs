@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
+use super::layout_of;
 use super::place::{OPEN_OBJECT, Place, ends_reading};
 use crate::error::{CUT, DataError, Errors};
 use crate::files;
@@ -76,10 +77,20 @@ pub(super) fn go_on(
     first: bool,
     errors: &mut Errors,
 ) -> ControlFlow<()> {
-    let Err(error) = taken else {
+    let Err(mut error) = taken else {
         return ControlFlow::Continue(());
     };
     let ends = ends_reading(&error, first && errors.is_empty());
+    if ends
+        && let DataError::NotOneALine {
+            path,
+            found: OPEN_OBJECT,
+            filter,
+            ..
+        } = &mut error
+    {
+        *filter = layout_of::filter(path);
+    }
     errors.add(error);
     if ends {
         ControlFlow::Break(())

@@ -2,6 +2,7 @@
 
 mod features;
 mod layout;
+mod layout_of;
 mod line;
 mod lines;
 mod manifest;

@@ -1,9 +1,10 @@
 use std::path::{Component, Path};
 
 use file_kind::shortened;
+use serde::de::IgnoredAny;
 
 use super::line::Line;
-use crate::error::{ARRAY, DataError};
+use crate::error::{ARRAY, BEHIND, COMMA, DataError, PYTHON, TABLES};
 use crate::json::{Json, Problem};
 
 /// What a line has that begins an object and does not end it.
@@ -63,16 +64,37 @@ impl Place<'_> {
 
     /// A parser's error, or that there is something else than an object a line.
     fn not_a_line(&self, text: &str, error: &serde_json::Error) -> DataError {
-        let found = match text.trim_start().chars().next() {
+        let begins = text.trim_start();
+        // The parser has no category of its own for this.
+        let behind = || error.to_string().starts_with("trailing characters");
+        let found = match begins.chars().next() {
             Some('[') => ARRAY,
+            Some('{') if is_python(text, error.column()) => PYTHON,
             Some('{') if error.is_eof() => OPEN_OBJECT,
-            // The parser has no category of its own for this.
-            Some('{') if error.to_string().starts_with("trailing characters") => {
-                "something behind an object"
-            }
-            _ => return DataError::json_line(self.path, self.number, error),
+            Some('{') if behind() => return self.not_alone(begins),
+            Some('{') | None => return DataError::json_line(self.path, self.number, error),
+            Some(_) => match table(begins) {
+                Some(table) => table,
+                None => return DataError::json_line(self.path, self.number, error),
+            },
         };
         self.not_one(found)
+    }
+
+    /// What stands behind the object that a line begins with.
+    fn not_alone(&self, text: &str) -> DataError {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+        let _ = values.next();
+        if text[values.byte_offset()..].trim() == "," {
+            return self.not_one(COMMA);
+        }
+        let json = values.all(|value| value.is_ok());
+        DataError::NotOneALine {
+            path: self.path.to_owned(),
+            line: self.number,
+            found: BEHIND,
+            filter: json.then(|| ".".to_owned()),
+        }
     }
 
     fn not_one(&self, found: &'static str) -> DataError {
@@ -80,8 +102,33 @@ impl Place<'_> {
             path: self.path.to_owned(),
             line: self.number,
             found,
+            filter: None,
         }
     }
+}
+
+/// Whether a line that is no JSON from a column on has there what Python prints of a dictionary: a text in single quotes, or a
+/// constant of its own.
+fn is_python(text: &str, column: usize) -> bool {
+    let from = |place| text.get(place..).unwrap_or_default();
+    // The column is that of the first character or of the one in front.
+    [from(column.saturating_sub(1)), from(column)]
+        .iter()
+        .any(|rest| {
+            ["'", "None", "True", "False"]
+                .iter()
+                .any(|own| rest.starts_with(own))
+        })
+}
+
+/// What a line without JSON is called that has three values or more, as image, question and answers are.
+fn table(text: &str) -> Option<&'static str> {
+    let count = |between: char| text.matches(between).count();
+    let (between, table) = TABLES
+        .iter()
+        .rev()
+        .max_by_key(|(between, _)| count(*between))?;
+    (count(*between) >= 2).then_some(*table)
 }
 
 /// Whether nothing more is read of a file. `first`: whether this is its first line.

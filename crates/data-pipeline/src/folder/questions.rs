@@ -126,7 +126,7 @@ impl Questions {
             });
             go_on(taken, self.samples.is_empty(), &mut errors)
         })?;
-        errors.none()?;
+        errors.none_of(Some(&file))?;
         self.some()
     }
 

@@ -1,6 +1,7 @@
 use file_kind::FileKind;
 
 use super::format::ImageFormat;
+use crate::check::printable;
 use file_kind::counted;
 
 /// What can be wrong with the bytes of an image.
@@ -80,21 +81,19 @@ impl ImageError {
         let start = &bytes[..bytes.len().min(SHOWN)];
         let beginning = match kind {
             FileKind::Json | FileKind::Xml | FileKind::Text => {
-                format!(
-                    ", which begins `{}`",
-                    String::from_utf8_lossy(start).trim().escape_debug()
-                )
+                let text = String::from_utf8_lossy(start);
+                format!(", which begins `{}`", printable(text.trim()))
             }
             FileKind::Unknown => format!(", which begins {:02x?}", &start[..start.len().min(8)]),
             _ => String::new(),
         };
-        let cure = kind
-            .cure()
-            .unwrap_or(if kind.is_image() || kind == FileKind::Svg {
-                "convert it to PNG or JPEG"
-            } else {
-                "PNG, JPEG, WebP, GIF, BMP and TIFF are read"
-            });
+        let cure = kind.cure().unwrap_or(match kind {
+            _ if kind.is_image() => "convert it to PNG or JPEG",
+            FileKind::Svg | FileKind::Pdf => "convert it to PNG or JPEG",
+            FileKind::Video => "save a frame of it as PNG or JPEG",
+            FileKind::NumPy => "save the array as a PNG image",
+            _ => "PNG, JPEG, WebP, GIF, BMP and TIFF are read",
+        });
         Self::Foreign {
             kind,
             beginning,

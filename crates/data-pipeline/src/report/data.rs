@@ -2,11 +2,16 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 use serde::Serialize;
 
 use super::text::TextReport;
-use crate::check::SharedImages;
+use crate::answers::normalise_answer;
+use crate::check::{SharedImages, Use, printable};
 use crate::encoder::Encoder;
 use crate::sample::Split;
 use crate::source::Source;
+use crate::text::AnswerList;
 use file_kind::counted;
+
+/// Answers that a warning names.
+const MOST_NAMED: usize = 3;
 
 /// Limits of the figures of a [`DataReport`](crate::DataReport): beyond them a figure is a warning. Parts are `0.0..=1.0`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,6 +26,8 @@ pub struct Thresholds {
     pub once: f64,
     /// Most images that a split shares with one before it.
     pub shared_images: usize,
+    /// Most questions of a split that have no word.
+    pub wordless: usize,
 }
 
 impl Thresholds {
@@ -31,6 +38,7 @@ impl Thresholds {
         unknown: 0.05,
         once: 0.5,
         shared_images: 0,
+        wordless: 0,
     };
 }
 
@@ -41,6 +49,8 @@ pub struct DataReport {
     pub answers: usize,
     /// Those that are right in one training sample only.
     pub answers_once: usize,
+    /// Answers of a given list that are never right, because the list also has their normalised form: each with that form.
+    pub answers_twice: Vec<[String; 2]>,
     /// Each split, in the order given.
     pub splits: Vec<SplitReport>,
 }
@@ -68,6 +78,8 @@ pub struct SplitReport {
     pub questions: Vec<TextReport>,
     /// Images that are also in a split before it, by the name of that split.
     pub shared_images: Vec<(&'static str, SharedImages)>,
+    /// Questions without a letter or a digit, such as `???`, which say nothing; none where all have one.
+    pub wordless: Option<Use>,
 }
 
 impl DataReport {
@@ -79,7 +91,7 @@ impl DataReport {
         words: bool,
         shared: &[SharedImages],
     ) -> Self {
-        let once = || {
+        let counts = || {
             let mut counts = vec![0_usize; encoder.answers.len()];
             if let Some((_, train)) = splits.first() {
                 for sample in train.samples() {
@@ -89,7 +101,7 @@ impl DataReport {
                     }
                 }
             }
-            counts.into_iter().filter(|&count| count == 1).count()
+            counts
         };
         let split = |(number, &(split, source)): (usize, &(Split, &dyn Source))| {
             let with_earlier = shared.iter().filter(|shared| shared.splits[1] == number);
@@ -101,10 +113,11 @@ impl DataReport {
             }
         };
         let of_splits = || splits.par_iter().enumerate().map(split).collect();
-        let (answers_once, splits) = rayon::join(once, of_splits);
+        let (counts, splits) = rayon::join(counts, of_splits);
         Self {
             answers: encoder.answers.len(),
-            answers_once,
+            answers_once: counts.iter().filter(|&&count| count == 1).count(),
+            answers_twice: twice(&encoder.answers, &counts),
             splits,
         }
     }
@@ -131,6 +144,21 @@ impl DataReport {
                 of(self.answers_once, self.answers, "answer"),
                 if self.answers_once == 1 { "occurs" } else { "occur" },
                 percent(once)
+            ));
+        }
+        if !self.answers_twice.is_empty() {
+            let named = self.answers_twice.iter().take(MOST_NAMED);
+            let mut named: Vec<_> = named
+                .map(|[answer, form]| format!("`{}` is `{}`", printable(answer), printable(form)))
+                .collect();
+            if self.answers_twice.len() > named.len() {
+                named.push(format!("{} more", self.answers_twice.len() - named.len()));
+            }
+            warnings.push(format!(
+                "{} in the list a second time in normalised form and right to no training question: {}; remove one of each \
+                 from `answers.file`",
+                counted(self.answers_twice.len(), "answer is", "answers are"),
+                named.join(", ")
             ));
         }
         let of_splits = self.splits.iter().flat_map(|split| split.warnings(limits));
@@ -174,6 +202,7 @@ impl SplitReport {
             reachable_score: (answered > 0).then(|| listed / best),
             questions: questions.into_iter().flatten().collect(),
             shared_images: Vec::new(),
+            wordless: wordless(source),
         }
     }
 
@@ -213,17 +242,29 @@ impl SplitReport {
                 percent(highest)
             ));
         }
+        if let Some(wordless) = &self.wordless
+            && wordless.numbers.len() > limits.wordless
+        {
+            warnings.push(format!(
+                "{split}: {} no word, only marks or pictograms, so only the image tells the answer: {wordless}; write these \
+                 questions out, or remove them",
+                counted(wordless.numbers.len(), "question has", "questions have")
+            ));
+        }
         for text in &self.questions {
             let cut = part(text.cut, self.samples);
             if cut > limits.cut {
                 warnings.push(format!(
-                    "{split}: {} ({}) {} cut to {} {}; the longest has {}: raise \
+                    "{split}: {} ({}) {} cut to {}; the longest has {}: raise \
                      `dataset.max_question_tokens`",
                     of(text.cut, self.samples, "question"),
                     percent(cut),
                     if text.cut == 1 { "is" } else { "are" },
-                    text.limit,
-                    text.form,
+                    counted(
+                        text.limit,
+                        text.form.strip_suffix('s').unwrap_or(text.form),
+                        text.form
+                    ),
                     text.longest
                 ));
             }
@@ -241,12 +282,33 @@ impl SplitReport {
                 let images = counted(shared.images, "image is", "images are");
                 warnings.push(format!(
                     "{split}: {images} in the {other} split, too, for example `{}`",
-                    crate::check::printable(&shared.example)
+                    printable(&shared.example)
                 ));
             }
         }
         warnings
     }
+}
+
+/// The questions of a split that have no letter and no digit, in whatever language.
+fn wordless(source: &dyn Source) -> Option<Use> {
+    let samples = source.samples().par_iter().enumerate();
+    let without = samples.filter(|(_, sample)| !sample.question.contains(char::is_alphanumeric));
+    let numbers: Vec<_> = without.map(|(number, _)| number).collect();
+    (!numbers.is_empty()).then(|| Use::of(source, 0, numbers))
+}
+
+/// Answers that are right to no training sample although their normalised form is in the list.
+fn twice(answers: &AnswerList, counts: &[usize]) -> Vec<[String; 2]> {
+    let never = answers.answers().iter().zip(counts);
+    let never = never.filter(|(_, count)| **count == 0);
+    never
+        .filter_map(|(answer, _)| {
+            let form = normalise_answer(answer);
+            let other = form != *answer && !form.is_empty() && answers.index(&form).is_some();
+            other.then(|| [answer.clone(), form])
+        })
+        .collect()
 }
 
 /// Some of all things of a kind: `1 of 3 answers`.

@@ -118,7 +118,9 @@ impl WordList {
                     found: word.clone(),
                 });
             }
-            if positions.insert(word.clone(), entry).is_some() {
+            // White space around an answer does not count.
+            let counts = if blank { word.trim() } else { word.as_str() };
+            if positions.insert(counts, entry).is_some() {
                 return Err(DataError::DuplicateEntry {
                     path: path.to_owned(),
                     entry,
@@ -126,6 +128,6 @@ impl WordList {
                 });
             }
         }
-        Ok(Self { words, positions })
+        Ok(Self::of(words).expect("there is a word"))
     }
 }

@@ -227,6 +227,17 @@ fn broken_features_are_named() {
             safetensors(&[regions, ("boxes", &[2, 6], &[312.0; 12])]),
             "expected boxes as fractions of the image, 0 to 1, found 312",
         ),
+        (
+            safetensors(&[
+                regions,
+                (
+                    "boxes",
+                    &[2, 6],
+                    &[0.5, 0.1, 0.2, 0.9, 0.3, 0.8, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0],
+                ),
+            ]),
+            "expected boxes whose right and bottom edges lie behind the left and top ones, found left 0.5, top 0.1, right 0.2, bottom 0.9",
+        ),
     ] {
         let root = data_set();
         let path = root.path().join("features/a.png.safetensors");

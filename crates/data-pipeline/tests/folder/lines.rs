@@ -161,3 +161,17 @@ fn questions_that_stand_for_test_are_shared() {
     assert_eq!(test.place(), alone.place());
     assert_ne!(test.place(), validation.place());
 }
+
+/// `aoa data check` does not read a file of questions that is no part of a data set.
+#[test]
+fn several_faults_of_a_file_of_questions_are_its_own() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("ask.jsonl");
+    fs::write(&file, "{\"image\": \"a.png\"}\n{\"question\": \"q\"}\n").expect("a file");
+    let error = Questions::with_paths(&file).expect_err("two faults");
+    let text = error.to_string();
+    let expected = format!("`{}` has 2 faults\n", file.display());
+    assert!(text.starts_with(&expected), "{text}");
+    let hint = error.hint().unwrap_or_default();
+    assert!(!hint.contains("data check"), "{hint}");
+}

@@ -241,3 +241,41 @@ fn files_that_hold_no_features_are_not_taken_for_a_file_an_image() {
         assert!(text.contains(words), "{text}");
     }
 }
+
+/// A number alone does not say of which split an image is.
+#[test]
+fn features_of_the_number_of_an_image_are_named() {
+    let names = [
+        "COCO_train2014_000000000009",
+        "COCO_val2014_000000000009",
+        "a8",
+    ];
+    let (root, _) = stored(&names.map(|name| (name, block(1, 2.0))));
+    fs::remove_file(root.path().join("statistical_words.json")).expect("words");
+    for split in ["train", "validation", "test"] {
+        let line = |image: &str| {
+            format!(
+                "{{\"image\": \"{image}\", \"question\": \"what is it?\", \"answers\": [\"cat\"]}}\n"
+            )
+        };
+        let lines = ["9.jpg", "8.jpg", "7.jpg"].map(line).concat();
+        fs::write(root.path().join(format!("{split}.jsonl")), lines).expect("lines");
+    }
+    let source = open(&root, Split::Train);
+    let said = |image: usize| {
+        let error = source.regions(image).expect_err("it is missing");
+        (error.to_string(), error.hint().expect("a cure"))
+    };
+    let (text, hint) = said(0);
+    let both = format!("; `{}` and `{}` have the same number", names[0], names[1]);
+    assert!(
+        text.ends_with(&both) && hint.contains("as its features are named"),
+        "{text}: {hint}"
+    );
+    assert!(
+        said(1).0.ends_with("; `a8` has the same number"),
+        "{}",
+        said(1).0
+    );
+    assert!(said(2).0.ends_with("image `7.jpg`"), "{}", said(2).0);
+}

@@ -1,5 +1,7 @@
 use std::ops::Range;
 
+use file_kind::counted;
+
 use crate::image::bytes::Numbers;
 use crate::image::error::ImageError;
 use crate::image::format::ImageFormat;
@@ -30,6 +32,47 @@ pub(super) struct Directory<'a> {
     numbers: Numbers<'a>,
     at: usize,
     entries: usize,
+}
+
+/// What a compression that is not read is called.
+fn compression_name(number: usize) -> Option<&'static str> {
+    Some(match number {
+        2 | 32771 => "CCITT RLE (fax)",
+        3 => "CCITT Group 3 fax",
+        4 => "CCITT Group 4 fax",
+        9 | 10 | 34661 => "JBIG",
+        32766 => "NeXT",
+        32809 => "ThunderScan",
+        33003 | 33005 | 34712 => "JPEG 2000",
+        34676 | 34677 => "SGI LogLuv",
+        34887 => "LERC",
+        34892 => "lossy JPEG (DNG)",
+        34925 => "LZMA",
+        50000 => "ZSTD",
+        50001 => "WebP",
+        50002 | 52546 => "JPEG XL",
+        _ => return None,
+    })
+}
+
+/// What colours are called, those that are read only with other numbers of samples among them.
+fn colours_name(number: usize) -> Option<&'static str> {
+    Some(match number {
+        0 | 1 => "grey levels",
+        2 => "RGB colours",
+        3 => "palette colours",
+        4 => "a transparency mask",
+        5 => "CMYK or other inks",
+        6 => "YCbCr colours",
+        8 => "CIELab colours",
+        9 => "ICCLab colours",
+        10 => "ITULab colours",
+        32803 => "a camera's colour filter (raw data)",
+        32844 | 32845 => "LogLuv colours",
+        34892 => "a camera's linear raw data",
+        51177 => "depths",
+        _ => return None,
+    })
 }
 
 pub(super) fn unsupported(what: &str) -> ImageError {
@@ -104,8 +147,15 @@ impl<'a> Directory<'a> {
 
     /// Refuses what would be read wrong.
     pub(super) fn require_plain(&self, samples: usize) -> Result<(), ImageError> {
-        if self.value(339, 1)? != 1 {
-            return Err(unsupported("TIFF whose samples are not integers"));
+        let samples_are = match self.value(339, 1)? {
+            1 => None,
+            2 => Some("signed integers"),
+            3 => Some("floating-point numbers"),
+            5 | 6 => Some("complex numbers"),
+            _ => Some("of no stated kind"),
+        };
+        if let Some(kind) = samples_are {
+            return Err(unsupported(&format!("TIFF whose samples are {kind}")));
         }
         if self.value(284, 1)? != 1 && samples > 1 {
             return Err(unsupported("TIFF with a plane for each channel"));
@@ -126,7 +176,12 @@ impl<'a> Directory<'a> {
             8 | 32946 => Compression::Deflate,
             32773 => Compression::PackBits,
             6 | 7 => return Err(unsupported("TIFF with JPEG data inside")),
-            other => return Err(unsupported(&format!("TIFF with compression {other}"))),
+            other => {
+                return Err(unsupported(&match compression_name(other) {
+                    Some(name) => format!("TIFF with {name} compression"),
+                    None => format!("TIFF with the unknown compression {other}"),
+                }));
+            }
         })
     }
 
@@ -139,8 +194,14 @@ impl<'a> Directory<'a> {
             (3, 1) => Colours::Palette,
             (5, 4..=5) => Colours::Cmyk,
             (kind, samples) => {
-                let what = format!("TIFF of colour kind {kind} with {samples} samples a pixel");
-                return Err(unsupported(&what));
+                let colours = match colours_name(kind) {
+                    Some(name) => name.to_owned(),
+                    None => format!("the unknown colour kind {kind}"),
+                };
+                let samples = counted(samples, "sample", "samples");
+                return Err(unsupported(&format!(
+                    "TIFF of {colours} with {samples} a pixel"
+                )));
             }
         };
         let all = self.values(258)?;

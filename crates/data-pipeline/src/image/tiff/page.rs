@@ -1,5 +1,7 @@
 use std::ops::Range;
 
+use file_kind::counted;
+
 use weezl::BitOrder;
 use zune_inflate::{DeflateDecoder, DeflateOptions};
 
@@ -51,7 +53,18 @@ impl Page {
         let predictor = match directory.value(317, 1)? {
             1 => false,
             2 if bits >= 8 => true,
-            _ => return Err(unsupported("TIFF with such a predictor")),
+            2 => {
+                let bits = counted(bits, "bit", "bits");
+                return Err(unsupported(&format!(
+                    "TIFF with differences of {bits} (predictor 2)"
+                )));
+            }
+            3 => return Err(unsupported("TIFF with the floating-point predictor")),
+            other => {
+                return Err(unsupported(&format!(
+                    "TIFF with the unknown predictor {other}"
+                )));
+            }
         };
         let palette = match colours {
             Colours::Palette => directory.palette(bits)?,
