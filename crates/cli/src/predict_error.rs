@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use data_pipeline::Faults;
-use file_kind::quoted;
+use file_kind::{counted, quoted};
 use thiserror::Error;
 
 /// Why answers cannot be written as a result.
@@ -49,7 +49,7 @@ pub enum PredictError {
         more: usize,
     },
     /// Files that questions need cannot be used.
-    #[error("{} of {files} files that the questions need cannot be used{faults}", faults.0.len())]
+    #[error("{} of {} that the questions need cannot be used{faults}", faults.0.len(), counted(*files, "file", "files"))]
     Files {
         /// Which, and why not.
         faults: Faults,

@@ -37,6 +37,15 @@ fn not_utf8(path: &Path, error: &FromUtf8Error) -> io::Error {
             "it is UTF-16 and must be UTF-8; convert it: `iconv -f UTF-16 -t UTF-8 {path} > NEW_FILE`"
         ));
     }
+    // Bytes that no text has, in whatever encoding.
+    let binary = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t'..=b'\r' | 0x1b);
+    let kind = FileKind::of(bytes);
+    if bytes.iter().any(binary) || kind != FileKind::Unknown {
+        return io::Error::other(match kind {
+            FileKind::Unknown => "it is no text file; name the file of a preset".to_owned(),
+            kind => format!("it is {kind}; name the file of a preset"),
+        });
+    }
     let valid = &bytes[..error.utf8_error().valid_up_to()];
     let line = valid.split(|byte| *byte == b'\n').count();
     io::Error::other(format!(

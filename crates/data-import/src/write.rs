@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{ImportError, Place};
-use crate::layouts::Split;
+use crate::layouts::{Split, repeated};
 use crate::record::{IdKey, Record};
 
 /// A folder beside the one that is written, until everything is in it.
@@ -242,12 +242,7 @@ impl Lines {
     ) -> Result<(), ImportError> {
         let place = || Place::Question(record.id.text.clone());
         if !self.ids.insert((data_set, record.id.text.as_str().into())) {
-            return Err(ImportError::content(
-                from,
-                place(),
-                "the question is there a second time",
-                "leave one of them out: remove it, or do not name both splits that have it",
-            ));
+            return Err(repeated(from, &record.id.text));
         }
         if self.split != Split::Test && !record.answered {
             return Err(ImportError::content(

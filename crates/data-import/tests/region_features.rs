@@ -251,7 +251,10 @@ fn lines_say_what_is_wrong_with_them() {
             line("2", ["wide", "20"], 1, &BOX, &[1.0, 2.0]),
             "the width of the image is `wide`",
         ),
-        (line("2", ["10", "20"], 0, &[], &[]), "0 regions"),
+        (
+            line("2", ["10", "20"], 0, &[], &[]),
+            "image `2` has 0 regions",
+        ),
         (
             line("2", ["10", "20"], 2, &BOX, &[1.0, 2.0]),
             "the boxes of 2 regions have 4 numbers instead of 8",
@@ -262,7 +265,11 @@ fn lines_say_what_is_wrong_with_them() {
         ),
         (
             line("2", ["10", "20"], 1, &[5.0, 2.0, 1.0, 6.0], &[1.0, 2.0]),
-            "the width is -0.4",
+            "region 0: the box is inverted: its left, top, right and bottom edges are 5, 2, 1 and 6",
+        ),
+        (
+            line("2", ["10", "20"], 1, &[1.0, 9.0, 5.0, 6.0], &[1.0, 2.0]),
+            "region 0: the box is inverted",
         ),
         (
             line("2", ["10", "20"], 1, &BOX, &[1.0, f32::NAN]),
@@ -303,6 +310,28 @@ fn lines_say_what_is_wrong_with_them() {
             "{expected}: nothing is left"
         );
     }
+}
+
+/// The first line has no other to take the number of features from.
+#[test]
+fn an_image_without_regions_is_told_apart_from_a_file_that_is_cut() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.tsv");
+    let none = line("9", ["10", "20"], 0, &[], &[]);
+    fs::write(&path, format!("{none}\n")).expect("a file");
+    let (problem, cure) = refused(&request(&path));
+    assert!(
+        problem.ends_with("line 1: image `9` has 0 regions"),
+        "{problem}"
+    );
+    assert!(cure.starts_with("leave the image out"), "{cure}");
+    let inverted = line("9", ["10", "20"], 1, &[5.0, 2.0, 1.0, 6.0], &[1.0, 2.0]);
+    fs::write(&path, format!("{inverted}\n")).expect("a file");
+    let (_, cure) = refused(&request(&path));
+    assert!(
+        !cure.contains("exchanged") && cure.contains("width and height"),
+        "{cure}"
+    );
 }
 
 #[test]

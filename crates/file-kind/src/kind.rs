@@ -16,6 +16,8 @@ pub enum FileKind {
     Html,
     /// JSON, such as a server's answer.
     Json,
+    /// JSON that says in which files of safetensors or PyTorch each weight lies.
+    WeightIndex,
     /// XML but not SVG.
     Xml,
     /// Any other text.
@@ -106,6 +108,9 @@ impl fmt::Display for FileKind {
             Self::GitLfsPointer => "a Git LFS pointer",
             Self::Html => "an HTML page, most likely a failed download",
             Self::Json => "JSON, most likely the error message of a server",
+            Self::WeightIndex => {
+                "an index of weights (`*.index.json` of safetensors or PyTorch), which names their files and has none itself"
+            }
             Self::Xml => "XML, most likely the error message of a server",
             Self::Text => "a text file",
             Self::AppleDouble => "an AppleDouble file, which macOS puts beside a file",
@@ -162,6 +167,7 @@ impl FileKind {
             Self::GitLfsPointer => "`git lfs pull` gets the file",
             Self::Html => "download the file again",
             Self::Json | Self::Xml => "read the message, then download the file again",
+            Self::WeightIndex => "name a file of weights that its `weight_map` names",
             Self::AppleDouble => "delete the files whose names begin with `._`",
             Self::Gzip => "unpack it with `gunzip`",
             Self::Bzip2 => "unpack it with `bunzip2`",

@@ -162,6 +162,7 @@ fn text(start: &[u8]) -> Option<FileKind> {
         _ if markup && (has(b"<!doctype html") || has(b"<html") || has(b"<head")) => FileKind::Html,
         [b'<', b'b', b'o', b'd', b'y' | b'r', ..] => FileKind::Html,
         [b'<', b'?' | b'!' | b'a'..=b'z', ..] => FileKind::Xml,
+        [b'{', ..] if has(b"\"weight_map\"") => FileKind::WeightIndex,
         [b'{' | b'[', ..] => FileKind::Json,
         _ if is_utf8(&text) => FileKind::Text,
         _ => return None,

@@ -100,6 +100,14 @@ fn text_is_told_by_what_it_says() {
         ("<?xml version=\"1.0\"?>\n<svg xmlns=", K::Svg),
         ("{\"error\": \"rate limit\"}", K::Json),
         ("[1, 2]", K::Json),
+        (
+            "{\n  \"metadata\": {\"total_size\": 8},\n  \"weight_map\": {\"a\": \"model-00001-of-00002.safetensors\"}\n}",
+            K::WeightIndex,
+        ),
+        (
+            "{\"weight_map\": {\"a\": \"pytorch_model-00001-of-00002.bin\"}}",
+            K::WeightIndex,
+        ),
         ("404: Not Found", K::Text),
         ("没有这个文件", K::Text),
         ("BMW and P1\n", K::Text),

@@ -111,7 +111,7 @@ fn check_files<W: Wiring>(config: &ConfigArgs, json: bool) -> Result<ExitCode, F
 /// What of an error of opening a data set is about its questions. Files that could not be used then go to the files that cannot.
 fn of_questions(error: DataError, checked: &mut Checked) -> Option<DataError> {
     let (errors, more) = match error {
-        DataError::Several { errors, more } => (errors, more),
+        DataError::Several { errors, more, .. } => (errors, more),
         only => (vec![only], 0),
     };
     let mut others = Vec::new();
@@ -128,6 +128,7 @@ fn of_questions(error: DataError, checked: &mut Checked) -> Option<DataError> {
         (0, 0) => None,
         (1, 0) => others.pop(),
         _ => Some(DataError::Several {
+            file: None,
             errors: others,
             more,
         }),

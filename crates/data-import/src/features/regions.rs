@@ -53,11 +53,13 @@ impl Regions {
             return wrong("the image has no name".to_owned(), AGAIN);
         }
         if count == 0 || dim == 0 {
+            let regions = counted(count, "region", "regions");
             return wrong(
-                format!(
-                    "image `{image}` has {} of {dim} features",
-                    counted(count, "region", "regions")
-                ),
+                if count == 0 {
+                    format!("image `{image}` has {regions}")
+                } else {
+                    format!("image `{image}` has {regions} of {dim} features")
+                },
                 "leave the image out, or extract its features again",
             );
         }
@@ -73,17 +75,17 @@ impl Regions {
             Boxes::Pixels(_) => 4,
             Boxes::Relative(_) => BOX_SIZE,
         };
-        let (Boxes::Pixels(boxes) | Boxes::Relative(boxes)) = &self.boxes;
-        let (Some(features), Some(boxes)) = (
+        let (Boxes::Pixels(all) | Boxes::Relative(all)) = &self.boxes;
+        let (Some(features), Some(written)) = (
             self.features.get(..count.saturating_mul(dim)),
-            boxes.get(..count.saturating_mul(per_box)),
+            all.get(..count.saturating_mul(per_box)),
         ) else {
             return wrong(
                 format!(
                     "image `{image}` has {}, but features of {} and boxes of {}",
                     counted(count, "region", "regions"),
                     self.features.len() / dim,
-                    boxes.len() / per_box
+                    all.len() / per_box
                 ),
                 AGAIN,
             );
@@ -99,7 +101,7 @@ impl Regions {
             );
         }
         let boxes = match (&self.boxes, self.size) {
-            (Boxes::Pixels(_), Some(size)) => relative(boxes, size),
+            (Boxes::Pixels(_), Some(size)) => relative(written, size),
             (Boxes::Pixels(_), None) => {
                 return wrong(
                     format!(
@@ -108,8 +110,23 @@ impl Regions {
                     "extract the features with the sizes of the images",
                 );
             }
-            (Boxes::Relative(_), _) => boxes.to_vec(),
+            (Boxes::Relative(_), _) => written.to_vec(),
         };
+        let inverted = |edges: &[f32; BOX_SIZE]| {
+            edges[2] < edges[0] - ROUNDING || edges[3] < edges[1] - ROUNDING
+        };
+        if let Some(at) = boxes.as_chunks().0.iter().position(inverted) {
+            let written = &written[at * per_box..];
+            return wrong(
+                format!(
+                    "image `{image}`, region {at}: the box is inverted: its left, top, right and bottom edges are {}, {}, {} \
+                     and {}",
+                    written[0], written[1], written[2], written[3]
+                ),
+                "write boxes as left, top, right and bottom edge; if they are left, top, width and height, add the left edge to \
+                 the width and the top edge to the height",
+            );
+        }
         let inside = |edge: &f32| (-ROUNDING..=1.0 + ROUNDING).contains(edge);
         if let Some(at) = boxes.iter().position(|edge| !inside(edge)) {
             let names = [

@@ -167,10 +167,22 @@ fn parse(
             4 * count
         ));
     }
+    // Padding has no rows then, and says nothing of the number of features.
+    if rows == 0 {
+        return Ok(Regions {
+            image,
+            place: Place::Line(number),
+            size: Some(size),
+            count: 0,
+            dim: known.unwrap_or(0),
+            features: Vec::new(),
+            boxes: Boxes::Pixels(Vec::new()),
+        });
+    }
     // Features may be padded although boxes are not.
     let fits =
         |dim: usize| dim > 0 && features.len().is_multiple_of(dim) && features.len() / dim >= count;
-    let by_boxes = (rows > 0 && features.len().is_multiple_of(rows)).then(|| features.len() / rows);
+    let by_boxes = (features.len().is_multiple_of(rows)).then(|| features.len() / rows);
     let dim = known.filter(|dim| fits(*dim)).or(by_boxes).ok_or_else(|| {
         format!(
             "the features of {} have {} numbers, which do not divide evenly",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::layout::Job;
+use super::layout::{Job, repeated};
 use crate::error::{ImportError, Place};
 use crate::json::{Fields, Id, Input, Item, Shape, Text, element, need, stream};
 use crate::record::{Answers, IdKey, Rest};
@@ -42,8 +42,17 @@ element!(Annotation {
 pub(super) struct Annotated {
     path: PathBuf,
     text: String,
-    /// Image, and where the text lies.
-    questions: HashMap<IdKey, (IdKey, usize, u32)>,
+    questions: HashMap<IdKey, Annotating>,
+}
+
+/// What annotates a question.
+struct Annotating {
+    image: IdKey,
+    /// Where the text lies.
+    start: usize,
+    length: u32,
+    /// Whether the question was there.
+    taken: bool,
 }
 
 impl Annotated {
@@ -96,9 +105,15 @@ impl Annotated {
             };
             job.style.rest(&rest, &mut all.text);
             let length = (all.text.len() - start) as u32;
-            let known = all
-                .questions
-                .insert((&id).into(), ((&image).into(), start, length));
+            let known = all.questions.insert(
+                (&id).into(),
+                Annotating {
+                    image: (&image).into(),
+                    start,
+                    length,
+                    taken: false,
+                },
+            );
             if known.is_some() {
                 return Err(ImportError::content(
                     input.path,
@@ -128,20 +143,26 @@ impl Annotated {
             )
         };
         let file = self.path.display();
-        let Some((of, start, length)) = self.questions.remove(&id.into()) else {
+        let Some(annotating) = self.questions.get_mut(&id.into()) else {
             return Err(wrong(format!("the question has no annotation in `{file}`")));
         };
-        if of != image.into() {
+        if annotating.taken {
+            return Err(repeated(questions, id));
+        }
+        annotating.taken = true;
+        if annotating.image != image.into() {
             return Err(wrong(format!(
                 "the question is about image {image}, in `{file}` about another one"
             )));
         }
-        Ok(&self.text[start..start + length as usize])
+        let start = annotating.start;
+        Ok(&self.text[start..start + annotating.length as usize])
     }
 
     /// Refuses annotations that no question of the file `questions` has taken.
     pub(super) fn all_taken(&self, questions: &Path) -> Result<(), ImportError> {
-        match self.questions.len() {
+        let left = self.questions.values().filter(|one| !one.taken);
+        match left.count() {
             0 => Ok(()),
             count => Err(ImportError::content(
                 &self.path,

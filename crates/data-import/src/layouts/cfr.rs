@@ -8,7 +8,8 @@ use std::sync::atomic::AtomicU64;
 use serde_json::Value;
 
 use super::layout::{
-    ImageWords, Job, Layout, Part, Split, Words, add_named, check_image, check_question, of, twice,
+    ImageWords, Job, Layout, Part, Split, Words, add_named, check_image, check_question, of,
+    repeated, twice,
 };
 use crate::error::{ImportError, Place};
 use crate::format::Format;
@@ -134,7 +135,8 @@ impl Cfr {
 /// Answers with scores, by question.
 struct Targets {
     path: PathBuf,
-    questions: HashMap<IdKey, Vec<(String, f64)>>,
+    /// Nothing where the question was there.
+    questions: HashMap<IdKey, Option<Vec<(String, f64)>>>,
 }
 
 impl Targets {
@@ -205,7 +207,7 @@ impl Targets {
                 }
                 scored.push(((*answer).to_owned(), score));
             }
-            if questions.insert(id.as_str().into(), scored).is_some() {
+            if questions.insert(id.as_str().into(), Some(scored)).is_some() {
                 return Err(wrong(
                     element,
                     format!("question {id} has a target already"),
@@ -301,15 +303,17 @@ impl Layout for Cfr {
             let answers = match &mut targets {
                 None => Answers::None,
                 Some(targets) => {
-                    let target = targets.questions.remove(&id.text.as_str().into());
-                    Answers::Scored(target.ok_or_else(|| {
+                    let target = targets.questions.get_mut(&id.text.as_str().into());
+                    let target = target.ok_or_else(|| {
                         ImportError::content(
                             &targets.path,
                             place,
                             format!("the question of `{}` has no target", input.path.display()),
                             "take questions and targets of one version",
                         )
-                    })?)
+                    })?;
+                    let target = target.take();
+                    Answers::Scored(target.ok_or_else(|| repeated(input.path, &id.text))?)
                 }
             };
             fields.push(("image_id".to_owned(), image.into()));

@@ -147,6 +147,16 @@ pub(super) fn twice(part: &str, one: &Path, other: &Path) -> ImportError {
     )
 }
 
+/// A file has a question twice.
+pub(crate) fn repeated(questions: &Path, id: &str) -> ImportError {
+    ImportError::content(
+        questions,
+        Place::Question(id.to_owned()),
+        "the question is there a second time",
+        "leave one of them out: remove it, or do not name both splits that have it",
+    )
+}
+
 /// A question that says nothing.
 pub(super) fn check_question(
     question: &str,

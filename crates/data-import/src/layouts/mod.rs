@@ -20,7 +20,7 @@ use crate::images::Bases;
 use crate::sniff::{Kind, Sniffed};
 
 pub use layout::Split;
-pub(crate) use layout::{ImageWords, Job, Layout, Part, Words};
+pub(crate) use layout::{ImageWords, Job, Layout, Part, Words, repeated};
 pub(crate) use vqa::MINIVAL;
 
 /// Formats that files make up, each with whether they are all of it that must be there.

@@ -284,7 +284,7 @@ fn other_layouts_refuse_what_does_not_fit_together() {
         "VizWiz_val_00000002.jpg",
         "../x.jpg",
     );
-    refuse(out, "vizwiz", &["`../x.jpg` is no path of an image"]);
+    refuse(out, "vizwiz", &["`../x.jpg` is not the path of an image"]);
 
     let words = "textvqa/TextVQA_Rosetta_OCR_v0.2_val.json";
     let sample = Sample::of(&["textvqa"]).change(words, "003a8ae2ef43b901", "ffff");
@@ -396,4 +396,25 @@ fn a_pipe_is_named() {
     assert!(made.is_ok_and(|made| made.success()), "mkfifo");
     let request = sample.request(&["pipe.json"]);
     sample.refused(&request, &["pipe.json", "it is a pipe"]);
+}
+
+/// The annotation, or the target, of the question is there: it was taken by the first of both.
+#[test]
+fn a_question_that_its_file_has_twice_is_told_so() {
+    for (layout, file) in [
+        ("vqa2", TRAIN),
+        ("cfr", "cfr/gqa_train_questions_entities.json"),
+    ] {
+        let sample = Sample::of(&[layout]);
+        let text = fs::read_to_string(sample.path(file)).expect("a file");
+        let mut whole: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let questions = whole["questions"].as_array_mut().expect("a list");
+        let first = questions[0].clone();
+        let id = first["question_id"].clone();
+        questions.insert(1, first);
+        let sample = sample.write(file, whole.to_string());
+        let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+        let place = format!("question {id}: the question is there a second time");
+        sample.refused(&sample.request(&[layout]), &[&place, "remove it"]);
+    }
 }

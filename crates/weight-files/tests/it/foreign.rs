@@ -27,6 +27,13 @@ fn a_file_of_another_kind_is_named_with_its_cure() {
     check("{\"error\": \"quota exceeded\"}", &["JSON"]);
     // A brace where a safetensors file has one.
     check("{\"data\":{\"error\": \"quota exceeded\"}}", &["JSON"]);
+    check(
+        "{\"metadata\": {\"total_size\": 8}, \"weight_map\": {\"a\": \"model-00001-of-00001.safetensors\"}}",
+        &[
+            "an index of weights",
+            "; name a file of weights that its `weight_map` names",
+        ],
+    );
     check(b"\x1f\x8b\x08\0\0\0\0\0\0\x03", &["gzip", "gunzip"]);
     check(
         b"\x89HDF\r\n\x1a\n\0\0\0\0",
