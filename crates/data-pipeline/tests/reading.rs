@@ -320,6 +320,7 @@ fn blank_lines_are_skipped_and_places_stay_right() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of layouts")]
 fn what_is_no_object_a_line_is_said_to_be_so() {
     let object = lines(&["[\"red\"]"]);
     let object = object.trim_end();
@@ -683,6 +684,7 @@ fn spellings_that_are_not_shown_are_counted() {
 /// `jq` is not everywhere, and Python is: the commands for files that Python wrote are run where there is one.
 #[test]
 #[cfg(unix)]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn the_python_commands_of_cures_write_what_is_read() {
     let object = lines(&["[\"red's\"]"]);
     let printed =

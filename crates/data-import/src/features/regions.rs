@@ -112,12 +112,31 @@ impl Regions {
             }
             (Boxes::Relative(_), _) => written.to_vec(),
         };
+        if let Err((problem, cure)) = self.check(&boxes, written, per_box) {
+            return wrong(problem, cure);
+        }
+        Ok(Block {
+            rows: count,
+            features: features.to_vec(),
+            boxes,
+        })
+    }
+
+    /// That boxes, `[regions, 6]` as fractions, are not inverted and lie within the image; otherwise what is wrong, and the cure.
+    /// `written` has the same boxes as they were read, `per_box` numbers each.
+    fn check(
+        &self,
+        boxes: &[f32],
+        written: &[f32],
+        per_box: usize,
+    ) -> Result<(), (String, &'static str)> {
+        let image = &self.image;
         let inverted = |edges: &[f32; BOX_SIZE]| {
             edges[2] < edges[0] - ROUNDING || edges[3] < edges[1] - ROUNDING
         };
         if let Some(at) = boxes.as_chunks().0.iter().position(inverted) {
             let written = &written[at * per_box..];
-            return wrong(
+            return Err((
                 format!(
                     "image `{image}`, region {at}: the box is inverted: its left, top, right and bottom edges are {}, {}, {} \
                      and {}",
@@ -125,7 +144,7 @@ impl Regions {
                 ),
                 "write boxes as left, top, right and bottom edge; if they are left, top, width and height, add the left edge to \
                  the width and the top edge to the height",
-            );
+            ));
         }
         let inside = |edge: &f32| (-ROUNDING..=1.0 + ROUNDING).contains(edge);
         if let Some(at) = boxes.iter().position(|edge| !inside(edge)) {
@@ -140,7 +159,7 @@ impl Regions {
             let size = self.size.map_or_else(String::new, |[width, height]| {
                 format!(" of an image of {width} x {height} pixels")
             });
-            return wrong(
+            return Err((
                 format!(
                     "image `{image}`, region {}: the {} is {} as a fraction{size}",
                     at / BOX_SIZE,
@@ -148,13 +167,9 @@ impl Regions {
                     boxes[at]
                 ),
                 "width and height may have been exchanged: compare them with the image, and name the layout with `--format`",
-            );
+            ));
         }
-        Ok(Block {
-            rows: count,
-            features: features.to_vec(),
-            boxes,
-        })
+        Ok(())
     }
 }
 
