@@ -253,8 +253,7 @@ const IN_SINGLE: [&str; 44] = [
 fn every_operation_reads_what_the_policy_says() {
     // The table of position biases is looked up by a product with ones and zeros.
     let biases = "image_encoder.Swin.layers.blocks.attn.relative_position_bias_table";
-    let gru =
-        |form: &str| ["input", "recurrent"].map(|part| format!("fine.{form}.gru.{part}.weight"));
+    let gru = |path: &str| ["input", "recurrent"].map(|part| format!("fine.{path}.{part}.weight"));
     for (sets, in_single) in [
         (
             ["precision.mode=bf16", "model.fine_form=compact"],
