@@ -187,7 +187,7 @@ fn what_is_given_up_last_is_said_in_words() {
     let at_random = "frozen at random, unless `xvlm.weights` names published weights";
     assert!(words.contains(at_random), "{text}");
     assert!(
-        words.contains("off: `24gb` (6.44 GiB), `24gb` in micro-batches of 4 samples"),
+        words.contains("for plan error: `24gb` (6.44 GiB), `24gb` in micro-batches of 4 samples"),
         "{text}"
     );
     assert_eq!(derived.config.dataset.image_size, 480);

@@ -190,9 +190,9 @@ impl<'a> RunMemory<'a> {
             to: reduced.to,
             out_of_memory: false,
             cause: format!(
-                "{}: planned peak {}, budget {}",
-                reduced.from,
+                "planned peak {} with {}, budget {}",
                 Bytes(reduced.planned),
+                reduced.from,
                 Bytes(reduced.budget)
             ),
         })
