@@ -103,7 +103,10 @@ pub enum Fault {
         class: String,
     },
     /// There is no dictionary of tensors.
-    #[error("it holds no state dict{}", only(keys))]
+    #[error(
+        "it holds no state dict{}; save a dictionary from names to tensors, such as `model.state_dict()`",
+        only(keys)
+    )]
     NoStateDict {
         /// What it holds instead, at most ten.
         keys: Vec<String>,

@@ -67,7 +67,7 @@ fn the_oldest_form_of_checkpoints_is_named_with_its_cure() {
         header,
         &[
             "the TAR form of PyTorch before 0.1.10",
-            "load it with `torch.load` and save it anew",
+            "load it with `torch.load` and save it again",
         ],
     );
 }

@@ -132,8 +132,8 @@ fn a_broken_pickle_is_refused() {
     check(b"h\x05.", "recalls what was not stored");
     check(b"ctorch\nFloatStorage", "a name does not end");
     check(b"}]s.", "more values than there are");
-    check(b"K\x01K\x02a.", "no list");
-    check(b"](K\x01K\x02u.", "no dictionary");
+    check(b"K\x01K\x02a.", "not a list");
+    check(b"](K\x01K\x02u.", "not a dictionary");
     check(b"}(K\x01u.", "a key has no value");
     check(b"K\x01.", "it holds no state dict");
     check(
@@ -174,7 +174,7 @@ fn a_tensor_that_is_not_there_is_refused() {
         &one(tensor(-1, &[1], &[1])),
         "begins in front of its storage",
     );
-    check(&one(tensor(0, &[-1], &[1])), "something else than sizes");
+    check(&one(tensor(0, &[-1], &[1])), "values that are not sizes");
     check(&one(tensor(0, &[1], &[])), "different numbers of axes");
     check(&one(tensor(0, &[1; 9], &[1; 9])), "too many axes");
     // One number that claims to be many.
