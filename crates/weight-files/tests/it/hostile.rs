@@ -147,7 +147,7 @@ fn a_broken_pickle_is_refused() {
     );
     check(
         &whole(&storage("FloatStorage", "0", -1)),
-        "less than no elements",
+        "a negative number of elements",
     );
     check(
         &whole(&storage("FloatStorage", &"0".repeat(65), 1)),
