@@ -154,6 +154,24 @@ pub enum Fault {
     },
 }
 
+impl WeightFileError {
+    /// What to do about it, where the message does not say.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self.fault {
+            Fault::Outside { .. }
+            | Fault::Archive { .. }
+            | Fault::NoEntry { .. }
+            | Fault::Pickle { .. }
+            | Fault::Tensor { .. }
+            | Fault::Header(_)
+            | Fault::Length { .. } => {
+                Some("download or copy the file again, and compare its length with the original's")
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What a file is instead, and what to do about it.
 fn foreign(kind: FileKind) -> String {
     const NEITHER: &str = "neither a PyTorch checkpoint nor a safetensors file";
