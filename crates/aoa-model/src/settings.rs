@@ -24,8 +24,8 @@ use crate::xvlm::swin::SwinConfig;
 /// Rows of the table of token positions, as in every published BERT.
 const POSITIONS: usize = 512;
 
-/// Pixels by which another image size is looked for.
-const FARTHEST: usize = 1024;
+/// The least and the most that `dataset.image_size` may be.
+const IMAGE_SIZES: [usize; 2] = [16, 4096];
 
 /// Assignments of the nearest smaller and larger image size that the image encoder takes, as far as the size is what keeps
 /// it from being built.
@@ -36,8 +36,9 @@ fn image_sizes(settings: &Config) -> Vec<String> {
         other.dataset.image_size = *size;
         image_encoder(&other).validate().is_ok()
     };
-    let smaller = (1..size).rev().take(FARTHEST).find(fits);
-    let larger = (size + 1..).take(FARTHEST).find(fits);
+    let [least, most] = IMAGE_SIZES;
+    let smaller = (least..size).rev().find(fits);
+    let larger = (size + 1..=most).find(fits);
     let sizes = smaller.into_iter().chain(larger);
     sizes
         .map(|size| format!("`dataset.image_size={size}`"))

@@ -390,7 +390,7 @@ impl Failure {
 fn instead_of_another_run(run_dir: &Path, fixed: &[FixedKey]) -> String {
     let sets = fixed
         .iter()
-        .map(|one| format!(" --set {}", quoted(format!("{}={}", one.key, one.asked))));
+        .map(|one| format!(" --set {}={}", one.key, quoted(&one.asked)));
     let steps = ["training.epochs", "training.max_steps"];
     let why = if fixed.iter().any(|one| steps.contains(&one.key.as_str())) {
         "a run cannot be made longer, since its learning rates follow from its number of steps: "

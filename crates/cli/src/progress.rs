@@ -1,4 +1,6 @@
 //! Shows a run while it goes on.
+//!
+//! One file because every event has its words in one table.
 
 use std::collections::BTreeMap;
 

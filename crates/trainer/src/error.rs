@@ -286,7 +286,7 @@ fn after_removal(path: &Path) -> String {
         quoted(run_dir.join(CONFIG))
     );
     let there = |name: &str| run_dir.join(name).exists();
-    let cure = if own == Some(LOCK) && !there(SEAL) || !run_dir.is_dir() {
+    let cure = if !there(CONFIG) && !there(SEAL) {
         "move the run directory back to this place and go on with its latest checkpoint by "
             .to_owned()
             + &resume

@@ -51,7 +51,7 @@ pub fn run<W: Wiring>(args: &FitArgs) -> Result<ExitCode, Failure> {
             count(parallel, "micro-batch")
         ));
         settings.resolved.config.hardware.parallel_micro_batches = 1;
-        let alone = Search::new(args, &settings, &worst).run::<W>(answer.segments.clone())?;
+        let alone = Search::new(args, &settings, &worst).run::<W>(answer.segments)?;
         answer = alone.after(answer);
     }
     answer.host = Some(host);

@@ -16,10 +16,6 @@ fn an_image_size_that_does_not_divide_is_refused_with_those_that_do() {
             "`dataset.image_size=16` or `dataset.image_size=32`",
         ],
     );
-    check(
-        "dataset.image_size=15",
-        &["15 pixels", "set `dataset.image_size=16`"],
-    );
     place.ok(&dry("dataset.image_size=32"));
     // Windows of the Swin encoder, whose stages halve the grid.
     let swin = |size: &str| {

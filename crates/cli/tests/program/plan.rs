@@ -263,7 +263,10 @@ fn many_generated_images_are_said_to_be_drawn() {
         place.ok(&["plan", "--preset", "cpu", "--set", &set]).stderr
     };
     let many = drawn("100000");
-    assert!(many.contains("drawing the scenes of 100"), "{many}");
+    assert!(
+        many.contains("drawing the scenes of 101400 images"),
+        "{many}"
+    );
     assert!(!drawn("1000").contains("drawing"));
 }
 

@@ -1,4 +1,6 @@
 //! Signals, kills and limits of the system.
+//!
+//! One file because all tests disturb a run that goes on, which the struct at its top starts.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Read};

@@ -265,7 +265,7 @@ fn nothing_is_advised_that_was_not_measured() {
         waiting: None,
         ..measured(22)
     };
-    let words = ["no memory budget is known", "too few steps"];
+    let words = ["the memory budget is unknown", "too few steps"];
     check(&settings(&[]), unknown, &json!({}), &words);
     let mut unseen = measured(22);
     unseen.training.expected_peak_bytes.clear();
