@@ -24,6 +24,7 @@ mod memory;
 mod optional_inputs;
 mod padded_regions;
 mod precision;
+mod precision_policy;
 mod preloaded;
 mod pretrained;
 mod readme;

@@ -30,16 +30,16 @@ pub const BOTH: [&str; 12] = [
     "xvlm.decoder_layers=1",
 ];
 
-struct Fixture {
+pub struct Fixture {
     model: Vqa,
-    batch: data_pipeline::Batch,
-    encoder: Arc<Encoder>,
+    pub batch: data_pipeline::Batch,
+    pub encoder: Arc<Encoder>,
     device: Device,
 }
 
 impl Fixture {
     /// Sixteen samples about four images.
-    fn new(sets: &[&str]) -> Self {
+    pub fn new(sets: &[&str]) -> Self {
         let settings: Config = small(&[&BOTH[..], sets].concat());
         let shapes = ShapesConfig {
             seed: 3,

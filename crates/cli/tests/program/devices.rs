@@ -92,7 +92,7 @@ fn presets_show_and_dry_run() {
             lines[5], "dry run: all checks passed; nothing was trained",
             "{preset}"
         );
-        assert_eq!(lines[4], format!("  preset {preset} on cpu"));
+        assert_eq!(lines[4], format!("  preset {preset} on cpu in f32"));
         assert!(
             lines[2].starts_with("  planned peak "),
             "{preset}: {}",

@@ -104,9 +104,9 @@ fn every_budget_is_kept_and_used_and_changes_no_result() {
         let moves = events(&place, "micro_batch");
         let first = moves.iter().find(|one| one["purpose"] == "training");
         let first = first.expect("moves are logged");
-        assert_eq!((number(&first["step"]), number(&first["from"])), (0, 1));
+        assert_eq!((number(&first["step"]), number(&first["from"])), (0, 8));
         let cause = first["cause"].as_str().expect("a cause");
-        assert!(cause.contains("is planned"), "{cause}");
+        assert!(cause.contains("planned peak"), "{cause}");
         // What is planned is near to what the budget is found to allow: every sample has an image of its own, as in the plan.
         // The run's samples are a part of so small a budget, and how many of them wait depends on what else the machine does.
         let begun = number(&first["to"]);
@@ -180,7 +180,7 @@ fn a_fixed_size_begins_within_the_budget() {
         let arguments = arguments(&more);
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let told = whole.run(&arguments).stderr;
-        assert!(told.contains("instead of 32: with 32 a peak of"), "{told}");
+        assert!(told.contains("instead of 32: planned peak"), "{told}");
         let samples = lines(&whole, "memory.jsonl");
         for sample in &samples {
             assert!(peak(sample) <= budget, "{budget}: {sample}");

@@ -86,9 +86,13 @@ fn files_that_changed_are_imported_anew() {
     let text = fs::read_to_string(&file).expect("questions");
     fs::write(&file, text.replacen('?', " now?", 1)).expect("written");
     let again = place.ok(&stats("vqa2", "data"));
-    let words = "are not those that were imported before";
+    let words = "changed since the last import";
     assert!(again.stderr.contains(words), "{}", again.stderr);
-    assert!(again.stderr.contains("can be removed"), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("remove it when no run needs it"),
+        "{}",
+        again.stderr
+    );
     let cache = place.path().join("data/vqa2/.aoa-cache");
     assert_eq!(imports(&cache).len(), 2);
     assert!(!place.ok(&stats("vqa2", "data")).stderr.contains("import"));
@@ -209,7 +213,8 @@ fn a_run_trains_on_official_files_and_goes_on() {
     // The import is announced once, with what goes on with the earlier one.
     let outcome = place.run(&stats("vqa2", "data"));
     place.fails(5, &words, &["train", "--resume", "run"]);
-    let go_on = format!("go on, and are evaluated, with `--data-root {earlier}`");
+    let go_on =
+        format!("To resume or evaluate runs of the earlier import, pass `--data-root {earlier}`");
     assert!(outcome.stderr.contains(&go_on), "{}", outcome.stderr);
     let root = ["--data-root", earlier];
     for command in [

@@ -404,12 +404,12 @@ fn ids_that_no_server_takes_are_named_before_work_begins() {
     check(
         "vqa",
         &[a(), asked("b.jpg", "1")],
-        &["line 2", "question_id 1 is that of", "line 1"],
+        &["line 2", "question_id` 1 is already used by", "line 1"],
     );
     check(
         "gqa",
         &[a(), asked("b.jpg", "1")],
-        &["line 2", "is that of"],
+        &["line 2", "is already used by"],
     );
     check(
         "vizwiz",
@@ -597,7 +597,7 @@ fn a_killed_prediction_goes_on_and_ends_as_an_undisturbed_one() {
         .ok(&words("predict run --to out.jsonl --top-k 2 --force"))
         .stderr;
     assert!(
-        told.contains("begun anew") && !told.contains("going on"),
+        told.contains("starting over") && !told.contains("going on"),
         "{told}"
     );
     fs::write(&partial, "my notes\n").expect("written");

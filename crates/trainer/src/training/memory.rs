@@ -191,9 +191,9 @@ impl<'a> RunMemory<'a> {
             parallel: self.parallel(reduced.purpose),
             out_of_memory: false,
             cause: format!(
-                "{}: planned peak {}, budget {}",
-                reduced.from,
+                "planned peak {} with {}, budget {}",
                 Bytes(reduced.planned),
+                reduced.from,
                 Bytes(reduced.budget)
             ),
         })
