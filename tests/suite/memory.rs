@@ -348,11 +348,33 @@ fn side_by_side_ends_one_by_one() {
         panic!("one event");
     };
     assert_eq!((&event["from"], &event["to"]), (&json!(1), &json!(1)));
+    assert_eq!(event["parallel"], 1);
     let rounds = failing.points();
     let mut rounds = rounds
         .iter()
         .filter(|point| point.phase == Phase::Accumulation);
     assert!(rounds.all(|point| point.samples.len() == 1));
+}
+
+#[test]
+fn after_a_rest_micro_batches_run_side_by_side_again_and_the_event_says_so() {
+    let settings = settings(&[
+        "training.batch_size=1",
+        "training.update_freq=16",
+        "training.epochs=9",
+        "hardware.parallel_micro_batches=2",
+        "model.dropout=0.0",
+    ]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run_dir = folder.path().join("run");
+    start(&settings, &run_dir, false, &Failing::at(&[1])).expect("it ends well");
+    let moves = events(&run_dir, "micro_batch");
+    let moves: Vec<_> = moves
+        .iter()
+        .map(|event| (&event["from"], &event["to"], &event["parallel"]))
+        .collect();
+    let one = &json!(1);
+    assert_eq!(moves, [(one, one, one), (one, one, &json!(2))]);
 }
 
 #[test]

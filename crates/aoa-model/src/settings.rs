@@ -24,6 +24,27 @@ use crate::xvlm::swin::SwinConfig;
 /// Rows of the table of token positions, as in every published BERT.
 const POSITIONS: usize = 512;
 
+/// The least and the most that `dataset.image_size` may be.
+const IMAGE_SIZES: [usize; 2] = [16, 4096];
+
+/// Assignments of the nearest smaller and larger image size that the image encoder takes, as far as the size is what keeps
+/// it from being built.
+fn image_sizes(settings: &Config) -> Vec<String> {
+    let size = settings.dataset.image_size;
+    let fits = |size: &usize| {
+        let mut other = settings.clone();
+        other.dataset.image_size = *size;
+        image_encoder(&other).validate().is_ok()
+    };
+    let [least, most] = IMAGE_SIZES;
+    let smaller = (least..size).rev().find(fits);
+    let larger = (size + 1..=most).find(fits);
+    let sizes = smaller.into_iter().chain(larger);
+    sizes
+        .map(|size| format!("`dataset.image_size={size}`"))
+        .collect()
+}
+
 impl Model for Vqa {
     type Config = VqaConfig;
 
@@ -47,7 +68,13 @@ impl Model for Vqa {
                 ));
             }
             image_encoder.validate().map_err(|error| {
-                ConfigureError(format!("no image encoder can be built: {error}"))
+                let sizes = image_sizes(settings).join(" or ");
+                let cure = if sizes.is_empty() {
+                    String::new()
+                } else {
+                    format!("; set {sizes}")
+                };
+                ConfigureError(format!("no image encoder can be built: {error}{cure}"))
             })?;
         }
         let channels = image_encoder.channels();
@@ -119,8 +146,8 @@ impl Model for Vqa {
             },
             LoadError::File(problem) => PretrainedError {
                 fault: PretrainedFault::File,
+                help: problem.hint(),
                 problem: problem.into(),
-                help: None,
             },
         })?;
         if !report.is_complete() {

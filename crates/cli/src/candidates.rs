@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 
 use clap_complete::engine::{CompletionCandidate, PathCompleter, ValueCompleter};
 use config_schema::{Key, Kind, keys, presets};
+use data_import::{FeatureFormat, Format, Recipe};
+use data_pipeline::metric::Metric;
 
 /// Names of presets, and files.
 pub fn preset(typed: &OsStr) -> Vec<CompletionCandidate> {
@@ -17,6 +19,30 @@ pub fn preset(typed: &OsStr) -> Vec<CompletionCandidate> {
 pub fn dataset(typed: &OsStr) -> Vec<CompletionCandidate> {
     let key = keys().find(|key| key.path == "dataset.name");
     beginning_with(typed, key.into_iter().flat_map(values))
+}
+
+/// Layouts of official files.
+pub fn layout(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let names = Format::ALL.into_iter().map(Format::name);
+    beginning_with(typed, names.map(str::to_owned))
+}
+
+/// Published mixes of data sets.
+pub fn recipe(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let names = Recipe::ALL.into_iter().map(Recipe::name);
+    beginning_with(typed, names.map(str::to_owned))
+}
+
+/// Layouts of files of region features.
+pub fn feature_format(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let names = FeatureFormat::ALL.into_iter().map(FeatureFormat::name);
+    beginning_with(typed, names.map(str::to_owned))
+}
+
+/// Metrics.
+pub fn metric(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let names = Metric::ALL.into_iter().map(Metric::name);
+    beginning_with(typed, names.map(str::to_owned))
 }
 
 /// Keys as `section.key=`, and after that the values that a key has by name.

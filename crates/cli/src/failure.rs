@@ -6,14 +6,14 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use aoa_model::weights::{NoSuchPart, PublishedPart};
 use config_schema::{ConfigError, ConfigErrors, FixedKey, Source};
 use data_import::ImportError;
 use data_pipeline::DataError;
-use file_kind::bounded;
+use file_kind::{bounded, quoted};
 use gpu_probe::{ChooseError, ProbeError, SamplerError};
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
@@ -22,8 +22,8 @@ use miette::{
 use model_api::PretrainedFault;
 use preset_tools::preset_check::Finding;
 use thiserror::Error;
-use trainer::TrainError;
 use trainer::derive::DeriveError;
+use trainer::{CONFIG, TrainError};
 use weight_files::{Unrepresentable, WeightFileError};
 
 use crate::figures::gibibytes;
@@ -325,10 +325,7 @@ impl Failure {
             Self::UnreadRoot { .. } => Some(
                 "say which data set it holds: `--dataset folder` for one of your own, or a name such as `--dataset vqa2`".to_owned(),
             ),
-            Self::AnotherRun { .. } => Some(
-                "remove these from the arguments and the environment, or start a new run"
-                    .to_owned(),
-            ),
+            Self::AnotherRun { run_dir, fixed } => Some(instead_of_another_run(run_dir, fixed)),
             Self::TooLarge { .. } => {
                 Some("export as `--dtype bf16`, which has the range of f32, or as `--dtype f32`".to_owned())
             }
@@ -360,6 +357,7 @@ impl Failure {
             Self::Sampler(error) => Some(error.hint().to_owned()),
             Self::Import(error) => error.hint(),
             Self::Predict(error) => error.help(),
+            Self::Weights(error) => error.hint().map(str::to_owned),
             Self::Data(error) | Self::Train(TrainError::Data(error)) => error.hint(),
             Self::Train(error) => error.help(),
             Self::Incomplete { .. } => Some(
@@ -386,6 +384,25 @@ impl Failure {
             _ => None,
         }
     }
+}
+
+/// How to get what a run cannot be changed to.
+fn instead_of_another_run(run_dir: &Path, fixed: &[FixedKey]) -> String {
+    let sets = fixed
+        .iter()
+        .map(|one| format!(" --set {}={}", one.key, quoted(&one.asked)));
+    let steps = ["training.epochs", "training.max_steps"];
+    let why = if fixed.iter().any(|one| steps.contains(&one.key.as_str())) {
+        "a run cannot be made longer, since its learning rates follow from its number of steps: "
+    } else {
+        ""
+    };
+    format!(
+        "{why}remove these from the arguments and the environment, or start a new run with them: `aoa train --config {}{} --set \
+         logging.run_dir=NEW_DIR`",
+        quoted(run_dir.join(CONFIG)),
+        sets.collect::<String>()
+    )
 }
 
 /// Whether there is too little memory, and nothing is wrong with the data.

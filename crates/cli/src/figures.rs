@@ -16,8 +16,13 @@ pub fn segments(choice: &SegmentChoice) -> String {
 
 /// What training begins with by plan, in words.
 pub fn begins(start: &PlannedStart) -> String {
+    let why = match (start.one_after_another, start.dynamic) {
+        (true, _) => ", one after another as with `hardware.parallel_micro_batches=1`",
+        (false, true) => " (`memory_optimization.dynamic_batch_size`)",
+        (false, false) => "",
+    };
     format!(
-        "training begins with micro-batches of {} (`memory_optimization.dynamic_batch_size`), planned peak {}",
+        "training begins with micro-batches of {}{why}, planned peak {}",
         count(start.micro_batch, "sample"),
         Bytes(start.peak_bytes)
     )

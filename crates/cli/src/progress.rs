@@ -1,4 +1,6 @@
 //! Shows a run while it goes on.
+//!
+//! One file because every event has its words in one table.
 
 use std::collections::BTreeMap;
 
@@ -201,6 +203,7 @@ impl Position {
                 purpose,
                 from,
                 to,
+                parallel,
                 cause,
                 ..
             } => {
@@ -208,10 +211,10 @@ impl Position {
                     Purpose::Training => "micro-batches",
                     Purpose::Evaluation => "evaluation micro-batches",
                 };
-                let change = if from == to {
-                    "now run one after another".to_owned()
-                } else {
-                    format!("of {} instead of {from}", count(*to, "sample"))
+                let change = match (from == to, parallel) {
+                    (false, _) => format!("of {} instead of {from}", count(*to, "sample")),
+                    (true, 1) => "now run one after another".to_owned(),
+                    (true, _) => format!("now run {parallel} at a time again"),
                 };
                 format!("step {step}: {purpose} {change}: {cause}")
             }
@@ -381,4 +384,40 @@ fn each_branch(
         .map(|(name, accuracy)| phrase(name.as_ref(), percent(*accuracy)))
         .collect();
     phrases.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check((from, to, parallel): (usize, usize, usize), expected: &str) {
+        let event = Event::MicroBatch {
+            step: 3,
+            purpose: Purpose::Training,
+            from,
+            to,
+            parallel,
+            out_of_memory: false,
+            cause: "so".to_owned(),
+        };
+        let line = Position::default().describe(&event);
+        assert_eq!(line.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_change_of_micro_batches_says_its_direction() {
+        check(
+            (8, 4, 2),
+            "step 3: micro-batches of 4 samples instead of 8: so",
+        );
+        check(
+            (1, 1, 1),
+            "step 3: micro-batches now run one after another: so",
+        );
+        check(
+            (1, 1, 2),
+            "step 3: micro-batches now run 2 at a time again: so",
+        );
+    }
 }

@@ -4,13 +4,35 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use aoa_model::weights::{NoSuchPart, PublishedPart, TensorBytes};
-use config_schema::Config;
+use config_schema::{Config, DatasetName, count};
 use data_pipeline::DataError;
 use gpu_probe::{CudaEnvironment, Inventory, ProbeError};
 use model_api::Model;
 use trainer::{Dataset, ReadableSplits};
 
 use crate::official::imported;
+use crate::output;
+
+/// Generated images from which on drawing them takes seconds.
+const MANY_IMAGES: usize = 100_000;
+
+/// Says what takes long where many images are generated: their scenes and questions are all drawn before anything else.
+fn tell_drawing(settings: &Config) {
+    let keys = &settings.dataset;
+    let images = [
+        keys.shapes_train_images,
+        keys.shapes_validation_images,
+        keys.shapes_test_images,
+    ];
+    let images = images.into_iter().fold(0, usize::saturating_add);
+    if keys.name == DatasetName::Shapes && images >= MANY_IMAGES {
+        output::note(format!(
+            "drawing the scenes of {} and questions about each (`dataset.shapes_train_images` and others); time and memory grow \
+             with their number",
+            count(images, "image")
+        ));
+    }
+}
 
 /// The parts of a program that a research fork swaps. All but the model have a default: the project's own.
 ///
@@ -25,6 +47,7 @@ pub trait Wiring: 'static {
     ///
     /// When the data set is not there or not valid.
     fn open_dataset(settings: &Config) -> Result<Dataset, DataError> {
+        tell_drawing(settings);
         Dataset::open(&*imported(settings)?)
     }
 

@@ -294,6 +294,12 @@ fn an_answer_list_is_limited_by_what_is_most_common() {
     check(1, 9, &["dog", "cat", "bird"]);
     let error = all().limited(&samples, 9, 0, false).expect_err("none");
     assert!(error.to_string().contains("answers.min_count"), "{error}");
+    let most = "set `answers.min_count` to at most 3";
+    assert!(
+        error.hint().is_some_and(|hint| hint.contains(most)),
+        "{error}"
+    );
+    check(3, 0, &["dog"]);
 
     let path = std::path::Path::new("answers.json");
     let published =

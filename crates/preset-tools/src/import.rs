@@ -80,6 +80,13 @@ const CARD: &str = "preset.min_device_memory";
 const FAMILY: &str = "family.name";
 const PROMISE: &str = "family.effective_batch";
 
+/// The samples of a micro-batch, and how many micro-batches an update has.
+const SIZE: &str = "training.batch_size";
+const STEPS: [&str; 2] = [
+    "training.update_freq",
+    "memory_optimization.gradient_accumulation_steps",
+];
+
 /// The side of an image, and that of a window in its encoder.
 const IMAGE_SIZE: &str = "dataset.image_size";
 const WINDOW: &str = "xvlm.window";
@@ -443,7 +450,7 @@ impl Imported {
                 }),
                 _ if path == PROMISE => own
                     .as_ref()
-                    .map(|(_, samples)| Decision::new(PROMISE, *samples, "as the file has it")),
+                    .map(|(_, samples)| Decision::new(PROMISE, *samples, self.of_batch())),
                 _ if path == WINDOW => window.map(|window| {
                     let reason = "follows from the image's side, a 32nd of it, as published";
                     Decision::new(WINDOW, window, reason)
@@ -459,6 +466,17 @@ impl Imported {
             );
         }
         preset_toml(&format!("Imported from {name}."), &decisions)
+    }
+
+    /// Where the effective batch comes from: what the file does not state has its default.
+    fn of_batch(&self) -> &'static str {
+        let stated = |key| self.values.contains_key(key);
+        match (stated(SIZE), STEPS.into_iter().any(stated)) {
+            (true, true) => "as the file has it",
+            (true, false) => "the `batch_size` of the file, in one step: it states no accumulation",
+            (false, true) => "the accumulation of the file times the default `training.batch_size`",
+            (false, false) => "the default: the file states neither batch size nor accumulation",
+        }
     }
 
     /// The window that the published image encoder has for images of another size, whose grids the default would not

@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::checkpoint::{Flaw, Rejected};
 use crate::host::HostRefusal;
 use crate::memory::{Bytes, OutOfMemory};
-use crate::run_dir::names::CONFIG;
+use crate::run_dir::names::{ALL, CHECKPOINTS, CONFIG, LOCK, MEMORY, METRICS, SEAL};
 
 /// Why a run could not start or go on.
 #[derive(Debug, Error)]
@@ -272,6 +272,38 @@ fn without_checkpoint(run_dir: &Path, rejected: &[Rejected]) -> String {
     )
 }
 
+/// What to do after a file or folder of a run was removed or replaced: what is left decides whether the run can go on.
+fn after_removal(path: &Path) -> String {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let own = name.filter(|name| ALL.contains(name));
+    let run_dir = match own {
+        Some(_) => path.parent().unwrap_or(path),
+        None => path,
+    };
+    let resume = format!("`aoa train --resume {}`", quoted(run_dir));
+    let again = format!(
+        "begin a new run with its settings: `aoa train --config {} --set logging.run_dir=NEW_DIR`",
+        quoted(run_dir.join(CONFIG))
+    );
+    let there = |name: &str| run_dir.join(name).exists();
+    let cure = if !there(CONFIG) && !there(SEAL) {
+        "move the run directory back to this place and go on with its latest checkpoint by "
+            .to_owned()
+            + &resume
+            + ", or begin a new run"
+    } else if !there(CONFIG) {
+        format!("put {CONFIG} back from a copy and go on with {resume}, or begin a new run")
+    } else if !there(CHECKPOINTS) {
+        format!("put {CHECKPOINTS} back from a copy and go on with {resume}, or {again}")
+    } else if own.is_none_or(|name| [LOCK, METRICS, MEMORY, CHECKPOINTS].contains(&name)) {
+        format!("go on from the latest checkpoint with {resume}")
+    } else {
+        let name = own.unwrap_or_default();
+        format!("put {name} back from a copy and go on with {resume}, or {again}")
+    };
+    format!("leave a run directory in place while its run goes on; {cure}")
+}
+
 /// What to do where the checkpoint that is asked for cannot be used.
 fn instead_of(which: &str, rejected: &Rejected, run_dir: &Path, others: &[usize]) -> String {
     let steps: Vec<_> = others.iter().map(ToString::to_string).collect();
@@ -354,10 +386,7 @@ impl TrainError {
                     resume(run_dir)
                 )
             }
-            Self::Moved { .. } => {
-                "leave a run directory in place while its run goes on; `--resume RUN_DIR` goes on from what is left of it"
-                    .to_owned()
-            }
+            Self::Moved { path, .. } => after_removal(path),
             Self::NoCheckpoint { run_dir, rejected } => without_checkpoint(run_dir, rejected),
             Self::Unusable {
                 which,
@@ -373,7 +402,7 @@ impl TrainError {
             }
             Self::Pretrained(error) => return error.help.map(str::to_owned),
             Self::DoesNotFit { .. } => {
-                "raise `--memory-budget`, or set one of these: `memory_optimization.gradient_checkpointing=true`, \
+                "raise `--memory-budget`, or set one of these that is not set yet: `memory_optimization.gradient_checkpointing=true`, \
                  `memory_optimization.memory_efficient_attention=true`, a smaller `dataset.image_size`, \
                  `training.tune_xvlm=false` where the model has X-VLM, on the CPU a smaller `memory_optimization.num_workers`; \
                  `aoa plan` says what each would save"
@@ -381,7 +410,7 @@ impl TrainError {
             }
             Self::HostMemory(refusal) => refusal.help().to_owned(),
             Self::DevicePoisoned { .. } => {
-                "go on from the last checkpoint with `--resume RUN_DIR`".to_owned()
+                "go on from the latest checkpoint with `aoa train --resume RUN_DIR`".to_owned()
             }
             Self::OtherData { .. } => {
                 "put the data set back as it was, name it with `--data-root DIR`, such as an earlier import of official files \

@@ -101,8 +101,10 @@ pub enum Event {
         purpose: Purpose,
         /// Samples before.
         from: usize,
-        /// Samples from now on. The same number after memory ran out: one micro-batch at a time.
+        /// Samples from now on. As many as before where `parallel` changed.
         to: usize,
+        /// Micro-batches that are computed at the same time from now on.
+        parallel: usize,
         /// Whether memory ran out, so that the samples of the micro-batch were taken again.
         out_of_memory: bool,
         /// Why, in a sentence.

@@ -48,7 +48,7 @@ pub use evaluate::Accuracy;
 pub use event::{Event, Observer, Purpose, Summary};
 pub use optim::{Optimizers, Update};
 pub use parameters::{count, materialize};
-pub use precision::{choose_precision, precision};
+pub use precision::{choose_precision, precision, require_possible};
 pub use run_dir::durable::write as write_whole;
 pub use run_dir::names::{ADVICE, CONFIG};
 pub use run_dir::{

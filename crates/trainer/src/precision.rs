@@ -39,6 +39,26 @@ fn has(device: Wanted, dtype: DType) -> bool {
     opened.is_ok_and(|device| Dispatch::supports_dtype(device.as_dispatch(), dtype))
 }
 
+/// Checks what can be said without the device that a run is planned for.
+///
+/// # Errors
+///
+/// What [`train`](crate::train) refuses on any such device.
+pub fn require_possible(settings: &Config, device: Wanted) -> Result<(), TrainError> {
+    let on_cpu = device == Wanted::Cpu;
+    if settings.hardware.parallel_micro_batches > 1 && !on_cpu {
+        return Err(TrainError::Parallel);
+    }
+    if settings.precision.mode != PrecisionMode::Tf32 || matches!(device, Wanted::Cuda(_)) {
+        return Ok(());
+    }
+    let device = if on_cpu { "the CPU" } else { "the device" };
+    Err(TrainError::Precision {
+        mode: PrecisionMode::Tf32,
+        device: device.to_owned(),
+    })
+}
+
 /// Checks that the device has the numbers that settings ask for.
 pub(crate) fn suits(settings: &Config, device: &Device) -> Result<(), TrainError> {
     let device = device.clone().inner();

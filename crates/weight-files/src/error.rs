@@ -103,7 +103,10 @@ pub enum Fault {
         class: String,
     },
     /// There is no dictionary of tensors.
-    #[error("it holds no state dict{}", only(keys))]
+    #[error(
+        "it holds no state dict{}; save a dictionary from names to tensors, such as `model.state_dict()`",
+        only(keys)
+    )]
     NoStateDict {
         /// What it holds instead, at most ten.
         keys: Vec<String>,
@@ -149,6 +152,24 @@ pub enum Fault {
         /// The first such number.
         value: f32,
     },
+}
+
+impl WeightFileError {
+    /// What to do about it, where the message does not say.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self.fault {
+            Fault::Outside { .. }
+            | Fault::Archive { .. }
+            | Fault::NoEntry { .. }
+            | Fault::Pickle { .. }
+            | Fault::Tensor { .. }
+            | Fault::Header(_)
+            | Fault::Length { .. } => {
+                Some("download or copy the file again, and compare its length with the original's")
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What a file is instead, and what to do about it.

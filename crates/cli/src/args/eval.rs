@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 use config_schema::PrecisionMode;
 use data_pipeline::metric::Metric;
 
 use super::split::SplitArg;
+use crate::candidates;
 
 #[derive(Debug, Args)]
 pub struct EvalArgs {
@@ -22,7 +24,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "DIR")]
     pub data_root: Option<String>,
     /// Metric: vqa, gqa, vizwiz or visual7w [default: that of the data set that was imported, else vqa]
-    #[arg(long, value_name = "METRIC")]
+    #[arg(long, value_name = "METRIC", add = ArgValueCompleter::new(candidates::metric))]
     pub metric: Option<Metric>,
     /// Also give the accuracy by the value of this field of the questions, such as `answer_type`; may be repeated [default: the fields
     /// of the metric]

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+use clap_complete::engine::ArgValueCompleter;
 use data_import::{Format, Recipe, Request};
+
+use crate::candidates;
 
 #[derive(Debug, ClapArgs)]
 pub struct ImportArgs {
@@ -15,7 +18,7 @@ pub struct ImportArgs {
     pub to: PathBuf,
     /// Layout to read, where files could be meant for several: vqa2, okvqa, gqa, vizwiz, textvqa, visual-genome, visual7w, xvlm,
     /// lxmert, cfr; may be repeated
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", add = ArgValueCompleter::new(candidates::layout))]
     pub format: Vec<Format>,
     /// Folder of the images, where they do not lie beside the files; may be repeated, and NAME=DIR names it for one kind of
     /// images, such as train2014 or vg
@@ -32,7 +35,7 @@ pub struct ImportArgs {
     pub test: Vec<String>,
     /// Published mix of parts: butd (VQA v2 and Visual Genome, an eighth of the val images held out) or xvlm (train, val and Visual
     /// Genome, whose answers have half the weight)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(candidates::recipe))]
     pub recipe: Option<Recipe>,
     /// Field of the source that is not kept with the questions; may be repeated
     #[arg(long, value_name = "FIELD")]

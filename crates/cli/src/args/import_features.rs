@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 use data_import::{FeatureFormat, FeatureRequest, Number};
+
+use crate::candidates;
 
 #[derive(Debug, ClapArgs)]
 pub struct ImportFeaturesArgs {
@@ -19,7 +22,7 @@ pub struct ImportFeaturesArgs {
     pub name: Option<String>,
     /// Layout to read, where files could be meant for two: butd-tsv, lxmert-tsv, butd-hdf5, adaptive-hdf5, npz,
     /// npz-channels-first, npz-boxes-first, mmf-npy, mmf-lmdb, safetensors, regions
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", add = ArgValueCompleter::new(candidates::feature_format))]
     pub format: Option<FeatureFormat>,
     /// How features are kept: in 16 bits, which hold 3 digits, or as they are
     #[arg(long, default_value = "f16")]

@@ -4,10 +4,12 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 use data_import::Format;
 
 use super::import::images;
 use super::split::SplitArg;
+use crate::candidates;
 
 #[derive(Debug, ClapArgs)]
 pub struct PredictArgs {
@@ -25,7 +27,7 @@ pub struct PredictArgs {
     #[arg(long, value_name = "[NAME=]DIR", value_parser = images, requires = "questions")]
     pub images: Vec<(Option<String>, PathBuf)>,
     /// Layout of the `--questions` file, if it fits several
-    #[arg(long, value_name = "LAYOUT", requires = "questions")]
+    #[arg(long, value_name = "LAYOUT", requires = "questions", add = ArgValueCompleter::new(candidates::layout))]
     pub layout: Option<Format>,
     /// File to write
     #[arg(long, value_name = "FILE")]

@@ -7,6 +7,7 @@ mod show;
 
 use std::process::ExitCode;
 
+use config_schema::count;
 use trainer::host::Data;
 use trainer::memory::budget as budget_of;
 use trainer::plan::{WorstCase, choose_segment, with_segment};
@@ -41,8 +42,18 @@ pub fn run<W: Wiring>(args: &FitArgs) -> Result<ExitCode, Failure> {
     if let Some(choice) = &segments {
         settings.resolved.config = with_segment(config, choice.checkpoint_segment);
     }
-    let search = Search::new(args, &settings, &worst);
-    let mut answer = search.run::<W>(segments)?;
+    let mut answer = Search::new(args, &settings, &worst).run::<W>(segments)?;
+    let parallel = settings.resolved.config.hardware.parallel_micro_batches;
+    if answer.largest_micro_batch == Some(0) && parallel > 1 {
+        // Training computes them one after another where memory does not suffice for more.
+        output::note(format!(
+            "{} of one sample do not fit side by side",
+            count(parallel, "micro-batch")
+        ));
+        settings.resolved.config.hardware.parallel_micro_batches = 1;
+        let alone = Search::new(args, &settings, &worst).run::<W>(answer.segments)?;
+        answer = alone.after(answer);
+    }
     answer.host = Some(host);
     if args.json {
         output::json(&answer);

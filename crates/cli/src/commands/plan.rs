@@ -9,8 +9,9 @@ use trainer::host::Data;
 use trainer::memory::{Capacity, budget as budget_of};
 use trainer::plan::{
     PartBytes, Plan, PlannedPhase, PlannedStart, Saving, SegmentChoice, WorstCase, choose_segment,
-    plan, planned_start, savings, with_segment,
+    least, plan, planned_start, savings, with_segment,
 };
+use trainer::require_possible;
 
 use crate::args::PlanArgs;
 use crate::budget;
@@ -32,8 +33,10 @@ struct Answer {
     #[serde(flatten)]
     plan: Plan,
     precision: PrecisionMode,
-    /// What training begins with, where the size of micro-batches follows the budget.
+    /// What training begins with, where that is not as configured.
     begins: Option<PlannedStart>,
+    /// Where the peak is above the budget: the peak of one sample at a time. Training is refused where that is above it, too.
+    least_bytes: Option<u64>,
     /// Where `checkpoint_segment` is left to the budget.
     segments: Option<SegmentChoice>,
     budget_bytes: Option<u64>,
@@ -51,6 +54,12 @@ pub fn run<W: Wiring>(args: &PlanArgs) -> Result<ExitCode, Failure> {
         output::note(format!("warning: {warning}"));
     }
     let config = &settings.resolved.config;
+    let device = match settings.device {
+        // The plan is for a card that is not here.
+        Device::Cpu if config.preset.min_device_memory.bytes().is_some() => Device::Cuda(0),
+        device => device,
+    };
+    require_possible(config, device)?;
     let data = Data::open::<W::Model>(config, W::open_dataset)?;
     let worst = WorstCase::of(&data.encoder, data.dataset.train.samples());
     let (memory, whose) = settings.planned_memory();
@@ -67,7 +76,13 @@ pub fn run<W: Wiring>(args: &PlanArgs) -> Result<ExitCode, Failure> {
     let savings = savings::<W::Model>(config, &worst, &planned)?;
     let budget_origin = origin(config, memory, &whose);
     let room = Room::of(&settings, config, memory);
-    let host = HostAnswer::of(config, &data, &room, planned.peak_bytes);
+    let least_bytes = match budget_bytes {
+        Some(budget) if planned.peak_bytes > budget => Some(least::<W::Model>(config, &worst)?),
+        _ => None,
+    };
+    // Micro-batches shrink where they have to; what data takes does not.
+    let training = least_bytes.filter(|least| budget_bytes.is_some_and(|budget| *least <= budget));
+    let host = HostAnswer::of(config, &data, &room, training.unwrap_or(planned.peak_bytes));
     // On the CPU data and training share the budget.
     let beside = if settings.device == Device::Cpu {
         host.plan.total_bytes
@@ -87,6 +102,7 @@ pub fn run<W: Wiring>(args: &PlanArgs) -> Result<ExitCode, Failure> {
         plan: planned,
         precision: config.precision.mode,
         begins,
+        least_bytes,
         segments,
         budget_bytes,
         budget_origin,
@@ -179,8 +195,13 @@ fn show(answer: &Answer) {
         size(plan.peak_bytes),
         answer.budget_origin
     ));
-    if let Some(begins) = &answer.begins {
-        output::line(figures::begins(begins));
+    match (&answer.begins, answer.least_bytes.zip(answer.budget_bytes)) {
+        (Some(begins), _) => output::line(figures::begins(begins)),
+        (None, Some((least, budget))) if least > budget => output::line(format!(
+            "`aoa train` refuses it: one sample at a time takes {}",
+            size(least)
+        )),
+        (None, _) => {}
     }
     answer.host.show();
 }

@@ -155,6 +155,10 @@ fn newest_step(run_dir: &Path) -> usize {
 }
 
 /// Everything that happens before the first step, without the step.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one check after the other, and what each found"
+)]
 fn dry_run<W: Wiring>(args: &TrainArgs, settings: &Settings) -> Result<ExitCode, Failure> {
     let config = &settings.resolved.config;
     let device = device::open(&settings.device)?;

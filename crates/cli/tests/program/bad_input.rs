@@ -5,6 +5,54 @@ use std::fs;
 use crate::support::{Place, small_training};
 
 #[test]
+fn an_image_size_that_does_not_divide_is_refused_with_those_that_do() {
+    let place = Place::new();
+    let dry = |set: &'static str| small_training(&["--dry-run", "--set", set]);
+    let check = |size: &'static str, words: &[&str]| place.fails(2, words, &dry(size));
+    check(
+        "dataset.image_size=17",
+        &[
+            "17 pixels",
+            "`dataset.image_size=16` or `dataset.image_size=32`",
+        ],
+    );
+    place.ok(&dry("dataset.image_size=32"));
+    // Windows of the Swin encoder, whose stages halve the grid.
+    let swin = |size: &str| {
+        let set = format!("dataset.image_size={size}");
+        place.run(&["plan", "--preset", "48gb", "--set", &set])
+    };
+    let refused = swin("500");
+    assert_eq!(refused.code, Some(2));
+    let flat = refused
+        .stderr
+        .split_whitespace()
+        .filter(|word| *word != "|");
+    let flat = flat.collect::<Vec<_>>().join(" ");
+    assert!(
+        flat.contains("`dataset.image_size=480` or `dataset.image_size=960`"),
+        "{flat}"
+    );
+    assert_eq!(
+        swin("960").code,
+        Some(7),
+        "such an encoder can be built, and takes more memory"
+    );
+}
+
+#[test]
+fn an_answer_list_without_common_answers_is_refused_with_the_most_common_count() {
+    let place = Place::new();
+    let set = "answers.min_count=1000";
+    let words = [
+        "answers.min_count",
+        "1000 samples",
+        "set `answers.min_count` to at most",
+    ];
+    place.fails(3, &words, &small_training(&["--dry-run", "--set", set]));
+}
+
+#[test]
 fn configuration_errors_name_place_and_cure() {
     let place = Place::new();
     let cases: &[(&str, &[&str])] = &[

@@ -63,6 +63,18 @@ fn bash_offers_keys_values_presets_and_data_sets() {
     check(&["plan", "--preset", "m"], &["mine.toml"]);
     check(&["presets", "show", "48"], &["48gb"]);
     check(&["presets", "der"], &["derive"]);
+    check(&["data", "import", "x", "--recipe", ""], &["butd", "xvlm"]);
+    check(
+        &["data", "import", "x", "--format", "v"],
+        &["vqa2", "vizwiz", "visual-genome", "visual7w"],
+    );
+    check(
+        &["data", "import-features", "x", "--format", "l"],
+        &["lxmert-tsv"],
+    );
+    check(&["predict", "--layout", "ok"], &["okvqa"]);
+    check(&["predict", "--format", "j"], &["jsonl"]);
+    check(&["eval", "--metric", "v"], &["vqa", "vizwiz", "visual7w"]);
     // A number has no values by name.
     check(&["train", "--set", "training.epochs", "="], &[]);
 }

@@ -52,6 +52,35 @@ fn preloading_more_than_there_is_does_not_fit_and_is_refused_by_all() {
 }
 
 #[test]
+fn a_cure_is_none_that_is_set_already() {
+    let place = Place::new();
+    let images = |compress: &str| {
+        let compress = format!("data_loading.use_compression={compress}");
+        let sets = ["--preset", "cpu", "--memory-budget", "200MiB"];
+        let rest = [
+            "--set",
+            "dataset.shapes_train_images=4000",
+            "--set",
+            "dataset.image_size=480",
+            "--set",
+            "data_loading.preload_data=true",
+            "--set",
+            &compress,
+        ];
+        let plan = place.run(&[&["plan", "--json"], &sets[..], &rest].concat());
+        json(&plan)["host"]["help"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{}", plan.stdout))
+            .to_owned()
+    };
+    for (compress, proposed) in [("false", true), ("true", false)] {
+        let help = images(compress);
+        assert!(help.contains("data_loading.preload_data"), "{help}");
+        assert_eq!(help.contains("use_compression"), proposed, "{help}");
+    }
+}
+
+#[test]
 fn what_fits_is_preloaded_and_said() {
     let place = Place::new();
     let auto = ["--set", "data_loading.preload_data=auto"];

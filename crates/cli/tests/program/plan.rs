@@ -170,6 +170,106 @@ fn what_a_switch_saves_is_what_a_plan_with_it_needs_less() {
     }
 }
 
+/// A model that takes little beside its activations, on a few generated images: two micro-batches of 8 samples an update.
+const TINY: &str = "--preset cpu --set dataset.shapes_train_images=24 --set dataset.shapes_validation_images=8 \
+                    --set dataset.shapes_test_images=8 --set dataset.image_size=32 --set model.num_hid=16 \
+                    --set model.word_dim=8 --set model.image_width=8 --set training.batch_size=8 --set training.epochs=1 \
+                    --set evaluation.question_only_epochs=0 --set hardware.parallel_micro_batches=2";
+
+#[test]
+fn what_fits_one_after_another_alone_is_told_by_all() {
+    let place = Place::new();
+    let run = |command: &str, more: &str| {
+        let all = [command, TINY, more];
+        let words: Vec<_> = all.iter().flat_map(|all| all.split_whitespace()).collect();
+        place.run(&words)
+    };
+    let json = |command: &str, more: &str| {
+        let outcome = run(&format!("{command} --json"), more);
+        let answer = serde_json::from_str::<Value>(&outcome.stdout);
+        (
+            outcome.code,
+            answer.unwrap_or_else(|_| panic!("{}", outcome.stderr)),
+        )
+    };
+    let plan = |more: &str| json("plan", more);
+    // Less than any micro-batch takes.
+    let (code, refused) = plan("--memory-budget 1MiB");
+    assert_eq!((code, &refused["begins"]), (Some(7), &Value::Null));
+    let least = number(&refused, "least_bytes");
+    assert_eq!(run("train --dry-run", "--memory-budget 1MiB").code, Some(7));
+    assert_eq!(run("fit", "--memory-budget 1MiB").code, Some(7));
+    let text = run("plan", "--memory-budget 1MiB").stdout;
+    assert!(text.contains("`aoa train` refuses it"), "{text}");
+
+    // One sample at a time fits, and one in each of two micro-batches side by side does not.
+    let one = "--set training.batch_size=1 --set training.update_freq=16";
+    let side_by_side = number(
+        &plan(&format!("--memory-budget 1GiB {one}")).1,
+        "peak_bytes",
+    );
+    assert!(least < side_by_side);
+    let budget = format!("--memory-budget {}B", least.midpoint(side_by_side));
+    let key = "hardware.parallel_micro_batches=1";
+    let (code, tight) = plan(&budget);
+    assert_eq!(code, Some(7), "as configured it does not fit");
+    assert_eq!(tight["begins"]["one_after_another"], true, "{tight}");
+    assert_eq!(tight["begins"]["micro_batch"], 1);
+    let savings = tight["savings"].as_array().expect("savings");
+    assert!(savings.iter().any(|saving| saving["set"] == key), "{tight}");
+    let text = run("plan", &budget).stdout;
+    assert!(
+        text.contains(&format!("one after another as with `{key}`")),
+        "{text}"
+    );
+    let (code, dry) = json("train --dry-run", &budget);
+    assert_eq!(
+        (code, &dry["begins"]["one_after_another"]),
+        (Some(0), &true.into())
+    );
+    let dry = run("train --dry-run", &budget).stderr;
+    assert!(dry.contains(key), "{dry}");
+    let (code, fit) = json("fit", &budget);
+    assert_eq!((code, &fit["fits"]), (Some(0), &false.into()), "{fit}");
+    assert_eq!(fit["one_after_another"], true);
+    assert_eq!(fit["set"][2], key);
+    assert_eq!(run("train", &budget).code, Some(0));
+}
+
+#[test]
+fn what_no_run_could_do_on_the_device_is_not_planned() {
+    let place = Place::new();
+    let tf32 = ["--set", "precision.mode=tf32"];
+    for command in [&["plan"][..], &["train", "--dry-run"]] {
+        let args = [command, &["--preset", "cpu"], &tf32].concat();
+        place.fails(4, &["the CPU has no", "precision.mode=auto"], &args);
+    }
+    // A card that is not here has it, and computes one micro-batch at a time.
+    place.ok(&[&["plan", "--preset", "24gb"], &tf32[..]].concat());
+    let parallel = ["--set", "hardware.parallel_micro_batches=2"];
+    let words = ["hardware.parallel_micro_batches", "is for the CPU"];
+    place.fails(
+        2,
+        &words,
+        &[&["plan", "--preset", "24gb"], &parallel[..]].concat(),
+    );
+}
+
+#[test]
+fn many_generated_images_are_said_to_be_drawn() {
+    let place = Place::new();
+    let drawn = |images: &str| {
+        let set = format!("dataset.shapes_train_images={images}");
+        place.ok(&["plan", "--preset", "cpu", "--set", &set]).stderr
+    };
+    let many = drawn("100000");
+    assert!(
+        many.contains("drawing the scenes of 101400 images"),
+        "{many}"
+    );
+    assert!(!drawn("1000").contains("drawing"));
+}
+
 #[test]
 fn the_table_names_the_worst_phase() {
     let place = Place::new();

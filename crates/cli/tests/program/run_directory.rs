@@ -163,6 +163,24 @@ fn a_run_whose_checkpoints_are_gone_is_refused_and_keeps_its_history() {
 }
 
 #[test]
+fn a_run_is_made_longer_by_a_new_run_with_its_settings() {
+    let place = Place::new();
+    place.ok(&small_training(&["--stop-after", "1"]));
+    let longer = "--set training.epochs=200";
+    let cure = format!("aoa train --config run/config.toml {longer} --set logging.run_dir=");
+    let words = ["training.epochs = 2", "cannot be made longer", &cure];
+    let resume: Vec<_> = ["train", "--resume", "run"]
+        .into_iter()
+        .chain(longer.split(' '))
+        .collect();
+    place.fails(2, &words, &resume);
+    let again = format!("{cure}longer --dry-run");
+    place.ok(&again.split(' ').skip(1).collect::<Vec<_>>());
+    let seed = ["train", "--resume", "run", "--set", "training.seed=7"];
+    place.fails(2, &["new run", "--set training.seed=7"], &seed);
+}
+
+#[test]
 fn one_checkpoint_less_is_told() {
     let place = Place::new();
     place.ok(&small_training(&["--stop-after", "7"]));

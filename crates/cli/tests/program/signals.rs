@@ -1,4 +1,6 @@
 //! Signals, kills and limits of the system.
+//!
+//! One file because all tests disturb a run that goes on, which the struct at its top starts.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Read};
@@ -153,11 +155,13 @@ fn user_signals_save_and_go_on_or_save_and_stop() {
 #[test]
 fn a_run_whose_directory_changes_ends_with_one_error() {
     type Change = fn(&Path);
-    let changes: &[(&str, Change, &str)] = &[
+    const RESUME: &str = "go on from the latest checkpoint with `aoa train --resume run`";
+    let changes: &[(&str, Change, &str, &str)] = &[
         (
             "removed",
             |run| fs::remove_dir_all(run).expect("removed"),
             "was removed",
+            "move the run directory back",
         ),
         (
             "moved and replaced by a file",
@@ -166,6 +170,7 @@ fn a_run_whose_directory_changes_ends_with_one_error() {
                 fs::write(run, "").expect("a file");
             },
             "run was replaced",
+            "move the run directory back",
         ),
         (
             "moved and replaced by a copy of a run",
@@ -175,16 +180,19 @@ fn a_run_whose_directory_changes_ends_with_one_error() {
                 fs::write(run.join(".lock"), "").expect("a file");
             },
             "while the run wrote to it",
+            "move the run directory back",
         ),
         (
             "its checkpoints removed",
             |run| fs::remove_dir_all(run.join("checkpoints")).expect("removed"),
             "run/checkpoints was removed",
+            "put checkpoints back from a copy",
         ),
         (
             "its metrics removed",
             |run| fs::remove_file(run.join("metrics.jsonl")).expect("removed"),
             "run/metrics.jsonl was removed",
+            RESUME,
         ),
         (
             "its metrics replaced",
@@ -193,25 +201,61 @@ fn a_run_whose_directory_changes_ends_with_one_error() {
                 fs::rename(run.join("other"), run.join("metrics.jsonl")).expect("renamed");
             },
             "run/metrics.jsonl was replaced",
+            RESUME,
         ),
         (
             "the log of its memory removed",
             |run| fs::remove_file(run.join("memory.jsonl")).expect("removed"),
             "run/memory.jsonl was removed",
+            RESUME,
         ),
     ];
-    for (name, change, says) in changes {
+    for (name, change, says, cure) in changes {
         let place = Place::new();
-        let running = Running::start(&place);
+        let mut running = Running::start(&place);
+        running.wait_for(r#""event":"checkpoint""#);
         change(&place.path().join("run"));
         let (code, text) = running.end();
         assert_eq!(code, Some(5), "{name}: {text}");
         let flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let flat = flat.replace(" | ", " ");
         assert!(flat.contains(says), "{name}: {text}");
+        assert!(flat.contains(cure), "{name}: {text}");
+        // What the cure says comes true.
+        let resumed = place.run(&["train", "--resume", "run", "--stop-after", "1"]);
+        let expected = if *cure == RESUME { 0 } else { 5 };
+        assert_eq!(resumed.code, Some(expected), "{name}: {}", resumed.stderr);
         if *name == "removed" {
             assert!(!place.path().join("run").exists(), "nothing is left");
         }
     }
+}
+
+#[test]
+fn a_run_without_its_configuration_is_not_said_to_go_on() {
+    let place = Place::new();
+    let mut running = Running::start(&place);
+    running.wait_for(r#""event":"checkpoint""#);
+    let config = place.path().join("run/config.toml");
+    let text = fs::read(&config).expect("the configuration");
+    fs::remove_file(&config).expect("removed");
+    signal(&running.child, "-TERM");
+    let said: Vec<_> = running.lines.by_ref().map_while(Result::ok).collect();
+    let summary = said
+        .iter()
+        .find(|line| line.contains(r#""event":"summary""#));
+    assert_eq!(summary, None, "nobody is told that it stopped well");
+    let (code, error) = running.end();
+    assert_eq!(code, Some(5), "{error}");
+    let flat: String = error.split_whitespace().collect::<Vec<_>>().join(" ");
+    for word in [
+        "run/config.toml was removed",
+        "put config.toml back from a copy",
+    ] {
+        assert!(flat.contains(word), "{error}");
+    }
+    fs::write(&config, text).expect("put back");
+    place.ok(&["train", "--resume", "run", "--stop-after", "1"]);
 }
 
 /// Runs the program with files of at most so many bytes. A shell counts them in blocks.

@@ -51,6 +51,25 @@ const XVLM: [&str; 28] = [
 ];
 
 #[test]
+fn a_checkpoint_that_is_cut_off_is_to_be_copied_again() {
+    let place = Place::new();
+    let whole = fs::read(checkpoint()).expect("the file");
+    let cure = "download or copy the file again";
+    for bytes in [whole.len() / 2, whole.len() - 1] {
+        place.file("cut.pth", &whole[..bytes]);
+        place.fails(3, &["cut.pth", cure], &["weights", "inspect", "cut.pth"]);
+    }
+    place.file("cut.safetensors", b"\x80\0\0\0\0\0\0\0{\"w\":");
+    place.fails(3, &[cure], &["weights", "inspect", "cut.safetensors"]);
+    let set = ["--dry-run", "--set", "xvlm.weights=cut.pth"];
+    place.fails(
+        3,
+        &["cut.pth", cure],
+        &small_training(&[&XVLM[..26], &set].concat()),
+    );
+}
+
+#[test]
 fn a_checkpoint_is_inspected() {
     let place = Place::new();
     let file = checkpoint();

@@ -295,6 +295,20 @@ pub enum DataError {
         samples: usize,
     },
 
+    /// No answer of the training samples is common enough for the answer list.
+    #[error(
+        "no answer is the best one of {min_count} samples (`answers.min_count`): of {}, the most common answer is the best of {most}",
+        counted(*samples, "training sample", "training samples")
+    )]
+    NoCommonAnswer {
+        /// Samples that an answer must be the best one of.
+        min_count: usize,
+        /// Samples that the most common answer is the best one of.
+        most: usize,
+        /// How many samples were searched.
+        samples: usize,
+    },
+
     /// A question is answered with something the answer list lacks.
     #[error("`{}`, entry {entry}: answer `{answer}` is not in `{}`", path.display(), list.display())]
     UnknownAnswer {

@@ -79,6 +79,9 @@ impl DataError {
                 "shorten it in the data set, or do without the coarse branch: `model.branches = \"fine\"`"
                     .to_owned(),
             ),
+            Self::NoCommonAnswer { most, .. } if *most > 0 => Some(format!(
+                "set `answers.min_count` to at most {most}; the lower it is, the more answers the model can give"
+            )),
             Self::SameAnswers { .. } => Some("write them alike in the data set".to_owned()),
             Self::UnwritableAnswers { .. } => Some(
                 "let `xvlm.vocabulary` name a vocabulary that has tokens for their language, or be empty: it is then built \

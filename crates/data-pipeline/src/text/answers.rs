@@ -76,6 +76,7 @@ impl AnswerList {
         }
         let count = |answer: &String| counts.get(answer.as_str()).copied().unwrap_or(0);
         let mut answers: Vec<String> = self.answers().to_vec();
+        let most = answers.iter().map(count).max().unwrap_or(0);
         if min_count > 1 {
             answers.retain(|answer| count(answer) >= min_count);
         }
@@ -88,8 +89,9 @@ impl AnswerList {
         }
         WordList::of(answers)
             .map(Self)
-            .ok_or(DataError::NothingToList {
-                what: "answer that is common enough for `answers.min_count`",
+            .ok_or(DataError::NoCommonAnswer {
+                min_count,
+                most,
                 samples: samples.len(),
             })
     }

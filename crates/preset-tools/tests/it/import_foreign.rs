@@ -230,3 +230,29 @@ fn a_foreign_configuration_is_a_family_of_its_own() {
     let own = imported("training: {batch_size: 4}\n").config;
     assert_eq!(own.family.name, Config::default().family.name);
 }
+
+#[test]
+fn an_effective_batch_says_where_it_comes_from() {
+    let check = |yaml: &str, expected: &str| {
+        let preset = import(yaml).preset.expect("a preset");
+        let line = preset
+            .lines()
+            .find(|line| line.starts_with("effective_batch = "));
+        let line = line.unwrap_or_else(|| panic!("{preset}"));
+        assert!(line.ends_with(expected), "{line}");
+    };
+    let neither = "  # the default: the file states neither batch size nor accumulation";
+    check("image_res: 384\n", &format!("= 8{neither}"));
+    let size = "  # the `batch_size` of the file, in one step: it states no accumulation";
+    check(
+        "image_res: 384\nbatch_size_train: 4\n",
+        &format!("= 4{size}"),
+    );
+    let steps = "  # the accumulation of the file times the default `training.batch_size`";
+    check(
+        "image_res: 384\ntraining: {update_freq: 3}\n",
+        &format!("= 24{steps}"),
+    );
+    let both = "image_res: 384\nbatch_size_train: 4\ntraining: {update_freq: 3}\n";
+    check(both, "= 12  # as the file has it");
+}

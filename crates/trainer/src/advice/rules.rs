@@ -72,6 +72,7 @@ impl Advice {
             budget
         };
         self.on_micro_batch(settings, budget, ran_out, lower);
+        self.on_parallel(settings);
         self.on_evaluation(settings, budget);
     }
 
@@ -93,6 +94,12 @@ impl Advice {
         let configured = settings.training.batch_size;
         let dynamic = settings.memory_optimization.dynamic_batch_size;
         let sizes = &self.measured.training;
+        // A size that follows the budget may be larger than the configured one already.
+        let ran = if dynamic {
+            sizes.micro_batch.max(configured)
+        } else {
+            configured
+        };
         let room = PLANNED_PEAK * budget as f64;
         let fits = |size: usize, expected: u64| {
             let kept = size <= sizes.micro_batch && !lowered;
@@ -108,7 +115,7 @@ impl Advice {
         let expected = expected.map_or_else(String::new, |expected| {
             format!(" a peak of {expected} is expected in {}", Bytes(budget))
         });
-        if best > configured {
+        if best > ran {
             self.found(format!(
                 "there is room for micro-batches of {}",
                 count(best, "sample")
@@ -124,15 +131,30 @@ impl Advice {
             self.found(format!("{why} than {best}"));
             let changes = micro_batch(best, effective, &format!("{why};{expected}"));
             self.changes.extend(changes);
-        } else if Some(&configured) == sizes.expected_peak_bytes.keys().next_back() {
+        } else if Some(&ran) == sizes.expected_peak_bytes.keys().next_back() {
             self.found(format!(
                 "micro-batches of {} are as large as they can be",
-                count(configured, "sample")
+                count(ran, "sample")
             ));
         } else {
             self.found(format!(
                 "there is no room for more than micro-batches of {}",
-                count(configured, "sample")
+                count(ran, "sample")
+            ));
+        }
+    }
+
+    /// Computes micro-batches one after another where those of one sample did not fit side by side.
+    fn on_parallel(&mut self, settings: &Config) {
+        let MeasuredRun {
+            ran_out, training, ..
+        } = &self.measured;
+        let alone = *ran_out > 0 && training.ran_out_at.is_none() && training.micro_batch == 1;
+        if alone && settings.parallel_micro_batches() > 1 {
+            self.changes.push(Decision::new(
+                "hardware.parallel_micro_batches",
+                1,
+                "memory ran out with micro-batches of one sample side by side",
             ));
         }
     }

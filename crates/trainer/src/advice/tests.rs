@@ -169,6 +169,41 @@ fn a_size_that_the_budget_kept_down_is_configured_so() {
 }
 
 #[test]
+fn a_dynamic_size_is_advised_nothing_that_it_ran_with() {
+    let ran = |size: usize, budget_gib: u64| MeasuredRun {
+        training: sizes(size, None),
+        ..measured(budget_gib)
+    };
+    let dynamic = settings(&[]);
+    let all = ["micro-batches of 32 samples are as large as they can be"];
+    check(&dynamic, ran(32, 90), &json!({}), &all);
+    let most = ["no room for more than micro-batches of 16 samples"];
+    check(&dynamic, ran(16, 22), &json!({}), &most);
+    check(&dynamic, ran(21, 27), &json!({}), &["micro-batches of 21"]);
+    // It began small and had no time to grow.
+    check(&dynamic, ran(1, 40), &micro_batches(32), &["room for"]);
+    // A fixed size ran as configured, whatever was kept down.
+    let fixed = settings(&["memory_optimization.dynamic_batch_size=false"]);
+    check(&fixed, ran(8, 90), &micro_batches(32), &["room for"]);
+}
+
+#[test]
+fn what_ran_out_side_by_side_runs_one_after_another() {
+    let sets = [
+        "memory_optimization.dynamic_batch_size=false",
+        "hardware.parallel_micro_batches=2",
+    ];
+    let alone = MeasuredRun {
+        ran_out: 1,
+        training: sizes(1, None),
+        ..measured(5)
+    };
+    let changes = and(micro_batches(1), "hardware.parallel_micro_batches", 1);
+    check(&settings(&sets), alone.clone(), &changes, &[]);
+    check(&settings(&sets[..1]), alone, &micro_batches(1), &[]);
+}
+
+#[test]
 fn evaluation_stays_within_its_memory() {
     let fixed = settings(&["memory_optimization.dynamic_batch_size=false"]);
     let mut large = measured(22);

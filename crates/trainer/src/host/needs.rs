@@ -5,7 +5,7 @@ use data_pipeline::{BOX_SIZE, Encoder, Footprint, ImageSizes};
 use model_api::Model;
 
 use super::data::Data;
-use super::plan::{HostBudget, HostPlan, HostRefusal};
+use super::plan::{HostBudget, HostKeys, HostPlan, HostRefusal};
 use crate::dataset::{Dataset, evaluation_batches, training_batches};
 use crate::error::TrainError;
 use crate::fit::with_micro_batch;
@@ -17,7 +17,7 @@ const LITTLE: f64 = 0.1;
 /// What data asks for, before it is known how much there is.
 #[derive(Debug, Clone)]
 pub struct HostNeeds {
-    preload: Preload,
+    keys: HostKeys,
     data_bytes: u64,
     /// Bytes of a kept image of the training and the validation split.
     kept: [u64; 2],
@@ -83,7 +83,10 @@ impl HostNeeds {
             }
         };
         Self {
-            preload: settings.data_loading.preload_data,
+            keys: HostKeys {
+                preload: settings.data_loading.preload_data,
+                use_compression: settings.data_loading.use_compression,
+            },
             data_bytes,
             kept: [splits[0].1.kept, splits[1].1.kept],
             preloaded: loaders(true),
@@ -98,7 +101,7 @@ impl HostNeeds {
         let [train, validation, _] = self.preloaded.splits;
         let images_bytes = train.preload_bytes + validation.preload_bytes;
         let whole = self.data_bytes + self.preloaded.moving_bytes() + images_bytes;
-        let preload = match self.preload {
+        let preload = match self.keys.preload {
             Preload::Auto if whole <= room => Preload::On,
             stated => stated,
         };
@@ -148,7 +151,7 @@ impl HostNeeds {
         };
         let room = budget.map(|budget| budget.bytes().saturating_sub(training_bytes));
         let plan = self.plan(room);
-        let fitting = budget.map(|budget| plan.within(budget, training_bytes, self.preload));
+        let fitting = budget.map(|budget| plan.within(budget, training_bytes, self.keys));
         let refusal = fitting.and_then(Result::err).map(|refusal| *refusal);
         (plan, refusal)
     }
@@ -171,7 +174,7 @@ impl HostNeeds {
         let shared = match budget {
             HostBudget::Own(bytes) => {
                 let plan = self.plan(Some(bytes));
-                return Ok(plan.within(budget, 0, self.preload)?);
+                return Ok(plan.within(budget, 0, self.keys)?);
             }
             HostBudget::Shared(bytes) if all.total_bytes as f64 <= LITTLE * bytes as f64 => {
                 return Ok(all);
@@ -187,7 +190,7 @@ impl HostNeeds {
             return Ok(self.plan(Some(0)));
         }
         let everything_fits = all.total_bytes.saturating_add(least) <= shared;
-        let training = match self.preload {
+        let training = match self.keys.preload {
             // As many images as leave room for the configured micro-batches, but all where smaller ones let all stay.
             Preload::Auto if !everything_fits => {
                 Some(peak(settings)?).filter(|peak| *peak <= shared)
@@ -196,7 +199,7 @@ impl HostNeeds {
         };
         let room = shared.saturating_sub(training.unwrap_or(least));
         let plan = self.plan(Some(room));
-        Ok(plan.within(budget, least, self.preload)?)
+        Ok(plan.within(budget, least, self.keys)?)
     }
 }
 

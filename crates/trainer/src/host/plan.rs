@@ -72,7 +72,7 @@ impl HostPlan {
         self,
         budget: HostBudget,
         training_bytes: u64,
-        preload: Preload,
+        keys: HostKeys,
     ) -> Result<Self, Box<HostRefusal>> {
         if self.total_bytes.saturating_add(training_bytes) <= budget.bytes() {
             return Ok(self);
@@ -81,7 +81,7 @@ impl HostPlan {
             plan: self,
             budget,
             training_bytes,
-            preload,
+            keys,
         }))
     }
 
@@ -115,7 +115,14 @@ pub struct HostRefusal {
     pub budget: HostBudget,
     /// What training takes of the budget with micro-batches of one sample, by plan.
     pub training_bytes: u64,
+    pub(super) keys: HostKeys,
+}
+
+/// The settings that decide which cure there is for a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HostKeys {
     pub(super) preload: Preload,
+    pub(super) use_compression: bool,
 }
 
 impl HostRefusal {
@@ -143,7 +150,13 @@ impl HostRefusal {
     pub fn help(&self) -> &'static str {
         let plan = &self.plan;
         let queue = plan.queue_bytes.max(plan.decoding_bytes);
-        if self.preload == Preload::On {
+        let HostKeys {
+            preload,
+            use_compression,
+        } = self.keys;
+        if preload == Preload::On && use_compression {
+            "set `data_loading.preload_data` to \"auto\", which keeps as many images as fit, or to false"
+        } else if preload == Preload::On {
             "set `data_loading.preload_data` to \"auto\", which keeps as many images as fit, or to false; \
              `data_loading.use_compression=true` keeps images in less memory"
         } else if plan.buffer_bytes > queue.max(plan.batch_bytes).max(plan.data_bytes) {

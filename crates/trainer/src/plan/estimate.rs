@@ -243,6 +243,14 @@ fn switches<M: Model>(settings: &Config) -> Vec<(String, Config)> {
             config.memory_optimization.memory_efficient_attention = true;
         }));
     }
+    if settings.parallel_micro_batches() > 1 {
+        switches.push(turned(
+            "hardware.parallel_micro_batches=1".to_owned(),
+            &|config| {
+                config.hardware.parallel_micro_batches = 1;
+            },
+        ));
+    }
     let own = M::memory_switches(settings).into_iter();
     switches.extend(own.map(|(set, switched)| (set.to_owned(), switched)));
     let half = settings.training.batch_size / 2;

@@ -4,23 +4,27 @@ use config_schema::Config;
 use model_api::Model;
 use serde::Serialize;
 
-use super::estimate::thread_buffers;
+use super::estimate::{PlannedPhase, least, plan, thread_buffers};
 use super::pass::{Pass, side_by_side};
 use super::worst_case::WorstCase;
 use crate::error::TrainError;
 use crate::memory::{Forecast, target};
 
-/// The micro-batches that training begins with where their size follows the budget.
+/// The micro-batches that training begins with where they are not as configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct PlannedStart {
     /// Samples of a micro-batch.
     pub micro_batch: usize,
     /// Bytes of the peak of a training step, by plan.
     pub peak_bytes: u64,
+    /// Whether the size follows the budget; if not, the configured one does not fit.
+    pub dynamic: bool,
+    /// Whether `hardware.parallel_micro_batches` do not fit side by side even with one sample each: they run one after another.
+    pub one_after_another: bool,
 }
 
-/// The size of micro-batches that training begins with in a budget, beside `data_bytes` of data in the same memory; none without
-/// `memory_optimization.dynamic_batch_size`.
+/// The micro-batches that training begins with in a budget, beside `data_bytes` of data in the same memory. None where they
+/// are as configured, and where not even one sample at a time fits.
 ///
 /// # Errors
 ///
@@ -31,17 +35,33 @@ pub fn planned_start<M: Model>(
     budget: u64,
     data_bytes: u64,
 ) -> Result<Option<PlannedStart>, TrainError> {
-    if !settings.memory_optimization.dynamic_batch_size {
-        return Ok(None);
+    let dynamic = settings.memory_optimization.dynamic_batch_size;
+    let mut most = most_samples(settings);
+    if !dynamic {
+        let planned = plan::<M>(settings, worst)?;
+        let of_training = planned.phases.iter();
+        let of_training = of_training.filter(|peak| peak.phase != PlannedPhase::Evaluation);
+        let peak = of_training.map(|peak| peak.bytes).max().unwrap_or(0);
+        if peak.saturating_add(data_bytes) <= budget {
+            return Ok(None);
+        }
+        most = most.min(settings.training.batch_size);
     }
-    let most = most_samples(settings);
     let mut forecast = training_forecast::<M>(settings, worst, most)?;
     forecast.base = forecast.base.saturating_add(data_bytes);
     let micro_batch = forecast.fitting(target(budget)).min(most);
-    Ok(Some(PlannedStart {
+    let mut start = PlannedStart {
         micro_batch,
         peak_bytes: forecast.peak(micro_batch),
-    }))
+        dynamic,
+        one_after_another: false,
+    };
+    if forecast.peak(1) > budget {
+        start.peak_bytes = least::<M>(settings, worst)?.saturating_add(data_bytes);
+        start.one_after_another = settings.parallel_micro_batches() > 1;
+        return Ok(Some(start).filter(|start| start.peak_bytes - data_bytes <= budget));
+    }
+    Ok(Some(start))
 }
 
 /// Samples of the largest micro-batch: there is work for all that are computed side by side.

@@ -186,9 +186,18 @@ impl RunDir {
     ///
     /// When the file system refuses.
     pub fn write_summary<T: Serialize>(&self, summary: &T) -> Result<(), TrainError> {
-        Sealed::require_whole(&self.path)?;
-        self.require_in_place()?;
+        self.require_whole()?;
         self.write_json(SUMMARY, summary)
+    }
+
+    /// Checks that the run can go on: its folder is in place, with every file that the run began with.
+    ///
+    /// # Errors
+    ///
+    /// When a file or the folder was removed or replaced.
+    pub(crate) fn require_whole(&self) -> Result<(), TrainError> {
+        self.require_in_place()?;
+        Sealed::require_whole(&self.path)
     }
 
     pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), TrainError> {

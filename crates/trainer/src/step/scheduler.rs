@@ -210,6 +210,7 @@ impl MicroBatchScheduler<'_> {
             purpose: self.purpose,
             from,
             to: moved.to,
+            parallel: self.controller.parallel(self.parallel),
             out_of_memory: moved.reason == Reason::RanOut,
             cause,
         })

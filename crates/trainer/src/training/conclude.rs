@@ -104,6 +104,8 @@ impl<M: Model> Trainer<'_, M> {
     }
 
     fn end(&mut self, summary: Summary) -> Result<Summary, TrainError> {
+        // Before anybody is told that the run can go on.
+        self.reporter.run_dir.require_whole()?;
         self.reporter
             .report(&Event::Summary(Box::new(summary.clone())))?;
         self.reporter.run_dir.write_summary(&summary)?;

@@ -188,6 +188,7 @@ impl<'a> RunMemory<'a> {
             purpose: reduced.purpose,
             from: reduced.from,
             to: reduced.to,
+            parallel: self.parallel(reduced.purpose),
             out_of_memory: false,
             cause: format!(
                 "planned peak {} with {}, budget {}",
@@ -202,6 +203,14 @@ impl<'a> RunMemory<'a> {
         match purpose {
             Purpose::Training => self.training,
             Purpose::Evaluation => self.evaluation,
+        }
+    }
+
+    /// Micro-batches that are computed at the same time as long as memory suffices.
+    fn parallel(&self, purpose: Purpose) -> usize {
+        match purpose {
+            Purpose::Training => self.settings.parallel_micro_batches(),
+            Purpose::Evaluation => 1,
         }
     }
 
@@ -286,12 +295,9 @@ impl<'a> RunMemory<'a> {
         step: usize,
         report: &'b mut dyn FnMut(Event) -> Result<(), TrainError>,
     ) -> MicroBatchScheduler<'b> {
-        let (limits, controller, parallel) = match purpose {
-            Purpose::Training => {
-                let parallel = self.settings.parallel_micro_batches();
-                (self.training, &mut sizes.training, parallel)
-            }
-            Purpose::Evaluation => (self.evaluation, &mut sizes.evaluation, 1),
+        let (limits, controller) = match purpose {
+            Purpose::Training => (self.training, &mut sizes.training),
+            Purpose::Evaluation => (self.evaluation, &mut sizes.evaluation),
         };
         MicroBatchScheduler {
             watch: &self.watch,
@@ -299,7 +305,7 @@ impl<'a> RunMemory<'a> {
             limits,
             controller,
             purpose,
-            parallel,
+            parallel: self.parallel(purpose),
             step,
             report,
         }

@@ -1,6 +1,6 @@
 //! The state dict of a checkpoint, and where its tensors are in the file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::value::{Id, Storage, Value, View};
 use crate::content::{Content, Stored, TensorInfo};
@@ -21,7 +21,7 @@ pub(super) fn collect(
 ) -> Result<Content, Fault> {
     let (state_dict, mut ignored) = find(values, root)?;
     let mut content = Content::default();
-    for (name, value) in state_dict {
+    for (name, value) in state_dict.named {
         match &values[value as usize] {
             Value::Tensor(view) => {
                 let start = locate(&view.storage)?;
@@ -34,38 +34,77 @@ pub(super) fn collect(
             Value::Unread(unread) => {
                 content.unread.insert(name.to_owned(), unread.to_string());
             }
-            _ => _ = ignored.insert(name),
+            _ => ignored.push(name.to_owned()),
         }
     }
-    content.ignored = ignored.into_iter().map(ToOwned::to_owned).collect();
+    ignored.extend(state_dict.unnamed);
+    ignored.sort_unstable();
+    content.ignored = ignored;
     Ok(content)
 }
 
 /// The items of a dictionary, the last one of each key.
-type Items<'a> = BTreeMap<&'a str, Id>;
+#[derive(Default)]
+struct Items<'a> {
+    /// Items whose key is text.
+    named: BTreeMap<&'a str, Id>,
+    /// A name for each other item, which says what its key is.
+    unnamed: Vec<String>,
+    /// Whether an item without a name is a tensor.
+    unnamed_tensors: bool,
+}
 
-/// The items of the dictionary at `id`, if it is one. Keys that are no text share one name.
+/// The items of the dictionary at `id`, if it is one.
 fn items<'a>(values: &[Value<'a>], id: Id) -> Option<Items<'a>> {
-    let Value::Dict(items) = &values[id as usize] else {
+    let Value::Dict(pairs) = &values[id as usize] else {
         return None;
     };
     // Values before texts: comparing one long text with itself again and again would take long.
-    let items: BTreeMap<Id, Id> = items.iter().copied().collect();
-    let item = |(key, value)| match &values[key as usize] {
-        Value::Text(key) => (*key, value),
-        _ => ("a key that is no text", value),
-    };
-    Some(items.into_iter().map(item).collect())
+    let places = pairs.iter().zip(1..);
+    let pairs: BTreeMap<Id, (Id, usize)> = places
+        .map(|((key, value), place)| (*key, (*value, place)))
+        .collect();
+    let mut items = Items::default();
+    let mut numbered = BTreeMap::new();
+    for (key, (value, place)) in pairs {
+        match &values[key as usize] {
+            Value::Text(key) => _ = items.named.insert(*key, value),
+            Value::Int(key) => _ = numbered.insert(*key, value),
+            key => {
+                let key = match key {
+                    Value::Object(class) => format!("an object of {class}"),
+                    _ => "no text".to_owned(),
+                };
+                items.leave_out(values, &format!("key {place}"), &key, value);
+            }
+        }
+    }
+    for (key, value) in numbered {
+        items.leave_out(values, &key.to_string(), "a number", value);
+    }
+    Some(items)
 }
 
-fn holds_tensors(values: &[Value<'_>], items: &Items<'_>) -> bool {
-    let is_tensor =
-        |value: &Id| matches!(values[*value as usize], Value::Tensor(_) | Value::Unread(_));
-    items.values().any(is_tensor)
+impl Items<'_> {
+    /// Notes an item whose key is `kind` instead of text. The names of a state dict are texts.
+    fn leave_out(&mut self, values: &[Value<'_>], name: &str, kind: &str, value: Id) {
+        let tensor = is_tensor(values, value);
+        self.unnamed_tensors |= tensor;
+        let what = if tensor { "a tensor whose" } else { "its" };
+        self.unnamed.push(format!("{name} ({what} key is {kind})"));
+    }
+
+    fn hold_tensors(&self, values: &[Value<'_>]) -> bool {
+        self.named.values().any(|value| is_tensor(values, *value))
+    }
 }
 
-/// The items of the state dict, and the keys beside it.
-fn find<'a>(values: &[Value<'a>], root: Id) -> Result<(Items<'a>, BTreeSet<&'a str>), Fault> {
+fn is_tensor(values: &[Value<'_>], id: Id) -> bool {
+    matches!(values[id as usize], Value::Tensor(_) | Value::Unread(_))
+}
+
+/// The items of the state dict, and what is beside it.
+fn find<'a>(values: &[Value<'a>], root: Id) -> Result<(Items<'a>, Vec<String>), Fault> {
     if let Value::Object(class) = &values[root as usize] {
         return Err(Fault::WholeObject {
             class: class.to_string(),
@@ -74,21 +113,27 @@ fn find<'a>(values: &[Value<'a>], root: Id) -> Result<(Items<'a>, BTreeSet<&'a s
     let outer = items(values, root).unwrap_or_default();
     // Before the dictionary itself: beside the weights programs store tensors such as the state of a random generator.
     for wanted in KEYS {
-        let inner = outer.get(wanted).and_then(|value| items(values, *value));
-        if let Some(inner) = inner.filter(|inner| holds_tensors(values, inner)) {
-            let beside = outer.into_keys().filter(|key| *key != wanted);
+        let inner = outer.named.get(wanted);
+        let inner = inner.and_then(|value| items(values, *value));
+        if let Some(inner) = inner.filter(|inner| inner.hold_tensors(values)) {
+            let beside = outer.named.into_keys().filter(|key| *key != wanted);
+            let beside = beside.map(ToOwned::to_owned).chain(outer.unnamed);
             return Ok((inner, beside.collect()));
         }
     }
-    if holds_tensors(values, &outer) {
-        return Ok((outer, BTreeSet::new()));
+    if outer.hold_tensors(values) {
+        return Ok((outer, Vec::new()));
     }
     let shown = |(key, value): (&str, Id)| match &values[value as usize] {
         Value::Object(class) => format!("{key} (an object of {class})"),
+        Value::Dict(_) if items(values, value).is_some_and(|items| items.unnamed_tensors) => {
+            format!("{key} (tensors whose keys are no text)")
+        }
         _ => key.to_owned(),
     };
+    let named = outer.named.into_iter().map(shown);
     Err(Fault::NoStateDict {
-        keys: outer.into_iter().take(NAMED_KEYS).map(shown).collect(),
+        keys: named.chain(outer.unnamed).take(NAMED_KEYS).collect(),
     })
 }
 

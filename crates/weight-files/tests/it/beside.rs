@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use weight_files::{Dtype, Fault, WeightFile};
 
+use crate::archive::checkpoint;
+use crate::pickle::{call, function, int, tensor, text, tuple, whole};
+
 /// What `make_beside.py` puts beside the weights.
 const BESIDE: [&str; 38] = [
     "array",
@@ -149,6 +152,84 @@ fn tensors_that_are_not_read_are_named_and_refused_when_they_are_needed() {
         .filter(|name| *name != "negated")
         .collect();
     assert_eq!(unread, expected);
+}
+
+/// A dictionary of keys and values that are pickled already.
+fn pairs(items: &[[Vec<u8>; 2]]) -> Vec<u8> {
+    [b"}(", &items.concat().concat()[..], b"u"].concat()
+}
+
+fn read(pickle: &[u8]) -> Result<WeightFile, Fault> {
+    WeightFile::from_bytes("keys", checkpoint(&whole(pickle))).map_err(|error| error.fault)
+}
+
+#[test]
+fn a_key_that_is_no_text_names_no_tensor_and_each_is_reported() {
+    let one = || tensor(0, &[2], &[1]);
+    let object = || call(&function("posix", "system"), &[text("touch harm")]);
+    let mixed = pairs(&[
+        [int(1), one()],
+        [text("weight"), one()],
+        [object(), one()],
+        [int(0), one()],
+        [tuple(&[int(1)]), one()],
+        [object(), one()],
+        [int(7), int(7)],
+        [int(0), one()],
+        [text("0"), one()],
+    ]);
+    let ignored = [
+        "0 (a tensor whose key is a number)",
+        "1 (a tensor whose key is a number)",
+        "7 (its key is a number)",
+        "key 3 (a tensor whose key is an object of posix.system)",
+        "key 5 (a tensor whose key is no text)",
+        "key 6 (a tensor whose key is an object of posix.system)",
+    ];
+    let file = read(&mixed).expect("it has a tensor with a name");
+    assert_eq!(file.names().collect::<Vec<_>>(), ["0", "weight"]);
+    assert_eq!(file.ignored(), ignored);
+
+    // Around and inside the dictionary that holds the state dict.
+    let file = read(&pairs(&[
+        [text("model"), mixed],
+        [int(3), int(3)],
+        [text("epoch"), int(3)],
+    ]));
+    let file = file.expect("it has a tensor with a name");
+    assert_eq!(file.names().count(), 2);
+    let beside = [
+        "0 (a tensor whose key is a number)",
+        "3 (its key is a number)",
+        "epoch",
+    ];
+    assert!(
+        beside
+            .iter()
+            .all(|one| file.ignored().iter().any(|it| it == one))
+    );
+    assert_eq!(file.ignored().len(), ignored.len() + 2);
+}
+
+#[test]
+fn tensors_without_names_are_no_state_dict() {
+    let numbered = || {
+        let one = || tensor(0, &[2], &[1]);
+        pairs(&[[int(0), one()], [int(1), one()]])
+    };
+    let refused = |pickle: &[u8], expected: &str| {
+        let fault = read(pickle).expect_err("no tensor has a name").to_string();
+        assert!(fault.starts_with(expected), "{fault}");
+        assert!(fault.ends_with("such as `model.state_dict()`"), "{fault}");
+    };
+    refused(
+        &numbered(),
+        "it holds no state dict, only: 0 (a tensor whose key is a number), 1 (a tensor whose key is a number); ",
+    );
+    refused(
+        &pairs(&[[text("model"), numbered()], [text("epoch"), int(3)]]),
+        "it holds no state dict, only: epoch, model (tensors whose keys are no text); ",
+    );
 }
 
 #[test]

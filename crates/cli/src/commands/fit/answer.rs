@@ -1,5 +1,6 @@
 //! What `fit` finds out.
 
+use super::child;
 use serde::Serialize;
 use trainer::fit::Measured;
 use trainer::host::HostPlan;
@@ -30,6 +31,9 @@ pub struct Answer {
     pub largest_micro_batch: Option<usize>,
     /// Why a larger one is not given.
     pub limit: Option<Limit>,
+    /// Whether that is without `hardware.parallel_micro_batches`, which do not fit side by side: all figures but `fits` are for
+    /// micro-batches that are computed one after another.
+    pub one_after_another: bool,
     /// Assignments for the largest micro-batch that fits and divides the effective batch.
     pub set: Vec<String>,
     /// Where `checkpoint_segment` is left to the budget: what was measured.
@@ -45,6 +49,19 @@ pub struct Answer {
     pub plan_error: Option<f64>,
     /// All sizes that were looked at, in this order.
     pub sizes: Vec<Size>,
+}
+
+impl Answer {
+    /// The answer for micro-batches that are computed one after another, where those `side_by_side` do not fit.
+    pub fn after(mut self, side_by_side: Self) -> Self {
+        if self.largest_micro_batch == Some(0) {
+            return side_by_side;
+        }
+        self.one_after_another = true;
+        self.fits = side_by_side.fits;
+        self.set.push(child::side_by_side(1));
+        self
+    }
 }
 
 /// What keeps micro-batches from being larger.

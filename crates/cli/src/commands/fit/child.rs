@@ -194,7 +194,12 @@ pub fn segment(length: usize) -> String {
     format!("memory_optimization.checkpoint_segment={length}")
 }
 
-/// Arguments for the same configuration, with the length of segments that was decided on.
+/// The assignment that computes this many micro-batches at the same time.
+pub fn side_by_side(micro_batches: usize) -> String {
+    format!("hardware.parallel_micro_batches={micro_batches}")
+}
+
+/// Arguments for the same configuration, with the length of segments and the micro-batches side by side that were decided on.
 fn arguments(args: &FitArgs, config: &Config, micro_batch: usize) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["fit".into(), "--measure".into()];
     arguments.push(micro_batch.to_string().into());
@@ -205,7 +210,13 @@ fn arguments(args: &FitArgs, config: &Config, micro_batch: usize) -> Vec<OsStrin
         arguments.extend(["--config".into(), file.into()]);
     }
     let decided = segment(config.memory_optimization.checkpoint_segment);
-    for set in args.config.sets().into_iter().chain([decided]) {
+    let side_by_side = side_by_side(config.hardware.parallel_micro_batches);
+    for set in args
+        .config
+        .sets()
+        .into_iter()
+        .chain([decided, side_by_side])
+    {
         arguments.extend(["--set".into(), set.into()]);
     }
     arguments
@@ -232,12 +243,17 @@ mod tests {
         let args = fit(command.split(' ').map(Into::into).collect());
         let mut config = Config::default();
         config.memory_optimization.checkpoint_segment = 3;
+        config.hardware.parallel_micro_batches = 2;
         let child = fit(arguments(&args, &config, 6));
         assert_eq!(child.measure, Some(6));
         assert_eq!(child.config.preset, args.config.preset);
         assert_eq!(child.config.config, args.config.config);
-        let decided = "memory_optimization.checkpoint_segment=3".to_owned();
-        let sets = args.config.sets().into_iter().chain([decided]);
+        let decided = [
+            "memory_optimization.checkpoint_segment=3",
+            "hardware.parallel_micro_batches=2",
+        ];
+        let decided = decided.map(str::to_owned);
+        let sets = args.config.sets().into_iter().chain(decided);
         assert_eq!(child.config.sets(), sets.collect::<Vec<_>>());
     }
 

@@ -179,6 +179,7 @@ impl<'a> Search<'a> {
             fits,
             largest_micro_batch,
             limit: largest_micro_batch.map(|largest| self.limit(largest)),
+            one_after_another: false,
             set: largest_micro_batch
                 .map_or_else(Vec::new, |most| assignments(effective_batch, most)),
             segments: None,

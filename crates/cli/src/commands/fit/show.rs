@@ -102,6 +102,7 @@ fn verdict(answer: &Answer) {
         return;
     };
     let verdict = match answer.fits {
+        _ if answer.one_after_another => "as configured does not fit into",
         Some(true) => "fits into",
         _ if answer.extrapolated => "could not be measured, and so counts as too large for",
         _ => "does not fit into",
@@ -117,6 +118,12 @@ fn verdict(answer: &Answer) {
             "not even a micro-batch of one sample fits; `aoa plan` says what would need less, and how much",
         ),
         Some(largest) => {
+            if answer.one_after_another {
+                output::line(
+                    "micro-batches do not fit side by side, and training computes them one after another; \
+                     `hardware.parallel_micro_batches=1` does so from the start",
+                );
+            }
             let limit = match answer.limit {
                 Some(Limit::EffectiveBatch) => ", the whole effective batch",
                 Some(Limit::ParallelMicroBatches) => {

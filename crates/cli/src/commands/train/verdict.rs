@@ -14,7 +14,7 @@ pub(super) struct Verdict<'a> {
     pub(super) learns: String,
     pub(super) planned_bytes: u64,
     pub(super) budget_bytes: Option<u64>,
-    /// What training begins with, where the size of micro-batches follows the budget.
+    /// What training begins with, where that is not as configured.
     pub(super) start: Option<PlannedStart>,
     pub(super) host_bytes: u64,
     pub(super) run_dir: &'a Path,
@@ -30,7 +30,7 @@ impl Display for Verdict<'_> {
             None => writeln!(f, "  planned peak {planned}, no memory budget")?,
             Some(budget) if budget < self.planned_bytes => writeln!(
                 f,
-                "  planned peak {planned}, over the budget of {}: training begins with smaller micro-batches",
+                "  planned peak {planned}, over the budget of {}: micro-batches are smaller than configured",
                 Bytes(budget)
             )?,
             Some(budget) => {
