@@ -87,22 +87,22 @@ fn presets_show_and_dry_run() {
         assert!(outcome.stdout.contains("batch_size"), "{preset}");
         let outcome = place.ok(&dry_run);
         assert_eq!(outcome.stdout, "", "{preset}");
-        let lines: Vec<_> = outcome.stderr.lines().rev().take(6).collect();
-        assert_eq!(
-            lines[5], "dry run: all checks passed; nothing was trained",
-            "{preset}"
-        );
-        assert_eq!(lines[4], format!("  preset {preset} on cpu in f32"));
+        let lines: Vec<_> = outcome.stderr.lines().collect();
+        let verdict = "dry run: all checks passed; nothing was trained";
+        let from = lines.iter().position(|line| *line == verdict);
+        let lines = &lines[from.expect("a verdict")..];
+        assert_eq!(lines[1], format!("  preset {preset} on cpu in f32"));
+        let planned = lines[3];
         assert!(
-            lines[2].starts_with("  planned peak "),
-            "{preset}: {}",
-            lines[2]
+            planned.starts_with("  planned peak "),
+            "{preset}: {planned}"
         );
-        assert!(
-            lines[2].contains("the budget of "),
-            "{preset}: {}",
-            lines[2]
-        );
+        assert!(planned.contains("the budget of "), "{preset}: {planned}");
+        // Sizes that follow the budget are said; those of the others are configured.
+        let begins = "  training begins with micro-batches of ";
+        let dynamic = outcome.stderr.contains(begins);
+        assert_eq!(dynamic, preset.starts_with("24gb"), "{preset}: {lines:?}");
+        assert_eq!(lines.len(), 6 + usize::from(dynamic), "{preset}: {lines:?}");
     }
     assert_eq!(place.ok(&["presets", "list"]).stdout.lines().count(), 6);
 }

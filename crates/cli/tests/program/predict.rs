@@ -603,7 +603,7 @@ fn a_killed_prediction_goes_on_and_ends_as_an_undisturbed_one() {
     fs::write(&partial, "my notes\n").expect("written");
     place.fails(
         2,
-        &["something else"],
+        &["does not hold partial answers"],
         &words("predict run --to out.jsonl --force"),
     );
     assert_eq!(fs::read_to_string(&partial).expect("notes"), "my notes\n");
