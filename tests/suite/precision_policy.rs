@@ -273,7 +273,7 @@ fn every_operation_reads_what_the_policy_says() {
             };
             match name.as_str() {
                 name if HALF_PRODUCTS.contains(&name) => {
-                    is(|read| read.iter().all(|one| *one == Rounded))
+                    is(|read| read.iter().all(|one| *one == Rounded));
                 }
                 name if ATTENTION.contains(&name) => is(|read| {
                     let (products, others) = read.split_at(3);

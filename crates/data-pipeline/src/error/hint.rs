@@ -75,19 +75,6 @@ impl DataError {
             Self::MissingInput { .. } => {
                 Some("give every split the inputs that the training split has".to_owned())
             }
-            Self::AnswerTooLong { .. } => Some(
-                "shorten it in the data set, or do without the coarse branch: `model.branches = \"fine\"`"
-                    .to_owned(),
-            ),
-            Self::NoCommonAnswer { most, .. } if *most > 0 => Some(format!(
-                "set `answers.min_count` to at most {most}; the lower it is, the more answers the model can give"
-            )),
-            Self::SameAnswers { .. } => Some("write them alike in the data set".to_owned()),
-            Self::UnwritableAnswers { .. } => Some(
-                "let `xvlm.vocabulary` name a vocabulary that has tokens for their language, or be empty: it is then built \
-                 from the data set"
-                    .to_owned(),
-            ),
             Self::NoChoices { .. } => Some(
                 "choose another metric with `--metric`; `aoa data import` writes the choices of Visual7W".to_owned(),
             ),
@@ -153,6 +140,19 @@ impl DataError {
     /// What to do about the encoding or the layout of a text file.
     fn hint_on_text(&self) -> Option<String> {
         match self {
+            Self::AnswerTooLong { .. } => Some(
+                "shorten it in the data set, or do without the coarse branch: `model.branches = \"fine\"`"
+                    .to_owned(),
+            ),
+            Self::NoCommonAnswer { most, .. } if *most > 0 => Some(format!(
+                "set `answers.min_count` to at most {most}; the lower it is, the more answers the model can give"
+            )),
+            Self::SameAnswers { .. } => Some("write them alike in the data set".to_owned()),
+            Self::UnwritableAnswers { .. } => Some(
+                "let `xvlm.vocabulary` name a vocabulary that has tokens for their language, or be empty: it is then built \
+                 from the data set"
+                    .to_owned(),
+            ),
             Self::NotUtf8 { binary: true, .. } => {
                 Some("it is no text file: put the file that was meant in its place".to_owned())
             }
