@@ -439,7 +439,7 @@ fn ids_that_no_server_takes_are_named_before_work_begins() {
     place.file("asked.jsonl", format!("{}\n", asked("gone.jpg", 1)));
     place.fails(
         3,
-        &["gone.jpg", "1 of 1 files", "asked.jsonl`, line 1"],
+        &["gone.jpg", "1 of 1 file", "asked.jsonl`, line 1"],
         &words(&format!("{arguments} --force")),
     );
     place.file(
