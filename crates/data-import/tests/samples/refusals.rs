@@ -1,4 +1,6 @@
 //! What cannot be imported is refused with file, place, reason and cure, and nothing is written.
+//!
+//! One file because every refusal is compared by the same few functions.
 
 use std::fs::{self, File};
 

@@ -1,6 +1,7 @@
 //! A data set of the user's own, in a documented folder layout.
 
 mod features;
+mod features_of_image;
 mod layout;
 mod layout_of;
 mod line;

@@ -1,3 +1,7 @@
+//! A split of a folder.
+//!
+//! One file because a split is opened into the fields that it answers from as a source.
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
