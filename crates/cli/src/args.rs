@@ -259,18 +259,18 @@ pub enum DataCommand {
     Import(ImportArgs),
     /// Put the images of a data set into TAR files, for storage that is slow at random access
     ///
-    /// Writes shards as WebDataset reads them, with the questions of an image behind it, and a manifest with counts and
+    /// Writes WebDataset shards, in which the questions of an image follow the image, and a manifest with counts and
     /// checksums. The folder is there whole or not at all.
     Shard(ShardArgs),
     /// Bring region features, such as bottom-up attention, into one memory-mapped file of a data set
     ///
     /// Recognises BUTD and LXMERT tab-separated values, BUTD HDF5 (fixed and adaptive), npz, and MMF's npy and LMDB by their
-    /// content. Boxes in pixels become fractions of the image. Nothing that a pickle names is called. Exit code 3 where files cannot
+    /// content. Boxes in pixels become fractions of the image. Pickles are read without running code. Exit code 3 where files cannot
     /// be read; nothing is written then.
     ImportFeatures(ImportFeaturesArgs),
     /// Decode every image and read every file of features, and list all that cannot be used
     ///
-    /// Exits with code 3 if there are any.
+    /// Exit code 3 if a file cannot be used.
     Check {
         #[command(flatten)]
         config: ConfigArgs,

@@ -92,7 +92,7 @@ pub(crate) fn find(sources: &[PathBuf]) -> Result<Found, ImportError> {
             if found.files.len() - before > MOST_FILES {
                 return Err(ImportError::choice(
                     format!(
-                        "`{}` has more than {MOST_FILES} files of JSON, which no layout has",
+                        "`{}` has more than {MOST_FILES} JSON files, more than any layout has",
                         source.display()
                     ),
                     "name the folder of one data set, or its files one by one",

@@ -10,7 +10,7 @@ use crate::sample::Split;
 /// Which part of the training images makes up a validation split, for data sets that come without one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HoldOut {
-    /// The share of the images, `0.0..1.0`; at least one is held out and one kept where it is above 0.
+    /// Fraction of the images to hold out, `0.0..1.0`. Above 0, at least one image is held out and one is kept.
     pub fraction: f64,
     /// Says which images.
     pub seed: u64,

@@ -101,7 +101,7 @@ static EFFECTS: &[Effects] = &[
         key: "memory_optimization.memory_efficient_attention",
         less: ["keeps whole score matrices", "保留完整的注意力矩阵"],
         more: [
-            "takes less device memory for a little time",
+            "takes less device memory, at a small cost in time",
             "分块计算注意力，节省显存",
         ],
     },
@@ -112,7 +112,7 @@ static EFFECTS: &[Effects] = &[
             "保留全部激活，不重复计算",
         ],
         more: [
-            "takes much less device memory for more time",
+            "takes much less device memory, at a cost in time",
             "重新计算激活，以时间换显存",
         ],
     },
@@ -141,7 +141,10 @@ static EFFECTS: &[Effects] = &[
             "keeps no decoded images in host memory",
             "避免预加载过多数据",
         ],
-        more: ["faster epochs for host memory", "可以预加载大量数据"],
+        more: [
+            "faster epochs, at a cost in host memory",
+            "可以预加载大量数据",
+        ],
     },
     Effects {
         key: "data_loading.use_compression",
@@ -150,7 +153,7 @@ static EFFECTS: &[Effects] = &[
             "不需要压缩",
         ],
         more: [
-            "takes less host memory for a little time",
+            "takes less host memory, at a small cost in time",
             "启用压缩节省内存",
         ],
     },

@@ -219,7 +219,7 @@ impl Store {
             StoreError::damaged(
                 &self.path,
                 &format!(", entry {image} of the index"),
-                "it names what is not in the file",
+                "it points outside the file",
             )
         })
     }

@@ -258,8 +258,8 @@ fn listed(rejected: &[Rejected]) -> String {
 fn without_checkpoint(run_dir: &Path, rejected: &[Rejected]) -> String {
     if rejected.is_empty() {
         return format!(
-            "a run saves its first checkpoint after an epoch, or after `checkpoint.every_steps` steps; where it does not run any \
-             more, go on with `aoa train --resume {}`",
+            "a run saves its first checkpoint after an epoch, or after `checkpoint.every_steps` steps; if it no longer \
+             runs, go on with `aoa train --resume {}`",
             quoted(run_dir)
         );
     }
@@ -314,7 +314,7 @@ fn instead_of(which: &str, rejected: &Rejected, run_dir: &Path, others: &[usize]
         steps.join(", ")
     );
     match (rejected.flaw, which) {
-        (Flaw::Unreadable, _) => format!("{READABLE}; or take another one: {other}"),
+        (Flaw::Unreadable, _) => format!("{READABLE}; or use another checkpoint: {other}"),
         (Flaw::Gone, "") => format!("take another one: {other}"),
         (Flaw::Gone | Flaw::Damaged, _) => format!(
             "put it back from a copy; or take another one, which may answer less well: {other}"
@@ -324,7 +324,7 @@ fn instead_of(which: &str, rejected: &Rejected, run_dir: &Path, others: &[usize]
 
 /// What to do about a file that is there and that this process may not read.
 const READABLE: &str =
-    "let the user of this process read it, with all that is in it and the folders above it";
+    "give the user of this process read permission for it, its content and the folders above it";
 
 impl TrainError {
     pub(crate) fn no_checkpoint(run_dir: &Path, rejected: Vec<Rejected>) -> Self {

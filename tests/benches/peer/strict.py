@@ -3,7 +3,7 @@
 The tests leave their exports in the folder of the build:
 
     cargo test --workspace --test suite golden_weights
-    golden=tests/golden exported=target/tmp/exported peer=crates/aoa-model/benches/peer
+    golden=tests/golden exported=target/tmp/exported peer=tests/benches/peer
     python $peer/strict.py $golden/xvlm_vqa.safetensors $exported/xvlm_vqa.safetensors
     python $peer/strict.py $golden/fine_branch.safetensors $exported/fine_branch.safetensors
 

@@ -86,7 +86,7 @@ impl BanFusion {
     /// - `y`: `[batch, j, dim_2]`
     /// - `masked`: positions of either that get no attention and are not counted
     /// - `boxes`: `[batch, i, 4 or more]`, beginning with left, top, right, bottom; read by the counter
-    /// - `keys`: what dropout is drawn by, `[batch]`; none: nothing is dropped
+    /// - `keys`: random keys of dropout, `[batch]`; without them nothing is dropped
     ///
     /// # Panics
     ///

@@ -29,7 +29,7 @@ pub enum PresetsCommand {
     Check(PresetsCheckArgs),
     /// Print the rules of `aoa presets check`, with an example of each and its cure
     Rules,
-    /// Make a preset for a card of any size, with the reason of each value
+    /// Make a preset for a card of any size, with a reason for each value
     ///
     /// The effective batch is that of the other presets. What fits is planned, as `aoa plan` does, for the largest samples
     /// of the data set.

@@ -18,7 +18,7 @@ pub struct ShardArgs {
     /// Largest size of a shard; an image that is larger has a shard to itself
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
     pub shard_size: u64,
-    /// Most questions of a shard, in place of its size
+    /// Largest number of questions in a shard, instead of --shard-size
     #[arg(long, value_name = "N", conflicts_with = "shard_size")]
     pub samples: Option<NonZero<usize>>,
     /// Print JSON

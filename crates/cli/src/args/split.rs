@@ -4,11 +4,11 @@ use clap::ValueEnum;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum SplitArg {
-    /// Trains the model
+    /// The split that trains the model
     Train,
-    /// Selects the best checkpoint
+    /// The split that selects the best checkpoint
     Validation,
-    /// Gives the reported result
+    /// The split that gives the reported result
     Test,
 }
 

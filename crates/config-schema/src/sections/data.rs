@@ -258,7 +258,7 @@ pub struct DataLoading {
     /// images that are cropped at random are kept as they are stored. "auto" keeps
     /// as many as fit and reports the number; true ends a run that cannot hold all, before it begins. Results are the same.
     pub preload_data: Preload,
-    /// Compress the images kept in host memory: less memory for a little time at each read.
+    /// Compress the images kept in host memory: less memory, but each read is slightly slower.
     pub use_compression: bool,
     /// Samples in the shuffle buffer, in effect where `streaming` is. A larger buffer mixes better. It holds the encoded images of
     /// its samples in host memory.

@@ -80,7 +80,7 @@ pub struct Model {
     /// cells of the image encoder take their place.
     pub region_features: bool,
     /// Whether the edges and the size of a region are appended to its features, also where it is a cell of a "swin" image
-    /// encoder; cells of a "grid" have learned their position. Published weights of "cfr" want it off.
+    /// encoder; cells of a "grid" have learned their position. Published weights of "cfr" need it off.
     pub region_boxes: bool,
     /// Weight of a question's entities in the form "cfr", where the data set has them; 0 does without.
     #[schemars(range(min = 0.0, max = 1000.0))]
@@ -161,7 +161,7 @@ pub struct Precision {
     #[schemars(extend("x-takes-memory" = true))]
     pub mode: PrecisionMode,
     /// Exponent of the power of two that the loss is multiplied by at first with `f16`, so that small gradients do not
-    /// vanish. It is divided out of the gradients. Where one overflows, it is halved and the step is taken again.
+    /// vanish. It is divided out of the gradients. If a gradient overflows, the scale is halved and the step is repeated.
     #[schemars(range(min = 0, max = 24))]
     pub loss_scale_exponent: u32,
     /// Steps without an overflow after which the loss scale is doubled; 0: never.
@@ -195,7 +195,7 @@ pub struct MemoryOptimization {
     /// where neither is stated.
     #[schemars(range(min = 1, max = super::training::MAX_UPDATE_FREQ))]
     pub gradient_accumulation_steps: Option<usize>,
-    /// Compute attention in blocks so that no whole score matrix is kept: less activation memory for a little time.
+    /// Compute attention in blocks so that no whole score matrix is kept: less activation memory, slightly slower.
     pub memory_efficient_attention: bool,
     /// Keep only segment borders in the forward pass and rebuild each segment in the backward pass: much less
     /// activation memory for about a third more time.

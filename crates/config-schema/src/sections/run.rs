@@ -114,7 +114,7 @@ pub struct Evaluation {
     #[schemars(range(max = 100_000))]
     pub patience: usize,
     /// Epochs for which a baseline is trained that sees the question and a zeroed image; the margin to it shows that the
-    /// model looks at the image. Costs as much again as this many epochs, after the run. 0: none.
+    /// model looks at the image. Takes the time of this many epochs, after the run. 0: none.
     #[schemars(range(max = 100_000))]
     pub question_only_epochs: usize,
 }

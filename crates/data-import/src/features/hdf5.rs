@@ -149,7 +149,7 @@ impl<'a> Rows<'a> {
             ImportError::content(
                 path,
                 Place::File,
-                format!("the HDF5 has no data set `{name}`: {error}"),
+                format!("the HDF5 file has no data set `{name}`: {error}"),
                 "the layouts that are read are in docs/real-data.md",
             )
         })?;
@@ -230,8 +230,8 @@ fn guarded<T>(
 ) -> Result<T, ImportError> {
     let problem = match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => format!("the HDF5 cannot be read: {error}"),
-        Err(_) => "the HDF5 is damaged: reading it failed".to_owned(),
+        Ok(Err(error)) => format!("the HDF5 file cannot be read: {error}"),
+        Err(_) => "the HDF5 file is damaged: reading it failed".to_owned(),
     };
     Err(ImportError::content(path, Place::File, problem, AGAIN))
 }
@@ -250,7 +250,7 @@ fn names(path: &Path, indexes: &[PathBuf], rows: usize) -> Result<Vec<String>, I
                     path,
                     Place::File,
                     format!(
-                        "which row belongs to which image says `{stem}_{INDEX}`, and it is not there"
+                        "there is no `{stem}_{INDEX}`, which says which row belongs to which image"
                     ),
                     "put the pickle beside the file, or name it with the file",
                 ));

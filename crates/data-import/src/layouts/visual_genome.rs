@@ -169,7 +169,9 @@ impl Layout for Genome {
                     return Err(ImportError::content(
                         input.path,
                         place,
-                        format!("the question is about image {image} and stands with image {of}"),
+                        format!(
+                            "the question is about image {image}, but is listed under image {of}"
+                        ),
                         "download the file again",
                     ));
                 }

@@ -77,7 +77,7 @@ impl WordPiece {
         Self::new(wordpiece_file::read(path)?, path, form)
     }
 
-    /// Reads the text of a `vocab.txt`, such as [`WordPiece::to_text`] wrote; `path` is named in errors.
+    /// Reads the text of a `vocab.txt`, such as the one from [`WordPiece::to_text`]; `path` is named in errors.
     ///
     /// # Errors
     /// When it holds a token twice, lacks one of `[PAD]`, `[UNK]`, `[CLS]` and `[SEP]`, or does not begin with `[PAD]`.

@@ -84,7 +84,7 @@ static MEANINGS: &[(&str, Meaning)] = &[
     ("max_tokens", Key("dataset.max_question_tokens")),
     (
         "max_words",
-        None("it counts words, `dataset.max_question_tokens` counts word pieces"),
+        None("it counts words; for X-VLM, `dataset.max_question_tokens` counts word pieces"),
     ),
     (
         "answer_list",

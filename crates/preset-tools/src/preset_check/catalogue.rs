@@ -59,7 +59,7 @@ impl Rule {
             Self::KnownKeys => (
                 "known-keys",
                 "Every section and every key is one that the program has.",
-                "A key that is misspelt sets nothing, and the run trains with the value below it.",
+                "A misspelt key sets nothing, and the run trains with the value of the layer below.",
                 toml("[training]\nbach_size = 8", "[training]\nbatch_size = 8"),
             ),
             Self::ValueType => (
@@ -103,7 +103,7 @@ impl Rule {
             Self::KeysCompatible => (
                 "keys-compatible",
                 "No two values contradict one another.",
-                "The message names both and who set each of them.",
+                "The message names both values and where each was set.",
                 toml(
                     "[xvlm]\ntext_layers = 6",
                     "[xvlm]\ntext_layers = 6\nfusion_layer = 3",
@@ -128,7 +128,7 @@ impl Rule {
             Self::FamilyMembers => (
                 "family-members",
                 "A family has more than one member.",
-                "Nothing is compared with the only member of a family, which has often only misspelt the name. A preset may go its \
+                "The only member of a family is compared with nothing; often its `family.name` is misspelt. A preset may go its \
                  own way, so this is a warning, and the check still ends with exit code 0.",
                 toml("[family]\nname = \"vpa\"", "[family]\nname = \"vqa\""),
             ),

@@ -84,7 +84,7 @@ impl Advice {
         self.changes.push(Decision::new(
             "memory_optimization.max_memory_usage",
             lowered,
-            "memory ran out below the budget, so others need more of it",
+            "memory ran out below the budget, so other programs need more of it",
         ));
         (budget as f64 * lowered / usage) as u64
     }

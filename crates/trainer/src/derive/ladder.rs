@@ -92,7 +92,7 @@ impl Presets {
         let what = format!("{} and X-VLM frozen", in_pieces(1));
         rungs.push(Rung {
             note: Some(
-                "X-VLM is not trained here: it is frozen at random, unless `xvlm.weights` names published weights. So results do not compare with those of the other presets of the family.",
+                "X-VLM is not trained here: it is frozen at random weights, unless `xvlm.weights` names published weights. So results do not compare with those of the other presets of the family.",
             ),
             ..Rung::small(changes, &what)
         });
@@ -167,7 +167,7 @@ fn checkpointing() -> Decision {
     Decision::new(
         "memory_optimization.gradient_checkpointing",
         true,
-        "time for activation memory, since all of it would not fit",
+        "trades time for activation memory, since not all activations would fit",
     )
 }
 

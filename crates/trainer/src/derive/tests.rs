@@ -184,7 +184,7 @@ fn what_is_given_up_last_is_said_in_words() {
     let words = text.lines().filter_map(|line| line.strip_prefix("# "));
     let words = words.collect::<Vec<_>>().join(" ");
     assert!(words.contains("results do not compare"), "{text}");
-    let at_random = "frozen at random, unless `xvlm.weights` names published weights";
+    let at_random = "frozen at random weights, unless `xvlm.weights` names published weights";
     assert!(words.contains(at_random), "{text}");
     assert!(
         words.contains("for plan error: `24gb` (6.44 GiB), `24gb` in micro-batches of 4 samples"),

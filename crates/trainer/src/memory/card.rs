@@ -52,7 +52,7 @@ impl CardMeter {
         })
     }
 
-    /// The meter that also takes a sample now and at each interval, in a thread of its own, for [`samples`](Self::samples).
+    /// Starts a thread that takes a sample now and at each interval; [`samples`](Self::samples) returns them.
     #[must_use]
     pub fn sampling(mut self, every: Duration) -> Self {
         let taken = Arc::new(Mutex::new(Vec::new()));
